@@ -1,0 +1,86 @@
+#include "handlers/common.h"
+
+#include <stdio.h>
+
+#include "files/path.h"
+#include "http/view.h"
+
+int common_job(struct request *req, size_t index, struct job_head *head_r)
+{
+	struct fnr_id id;
+	int code = request_id_arg(req, index, "job", &id);
+
+	if (code != FNR_OK)
+		return code;
+	code = store_job_get(req->txn, &id, head_r);
+	if (code == FNR_OK && !access_project(&req->access, head_r->project))
+		code = FNR_E_NOT_FOUND;
+	if (code == FNR_E_NOT_FOUND)
+		return fnr_fail(&req->err, code, "there is no job %s", req->args[index]);
+	return code == FNR_OK ? code : fnr_fail(&req->err, code, "the record of job %s cannot be read; run fnr check", req->args[index]);
+}
+
+int common_batch(struct request *req, size_t index, struct batch *batch_r)
+{
+	struct fnr_id id;
+	int code = request_id_arg(req, index, "batch", &id);
+
+	if (code != FNR_OK)
+		return code;
+	code = store_batch_get(req->txn, &id, batch_r);
+	if (code != FNR_OK || !access_project(&req->access, batch_r->project))
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no batch %s", req->args[index]);
+	return FNR_OK;
+}
+
+int common_reply_job(struct request *req, int status, const struct fnr_id *id)
+{
+	struct job_head head;
+	struct json_object *job;
+	int code = store_job_get(req->txn, id, &head);
+
+	if (code != FNR_OK)
+		return fnr_fail(&req->err, code, "the job is gone");
+	job = view_job(req->txn, request_journal(req), &head, false, &req->err);
+	return job ? reply_json(req, status, job) : req->err.code;
+}
+
+int common_reply_batch(struct request *req, int status, const struct fnr_id *id)
+{
+	struct batch batch;
+	int code = store_batch_get(req->txn, id, &batch);
+
+	if (code != FNR_OK)
+		return fnr_fail(&req->err, code, "the batch is gone");
+	return reply_json(req, status, view_batch(req->txn, request_journal(req), &batch));
+}
+
+int common_reply_list(struct request *req, struct json_object *items, const char *cursor)
+{
+	struct json_object *list = json_object_new_object();
+
+	fnr_json_set(list, "items", items);
+	fnr_json_set_text(list, "next_cursor", cursor);
+	return reply_json(req, 200, list);
+}
+
+void common_location(struct request *req, const char *kind, const struct fnr_id *id)
+{
+	char text[FNR_ID_TEXT];
+
+	reply_header(req, "Location", fnr_arena_printf(req->arena, API "/%s/%s", kind, fnr_id_format(id, text)));
+}
+
+int common_reply_file(struct request *req, const char *path, const char *media_type, const char *file_name)
+{
+	const char *place = path_media_inline(media_type) ? "inline" : "attachment";
+
+	reply_header(req, "Content-Type", media_type);
+	reply_header(req, "Content-Disposition", fnr_arena_printf(req->arena, "%s; filename=\"%s\"", place, file_name));
+	return reply_accel(req, fnr_arena_printf(req->arena, "/internal/files/workspace/%s", path));
+}
+
+struct json_object *common_parse(const struct fnr_buf *text)
+{
+	return text->len ? fnr_json_parse(text->data, text->len, NULL) : NULL;
+}

@@ -1,0 +1,31 @@
+/* What several handlers need: finding what a path names, with the caller's right to see it, and pages of lists. */
+#ifndef FNR_HANDLERS_COMMON_H
+#define FNR_HANDLERS_COMMON_H
+
+#include "api/request.h"
+
+#define API "/api/v1"
+
+/* The job or batch that args[index] names. One that does not exist and one that this key may not see are the same
+ * FNR_E_NOT_FOUND. */
+int common_job(struct request *req, size_t index, struct job_head *head_r);
+int common_batch(struct request *req, size_t index, struct batch *batch_r);
+
+/* Replies with the job (or batch), whole, as it is stored now. */
+int common_reply_job(struct request *req, int status, const struct fnr_id *id);
+int common_reply_batch(struct request *req, int status, const struct fnr_id *id);
+
+/* {"items":[…],"next_cursor":…}; items is put by the call. cursor NULL: the list ended. */
+int common_reply_list(struct request *req, struct json_object *items, const char *cursor);
+
+/* Sets Location to API + path. */
+void common_location(struct request *req, const char *kind, const struct fnr_id *id);
+
+/* The file of an output or take, through nginx, shown in place only if its media type is harmless. path is below the
+ * workspace; file_name is what a browser saves it as. */
+int common_reply_file(struct request *req, const char *path, const char *media_type, const char *file_name);
+
+/* JSON text of the store as a value to put; NULL if it cannot be read. */
+struct json_object *common_parse(const struct fnr_buf *text);
+
+#endif

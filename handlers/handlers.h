@@ -1,0 +1,28 @@
+/* Every handler, by file. Each serves one row of the table in src/api/routes.c. */
+#ifndef FNR_HANDLERS_HANDLERS_H
+#define FNR_HANDLERS_HANDLERS_H
+
+#include "api/request.h"
+
+/* jobs.c */
+handler jobs_submit, jobs_list, jobs_show, jobs_view;
+/* job.c */
+handler job_cancel, job_result, job_output, job_preview, job_log, job_attempts;
+/* batches.c */
+handler batches_submit, batches_show, batches_cancel;
+/* templates.c */
+handler templates_list, templates_show, templates_versions, templates_version, templates_schema, templates_validate_inputs;
+/* presets.c */
+handler presets_list, presets_show;
+/* takes.c */
+handler projects_list, takes_list, takes_show, takes_file;
+/* keys.c */
+handler keys_list, keys_create, keys_delete;
+/* uploads.c */
+handler uploads_check, uploads_elsewhere;
+/* health.c */
+handler health_live, health_ready;
+/* about.c */
+handler about_openapi, about_streams;
+
+#endif

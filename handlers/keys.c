@@ -1,0 +1,115 @@
+/* /keys: API keys. The key itself is shown once, when it is made; only its hash is stored. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "handlers/common.h"
+#include "handlers/handlers.h"
+
+static bool key_row(const char *id, const char *json, size_t len, void *context)
+{
+	struct json_object *key = fnr_json_parse(json, len, NULL);
+
+	(void)id;
+	if (key)
+		json_object_array_add(context, key);
+	return true;
+}
+
+int keys_list(struct request *req)
+{
+	struct json_object *items = json_object_new_array();
+
+	store_keys(req->txn, key_row, items);
+	return common_reply_list(req, items, NULL);
+}
+
+static void check_list(struct request *req, const char *name, bool (*valid)(const char *), const char *fix)
+{
+	struct json_object *list = fnr_json_get(req->body, name);
+
+	if (!list)
+		return;
+	if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0 || json_object_array_length(list) > 32) {
+		fnr_error_add(&req->err, fnr_arena_printf(req->arena, "/%s", name), "type", fix, "'%s' must be a list of 1 to 32 texts", name);
+		return;
+	}
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *item = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(item, json_type_string) || !valid(json_object_get_string(item)))
+			fnr_error_add(&req->err, fnr_arena_printf(req->arena, "/%s/%zu", name, i), "enum", fix, "this is not valid in '%s'", name);
+	}
+}
+
+static bool scope_valid(const char *text)
+{
+	return strcmp(text, "read") == 0 || strcmp(text, "submit") == 0 || strcmp(text, "admin") == 0;
+}
+
+static void check_key(struct request *req)
+{
+	static const char *const members[] = { "name", "scopes", "projects" };
+	const char *name = fnr_json_get_text(req->body, "name", NULL);
+
+	json_object_object_foreach(req->body, member, value) {
+		(void)value;
+		if (strcmp(member, "name") != 0 && strcmp(member, "scopes") != 0 && strcmp(member, "projects") != 0)
+			fnr_error_add(&req->err, "", "unknown_member", fnr_text_nearest(member, members, 3), "a key has no member '%s'", member);
+	}
+	if (!name || !*name || strlen(name) > 128)
+		fnr_error_add(&req->err, "/name", "required", "say what the key is for, in at most 128 bytes", "'name' must be text");
+	if (!fnr_json_get(req->body, "scopes"))
+		fnr_error_add(&req->err, "/scopes", "required", "give a list of read, submit, admin", "'scopes' is missing");
+	check_list(req, "scopes", scope_valid, "use read, submit and admin");
+	check_list(req, "projects", fnr_name_valid, "use names of projects: " FNR_NAME_RULE);
+}
+
+int keys_create(struct request *req)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct json_object *key;
+	struct op_reply reply;
+	char text[96], id[16];
+	uint8_t hash[32];
+	int code;
+
+	check_key(req);
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	access_key_make(text, id, hash);
+	key = json_object_new_object();
+	fnr_json_set_text(key, "id", id);
+	fnr_json_set_text(key, "name", fnr_json_get_text(req->body, "name", ""));
+	fnr_json_set(key, "scopes", json_object_get(fnr_json_get(req->body, "scopes")));
+	fnr_json_set(key, "projects", json_object_get(fnr_json_get(req->body, "projects")));
+	fnr_json_set_time(key, "created_at", fnr_now_ms());
+	fnr_json_set_bool(key, "revoked", false);
+	op_key_put(&operation, hash, fnr_json_text(key, NULL));
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	if (code != FNR_OK) {
+		json_object_put(key);
+		return code;
+	}
+	fnr_json_set_text(key, "key", text);
+	reply_header(req, "Location", fnr_arena_printf(req->arena, API "/keys/%s", id));
+	return reply_json(req, 201, key);
+}
+
+int keys_delete(struct request *req)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	int code;
+
+	if (strcmp(req->args[0], "admin") == 0)
+		return fnr_fail(&req->err, FNR_E_CONFLICT, "the key 'admin' belongs to the data directory; remove admin.key and restart to renew it");
+	op_key_delete(&operation, req->args[0]);
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	if (code == FNR_E_NOT_FOUND)
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no key '%s'", req->args[0]);
+	return code == FNR_OK ? reply_empty(req, 204) : code;
+}

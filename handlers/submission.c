@@ -1,0 +1,493 @@
+#include "handlers/submission.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "handlers/common.h"
+#include "registry/registry.h"
+
+#define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
+#define WAIT_MOST 300
+#define INT53 9007199254740991LL
+
+/* Everything that is known of one job while it is read. */
+struct submission {
+	struct request *req;
+	const char *prefix;
+	struct json_object *source;
+	const struct template_ *template_;
+	enum fnr_quality quality;
+	struct json_object *inputs, *metadata, *fallback;   /* borrowed from source; may be NULL */
+	struct json_object *parameters;                     /* owned */
+	const char *project, *shot, *queue, *node_id;
+	int64_t seed, priority, timeout_s, not_before, expires_at;
+	char preset[80];
+	struct fnr_id uploads[SUBMISSION_UPLOADS];
+	size_t upload_count;
+};
+
+static const char *const members[] = {
+	"template", "inputs", "quality", "priority", "project", "shot", "queue", "seed", "not_before", "expires_at", "timeout_s",
+	"depends_on", "on_parent_failure", "count", "fallback", "dedupe", "node_id", "metadata", "ref",
+};
+#define MEMBERS (sizeof members / sizeof members[0])
+static const char *const queues[] = { "cpu", "gpu", "io", "priority" };
+#define QUEUES (sizeof queues / sizeof queues[0])
+
+static const char *pointer(const struct submission *s, const char *name)
+{
+	return fnr_arena_printf(s->req->arena, "%s/%s", s->prefix, name);
+}
+
+#define problem(s, name, rule, fix, ...) fnr_error_add(&(s)->req->err, pointer(s, name), rule, fix, __VA_ARGS__)
+
+static bool known_member(const char *name)
+{
+	for (size_t i = 0; i < MEMBERS; i++)
+		if (strcmp(members[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void check_members(struct submission *s)
+{
+	json_object_object_foreach(s->source, name, value) {
+		const char *nearest;
+		char place[256] = "";
+
+		(void)value;
+		if (known_member(name) && (strcmp(name, "ref") != 0 || s->prefix[0]))
+			continue;
+		fnr_text_copy(place, sizeof place, s->prefix);
+		fnr_json_pointer_add(place, sizeof place, name);
+		nearest = fnr_text_nearest(name, members, MEMBERS);
+		fnr_error_add(&s->req->err, place, "unknown_member",
+		              nearest ? fnr_arena_printf(s->req->arena, "did you mean '%s'?", nearest) : "remove it",
+		              "a job has no member '%s'", name);
+	}
+}
+
+/* The text of an optional member: NULL when missing or null; a problem when it is something else. */
+static const char *text_member(struct submission *s, const char *name)
+{
+	struct json_object *value = fnr_json_get(s->source, name);
+
+	if (!value)
+		return NULL;
+	if (json_object_is_type(value, json_type_string))
+		return json_object_get_string(value);
+	problem(s, name, "type", "give text in double quotes", "'%s' must be text", name);
+	return NULL;
+}
+
+static int64_t int_member(struct submission *s, const char *name, int64_t fallback, int64_t least, int64_t most)
+{
+	struct json_object *value = fnr_json_get(s->source, name);
+	int64_t number;
+
+	if (!value)
+		return fallback;
+	number = json_object_get_int64(value);
+	if (!json_object_is_type(value, json_type_int) || number < least || number > most) {
+		problem(s, name, json_object_is_type(value, json_type_int) ? "range" : "type",
+		        fnr_arena_printf(s->req->arena, "give a whole number from %lld to %lld", (long long)least, (long long)most),
+		        "'%s' must be a whole number from %lld to %lld", name, (long long)least, (long long)most);
+		return fallback;
+	}
+	return number;
+}
+
+static int64_t time_member(struct submission *s, const char *name)
+{
+	const char *text = text_member(s, name);
+	int64_t ms = 0;
+
+	if (text && !fnr_time_parse(text, &ms))
+		problem(s, name, "format", "write it like 2026-01-31T18:00:00Z", "'%s' must be a time in RFC 3339 form", name);
+	return ms;
+}
+
+static struct json_object *object_member(struct submission *s, const char *name)
+{
+	struct json_object *value = fnr_json_get(s->source, name);
+
+	if (value && !json_object_is_type(value, json_type_object)) {
+		problem(s, name, "type", "give an object: {…}", "'%s' must be an object", name);
+		return NULL;
+	}
+	return value;
+}
+
+static const char *name_member(struct submission *s, const char *name)
+{
+	const char *text = text_member(s, name);
+
+	if (text && !fnr_name_valid(text)) {
+		problem(s, name, "name", "use " FNR_NAME_RULE, "'%s' is not a valid name", name);
+		return NULL;
+	}
+	return text;
+}
+
+static void read_quality(struct submission *s)
+{
+	const char *text = text_member(s, "quality");
+	int quality = text ? fnr_quality_parse(text) : FNR_QUALITY_STANDARD;
+
+	if (quality < 0)
+		problem(s, "quality", "enum", "use draft, standard, high or ultra", "there is no quality '%s'", text);
+	s->quality = quality < 0 ? FNR_QUALITY_STANDARD : (enum fnr_quality)quality;
+}
+
+static void read_place(struct submission *s)
+{
+	s->project = name_member(s, "project");
+	s->shot = name_member(s, "shot");
+	if (s->shot && !s->project && !fnr_json_get(s->source, "project"))
+		problem(s, "shot", "project", "name the project as well", "a shot is part of a project");
+	if (s->project && !s->shot)
+		s->shot = "main";
+	if (s->req->err.code == FNR_OK && !access_project_name(&s->req->access, s->project))
+		fnr_fail(&s->req->err, FNR_E_FORBIDDEN, s->project ? "this key may not use the project '%s'" :
+		         "this key is for certain projects: name one of them%s", s->project ? s->project : "");
+}
+
+static void read_queue(struct submission *s)
+{
+	s->queue = text_member(s, "queue");
+	for (size_t i = 0; s->queue && i < QUEUES; i++)
+		if (strcmp(queues[i], s->queue) == 0)
+			return;
+	if (s->queue)
+		problem(s, "queue", "enum", "use cpu, gpu, io or priority, or leave it out", "there is no queue '%s'", s->queue);
+}
+
+/* Members of the interface whose function is not there yet take only the value that asks for nothing. */
+static void refuse_later_members(struct submission *s)
+{
+	struct json_object *depends = fnr_json_get(s->source, "depends_on");
+
+	if (depends && (!json_object_is_type(depends, json_type_array) || json_object_array_length(depends) > 0))
+		problem(s, "depends_on", "unsupported", "submit the jobs one after the other", "jobs cannot depend on others yet");
+	if (int_member(s, "count", 1, 1, INT53) != 1)
+		problem(s, "count", "unsupported", "send a batch with one job for each seed", "variations by count are not available yet");
+	if (fnr_json_get_bool(s->source, "dedupe", false))
+		problem(s, "dedupe", "unsupported", "send an Idempotency-Key", "deduplication by content is not available yet");
+}
+
+static void read_fallback(struct submission *s)
+{
+	s->fallback = object_member(s, "fallback");
+	if (!s->fallback)
+		return;
+	json_object_object_foreach(s->fallback, name, value) {
+		if (strcmp(name, "quality") != 0 && strcmp(name, "cpu") != 0)
+			problem(s, "fallback", "unknown_member", "use quality and cpu", "fallback has no member '%s'", name);
+		else if (!json_object_is_type(value, json_type_boolean))
+			problem(s, "fallback", "type", "give true or false", "fallback.%s must be true or false", name);
+	}
+}
+
+static void read_members(struct submission *s)
+{
+	check_members(s);
+	read_quality(s);
+	read_place(s);
+	read_queue(s);
+	refuse_later_members(s);
+	read_fallback(s);
+	s->priority = int_member(s, "priority", 5, 1, 10);
+	s->seed = int_member(s, "seed", -1, 0, INT53);
+	s->timeout_s = int_member(s, "timeout_s", 0, 1, 2592000);
+	s->not_before = time_member(s, "not_before");
+	s->expires_at = time_member(s, "expires_at");
+	s->metadata = object_member(s, "metadata");
+	s->inputs = object_member(s, "inputs");
+	s->node_id = text_member(s, "node_id");
+	if (s->node_id && strlen(s->node_id) > 128)
+		problem(s, "node_id", "max_length", "use at most 128 bytes", "'node_id' is too long");
+	if (!fnr_json_get(s->source, "inputs"))
+		problem(s, "inputs", "required", "add \"inputs\": {…}; {} if there are none", "'inputs' is missing");
+	if (s->expires_at && s->not_before && s->expires_at <= s->not_before)
+		problem(s, "expires_at", "range", "give a time after not_before", "it would expire before it may start");
+}
+
+static void find_template(struct submission *s)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	const char *reference = text_member(s, "template");
+
+	if (!reference) {
+		if (!fnr_json_get(s->source, "template"))
+			problem(s, "template", "required", "name a template; GET " API "/templates lists them", "'template' is missing");
+		return;
+	}
+	if (template_find(s->req->txn, reference, &s->template_, &err) != FNR_OK) {
+		problem(s, "template", "unknown_template", err.suggestion[0] ? err.suggestion : "GET " API "/templates lists them",
+		        "%s", err.message);
+		s->template_ = NULL;
+	}
+	fnr_error_clear(&err);
+}
+
+static void check_uploads(struct submission *s)
+{
+	s->upload_count = inputs_uploads(s->template_, s->inputs, s->uploads, SUBMISSION_UPLOADS);
+	if (s->upload_count > SUBMISSION_UPLOADS) {
+		problem(s, "inputs", "max_items", "use fewer files", "a job may name at most %d uploads", SUBMISSION_UPLOADS);
+		s->upload_count = SUBMISSION_UPLOADS;
+	}
+	for (size_t i = 0; i < s->upload_count; i++) {
+		struct store_upload upload;
+		char text[FNR_ID_TEXT];
+
+		if (store_upload_get(s->req->txn, &s->uploads[i], &upload) != FNR_OK)
+			problem(s, "inputs", "unknown_upload", "upload the file again: POST " API "/uploads",
+			        "there is no upload %s (unused ones are removed after a day)", fnr_id_format(&s->uploads[i], text));
+	}
+}
+
+static void resolve(struct submission *s)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (!s->template_)
+		return;
+	if (s->inputs || !fnr_json_get(s->source, "inputs"))
+		inputs_check(s->template_, s->inputs, pointer(s, "inputs"), &s->req->err);
+	if (s->req->err.code != FNR_OK)
+		return;
+	check_uploads(s);
+	s->parameters = parameters_resolve(s->req->txn, s->template_, s->quality, s->inputs, s->preset, &err);
+	if (!s->parameters)
+		problem(s, "quality", "resolve", NULL, "%s", err.message);
+	fnr_error_clear(&err);
+	if (s->seed < 0) {
+		uint32_t random;
+
+		fnr_random(&random, sizeof random);
+		s->seed = random;
+	}
+}
+
+/* ---- what is stored ---- */
+
+static struct json_object *make_summary(struct submission *s)
+{
+	struct json_object *summary = json_object_new_object();
+
+	fnr_json_set_text(summary, "template", template_id(s->template_));
+	fnr_json_set_text(summary, "version", template_version(s->template_));
+	fnr_json_set_text(summary, "digest", template_digest(s->template_));
+	fnr_json_set_text(summary, "quality", fnr_quality_name(s->quality));
+	fnr_json_set_text(summary, "preset", s->preset);
+	fnr_json_set_int(summary, "seed", s->seed);
+	fnr_json_set_text(summary, "queue", s->queue);
+	if (s->project) {
+		fnr_json_set_text(summary, "project", s->project);
+		fnr_json_set_text(summary, "shot", s->shot);
+	}
+	if (s->node_id)
+		fnr_json_set_text(summary, "node_id", s->node_id);
+	if (s->fallback)
+		fnr_json_set(summary, "fallback", json_object_get(s->fallback));
+	if (s->req->access.key[0])
+		fnr_json_set_text(summary, "key", s->req->access.key);
+	if (s->upload_count) {
+		struct json_object *list = json_object_new_array();
+		char text[FNR_ID_TEXT];
+
+		for (size_t i = 0; i < s->upload_count; i++)
+			json_object_array_add(list, json_object_new_string(fnr_id_format(&s->uploads[i], text)));
+		fnr_json_set(summary, "uploads", list);
+	}
+	return summary;
+}
+
+static struct json_object *make_payload(struct submission *s)
+{
+	struct json_object *payload = json_object_new_object();
+
+	fnr_json_set(payload, "inputs", s->inputs ? json_object_get(s->inputs) : json_object_new_object());
+	fnr_json_set(payload, "parameters", json_object_get(s->parameters));
+	fnr_json_set(payload, "metadata", s->metadata ? json_object_get(s->metadata) : json_object_new_object());
+	return payload;
+}
+
+/* Puts a large payload into a file that is on disk before the job that names it. */
+static int write_payload(struct submission *s, struct op_job *job, const char *text, size_t len, struct fnr_buf *files)
+{
+	char path[64];
+
+	if (len <= PAYLOAD_INLINE) {
+		job->payload = text;
+		return FNR_OK;
+	}
+	if (len > (size_t)s->req->conf->job_max_inputs + (size_t)s->req->conf->job_max_inputs / 4)
+		return fnr_fail(&s->req->err, FNR_E_TOO_LARGE, "the inputs and metadata of %s are %zu bytes; the limit is %lld "
+		                "(send large data as an upload)", s->prefix[0] ? s->prefix : "the job", len,
+		                (long long)s->req->conf->job_max_inputs);
+	job->payload_file = fnr_id_random();
+	job->flags |= JOB_FLAG_PAYLOAD_FILE;
+	store_payload_path(&job->payload_file, path);
+	fnr_buf_add(files, &job->payload_file, sizeof job->payload_file);
+	return fnr_file_write(path, text, len, 0600, &s->req->err);
+}
+
+static int add_operation(struct submission *s, struct fnr_buf *operation, struct fnr_buf *files)
+{
+	struct json_object *summary, *payload;
+	struct op_job job = { 0 };
+	size_t len;
+	const char *text;
+	int code;
+
+	if (!s->queue)
+		s->queue = template_queue(s->template_);
+	summary = make_summary(s);
+	payload = make_payload(s);
+	text = fnr_json_text(payload, &len);
+	job.project = s->project ? s->project : "";
+	job.shot = s->project ? s->shot : "";
+	job.template_ = template_id(s->template_);
+	job.queue = s->queue;
+	job.key = s->req->access.key;
+	job.uploads = s->uploads;
+	job.upload_count = s->upload_count;
+	job.class_ = scheduling_class(s->template_, s->quality, s->fallback);
+	job.not_before = s->not_before;
+	job.expires_at = s->expires_at;
+	job.timeout_s = (uint32_t)s->timeout_s;
+	job.max_attempts = (uint16_t)template_max_attempts(s->template_, (int)s->req->conf->job_max_attempts);
+	job.quality = s->quality;
+	job.priority = (uint8_t)s->priority;
+	if (s->upload_count)
+		job.flags |= JOB_FLAG_UPLOADS;
+	if (template_on_lost_fail(s->template_))
+		job.flags |= JOB_FLAG_ON_LOST_FAIL;
+	code = write_payload(s, &job, text, len, files);
+	if (code == FNR_OK) {
+		job.summary = fnr_json_text(summary, NULL);
+		op_job_add(operation, &job);
+	}
+	json_object_put(summary);
+	json_object_put(payload);
+	return code;
+}
+
+int submission_add(struct request *req, struct json_object *job, const char *prefix, struct fnr_buf *operation,
+                   struct fnr_buf *files)
+{
+	struct submission s = { .req = req, .prefix = prefix, .source = job };
+	size_t len = 0;
+	int code;
+
+	if (!json_object_is_type(job, json_type_object)) {
+		fnr_error_add(&req->err, prefix, "type", "describe each job by an object: {…}", "a job must be an object");
+		return req->err.code;
+	}
+	read_members(&s);
+	if (s.inputs)
+		fnr_json_text(s.inputs, &len);
+	if (len > (size_t)req->conf->job_max_inputs)
+		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the inputs are %zu bytes; the limit is %lld (send large data as an upload)",
+		                len, (long long)req->conf->job_max_inputs);
+	find_template(&s);
+	resolve(&s);
+	code = req->err.code;
+	if (code == FNR_OK)
+		code = add_operation(&s, operation, files);
+	json_object_put(s.parameters);
+	return code;
+}
+
+void submission_discard(struct fnr_buf *files)
+{
+	for (size_t at = 0; at + sizeof(struct fnr_id) <= files->len; at += sizeof(struct fnr_id)) {
+		struct fnr_id id;
+		char path[64];
+
+		memcpy(&id, files->data + at, sizeof id);
+		store_payload_path(&id, path);
+		unlink(path);
+	}
+	fnr_buf_reset(files);
+}
+
+/* ---- idempotency, answer ---- */
+
+int submission_idempotency(struct request *req, struct op_submit *submit, struct store_idempotency *entry_r, bool *known_r)
+{
+	const char *key = request_header(req, "Idempotency-Key");
+	struct fnr_sha256 *sha;
+	size_t len = key ? strlen(key) : 0;
+
+	*known_r = false;
+	if (!key)
+		return FNR_OK;
+	if (len == 0 || len > 255)
+		return fnr_fail(&req->err, FNR_E_MALFORMED, "the Idempotency-Key has %zu characters; it must have 1 to 255", len);
+	sha = fnr_sha256_create();
+	fnr_sha256_add(sha, req->access.key, strlen(req->access.key) + 1);
+	fnr_sha256_add(sha, req->method, strlen(req->method) + 1);
+	fnr_sha256_add(sha, req->path, strlen(req->path) + 1);
+	fnr_sha256_add(sha, key, len);
+	fnr_sha256_end(sha, submit->idempotency);
+	fnr_sha256_of(req->body_text, req->body_len, submit->body);
+	submit->idempotent = true;
+	if (store_idempotency_get(req->txn, submit->idempotency, entry_r) != FNR_OK)
+		return FNR_OK;
+	*known_r = true;
+	if (memcmp(entry_r->body, submit->body, sizeof submit->body) != 0)
+		return fnr_fail(&req->err, FNR_E_KEY_REUSED, "this Idempotency-Key was used before with another body; use a new key for a new request");
+	return FNR_OK;
+}
+
+/* Prefer: wait=SECONDS (RFC 7240); 0 if it is not asked for. */
+static int wait_seconds(struct request *req)
+{
+	const char *prefer = request_header(req, "Prefer");
+	const char *at = prefer ? strcasestr(prefer, "wait=") : NULL;
+	int seconds;
+
+	if (!at || (at > prefer && !strchr(", ;", at[-1])))
+		return 0;
+	seconds = atoi(at + 5);
+	if (seconds < 0)
+		return 0;
+	return seconds > WAIT_MOST ? WAIT_MOST : seconds;
+}
+
+int submission_reply(struct request *req, const struct fnr_id *id, bool is_batch, bool replayed)
+{
+	int seconds = is_batch ? 0 : wait_seconds(req);
+	char text[FNR_ID_TEXT];
+
+	if (seconds > 0)
+		return reply_accel(req, fnr_arena_printf(req->arena, "/internal/wait/%s?seconds=%d&replayed=%d", fnr_id_format(id, text),
+		                                         seconds, replayed));
+	if (replayed)
+		reply_header(req, "Idempotency-Replayed", "true");
+	common_location(req, is_batch ? "batches" : "jobs", id);
+	return is_batch ? common_reply_batch(req, 202, id) : common_reply_job(req, 202, id);
+}
+
+int submission_finish(struct request *req, const struct fnr_buf *operation, struct fnr_buf *files)
+{
+	struct op_reply reply;
+	int code = request_post(req, operation, &reply);
+
+	/* A committer that did not answer may still accept: then its files are needed. Any other refusal is final. */
+	if (code != FNR_OK && code != FNR_E_UNAVAILABLE && code != FNR_E_TIMEOUT)
+		submission_discard(files);
+	if (code == FNR_OK && reply.replayed)
+		submission_discard(files);
+	return code == FNR_OK ? submission_reply(req, &reply.id, reply.is_batch, reply.replayed) : code;
+}

@@ -1,0 +1,190 @@
+/* /projects: the results that were filed, as takes of shots. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "files/path.h"
+#include "handlers/common.h"
+#include "handlers/handlers.h"
+
+struct project_page { struct request *req; struct json_object *items; size_t limit; char last[68]; bool more; };
+
+static bool shot_row(uint32_t shot, uint32_t counter, uint32_t active, void *context)
+{
+	struct project_page *page = context;
+	struct json_object *item;
+	char name[68];
+
+	if (!store_name_text(page->req->txn, STORE_SHOT, shot, name))
+		return true;
+	item = json_object_new_object();
+	fnr_json_set_text(item, "name", name);
+	fnr_json_set_int(item, "last_take", counter);
+	fnr_json_set(item, "active_take", active ? json_object_new_int64(active) : NULL);
+	json_object_array_add(page->items, item);
+	return true;
+}
+
+#define SHOTS_SHOWN 1000
+
+static bool project_row(uint32_t number, const char *name, void *context)
+{
+	struct project_page *page = context;
+	struct project_page shots = { .req = page->req };
+	struct json_object *item;
+
+	if (!access_project(&page->req->access, number))
+		return true;
+	if (json_object_array_length(page->items) == page->limit) {
+		page->more = true;
+		return false;
+	}
+	item = json_object_new_object();
+	shots.items = json_object_new_array();
+	store_shots(page->req->txn, number, SHOTS_SHOWN, shot_row, &shots);
+	fnr_json_set_text(item, "name", name);
+	fnr_json_set(item, "shots", shots.items);
+	json_object_array_add(page->items, item);
+	snprintf(page->last, sizeof page->last, "%s", name);
+	return true;
+}
+
+int projects_list(struct request *req)
+{
+	static const char *const names[] = { "limit", "cursor", NULL };
+	struct project_page page = { .req = req };
+	int code = request_query_only(req, names);
+
+	if (code == FNR_OK)
+		code = request_limit(req, &page.limit);
+	if (code != FNR_OK)
+		return code;
+	page.items = json_object_new_array();
+	store_names(req->txn, STORE_PROJECT, request_query(req, "cursor"), 5000, project_row, &page);
+	return common_reply_list(req, page.items, page.more ? page.last : NULL);
+}
+
+/* ---- takes of a shot ---- */
+
+struct place { uint32_t project, shot, take; };
+
+static int find_shot(struct request *req, struct place *place)
+{
+	place->project = store_name_find(req->txn, STORE_PROJECT, req->args[0]);
+	if (!place->project || !access_project(&req->access, place->project))
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no project '%s'", req->args[0]);
+	place->shot = store_name_find(req->txn, STORE_SHOT, req->args[1]);
+	if (!place->shot)
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no shot '%s' in project '%s'", req->args[1], req->args[0]);
+	return FNR_OK;
+}
+
+static int find_take(struct request *req, struct place *place, struct json_object **take_r)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	const char *number = req->args[2];
+	int code = find_shot(req, place);
+
+	if (code != FNR_OK)
+		return code;
+	*take_r = NULL;
+	if (strlen(number) <= 9 && strspn(number, "0123456789") == strlen(number)) {
+		place->take = (uint32_t)atoi(number);
+		if (store_take_get(req->txn, place->project, place->shot, place->take, &text) == FNR_OK)
+			*take_r = common_parse(&text);
+		fnr_buf_free(&text);
+	}
+	if (!*take_r)
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no take %s of %s/%s", number, req->args[0], req->args[1]);
+	return FNR_OK;
+}
+
+static void complete(struct request *req, const struct place *place, struct json_object *take)
+{
+	struct json_object *files = fnr_json_get(take, "files");
+	bool active = store_shot_active(req->txn, place->project, place->shot) == place->take;
+
+	fnr_json_set_bool(take, "active", active);
+	for (size_t i = 0; files && i < json_object_array_length(files); i++) {
+		struct json_object *file = json_object_array_get_idx(files, i);
+
+		fnr_json_set_text(file, "url", fnr_arena_printf(req->arena, API "/projects/%s/shots/%s/takes/%u/files/%s", req->args[0],
+		                                                req->args[1], place->take, fnr_json_get_text(file, "file", "")));
+	}
+}
+
+struct take_page { struct request *req; struct place place; struct json_object *items; };
+
+static bool take_row(uint32_t number, const char *json, size_t len, void *context)
+{
+	struct take_page *page = context;
+	struct json_object *take = fnr_json_parse(json, len, NULL);
+
+	page->place.take = number;
+	if (!take)
+		return true;
+	json_object_object_del(take, "inputs");
+	json_object_object_del(take, "parameters");
+	json_object_object_del(take, "metadata");
+	complete(page->req, &page->place, take);
+	json_object_array_add(page->items, take);
+	return true;
+}
+
+int takes_list(struct request *req)
+{
+	static const char *const names[] = { "limit", "cursor", NULL };
+	struct take_page page = { .req = req };
+	const char *cursor = request_query(req, "cursor");
+	size_t limit, visited;
+	int code = request_query_only(req, names);
+
+	if (code == FNR_OK)
+		code = request_limit(req, &limit);
+	if (code == FNR_OK)
+		code = find_shot(req, &page.place);
+	if (code != FNR_OK)
+		return code;
+	page.items = json_object_new_array();
+	visited = store_takes(req->txn, page.place.project, page.place.shot, cursor ? (uint32_t)strtoul(cursor, NULL, 10) : 0, limit,
+	                      take_row, &page);
+	return common_reply_list(req, page.items, visited == limit ? fnr_arena_printf(req->arena, "%u", page.place.take) : NULL);
+}
+
+int takes_show(struct request *req)
+{
+	struct json_object *take;
+	struct place place;
+	int code = find_take(req, &place, &take);
+
+	if (code != FNR_OK)
+		return code;
+	complete(req, &place, take);
+	return reply_json(req, 200, take);
+}
+
+int takes_file(struct request *req)
+{
+	const char *name = req->args[3], *media_type = NULL;
+	struct json_object *take, *files;
+	struct place place;
+	int code = find_take(req, &place, &take);
+
+	if (code != FNR_OK)
+		return code;
+	files = fnr_json_get(take, "files");
+	for (size_t i = 0; files && i < json_object_array_length(files); i++) {
+		struct json_object *file = json_object_array_get_idx(files, i);
+
+		if (strcmp(fnr_json_get_text(file, "file", ""), name) == 0)
+			media_type = fnr_arena_strdup(req->arena, fnr_json_get_text(file, "media_type", "application/octet-stream"));
+	}
+	json_object_put(take);
+	if (strcmp(name, "take.json") == 0)
+		media_type = "application/json";
+	if (!media_type || !path_file_name_valid(name))
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "take %u of %s/%s has no file '%s'", place.take, req->args[0], req->args[1], name);
+	return common_reply_file(req, fnr_arena_printf(req->arena, "%s/%s/take_%03u/%s", req->args[0], req->args[1], place.take, name),
+	                         media_type, name);
+}

@@ -1,0 +1,69 @@
+/* One interface for all kinds of backends: a const struct of functions in a file of its own. Code runs inside a worker
+ * process, blocking, one job at a time, without access to the store. Nothing outside src/backends knows which kinds there are.
+ */
+#ifndef FNR_BACKENDS_BACKEND_H
+#define FNR_BACKENDS_BACKEND_H
+
+#include <stdbool.h>
+
+#include "base/json.h"
+#include "base/vocab.h"
+
+/* The handle of a running attempt: what the backend reads and how it reports. Made by the worker. Borrowed members. */
+struct run {
+	const char *job;                     /* id */
+	int attempt;
+	struct json_object *definition;      /* the normalised template */
+	struct json_object *inputs, *parameters, *metadata;
+	enum fnr_quality quality;
+	int64_t seed;
+	int64_t timeout_ms;                  /* longest attempt */
+	const char *data_dir;                /* absolute */
+	const char *work_dir;                /* absolute; exists, empty, the only place that the backend may write */
+	const char *definition_dir;          /* absolute; the template's files, read only */
+	struct json_object *uploads;         /* array of {"id","media_type","name","path"}; path absolute */
+	void *worker;                        /* private to the worker */
+};
+
+/* What went wrong, in the words of the API's error object. Texts are copied. */
+struct run_error {
+	enum fnr_class class_;
+	char code[64], message[512], suggestion[256], action[32], detail[2048];
+};
+
+enum run_result { RUN_DONE, RUN_FAILED, RUN_CANCELLED };
+
+/* Fills error; message is printf style. Foreign text in it is cleaned. For use as `return run_fail(…)`: gives RUN_FAILED.
+ * suggestion, action and detail may be NULL. */
+enum run_result run_fail(struct run_error *error, enum fnr_class class_, const char *code, const char *suggestion,
+                         const char *action, const char *detail, const char *format, ...) __attribute__((format(printf, 7, 8)));
+
+/* Reports; foreign text is cleaned, floods are squeezed (a progress at most every 100 ms, but the last always goes out). */
+void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message); /* message NULL: the template's */
+void run_log(struct run *run, const char *level, const char *text);
+void run_preview(struct run *run, const char *media_type, const void *data, size_t len);
+/* A file of the result. path is relative to work_dir (or below it): a regular file, no symlink, opened beneath
+ * work_dir; it is copied in when the run is done. False with *error set if it is not acceptable. */
+bool run_output(struct run *run, const char *name, const char *path, struct run_error *error);
+void run_result(struct run *run, struct json_object *result);   /* free data for the job's result; takes a copy */
+void run_memory(struct run *run, uint64_t bytes);   /* memory seen in use by what the backend started; the most is reported */
+
+/* Call at least every 500 ms while waiting: sends the heartbeat and reads the manager's messages. fd is what to poll
+ * for reading beside one's own descriptors. True: stop now (cancelled, or the manager is gone). */
+bool run_stop(struct run *run);
+int run_fd(struct run *run);
+
+struct backend_kind {
+	const char *name;                                    /* as in a template's backend.type */
+	bool no_files;                                       /* makes none: it gets no work_dir and touches no disk */
+	bool attachable;                                     /* a running attempt can be joined again after a restart */
+	enum run_result (*execute)(struct run *run, struct run_error *error);
+	enum run_result (*attach)(struct run *run, struct run_error *error);   /* NULL if not attachable */
+	/* Is the backend there and usable? For health and doctor; NULL = always. False with *error set. */
+	bool (*probe)(struct run_error *error);
+};
+
+const struct backend_kind *backend_find(const char *name);   /* NULL if there is no such kind */
+const struct backend_kind *const *backend_kinds(void);       /* ends with NULL */
+
+#endif

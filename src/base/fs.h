@@ -1,0 +1,25 @@
+/* Files of our own making: whole-file reads and durable writes. Foreign names go through files/path.h first. */
+#ifndef FNR_BASE_FS_H
+#define FNR_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+int fnr_file_read(const char *path, size_t limit, struct fnr_buf *out, struct fnr_error *err); /* FNR_E_NOT_FOUND, FNR_E_TOO_LARGE, FNR_E_IO */
+
+/* Writes a temporary file beside path, flushes it, renames it, flushes the folder: the file is there whole or not at all. */
+int fnr_file_write(const char *path, const void *data, size_t len, mode_t mode, struct fnr_error *err);
+
+int fnr_dir_make(const char *path, mode_t mode, struct fnr_error *err);   /* with parents; existing is fine */
+int fnr_dir_flush(const char *path, struct fnr_error *err);               /* fsync of a folder */
+int fnr_tree_remove(const char *path, struct fnr_error *err);             /* follows no symlink; absent is fine */
+
+bool fnr_write_all(int fd, const void *data, size_t len);                 /* retries short writes and EINTR */
+void fnr_fd_nonblock(int fd);
+void fnr_fd_close(int *fd);                                               /* closes and sets to -1 */
+
+#endif

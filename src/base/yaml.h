@@ -1,0 +1,13 @@
+/* YAML 1.1 (libyaml) to JSON values, for templates, presets and configuration. Core-schema scalars (true/false, null,
+ * integers, floats; everything else is text; quoted scalars are always text). Anchors and aliases are followed within
+ * a bound of 100 000 nodes; depth at most 64; one document; a key twice is an error; no tags but the core ones. */
+#ifndef FNR_BASE_YAML_H
+#define FNR_BASE_YAML_H
+
+#include "base/json.h"
+
+/* name is what messages call the text ("templates/x.yaml"). Returns a value to put, or NULL with *err set
+ * (FNR_E_MALFORMED, "file:line:column: what"). An empty document is an error. */
+struct json_object *fnr_yaml_parse(const char *data, size_t len, const char *name, struct fnr_error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* Takes on the disk: workspace/<project>/<shot>/take_NNN/, made whole or not at all. */
+#ifndef FNR_FILES_TAKE_H
+#define FNR_FILES_TAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+
+#define TAKE_PATH 256
+
+/* "workspace/<project>/<shot>/take_003", and for jobs without project "workspace/.jobs/<id>" (project empty). */
+void take_final_dir(char out[TAKE_PATH], const char *project, const char *shot, uint32_t take, const struct fnr_id *job);
+void take_attempt_dir(char out[TAKE_PATH], const char *project, const char *shot, const struct fnr_id *job, int attempt);
+void take_work_dir(char out[TAKE_PATH], const struct fnr_id *job, int attempt);
+
+/* Is path one that the two functions above can give for some job: below workspace, with valid names, nothing else? What
+ * comes over a wire is checked by these before it is made or removed. */
+bool take_attempt_valid(const char *path);
+bool take_work_valid(const char *path);
+
+/* Makes the folder new and empty (what was there is removed), with its parents; each folder that is made is flushed
+ * into its parent. No symlink is followed. For paths for which one of the two above is true. */
+int take_dir_make(const char *path, struct fnr_error *err);
+
+/* Removes the folder, if it is there. For the same paths; FNR_E_INVALID for any other. */
+int take_dir_remove(const char *path, struct fnr_error *err);
+
+/* The highest N of a folder take_N (any number of digits) of the shot; 0 if there is none. */
+uint32_t take_highest(const char *project, const char *shot);
+
+/* Step 2 of finishing, see worker/wire.h. take (may be NULL) is written as take.json; `job attempt` as .job, so that a
+ * repetition is recognised. Codes: OK (also when done before), FNR_E_EXISTS (another take has that name: give a new
+ * number), FNR_E_NOT_FOUND (the attempt's folder is gone), FNR_E_IO, FNR_E_FULL. */
+int take_finish(const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct json_object *take,
+                struct fnr_error *err);
+
+#endif

@@ -1,0 +1,354 @@
+#include "http/view.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#define API "/api/v1"
+
+/* The members of a summary that a job shows as they are. */
+static const char *const summary_members[] = { "template", "version", "quality", "preset", "seed", "queue", "project", "shot", "node_id" };
+
+static struct json_object *parse(struct fnr_buf *text)
+{
+	struct json_object *value = text->len ? fnr_json_parse(text->data, text->len, NULL) : NULL;
+
+	fnr_buf_free(text);
+	return value;
+}
+
+static void move_member(struct json_object *to, struct json_object *from, const char *name)
+{
+	struct json_object *value = fnr_json_get(from, name);
+
+	fnr_json_set(to, name, json_object_get(value));
+}
+
+/* ---- progress ---- */
+
+struct stage_times { int64_t start, end; };
+
+static void add_stage(struct json_object *list, enum fnr_stage stage, const char *state, double fraction, struct stage_times times)
+{
+	struct json_object *item = json_object_new_object();
+
+	fnr_json_set_text(item, "name", fnr_stage_name(stage));
+	fnr_json_set_text(item, "state", state);
+	fnr_json_set_real(item, "fraction", fraction);
+	fnr_json_set_time(item, "started_at", times.start);
+	fnr_json_set_time(item, "finished_at", times.end);
+	json_object_array_add(list, item);
+}
+
+/* What the head alone tells: which stage it is in, and whether it went through all of them. */
+static struct json_object *stages_of(const struct job_head *head)
+{
+	struct json_object *list = json_object_new_array();
+	bool completed = head->state == FNR_STATE_COMPLETED, terminal = fnr_state_terminal(head->state);
+	int current = fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage;
+
+	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++) {
+		struct stage_times times = { 0, 0 };
+
+		if (stage == FNR_STAGE_QUEUE) {
+			times.start = head->queued_at;
+			times.end = current > stage || completed ? head->started_at : 0;
+		}
+		if (completed || stage < current)
+			add_stage(list, stage, "completed", 1.0, times);
+		else if (stage == current)
+			add_stage(list, stage, terminal ? fnr_state_name(head->state) : "running", 0.0, times);
+		else
+			add_stage(list, stage, terminal ? "skipped" : "pending", 0.0, times);
+	}
+	return list;
+}
+
+static const char *state_message(enum fnr_state state)
+{
+	switch (state) {
+	case FNR_STATE_SCHEDULED: return "Waiting for its time";
+	case FNR_STATE_QUEUED: return "Waiting in the queue";
+	case FNR_STATE_RUNNING: return "Working";
+	case FNR_STATE_FINISHING: return "Filing the result";
+	case FNR_STATE_CANCELLING: return "Stopping";
+	case FNR_STATE_RETRY_WAIT: return "Waiting before another try";
+	case FNR_STATE_COMPLETED: return "Done";
+	case FNR_STATE_FAILED: return "Failed";
+	case FNR_STATE_CANCELLED: return "Cancelled";
+	case FNR_STATE_EXPIRED: return "Expired before it could start";
+	case FNR_STATE_COUNT: break;
+	}
+	return "";
+}
+
+/* The journal's progress counts only for the attempt and kind of state it was written in. */
+static struct json_object *progress_of_journal(struct journal_txn *journal, const struct job_head *head)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (!journal || journal_progress_get(journal, &head->id, &text) != FNR_OK) {
+		fnr_buf_free(&text);
+		return NULL;
+	}
+	return parse(&text);
+}
+
+struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
+{
+	struct json_object *progress = NULL;
+	bool completed = head->state == FNR_STATE_COMPLETED;
+
+	(void)txn;
+	if (!fnr_state_waiting(head->state))
+		progress = progress_of_journal(journal, head);
+	if (progress && fnr_json_get_int(progress, "attempt", head->attempt) == head->attempt &&
+	    (!fnr_state_terminal(head->state) || strcmp(fnr_json_get_text(progress, "state", ""), fnr_state_name(head->state)) == 0)) {
+		json_object_object_del(progress, "attempt");
+		json_object_object_del(progress, "state");
+		return progress;
+	}
+	json_object_put(progress);
+	progress = json_object_new_object();
+	fnr_json_set_real(progress, "percent", completed ? 100.0 : 0.0);
+	fnr_json_set_text(progress, "message", state_message(head->state));
+	fnr_json_set_text(progress, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
+	fnr_json_set(progress, "stages", stages_of(head));
+	fnr_json_set(progress, "position", NULL);
+	fnr_json_set(progress, "eta_seconds", NULL);
+	fnr_json_set(progress, "eta_confidence", NULL);
+	return progress;
+}
+
+/* ---- outputs ---- */
+
+static void output_path(char *out, size_t size, const char *job, const char *project, const char *shot, uint32_t take, const char *file)
+{
+	if (project && *project)
+		snprintf(out, size, "%s/%s/take_%03u/%s", project, shot, take, file);
+	else
+		snprintf(out, size, ".jobs/%s/%s", job, file);
+}
+
+struct json_object *view_outputs(const char *job, const char *project, const char *shot, uint32_t take, struct json_object *outputs)
+{
+	static const char *const copied[] = { "media_type", "bytes", "sha256", "width", "height", "duration" };
+	struct json_object *list = json_object_new_array();
+	size_t count = json_object_is_type(outputs, json_type_array) ? json_object_array_length(outputs) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *from = json_object_array_get_idx(outputs, i), *item = json_object_new_object();
+		const char *name = fnr_json_get_text(from, "name", "");
+		char text[512];
+
+		fnr_json_set_text(item, "name", name);
+		snprintf(text, sizeof text, API "/jobs/%s/outputs/%s", job, name);
+		fnr_json_set_text(item, "url", text);
+		output_path(text, sizeof text, job, project, shot, take, fnr_json_get_text(from, "file", ""));
+		fnr_json_set_text(item, "path", text);
+		for (size_t k = 0; k < sizeof copied / sizeof copied[0]; k++)
+			if (fnr_json_get(from, copied[k]))
+				move_member(item, from, copied[k]);
+		fnr_json_set(item, "thumbnail", NULL);
+		json_object_array_add(list, item);
+	}
+	return list;
+}
+
+/* ---- the job ---- */
+
+static void set_id(struct json_object *to, const char *name, const struct fnr_id *id)
+{
+	char text[FNR_ID_TEXT];
+
+	fnr_json_set_text(to, name, fnr_id_is_none(id) ? NULL : fnr_id_format(id, text));
+}
+
+static void set_urls(struct json_object *job, const char *id)
+{
+	static const char *const names[] = { "self", "events", "cancel", "result" };
+	struct json_object *urls = json_object_new_object();
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char text[128];
+
+		snprintf(text, sizeof text, API "/jobs/%s%s%s", id, i ? "/" : "", i ? names[i] : "");
+		fnr_json_set_text(urls, names[i], text);
+	}
+	fnr_json_set(job, "urls", urls);
+}
+
+static const char *waiting_for(const struct job_head *head)
+{
+	if (head->state == FNR_STATE_SCHEDULED || head->state == FNR_STATE_RETRY_WAIT)
+		return "not_before";
+	return head->state == FNR_STATE_QUEUED ? "position" : NULL;
+}
+
+/* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */
+static void set_where(struct json_object *job, struct store_txn *txn, const struct job_head *head, struct json_object *attempt)
+{
+	struct job_active active;
+
+	if (fnr_state_running(head->state) && store_active_get(txn, &head->id, &active) == FNR_OK) {
+		fnr_json_set_text(job, "backend", active.backend);
+		fnr_json_set_text(job, "placement", active.placement);
+		fnr_json_set_text(job, "worker", active.worker);
+		free(active.manifest);
+		return;
+	}
+	fnr_json_set_text(job, "backend", fnr_json_get_text(attempt, "backend", NULL));
+	fnr_json_set_text(job, "placement", fnr_json_get_text(attempt, "placement", NULL));
+	fnr_json_set_text(job, "worker", fnr_json_get_text(attempt, "worker", NULL));
+}
+
+static void set_times(struct json_object *job, const struct job_head *head)
+{
+	fnr_json_set_time(job, "created_at", head->created_at);
+	fnr_json_set_time(job, "queued_at", head->queued_at);
+	fnr_json_set_time(job, "started_at", head->started_at);
+	fnr_json_set_time(job, "finished_at", head->finished_at);
+	fnr_json_set_time(job, "not_before", head->not_before);
+	fnr_json_set_time(job, "expires_at", head->expires_at);
+}
+
+static struct json_object *last_attempt(struct store_txn *txn, const struct job_head *head)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (fnr_state_running(head->state) || store_attempt_get(txn, &head->id, head->attempt, &text) != FNR_OK) {
+		fnr_buf_free(&text);
+		return NULL;
+	}
+	return parse(&text);
+}
+
+static void set_result(struct json_object *job, const struct job_head *head, const char *id, struct json_object *summary,
+                       struct json_object *attempt)
+{
+	bool completed = head->state == FNR_STATE_COMPLETED;
+
+	fnr_json_set(job, "take", head->take && completed ? json_object_new_int64(head->take) : NULL);
+	fnr_json_set(job, "outputs", view_outputs(id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
+	                                          head->take, completed ? fnr_json_get(attempt, "outputs") : NULL));
+	fnr_json_set(job, "error", completed ? NULL : json_object_get(fnr_json_get(attempt, "error")));
+}
+
+struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head, bool brief,
+                             struct fnr_error *err)
+{
+	struct fnr_buf summary_text = FNR_BUF_INIT, payload_text = FNR_BUF_INIT;
+	struct json_object *job, *summary, *payload, *attempt;
+	char id[FNR_ID_TEXT];
+
+	if (store_job_body(txn, &head->id, &summary_text, brief ? NULL : &payload_text, err) != FNR_OK) {
+		fnr_buf_free(&summary_text);
+		fnr_buf_free(&payload_text);
+		return NULL;
+	}
+	summary = parse(&summary_text);
+	payload = parse(&payload_text);
+	attempt = last_attempt(txn, head);
+	job = json_object_new_object();
+	fnr_json_set_text(job, "id", fnr_id_format(&head->id, id));
+	fnr_json_set_text(job, "state", fnr_state_name(head->state));
+	fnr_json_set_text(job, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
+	for (size_t i = 0; i < sizeof summary_members / sizeof summary_members[0]; i++)
+		move_member(job, summary, summary_members[i]);
+	if (!brief) {
+		move_member(job, payload, "inputs");
+		move_member(job, payload, "parameters");
+		move_member(job, payload, "metadata");
+	}
+	fnr_json_set_int(job, "priority", head->priority);
+	set_id(job, "batch", &head->batch);
+	set_id(job, "retry_of", &head->retry_of);
+	fnr_json_set_int(job, "attempt", head->attempt);
+	fnr_json_set_int(job, "max_attempts", head->max_attempts);
+	set_where(job, txn, head, attempt);
+	set_result(job, head, id, summary, attempt);
+	fnr_json_set(job, "progress", view_progress(txn, journal, head));
+	fnr_json_set_text(job, "waiting_for", waiting_for(head));
+	set_times(job, head);
+	set_urls(job, id);
+	json_object_put(summary);
+	json_object_put(payload);
+	json_object_put(attempt);
+	return job;
+}
+
+/* ---- the batch ---- */
+
+#define BATCH_JOBS_SHOWN 100
+
+struct batch_rows { const struct batch *batch; struct json_object *ids; };
+
+static bool batch_row(const struct job_head *head, void *context)
+{
+	struct batch_rows *rows = context;
+	char id[FNR_ID_TEXT];
+
+	if (fnr_id_compare(&head->id, &rows->batch->last) > 0)
+		return false;
+	if (fnr_id_compare(&head->batch, &rows->batch->id) == 0)
+		json_object_array_add(rows->ids, json_object_new_string(fnr_id_format(&head->id, id)));
+	return true;
+}
+
+static struct json_object *batch_jobs(struct store_txn *txn, const struct batch *batch)
+{
+	struct batch_rows rows = { batch, json_object_new_array() };
+	struct job_head head;
+
+	if (store_job_get(txn, &batch->first, &head) == FNR_OK)
+		batch_row(&head, &rows);
+	store_jobs_after(txn, &batch->first, BATCH_JOBS_SHOWN - 1, batch_row, &rows);
+	return rows.ids;
+}
+
+static const char *batch_state(const struct batch *batch)
+{
+	for (int state = 0; state < FNR_STATE_COUNT; state++)
+		if (batch->state[state] && !fnr_state_terminal(state))
+			return "running";
+	if (batch->state[FNR_STATE_FAILED] || batch->state[FNR_STATE_EXPIRED])
+		return "failed";
+	return batch->state[FNR_STATE_CANCELLED] ? "cancelled" : "completed";
+}
+
+struct json_object *view_batch(struct store_txn *txn, struct journal_txn *journal, const struct batch *batch)
+{
+	struct json_object *object = json_object_new_object(), *counts = json_object_new_object(), *urls = json_object_new_object();
+	char id[FNR_ID_TEXT], text[128], project[68];
+	uint32_t finished = 0, known = 0;
+
+	(void)journal;
+	fnr_id_format(&batch->id, id);
+	for (int state = 0; state < FNR_STATE_COUNT; state++) {
+		fnr_json_set_int(counts, fnr_state_name(state), batch->state[state]);
+		known += batch->state[state];
+		finished += fnr_state_terminal(state) ? batch->state[state] : 0;
+	}
+	fnr_json_set_text(object, "id", id);
+	fnr_json_set_text(object, "state", batch_state(batch));
+	fnr_json_set_int(object, "total", batch->total);
+	fnr_json_set(object, "counts", counts);
+	fnr_json_set_real(object, "percent", batch->total ? 100.0 * (finished + (batch->total - known)) / batch->total : 100.0);
+	fnr_json_set_bool(object, "stop_on_error", batch->stop_on_error);
+	fnr_json_set_text(object, "project", store_name_text(txn, STORE_PROJECT, batch->project, project) ? project : NULL);
+	fnr_json_set_time(object, "created_at", batch->created_at);
+	fnr_json_set(object, "jobs", batch_jobs(txn, batch));
+	snprintf(text, sizeof text, API "/batches/%s", id);
+	fnr_json_set_text(urls, "self", text);
+	snprintf(text, sizeof text, API "/batches/%s/events", id);
+	fnr_json_set_text(urls, "events", text);
+	snprintf(text, sizeof text, API "/batches/%s/cancel", id);
+	fnr_json_set_text(urls, "cancel", text);
+	snprintf(text, sizeof text, API "/jobs?batch=%s", id);
+	fnr_json_set_text(urls, "jobs", text);
+	fnr_json_set(object, "urls", urls);
+	return object;
+}

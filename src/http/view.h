@@ -1,0 +1,24 @@
+/* How jobs, batches and takes look to a client: the JSON of api.md, made from the records. Used by fnr-api for answers,
+ * by fnr-events for snapshots and by fnr-manager for events, so that one thing looks the same everywhere. */
+#ifndef FNR_HTTP_VIEW_H
+#define FNR_HTTP_VIEW_H
+
+#include "store/journal.h"
+#include "store/store.h"
+
+/* The whole job object; with `brief` without inputs, parameters and metadata (lists). journal may be NULL (progress is
+ * then what the state alone tells). An object to put, or NULL with *err set. */
+struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head, bool brief,
+                             struct fnr_error *err);
+
+/* The progress object of a job: the last one of the journal if it is of this attempt and state, else made from the head. */
+struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head);
+
+/* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum. */
+struct json_object *view_outputs(const char *job, const char *project, const char *shot, uint32_t take, struct json_object *outputs);
+
+/* {"id","total","state","counts":{state:n…},"percent","created_at","project","jobs":[ids, at most 100],"urls"}. state:
+ * running while any is waiting or running, then failed if any failed, cancelled if any was, else completed. */
+struct json_object *view_batch(struct store_txn *txn, struct journal_txn *journal, const struct batch *batch);
+
+#endif

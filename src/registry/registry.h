@@ -1,0 +1,117 @@
+/* The registry: function templates and quality presets, as data. Reads template files (YAML or JSON), checks and
+ * normalises them, finds the template a caller names, checks a caller's inputs, and merges template defaults, preset
+ * and inputs into the parameters of a job.
+ *
+ * A template file:
+ *
+ *   id: create_title_card            # name rule of base/text.h, lower case
+ *   version: 1.0.0                   # major.minor.patch
+ *   name: Create Title Card
+ *   description: …
+ *   category: image                  # image, video, audio, text, generic
+ *   author: …                        # optional, as are icon, tags (list of texts)
+ *   inputs:                          # short form; order is the order on the page
+ *     text: {type: string, required: true, min_length: 1, max_length: 200, label: Text, description: …}
+ *     size: {type: integer, min: 8, max: 200, default: 40}
+ *     aspect: {type: string, enum: ["16:9", "1:1"], default: "16:9"}
+ *     color: {type: string, format: color, default: "#ffffff"}      # "#rgb", "#rrggbb" or "#rrggbbaa"
+ *     picture: {type: file, media: ["image/…"]}                     # "upload:<id>", "take:<p>/<s>/<n>/<file>"
+ *   outputs:
+ *     image: {type: image, media_type: image/png, description: …}   # type: image, video, audio, text, json, file
+ *   parameters: {width: 1920, height: 1080}       # template defaults beside those of the inputs
+ *   presets:                         # per tier, merged over the built-in preset of the category
+ *     draft: {width: 960, height: 540}
+ *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50}
+ *   queue: cpu                       # optional; else gpu if resources.gpu > 0, else cpu
+ *   timeout_s: 120
+ *   retry: {max_attempts: 4, delay_s: 1, max_delay_s: 60}
+ *   on_lost: retry                   # or fail
+ *   stages:                          # weights of the overall percent and what people read
+ *     preparation: {weight: 0.1, message: Setting the stage…}
+ *     execution: {weight: 0.8, message: Drawing your title…}
+ *     finalization: {weight: 0.1, message: Filing the picture…}
+ *   models: []
+ *   examples: [{name: …, inputs: {…}, quality: draft}]
+ *   backend: {type: script, python: title_card.py, class: TitleCard}   # or command: [program, arg…]; or {type: noop}
+ *
+ * Input types: string, integer, number, boolean, file, array (with items: a short form), object, any.
+ * The files that a script backend names lie beside the template (or in DATA/scripts/) and are part of its digest.
+ *
+ * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
+ * hex digits), "input_schema" (JSON Schema 2020-12) and "files" ({"title_card.py": sha256 hex}). The folder
+ * blobs/templates/<digest>/ holds its files, so that later edits never reach a job that was accepted with it.
+ */
+#ifndef FNR_REGISTRY_REGISTRY_H
+#define FNR_REGISTRY_REGISTRY_H
+
+#include "base/json.h"
+#include "store/store.h"
+
+/* ---- reading templates (template.c) ---- */
+
+struct template_version { char id[68]; struct store_version version; uint8_t digest[32]; struct json_object *definition; };
+
+/* Checks and normalises one parsed template. folder: where the files it names are looked for (may be NULL: it may name
+ * none); scripts: the second place ("scripts", or NULL). Every problem is in err->errors with its JSON Pointer.
+ * On success the caller puts out->definition. Writes nothing. */
+int template_read(struct json_object *source, const char *folder, const char *scripts, struct template_version *out,
+                  struct fnr_error *err);
+
+/* Copies the files of a template into blobs/templates/<digest>/ (durably; existing is fine). */
+int template_store_files(const struct template_version *template_, const char *folder, const char *scripts, struct fnr_error *err);
+
+/* "1", "1.2", "1.2.0" -> how many parts were given (0 = text not valid). */
+int template_version_parse(const char *text, struct store_version *version);
+void template_version_format(struct store_version version, char out[40]);
+
+/* ---- finding (lookup.c) ---- */
+
+struct template_;   /* a compiled definition, kept in a small per-process cache by digest; borrowed until the next lookup */
+
+/* reference: "id", "id@1", "id@1.2", "id@1.2.0"; the newest version that matches. FNR_E_NOT_FOUND names the nearest
+ * template, or the versions there are. */
+int template_find(struct store_txn *txn, const char *reference, const struct template_ **template_r, struct fnr_error *err);
+int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const struct template_ **template_r, struct fnr_error *err);
+
+const char *template_id(const struct template_ *template_);
+const char *template_version(const struct template_ *template_);          /* "1.0.0" */
+const char *template_digest(const struct template_ *template_);           /* hex */
+struct json_object *template_definition(const struct template_ *template_);   /* borrowed */
+struct json_object *template_input_schema(const struct template_ *template_); /* borrowed; JSON Schema 2020-12 */
+const char *template_queue(const struct template_ *template_);
+int template_max_attempts(const struct template_ *template_, int fallback);
+bool template_on_lost_fail(const struct template_ *template_);
+/* What people read while the stage runs; never NULL. */
+const char *template_stage_message(const struct template_ *template_, enum fnr_stage stage);
+/* Share of the overall percent, 0..1; those of preparation, execution and finalization sum to 1, queue has 0. */
+double template_stage_weight(const struct template_ *template_, enum fnr_stage stage);
+
+/* ---- inputs and parameters (resolve.c) ---- */
+
+/* Checks inputs (NULL = empty object) against the template; all errors at once in err->errors, pointers relative to
+ * prefix ("" or "/inputs"). Unknown inputs are errors that name the nearest known one. */
+int inputs_check(const struct template_ *template_, struct json_object *inputs, const char *prefix, struct fnr_error *err);
+
+/* The ids of uploads that inputs of type file name ("upload:<id>"); at most `limit`; returns how many there are. */
+size_t inputs_uploads(const struct template_ *template_, struct json_object *inputs, struct fnr_id *ids, size_t limit);
+
+/* Merges: template parameters and input defaults, then the preset of the quality (its "generic" and category part, then
+ * the template's own part), then the inputs given (null counts as not given). The same arguments give the same result,
+ * always. Returns an object to put, or NULL with *err set. preset_r gets "draft@1", the preset and its version. */
+struct json_object *parameters_resolve(struct store_txn *txn, const struct template_ *template_, enum fnr_quality quality,
+                                       struct json_object *inputs, char preset_r[80], struct fnr_error *err);
+
+/* Digest of all that the scheduler looks at: resources, template id and version, quality, fallback. */
+uint64_t scheduling_class(const struct template_ *template_, enum fnr_quality quality, struct json_object *fallback);
+
+/* ---- loading (loader.c), run in a process of its own by fnr-api ---- */
+
+/* Reads every template file (*.yaml, *.yml, *.json) of the folders in order and the presets file, and hands what is
+ * new or changed, as encoded operations (store/ops.h), to `post` (0 = accepted). Versions that came from a file which is
+ * gone are removed. A broken file is logged with its problems and skipped: the last good version stays in force.
+ * Returns the number of broken files, or a negative code if nothing could be done. */
+typedef int registry_post(const void *data, size_t len, void *context);
+int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
+                  registry_post *post, void *context, struct fnr_error *err);
+
+#endif

@@ -1,0 +1,75 @@
+/* Operations: what handlers ask the committer to write. A handler encodes one, posts it (api/slots.h) and waits for
+ * the reply; the committer applies all that are posted in one write transaction, each in a child transaction.
+ *
+ * The bytes are packed (base/pack.h): u8 operation, then its fields. They never leave the machine or outlive a start.
+ */
+#ifndef FNR_STORE_OPS_H
+#define FNR_STORE_OPS_H
+
+#include "store/store.h"
+
+enum op_kind {
+	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
+	OP_KEY_DELETE, OP_META_ADD
+};
+
+/* One job to accept. Texts are borrowed until encoded. */
+struct op_job {
+	const char *summary, *payload;     /* see store_job_body; payload NULL when it is in a file */
+	struct fnr_id payload_file;        /* file blobs/payload/<id>, written and flushed before posting; or none */
+	const char *project, *shot, *template_, *queue, *key;  /* names; "" = none (project, shot, key); key is the key's id */
+	struct fnr_id retry_of;
+	const struct fnr_id *uploads;      /* must exist when applied: FNR_E_INVALID otherwise */
+	size_t upload_count;
+	uint64_t class_;
+	int64_t not_before, expires_at;    /* ms, 0 = none; not_before in the future: accepted as scheduled */
+	uint32_t timeout_s;
+	uint16_t max_attempts;
+	uint8_t quality, priority, flags;
+};
+
+struct op_submit {
+	bool idempotent;                   /* with the two hashes below */
+	uint8_t idempotency[32], body[32];
+	bool is_batch;                     /* OP_BATCH: jobs become a batch, accepted whole or not at all */
+	bool stop_on_error;
+	size_t count;                      /* 1 for OP_SUBMIT */
+};
+
+/* Encoding: begin, then op_job_add exactly count times. */
+void op_submit_begin(struct fnr_buf *out, const struct op_submit *submit);
+void op_job_add(struct fnr_buf *out, const struct op_job *job);
+void op_command(struct fnr_buf *out, const char *json);      /* store_command_add */
+void op_upload(struct fnr_buf *out, const struct store_upload *upload);
+void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
+                     const char *source, const char *definition);
+void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version);
+void op_preset_put(struct fnr_buf *out, const char *id, const char *json);
+void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json);
+void op_key_delete(struct fnr_buf *out, const char *id);
+void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds to a meta counter */
+
+/* Plain memory: it lies in shared slots and in the record of the last round. */
+struct op_reply {
+	int32_t code;                      /* FNR_OK or an enum fnr_code */
+	uint8_t is_batch, replayed;        /* replayed: the Idempotency-Key was known, id is what it stands for */
+	struct fnr_id id;                  /* of the job or batch */
+	int32_t retry_after_s;
+	char message[160];
+};
+
+/* What acceptance looks at beside the store; refreshed by the committer about once a second. */
+struct op_limits { bool full; char reason[128]; };   /* full: OP_SUBMIT, OP_BATCH and OP_UPLOAD get FNR_E_FULL with the reason */
+
+/* Applies one operation in `txn` (a child transaction: on a code other than FNR_OK the caller aborts it). New job ids
+ * are made here, rising over the last one stored. Returns true if the manager should be rung (new jobs or commands). */
+bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, const struct op_limits *limits,
+              struct op_reply *reply);
+
+/* The record of the last committed round: which requests it held and what they were answered. Written in the round's
+ * own transaction, so that a committer that takes over from a killed one applies nothing twice. */
+struct op_round_entry { uint8_t request[16]; struct op_reply reply; };
+int op_round_put(struct store_txn *txn, const struct op_round_entry *entries, size_t count, struct fnr_error *err);
+bool op_round_find(struct store_txn *txn, const uint8_t request[16], struct op_reply *reply_r);
+
+#endif

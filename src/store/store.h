@@ -1,0 +1,274 @@
+/* The store: everything that must not be lost, in one LMDB environment `store/` below the data directory.
+ *
+ * This module and journal.h are the only users of LMDB; their shared plumbing (lmdb.h is included there alone) is
+ * src/store/env.c. Callers see jobs, batches, uploads, templates: never keys or values. Every record, key and layout
+ * is defined here or at the top of the .c file of its kind.
+ *
+ * Two processes write: the committer of fnr-api (what was asked for; through ops.h) and fnr-manager (what happened).
+ * Everything a change depends on is read again in the write transaction that makes it. All programs run with the data
+ * directory as working directory.
+ *
+ * Sub-databases (integers big-endian, so that byte order is scan order; schema version 1, in `meta`):
+ *
+ *   meta        text                          -> schema version, seq, event number block, counters, last job id,
+ *                                                last round of the committer, generation of the journal, flags
+ *   job         job id (16)                   -> struct job_head, as it lies in memory (little-endian hosts only)
+ *   body        job id (16)                   -> u8 version, u8 flags, text summary, payload inline or id of its file
+ *   lane        queue u16, 10-priority u8, project u32, class u64, seq u64 -> job id    (state queued only)
+ *   project_job project u32, seq u64          -> job id
+ *   due         time ms u64, kind u8, job id  -> (nothing)   scheduled and retry_wait by due_at; waiting by expires_at
+ *   active      job id                        -> struct job_active, packed             (running, finishing, cancelling)
+ *   attempt     job id, attempt u16           -> JSON text, written once when the attempt has ended
+ *   idempotency SHA-256 of key id, method, path and Idempotency-Key (32) -> struct store_idempotency, packed
+ *   command     seq u64                       -> JSON text
+ *   batch       batch id                      -> struct batch, packed
+ *   name        kind u8, name | kind+128 u8, number u32 -> number | name      (projects, queues, templates, shots)
+ *   shot        project u32, shot u32         -> highest take number given, active take
+ *   take        project u32, shot u32, n u32  -> JSON text, as in take.json
+ *   upload      upload id                     -> struct store_upload, packed
+ *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text
+ *   definition  digest (32)                   -> JSON text of the normalised template
+ *   preset      id                            -> JSON text
+ *   key         SHA-256 of the API key (32)   -> JSON text
+ *
+ * Rules of the store: rising keys, no DUPSORT, default flags (every commit is flushed), a sparse map of 1 TiB, read
+ * transactions of at most 2 s or a bounded number of rows.
+ */
+#ifndef FNR_STORE_STORE_H
+#define FNR_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/vocab.h"
+
+#define STORE_SCHEMA 1
+
+struct store;
+struct store_txn;
+
+/* Opens store/ (made if absent, mode 0700). A process opens it once, after its last fork that uses it. Fails with
+ * FNR_E_CORRUPT and a message that names versions if the schema is newer than this program's. Clears dead readers. */
+int store_open(struct store **store_r, bool writer, struct fnr_error *err);
+void store_close(struct store *store);              /* NULL is allowed */
+
+/* Read transactions: cheap, one at a time per process; what is borrowed from it is valid until its end. */
+struct store_txn *store_read(struct store *store, struct fnr_error *err);
+void store_read_end(struct store_txn *txn);         /* NULL is allowed */
+
+/* Write transactions: one at a time in the whole system; do no network, log or file I/O inside. Commit and abort both
+ * end it. Commit returns only after the data is on disk; a failed commit has changed nothing. */
+struct store_txn *store_write(struct store *store, struct fnr_error *err);
+int store_commit(struct store_txn *txn, struct fnr_error *err);
+void store_abort(struct store_txn *txn);            /* NULL is allowed */
+
+/* A child of a write transaction, so that one bad request does not spoil the round. Ends with commit or abort. */
+struct store_txn *store_child(struct store_txn *parent, struct fnr_error *err);
+
+/* Maintenance and figures */
+int store_clear_readers(struct store *store);       /* slots of dead processes; returns how many */
+uint64_t store_bytes_used(struct store *store);     /* pages in use, without free ones; walks the free list */
+int store_copy(struct store *store, const char *path, struct fnr_error *err); /* online, compacted */
+
+/* ---- jobs ---- */
+
+enum job_flag { JOB_FLAG_PAYLOAD_FILE = 1, JOB_FLAG_UPLOADS = 2, JOB_FLAG_CANCEL_ASKED = 4, JOB_FLAG_ON_LOST_FAIL = 8 };
+
+/* Small and fixed; rewritten at each change. Times are wall-clock ms, 0 = not (yet). */
+struct job_head {
+	struct fnr_id id;
+	struct fnr_id batch;          /* FNR_ID_NONE if in none */
+	struct fnr_id retry_of;       /* FNR_ID_NONE if it is none */
+	uint64_t seq;                 /* order of acceptance, over all jobs */
+	uint64_t lane_seq;            /* seq in its lane: its own at first, a new one when it comes back to the tail */
+	uint64_t class_;              /* digest of all that the scheduler looks at */
+	uint64_t event;               /* number of the last event that told of a change of state; 0 before the first */
+	int64_t created_at, queued_at, started_at, finished_at;
+	int64_t not_before, expires_at;
+	int64_t due_at;               /* scheduled, retry_wait: when it is queued */
+	uint32_t project, shot, template_, key;   /* numbers of names; 0 = none */
+	uint32_t take;                /* given at finishing; 0 = none */
+	uint32_t timeout_s;           /* longest attempt; 0 = as configured */
+	uint16_t queue;
+	uint16_t attempt;             /* number of the last attempt started; 0 before the first */
+	uint16_t lost;                /* how many of them were lost to us */
+	uint16_t max_attempts;
+	uint8_t version;              /* of this record: 1 */
+	uint8_t state, stage, quality, priority, class_of_error, flags, reserved;
+};
+
+/* What exists only while an attempt runs. */
+struct job_active {
+	uint16_t attempt;
+	int64_t started_at;
+	char worker[32];              /* "w3" */
+	char backend[68];
+	char placement[64];           /* why it runs where it does, in a few words */
+	char *manifest;               /* finishing: JSON text of the outputs, else NULL; malloc'd */
+};
+
+int store_job_get(struct store_txn *txn, const struct fnr_id *id, struct job_head *head_r);  /* OK, NOT_FOUND, CORRUPT */
+
+/* summary: JSON text of {"template","version","digest","quality","preset","seed","project","shot","queue","node_id",
+ * "fallback","key","uploads":[…]} (members that are null are left out). payload: JSON text of {"inputs","parameters",
+ * "metadata"}. Either out buffer may be NULL. A payload in a file is read from it (FNR_E_IO). */
+int store_job_body(struct store_txn *txn, const struct fnr_id *id, struct fnr_buf *summary, struct fnr_buf *payload,
+                   struct fnr_error *err);
+/* Where the payload's file is ("blobs/payload/<id>"), or an empty string when it is inline. */
+int store_job_payload_path(struct store_txn *txn, const struct fnr_id *id, char path[64]);
+void store_payload_path(const struct fnr_id *file, char path[64]);   /* the same for a file id not yet stored */
+
+/* Moves a job: writes head and keeps every index (lane, due, active, counters, the batch's counters) in step with
+ * head->state. The stored head is read here; `head` must be of the same id and a later look at it. Entering `queued`
+ * other than at acceptance gives it a new lane_seq (in *head too). Leaving the running states drops its active record.
+ * It does not judge whether the move is allowed: that is queue/state.h, and the caller has asked it. */
+int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error *err);
+
+/* Removes a finished job with body, attempts and (project, seq); a payload file is returned in `path` for the caller
+ * to unlink after the commit (empty if none). Its takes stay. FNR_E_CONFLICT if it is not finished. */
+int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err);
+
+int store_active_get(struct store_txn *txn, const struct fnr_id *id, struct job_active *active_r); /* free manifest */
+int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struct job_active *active, struct fnr_error *err);
+
+int store_attempt_put(struct store_txn *txn, const struct fnr_id *id, uint16_t attempt, const char *json, struct fnr_error *err);
+int store_attempt_get(struct store_txn *txn, const struct fnr_id *id, uint16_t attempt, struct fnr_buf *json_r); /* OK, NOT_FOUND */
+
+/* Walks. Each calls `row` until it returns false or `limit` rows were visited, and returns how many were visited.
+ * Only reading functions of this header may be called from `row`. */
+typedef bool store_job_row(const struct job_head *head, void *context);
+size_t store_jobs_newest(struct store_txn *txn, const struct fnr_id *before, size_t limit, store_job_row *row, void *context); /* before NULL: from the newest */
+size_t store_jobs_after(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row, void *context);   /* oldest first; after NULL: from the first */
+size_t store_jobs_of_project(struct store_txn *txn, uint32_t project, uint64_t before_seq, size_t limit, store_job_row *row, void *context); /* newest first; UINT64_MAX: all */
+size_t store_jobs_active(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row, void *context);
+/* Jobs whose due or expiry time is at or before now, earliest first. */
+enum store_due { STORE_DUE_QUEUE = 0, STORE_DUE_EXPIRE = 1 };
+typedef bool store_due_row(const struct fnr_id *id, enum store_due kind, int64_t time, void *context);
+size_t store_jobs_due(struct store_txn *txn, int64_t now, size_t limit, store_due_row *row, void *context);
+int64_t store_next_due(struct store_txn *txn);      /* earliest entry, 0 if none */
+struct fnr_id store_last_job(struct store_txn *txn); /* id of the newest job ever accepted; FNR_ID_NONE if none */
+
+/* ---- lanes ---- */
+
+struct lane_key { uint16_t queue; uint8_t priority; uint32_t project; uint64_t class_; };
+struct lane_head { struct lane_key key; uint64_t seq; struct fnr_id job; };
+/* The first waiting job of the lane with lane_seq >= from. OK or NOT_FOUND. */
+int store_lane_first(struct store_txn *txn, const struct lane_key *key, uint64_t from, struct lane_head *head_r);
+/* The head of the lane behind `after` in key order (NULL: of the first lane): skips from prefix to prefix. OK or NOT_FOUND. */
+int store_lane_next(struct store_txn *txn, const struct lane_key *after, struct lane_head *head_r);
+
+/* ---- counters, numbers ---- */
+
+struct store_counters { uint64_t accepted, removed, state[FNR_STATE_COUNT]; };
+void store_counters_get(struct store_txn *txn, struct store_counters *counters_r);
+
+/* Reserves `count` event numbers; returns the first. Numbers start at 1, never repeat and stay below 2^53. */
+uint64_t store_events_reserve(struct store_txn *txn, uint64_t count, struct fnr_error *err);
+
+uint64_t store_meta_get(struct store_txn *txn, const char *name);           /* 0 if absent */
+int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, struct fnr_error *err);
+#define STORE_META_JOURNAL "journal"       /* generation of the journal in use; 0 before the first start of the manager */
+#define STORE_META_TEMPLATES "templates"   /* how often the loader has finished; readiness wants it above 0 */
+
+/* ---- names ---- */
+
+enum store_name { STORE_PROJECT = 1, STORE_QUEUE = 2, STORE_TEMPLATE = 3, STORE_SHOT = 4, STORE_KEY = 5 };
+uint32_t store_name_find(struct store_txn *txn, enum store_name kind, const char *name);        /* 0 if unknown */
+uint32_t store_name_make(struct store_txn *txn, enum store_name kind, const char *name, struct fnr_error *err); /* 0: error */
+bool store_name_text(struct store_txn *txn, enum store_name kind, uint32_t number, char out[68]);
+typedef bool store_name_row(uint32_t number, const char *name, void *context);
+size_t store_names(struct store_txn *txn, enum store_name kind, const char *after, size_t limit, store_name_row *row, void *context);
+
+/* ---- commands ---- */
+
+/* JSON text of {"command":"cancel","job":id} and the like; applied and deleted by the manager in one transaction. */
+int store_command_add(struct store_txn *txn, const char *json, struct fnr_error *err);
+/* The next one behind `after` (0: from the first). OK or NOT_FOUND. */
+int store_command_next(struct store_txn *txn, uint64_t after, uint64_t *seq_r, struct fnr_buf *json_r);
+void store_command_delete(struct store_txn *txn, uint64_t seq);
+
+/* ---- batches ---- */
+
+/* The jobs of a batch are the jobs with ids from first to last: they were accepted in one transaction. */
+struct batch {
+	struct fnr_id id, first, last;
+	int64_t created_at;
+	uint32_t project, key, total;
+	uint32_t state[FNR_STATE_COUNT];   /* of those that still exist */
+	bool stop_on_error;
+	uint64_t event;                    /* last event that told of it */
+};
+int store_batch_get(struct store_txn *txn, const struct fnr_id *id, struct batch *batch_r);
+int store_batch_put(struct store_txn *txn, const struct batch *batch, struct fnr_error *err);
+
+/* ---- takes ---- */
+
+uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot);   /* highest number given, 0 if none */
+int store_shot_raise(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t counter, struct fnr_error *err); /* never falls */
+uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot);
+int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json, struct fnr_error *err);
+int store_take_get(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, struct fnr_buf *json_r);
+typedef bool store_take_row(uint32_t take, const char *json, size_t len, void *context);
+size_t store_takes(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t after, size_t limit, store_take_row *row, void *context);
+typedef bool store_shot_row(uint32_t shot, uint32_t counter, uint32_t active, void *context);
+size_t store_shots(struct store_txn *txn, uint32_t project, size_t limit, store_shot_row *row, void *context);
+
+/* ---- uploads: the bytes are the file uploads/<id> ---- */
+
+struct store_upload {
+	struct fnr_id id;
+	uint64_t bytes;
+	uint8_t sha256[32];
+	char media_type[64];
+	char name[132];               /* as the client called it, cleaned; for people only */
+	int64_t created_at;
+	uint32_t key, jobs;           /* jobs that name it: it is kept while there are any */
+};
+int store_upload_get(struct store_txn *txn, const struct fnr_id *id, struct store_upload *upload_r);
+int store_upload_put(struct store_txn *txn, const struct store_upload *upload, struct fnr_error *err);
+/* Deletes the records of up to `limit` uploads that no job names and that are older than `before`; their ids for the
+ * caller to unlink after the commit. Looks at a bounded number of rows behind *cursor, which it moves round. */
+size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id *cursor, struct fnr_id *ids_r, size_t limit);
+
+/* ---- templates, presets, keys ---- */
+
+struct store_version { uint32_t major, minor, patch; };
+int store_template_put(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32],
+                       const char *source, const char *definition, struct fnr_error *err);
+int store_template_delete(struct store_txn *txn, const char *id, struct store_version version);
+typedef bool store_template_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context);
+/* Versions of one template, newest first (id given), or every version of every template, ids rising (id NULL). */
+size_t store_templates(struct store_txn *txn, const char *id, store_template_row *row, void *context);
+int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct fnr_buf *json_r);   /* OK, NOT_FOUND */
+
+int store_preset_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err);
+int store_preset_get(struct store_txn *txn, const char *id, struct fnr_buf *json_r);
+typedef bool store_text_row(const char *id, const char *json, size_t len, void *context);
+size_t store_presets(struct store_txn *txn, store_text_row *row, void *context);
+
+/* {"id","name","scopes":["read","submit","admin"],"projects":["demo"] or null,"created_at","revoked":false} */
+int store_key_put(struct store_txn *txn, const uint8_t hash[32], const char *json, struct fnr_error *err);
+int store_key_get(struct store_txn *txn, const uint8_t hash[32], struct fnr_buf *json_r);
+int store_key_delete(struct store_txn *txn, const char *id);   /* by its id; NOT_FOUND */
+size_t store_keys(struct store_txn *txn, store_text_row *row, void *context);
+
+/* ---- idempotency ---- */
+
+struct store_idempotency { uint8_t body[32]; struct fnr_id id; bool is_batch; int64_t created_at; };
+int store_idempotency_get(struct store_txn *txn, const uint8_t hash[32], struct store_idempotency *entry_r);
+int store_idempotency_put(struct store_txn *txn, const uint8_t hash[32], const struct store_idempotency *entry, struct fnr_error *err);
+/* Removes entries older than `before` whose job is gone; visits at most `limit` behind *cursor, which it moves round. */
+size_t store_idempotency_expire(struct store_txn *txn, int64_t before, uint8_t cursor[32], size_t limit);
+
+/* ---- check ---- */
+
+/* Recounts everything in one read transaction and compares: counters, conservation (accepted = removed + waiting +
+ * running + finished), every job in exactly the indexes of its state and no index entry without its job, bodies,
+ * payload files, batches, active and attempt records, take numbers at most their shot's counter. Adds one line per
+ * problem to `report` (at most 100) and returns how many there are. `summary` gets one line of figures. */
+size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf *summary);
+
+#endif

@@ -1,0 +1,59 @@
+/* What fnr-manager and its workers say to each other over a socket pair: frames of a u32 length (big-endian, at most
+ * 32 MiB) and one JSON object. Paths are relative to the data directory.
+ *
+ * manager -> worker
+ *   {"type":"run","job":id,"attempt":n,"backend":"local","kind":"script","definition":{…the normalised template…},
+ *    "quality":"high","seed":42,"project":"demo","shot":"s010","timeout_ms":120000,
+ *    "payload":{…inputs, parameters, metadata…} | "payload_file":"blobs/payload/<id>",
+ *    "uploads":[{"id","media_type","name"}],
+ *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>"}
+ *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project)
+ *   {"type":"finish","job":id,"attempt":n,"attempt_dir":"…","final_dir":"workspace/demo/s010/take_003","take":{…take.json…}|null}
+ *        step 2 of finishing: write take.json if there is one, flush, rename without replacing, flush the parent. If
+ *        attempt_dir is gone and final_dir holds this job and attempt (file ".job"), it was done before: say finished.
+ *   {"type":"discard","paths":["workspace/…"]}      remove what a failed or lost attempt left
+ *   {"type":"cancel","job":id,"attempt":n}          for the running attempt; anything else is ignored
+ *   {"type":"stop"}                                 end after the present task; the end of the socket means leave at once
+ *
+ * worker -> manager
+ *   {"type":"hello","pid":n}                        once, when ready for a task
+ *   {"type":"heartbeat","job":id|null,"cpu_ms":n,"rss":bytes}   every second while a task runs
+ *   {"type":"progress","job","attempt","stage":"execution","fraction":0.4,"message":"…"|null}   at most every 100 ms
+ *   {"type":"log","job","attempt","level":"info","text":"…"}
+ *   {"type":"preview","job","attempt","media_type":"image/jpeg","data":"base64"}
+ *   {"type":"manifest","job","attempt","outputs":[{"name","file","media_type","bytes","sha256","width"?,"height"?,
+ *        "duration"?}],"result":{…}|null,"cpu_ms":n,"rss_max":bytes}      the work is done; files lie flushed in attempt_dir;
+ *        outputs may be empty: then nothing is to be filed and the worker is free
+ *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail"}}
+ *   {"type":"cancelled","job","attempt"}
+ *   {"type":"finished","job","attempt"}             answer to finish
+ *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"io","message":"…"}
+ *   {"type":"discarded"}
+ * After manifest with outputs, failed, cancelled, finished, finish_failed and discarded the worker waits for its next task;
+ * a worker that reported files is normally given its own finish.
+ */
+#ifndef FNR_WORKER_WIRE_H
+#define FNR_WORKER_WIRE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+
+#define WIRE_MAX (32u << 20)
+
+/* Appends one frame to out. Does not put message. */
+void wire_add(struct fnr_buf *out, struct json_object *message);
+
+/* Takes one whole frame off the front of in. Returns 1 and a message to put, 0 if more bytes are needed, -1 if the
+ * bytes are not a frame (the peer is broken). */
+int wire_take(struct fnr_buf *in, struct json_object **message_r);
+
+/* Blocking forms for the worker. False when the manager is gone. */
+bool wire_send(int fd, struct json_object *message);
+bool wire_receive(int fd, struct fnr_buf *in, struct json_object **message_r);
+
+/* The worker's life: serves tasks on fd until told to stop, then exits the process. Called by the spawner's child. */
+void worker_main(int fd, const char *name) __attribute__((noreturn));
+
+#endif
