@@ -1,1 +1,2 @@
 dist_pkgdata_DATA += %D%/openapi.yaml
+dist_doc_DATA += %D%/script-functions.md

@@ -1,4 +1,4 @@
-/* SHA-256, hexadecimal and base64url, over OpenSSL's libcrypto. */
+/* SHA-256 and hexadecimal, over OpenSSL's libcrypto. */
 #ifndef FNR_BASE_HASH_H
 #define FNR_BASE_HASH_H
 

@@ -20,6 +20,10 @@ struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_erro
 /* Writes value compactly (NULL is null). The text belongs to value and is valid until it changes. len_r may be NULL. */
 const char *fnr_json_text(struct json_object *value, size_t *len_r);
 
+/* A real that is written with the fewest digits that read back the same (json-c's own writes 0.1 with 17); NULL if it
+ * is not finite. */
+struct json_object *fnr_json_real(double value);
+
 /* Adds members; the object owns the value from then on. Text NULL and id none become null. */
 void fnr_json_set(struct json_object *object, const char *name, struct json_object *value);
 void fnr_json_set_text(struct json_object *object, const char *name, const char *text);

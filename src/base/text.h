@@ -6,10 +6,13 @@
 #include <stddef.h>
 
 bool fnr_utf8_valid(const char *data, size_t len);       /* RFC 3629: no overlong forms, no surrogates */
+size_t fnr_utf8_step(const char *data, size_t len);      /* bytes of the first character, 0 if it is broken or len is 0 */
 size_t fnr_utf8_length(const char *text);                /* code points of valid text */
 void fnr_text_clean(char *text);                         /* control characters and broken UTF-8 become '?' in place;
                                                             tabs and line ends become spaces */
 void fnr_text_copy(char *out, size_t size, const char *text); /* cuts at a character boundary, always ends with 0 */
+
+double fnr_text_real(const char *text); /* strtod() with the decimal point, whatever the process's locale */
 
 /* Names that become paths or parts of addresses (projects, shots, templates, outputs, queues, backends): 1 to 64
  * characters of A-Z a-z 0-9 _ . -, the first a letter or digit. So never "..", hidden, or with a slash. */

@@ -1,0 +1,19 @@
+noinst_LIBRARIES += %D%/libbase.a
+%C%_libbase_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS) $(YAML_CFLAGS) $(CRYPTO_CFLAGS)
+%C%_libbase_a_SOURCES = \
+	%D%/buf.c %D%/buf.h \
+	%D%/clock.c %D%/clock.h \
+	%D%/conf.c %D%/conf.h \
+	%D%/err.c %D%/err.h \
+	%D%/fs.c %D%/fs.h \
+	%D%/hash.c %D%/hash.h \
+	%D%/id.c %D%/id.h \
+	%D%/json.c %D%/json.h \
+	%D%/log.c %D%/log.h \
+	%D%/mem.c %D%/mem.h \
+	%D%/pack.c %D%/pack.h \
+	%D%/proc.c %D%/proc.h \
+	%D%/sock.c %D%/sock.h \
+	%D%/text.c %D%/text.h \
+	%D%/vocab.c %D%/vocab.h \
+	%D%/yaml.c %D%/yaml.h

@@ -1,0 +1,172 @@
+#include "base/text.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define MOST_EDITS 3
+#define LONGEST_WORD 127
+
+size_t fnr_utf8_step(const char *data, size_t len)
+{
+	const unsigned char *c = (const unsigned char *)data;
+	unsigned char least = 0x80, most = 0xbf; /* of the second byte */
+	size_t step, i;
+
+	if (!len)
+		return 0;
+	if (c[0] < 0x80)
+		return 1;
+	if (c[0] < 0xc2 || c[0] > 0xf4)
+		return 0;
+	step = c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+	if (c[0] == 0xe0)
+		least = 0xa0; /* overlong */
+	else if (c[0] == 0xed)
+		most = 0x9f; /* surrogates */
+	else if (c[0] == 0xf0)
+		least = 0x90; /* overlong */
+	else if (c[0] == 0xf4)
+		most = 0x8f; /* above U+10FFFF */
+	if (len < step || c[1] < least || c[1] > most)
+		return 0;
+	for (i = 2; i < step; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	return step;
+}
+
+bool fnr_utf8_valid(const char *data, size_t len)
+{
+	size_t step;
+
+	for (; len; data += step, len -= step) {
+		step = fnr_utf8_step(data, len);
+		if (!step)
+			return false;
+	}
+	return true;
+}
+
+size_t fnr_utf8_length(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += ((unsigned char)*text & 0xc0) != 0x80;
+	return count;
+}
+
+void fnr_text_clean(char *text)
+{
+	size_t len = strlen(text), step;
+	char *out = text;
+	unsigned char c;
+
+	for (; len; text += step, len -= step) {
+		c = (unsigned char)*text;
+		step = fnr_utf8_step(text, len);
+		if (c == '\t' || c == '\n' || c == '\r') {
+			*out++ = ' ';
+		} else if (!step || c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)text[1] < 0xa0)) {
+			*out++ = '?';
+			step = step ? step : 1;
+		} else {
+			memmove(out, text, step);
+			out += step;
+		}
+	}
+	*out = 0;
+}
+
+void fnr_text_copy(char *out, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size), back = 0;
+
+	if (!size)
+		return;
+	if (len == size) {
+		/* Cut; a character has at most three bytes behind its first. Broken text is cut anywhere. */
+		len--;
+		while (back < 3 && back < len && ((unsigned char)text[len - back] & 0xc0) == 0x80)
+			back++;
+		if (((unsigned char)text[len - back] & 0xc0) != 0x80)
+			len -= back;
+	}
+	memmove(out, text, len);
+	out[len] = 0;
+}
+
+double fnr_text_real(const char *text)
+{
+	static locale_t plain;
+
+	if (!plain)
+		plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	FNR_MUST(plain);
+	return strtod_l(text, NULL, plain);
+}
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool fnr_name_valid(const char *text)
+{
+	size_t i;
+
+	if (!text || !is_alnum(text[0]))
+		return false;
+	for (i = 1; text[i]; i++)
+		if (i >= 64 || (!is_alnum(text[i]) && text[i] != '_' && text[i] != '.' && text[i] != '-'))
+			return false;
+	return true;
+}
+
+static size_t least_of(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Levenshtein's distance; only one row of the table is kept. */
+static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	size_t row[LONGEST_WORD + 1], i, j, corner, above;
+
+	for (j = 0; j <= b_len; j++)
+		row[j] = j;
+	for (i = 1; i <= a_len; i++) {
+		corner = row[0];
+		row[0] = i;
+		for (j = 1; j <= b_len; j++) {
+			above = row[j];
+			row[j] = least_of(above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
+			corner = above;
+		}
+	}
+	return row[b_len];
+}
+
+const char *fnr_text_nearest(const char *text, const char *const *words, size_t count)
+{
+	size_t len = strlen(text), word_len, edits, least = MOST_EDITS + 1, i;
+	const char *nearest = NULL;
+
+	for (i = 0; i < count; i++) {
+		word_len = strlen(words[i]);
+		if (len > LONGEST_WORD || word_len > LONGEST_WORD)
+			continue;
+		edits = distance(text, len, words[i], word_len);
+		/* A word of which nothing is left is no suggestion. */
+		if (edits < least && edits < len && edits < word_len) {
+			least = edits;
+			nearest = words[i];
+		}
+	}
+	return nearest;
+}
