@@ -1,0 +1,3 @@
+# files of this folder
+bridgedir = $(pkgdatadir)/bridge
+dist_bridge_DATA = %D%/bridge/fnr_bridge.py

@@ -1,0 +1,75 @@
+#include "config.h"
+
+#include "backends/backend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/kinds.h"
+#include "base/log.h"
+#include "base/text.h"
+
+static const struct backend_kind *const kinds[] = { &backend_noop, &backend_script, NULL };
+
+const struct backend_kind *const *backend_kinds(void)
+{
+	return kinds;
+}
+
+const struct backend_kind *backend_find(const char *name)
+{
+	for (const struct backend_kind *const *kind = kinds; *kind != NULL; kind++)
+		if (strcmp((*kind)->name, name) == 0)
+			return *kind;
+	return NULL;
+}
+
+void backend_conf(struct fnr_conf *conf)
+{
+	static const struct fnr_conf defaults = {
+#define X(member, type, key, def, least, most, unit, help) .member = def,
+		FNR_CONF_KEYS(X)
+#undef X
+	};
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	*conf = defaults;
+	if (fnr_conf_load(conf, "config.yaml", &err) != FNR_OK)
+		fnr_warn(NULL, "config.yaml has mistakes, the defaults are used: %s", err.message);
+	fnr_error_clear(&err);
+}
+
+/* As fnr_text_clean, but line ends stay: what technicians read is often several lines. */
+static void clean_lines(char *text)
+{
+	while (text != NULL) {
+		char *end = strchr(text, '\n');
+		if (end != NULL)
+			*end = '\0';
+		fnr_text_clean(text);
+		if (end != NULL)
+			*end++ = '\n';
+		text = end;
+	}
+}
+
+enum run_result run_fail(struct run_error *error, enum fnr_class class_, const char *code, const char *suggestion,
+                         const char *action, const char *detail, const char *format, ...)
+{
+	char message[sizeof error->message * 2];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	fnr_text_clean(message);
+	error->class_ = class_;
+	fnr_text_copy(error->code, sizeof error->code, code);
+	fnr_text_copy(error->message, sizeof error->message, message);
+	fnr_text_copy(error->suggestion, sizeof error->suggestion, suggestion != NULL ? suggestion : "");
+	fnr_text_copy(error->action, sizeof error->action, action != NULL ? action : "");
+	fnr_text_clean(error->suggestion);
+	fnr_text_copy(error->detail, sizeof error->detail, detail != NULL ? detail : "");
+	clean_lines(error->detail);
+	return RUN_FAILED;
+}

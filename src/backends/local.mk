@@ -1,0 +1,3 @@
+noinst_LIBRARIES += %D%/libbackends.a
+%C%_libbackends_a_SOURCES = %D%/backend.c %D%/backend.h %D%/kinds.h %D%/noop.c %D%/sandbox.c %D%/sandbox.h \
+	%D%/script.c %D%/script.h %D%/script_lines.c %D%/script_request.c %D%/tree.c %D%/tree.h

@@ -1,0 +1,316 @@
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/script.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "files/path.h"
+
+#define SEARCH_PATH "/usr/local/bin:/usr/bin:/bin"
+
+/* ---- the command ---- */
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool script_bridge_path(char out[SCRIPT_PATH])
+{
+	const char *share = getenv("FNR_SHARE");    /* set where the programs run from the build tree */
+	snprintf(out, SCRIPT_PATH, "%s/bridge/fnr_bridge.py", share != NULL && share[0] == '/' ? share : FNR_PKGDATADIR);
+	return is_file(out);
+}
+
+static void add_readable(struct script_command *command, const char *path)
+{
+	command->readable = fnr_realloc(command->readable, (command->readable_count + 2) * sizeof *command->readable);
+	command->readable[command->readable_count++] = fnr_strdup(path);
+	command->readable[command->readable_count] = NULL;
+}
+
+static void add_environment(struct script_command *command, char *text)
+{
+	size_t count = 0;
+	while (command->envp[count] != NULL)
+		count++;
+	FNR_MUST(count + 1 < sizeof command->envp / sizeof command->envp[0]);
+	command->envp[count] = text;
+}
+
+/* A file of the template, as it was when the job was accepted; else an empty text. */
+static void template_file(const struct run *run, const char *name, char out[SCRIPT_PATH])
+{
+	out[0] = '\0';
+	if (name[0] == '/' || name[0] == '\0' || strstr(name, "..") != NULL)
+		return;
+	snprintf(out, SCRIPT_PATH, "%s/%s", run->definition_dir, name);
+	if (!is_file(out))
+		out[0] = '\0';
+}
+
+static bool search_program(const char *name, char out[SCRIPT_PATH])
+{
+	char folders[] = SEARCH_PATH, *rest = folders;
+	for (char *folder; (folder = strsep(&rest, ":")) != NULL;) {
+		snprintf(out, SCRIPT_PATH, "%s/%s", folder, name);
+		if (access(out, X_OK) == 0 && is_file(out))
+			return true;
+	}
+	return false;
+}
+
+static bool missing(struct run_error *error, const char *name, const char *detail)
+{
+	run_fail(error, FNR_CLASS_PERMANENT, "script_missing", "Put the file beside its template and load the template again.",
+	         NULL, detail, "The program of this function, \"%s\", is not there.", name);
+	return false;
+}
+
+/* backend: {python: file.py, class: Name} runs a class by the bridge that ships */
+static bool python_command(struct run *run, struct json_object *backend, struct script_command *command, struct run_error *error)
+{
+	char bridge[SCRIPT_PATH], file[SCRIPT_PATH];
+	const char *name = fnr_json_get_text(backend, "python", ""), *class_ = fnr_json_get_text(backend, "class", "");
+	if (!script_bridge_path(bridge)) {
+		run_fail(error, FNR_CLASS_PERMANENT, "bridge_missing", "Install Function Runner again.", NULL, bridge,
+		         "A part of Function Runner that runs Python functions is not installed.");
+		return false;
+	}
+	template_file(run, name, file);
+	if (file[0] == '\0')
+		return missing(error, name, run->definition_dir);
+	snprintf(command->program, sizeof command->program, "%s", FNR_PYTHON3);
+	char *argv[] = { fnr_strdup(FNR_PYTHON3), fnr_strdup("-I"), fnr_strdup("-B"), fnr_strdup(bridge), fnr_strdup(file),
+	                 fnr_strdup(class_) };
+	memcpy(command->argv, argv, sizeof argv);
+	*strrchr(bridge, '/') = '\0';
+	add_readable(command, bridge);
+	return true;
+}
+
+/* backend: {command: [program, argument…]}; names of the template's files become their paths */
+static bool plain_command(struct run *run, struct json_object *words, struct script_command *command, struct run_error *error)
+{
+	size_t count = json_object_is_type(words, json_type_array) ? json_object_array_length(words) : 0;
+	if (count == 0 || count > SCRIPT_ARGS) {
+		run_fail(error, FNR_CLASS_PERMANENT, "template_invalid", "Give backend.command a program and at most 31 arguments.",
+		         NULL, NULL, "The template does not say which program to run.");
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		char path[SCRIPT_PATH];
+		const char *word = json_object_get_string(json_object_array_get_idx(words, i));
+		template_file(run, word != NULL ? word : "", path);
+		command->argv[i] = fnr_strdup(path[0] != '\0' ? path : word != NULL ? word : "");
+	}
+	const char *program = command->argv[0];
+	if (program[0] == '/')
+		fnr_text_copy(command->program, sizeof command->program, program);
+	else if (strchr(program, '/') != NULL || !search_program(program, command->program))
+		return missing(error, program, "searched: the template's files, " SEARCH_PATH);
+	return true;
+}
+
+static void make_environment(struct run *run, struct script_command *command)
+{
+	add_environment(command, fnr_strdup("PATH=" SEARCH_PATH));
+	add_environment(command, fnr_strdup("LANG=C.UTF-8"));
+	add_environment(command, fnr_asprintf("HOME=%s", run->work_dir));
+	add_environment(command, fnr_asprintf("TMPDIR=%s/.tmp", run->work_dir));
+	add_environment(command, fnr_asprintf("FNR_JOB=%s", run->job));
+	add_environment(command, fnr_asprintf("FNR_ATTEMPT=%d", run->attempt));
+	add_environment(command, fnr_asprintf("FNR_DATA=%s", run->data_dir));   /* by this a manager finds what outlived its worker */
+}
+
+/* What the operator gives to all functions. Of uploads and takes a script sees those that its own job names, and nothing
+ * of what other jobs work on. */
+static void make_readable(struct run *run, struct script_command *command)
+{
+	static const char *const folders[] = { "blobs/templates", "scripts", "templates" };
+	char path[SCRIPT_PATH];
+	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s", run->data_dir, folders[i]);
+		add_readable(command, path);
+	}
+	snprintf(path, sizeof path, "%s/workspace/Library", run->data_dir);
+	add_readable(command, path);
+}
+
+bool script_command_make(struct run *run, struct script_command *command, struct run_error *error)
+{
+	struct json_object *backend = fnr_json_get(run->definition, "backend"), *words = fnr_json_get(backend, "command");
+	*command = (struct script_command){ 0 };
+	make_environment(run, command);
+	make_readable(run, command);
+	return words != NULL ? plain_command(run, words, command, error) : python_command(run, backend, command, error);
+}
+
+void script_command_free(struct script_command *command)
+{
+	for (char **word = command->argv; *word != NULL; word++)
+		free(*word);
+	for (char **word = command->envp; *word != NULL; word++)
+		free(*word);
+	for (size_t i = 0; i < command->readable_count; i++)
+		free(command->readable[i]);
+	free(command->readable);
+}
+
+/* ---- standard input ---- */
+
+struct references {
+	struct run *run;
+	struct script_command *command;
+	struct run_error *error;
+	bool failed;
+};
+
+static struct json_object *reference_failed(struct references *references, const char *text, const char *why)
+{
+	references->failed = true;
+	run_fail(references->error, FNR_CLASS_VALIDATION, "input_missing", "Choose the file again.", NULL, why,
+	         "The input \"%s\" is not there any more.", text);
+	return NULL;
+}
+
+/* {"path","media_type","name"} of "upload:<id>" */
+static struct json_object *upload_file(struct references *references, const char *text)
+{
+	struct json_object *uploads = references->run->uploads;
+	size_t count = uploads != NULL ? json_object_array_length(uploads) : 0;
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *upload = json_object_array_get_idx(uploads, i);
+		const char *path = fnr_json_get_text(upload, "path", "");
+		if (strcasecmp(fnr_json_get_text(upload, "id", ""), text + strlen("upload:")) != 0)
+			continue;
+		if (!is_file(path))
+			return reference_failed(references, text, path);
+		struct json_object *file = json_object_new_object();
+		fnr_json_set_text(file, "path", path);
+		fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
+		fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
+		return file;
+	}
+	return reference_failed(references, text, "the job does not name this upload");
+}
+
+/* The same of "take:<project>/<shot>/<n>/<file>" */
+static struct json_object *take_file(struct references *references, const char *text)
+{
+	char copy[512], *rest = copy, below[640], path[SCRIPT_PATH];
+	fnr_text_copy(copy, sizeof copy, text + strlen("take:"));
+	const char *project = strsep(&rest, "/"), *shot = strsep(&rest, "/"), *number = strsep(&rest, "/"), *name = rest;
+	if (name == NULL || !fnr_name_valid(project) || !fnr_name_valid(shot) || !path_file_name_valid(name) ||
+	    strspn(number, "0123456789") != strlen(number) || strlen(number) == 0 || strlen(number) > 9)
+		return reference_failed(references, text, "a take's file is written take:<project>/<shot>/<n>/<file>");
+	snprintf(below, sizeof below, "workspace/%s/%s/take_%03lu/%s", project, shot, strtoul(number, NULL, 10), name);
+	int dir = open(references->run->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct fnr_error err = FNR_ERROR_INIT;
+	int fd = path_open_file(dir, below, NULL, &err);
+	close(dir);
+	struct json_object *file = NULL;
+	if (fd < 0) {
+		reference_failed(references, text, err.message);
+	} else {
+		close(fd);
+		snprintf(path, sizeof path, "%s/%s", references->run->data_dir, below);
+		file = json_object_new_object();
+		fnr_json_set_text(file, "path", path);
+		fnr_json_set_text(file, "media_type", path_media_type(name));
+		fnr_json_set_text(file, "name", name);
+	}
+	fnr_error_clear(&err);
+	return file;
+}
+
+/* What a value of type file stands for, or NULL if it is no reference (null, an empty text, or a mistake found below). */
+static struct json_object *referred_file(struct references *references, struct json_object *value)
+{
+	const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+	if (strncmp(text, "upload:", 7) == 0)
+		return upload_file(references, text);
+	if (strncmp(text, "take:", 5) == 0)
+		return take_file(references, text);
+	return NULL;
+}
+
+/* Replaces the references of one input in `values`; what they stand for is added to `uploads` (may be NULL). */
+static void replace_input(struct references *references, struct json_object *values, const char *name, bool list,
+                          struct json_object *uploads)
+{
+	struct json_object *value = fnr_json_get(values, name), *files = NULL;
+	if (value == NULL || (list && !json_object_is_type(value, json_type_array)))
+		return;
+	if (list)
+		files = json_object_new_array();
+	for (size_t i = 0; i < (list ? json_object_array_length(value) : 1); i++) {
+		struct json_object *file = referred_file(references, list ? json_object_array_get_idx(value, i) : value);
+		if (file == NULL)
+			continue;
+		const char *path = fnr_json_get_text(file, "path", "");
+		add_readable(references->command, path);
+		if (list)
+			json_object_array_put_idx(value, i, json_object_new_string(path));
+		else
+			fnr_json_set_text(values, name, path);
+		if (list)
+			json_object_array_add(files, file);
+		else
+			files = file;
+	}
+	if (files != NULL && uploads != NULL)
+		fnr_json_set(uploads, name, files);
+	else
+		json_object_put(files);
+}
+
+static struct json_object *copy_object(struct json_object *value)
+{
+	return value != NULL ? fnr_json_copy(value) : json_object_new_object();
+}
+
+struct json_object *script_request_make(struct run *run, struct script_command *command, struct run_error *error)
+{
+	struct references references = { .run = run, .command = command, .error = error };
+	struct json_object *inputs = copy_object(run->inputs), *parameters = copy_object(run->parameters);
+	struct json_object *uploads = json_object_new_object(), *specs = fnr_json_get(run->definition, "inputs");
+	if (json_object_is_type(specs, json_type_object)) {
+		json_object_object_foreach(specs, name, spec) {
+			bool list = strcmp(fnr_json_get_text(spec, "type", ""), "array") == 0;
+			const char *type = fnr_json_get_text(list ? fnr_json_get(spec, "items") : spec, "type", "");
+			if (strcmp(type, "file") != 0)
+				continue;
+			replace_input(&references, inputs, name, list, NULL);
+			replace_input(&references, parameters, name, list, uploads);
+		}
+	}
+	struct json_object *request = json_object_new_object();
+	fnr_json_set_text(request, "job", run->job);
+	fnr_json_set_int(request, "attempt", run->attempt);
+	fnr_json_set_text(request, "template", fnr_json_get_text(run->definition, "id", NULL));
+	fnr_json_set_text(request, "version", fnr_json_get_text(run->definition, "version", NULL));
+	fnr_json_set(request, "inputs", inputs);
+	fnr_json_set(request, "parameters", parameters);
+	fnr_json_set_text(request, "quality", fnr_quality_name(run->quality));
+	fnr_json_set_int(request, "seed", run->seed);
+	fnr_json_set(request, "metadata", copy_object(run->metadata));
+	fnr_json_set(request, "uploads", uploads);
+	fnr_json_set_text(request, "output_dir", run->work_dir);
+	fnr_json_set_text(request, "project_path", run->work_dir);
+	fnr_json_set_real(request, "timeout_s", (double)run->timeout_ms / 1000.0);
+	if (references.failed) {
+		json_object_put(request);
+		return NULL;
+	}
+	return request;
+}

@@ -1,0 +1,345 @@
+#include "config.h"
+
+#include "files/take.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/text.h"
+#include "files/path.h"
+
+#define MARK_FILE ".job"
+#define MARK_SIZE 80
+
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+/* ---- names ---- */
+
+void take_final_dir(char out[TAKE_PATH], const char *project, const char *shot, uint32_t take, const struct fnr_id *job)
+{
+	char id[FNR_ID_TEXT];
+	if (project == NULL || project[0] == '\0')
+		snprintf(out, TAKE_PATH, "workspace/.jobs/%s", fnr_id_format(job, id));
+	else
+		snprintf(out, TAKE_PATH, "workspace/%s/%s/take_%03u", project, shot, take);
+}
+
+void take_attempt_dir(char out[TAKE_PATH], const char *project, const char *shot, const struct fnr_id *job, int attempt)
+{
+	char id[FNR_ID_TEXT];
+	fnr_id_format(job, id);
+	if (project == NULL || project[0] == '\0')
+		snprintf(out, TAKE_PATH, "workspace/.jobs/.attempt-%s-%d", id, attempt);
+	else
+		snprintf(out, TAKE_PATH, "workspace/%s/%s/.attempt-%s-%d", project, shot, id, attempt);
+}
+
+void take_work_dir(char out[TAKE_PATH], const struct fnr_id *job, int attempt)
+{
+	char id[FNR_ID_TEXT];
+	snprintf(out, TAKE_PATH, "workspace/.work/%s-%d", fnr_id_format(job, id), attempt);
+}
+
+/* "<job id>-<attempt>" and nothing behind it */
+static bool is_job_attempt(const char *text)
+{
+	char id_text[FNR_ID_TEXT];
+	struct fnr_id id;
+	if (strlen(text) < FNR_ID_TEXT + 1)
+		return false;
+	memcpy(id_text, text, FNR_ID_TEXT - 1);
+	id_text[FNR_ID_TEXT - 1] = '\0';
+	const char *number = text + FNR_ID_TEXT;
+	return fnr_id_parse(id_text, &id) && text[FNR_ID_TEXT - 1] == '-' && strlen(number) <= 10 &&
+	       strspn(number, "0123456789") == strlen(number);
+}
+
+/* Cuts "a/b/c" into at most `most` parts in place; 0 if there are more, or an empty one. */
+static size_t split(char *path, char **parts, size_t most)
+{
+	size_t count = 0;
+	for (char *at = path; at != NULL;) {
+		char *slash = strchr(at, '/');
+		if (slash != NULL)
+			*slash++ = '\0';
+		if (count == most || at[0] == '\0')
+			return 0;
+		parts[count++] = at;
+		at = slash;
+	}
+	return count;
+}
+
+bool take_work_valid(const char *path)
+{
+	static const char before[] = "workspace/.work/";
+	return strncmp(path, before, sizeof before - 1) == 0 && is_job_attempt(path + sizeof before - 1);
+}
+
+bool take_attempt_valid(const char *path)
+{
+	char copy[TAKE_PATH], *parts[4];
+	if (strlen(path) >= sizeof copy)
+		return false;
+	strcpy(copy, path);
+	size_t count = split(copy, parts, 4);
+	if (count < 3 || strcmp(parts[0], "workspace") != 0)
+		return false;
+	static const char before[] = ".attempt-";
+	const char *last = parts[count - 1];
+	if (strncmp(last, before, sizeof before - 1) != 0 || !is_job_attempt(last + sizeof before - 1))
+		return false;
+	return count == 3 ? strcmp(parts[1], ".jobs") == 0 : fnr_name_valid(parts[1]) && fnr_name_valid(parts[2]);
+}
+
+/* "workspace/.jobs/<id>" or "workspace/<project>/<shot>/take_<digits>" */
+static bool final_valid(const char *path)
+{
+	char copy[TAKE_PATH], *parts[4];
+	struct fnr_id id;
+	if (strlen(path) >= sizeof copy)
+		return false;
+	strcpy(copy, path);
+	size_t count = split(copy, parts, 4);
+	if (count < 3 || strcmp(parts[0], "workspace") != 0)
+		return false;
+	if (count == 3)
+		return strcmp(parts[1], ".jobs") == 0 && fnr_id_parse(parts[2], &id);
+	const char *digits = parts[3] + 5;
+	return fnr_name_valid(parts[1]) && fnr_name_valid(parts[2]) && strncmp(parts[3], "take_", 5) == 0 &&
+	       digits[0] != '\0' && strspn(digits, "0123456789") == strlen(digits);
+}
+
+/* ---- folders ---- */
+
+/* The folder in which path's last name lies, without following a symlink; *name_r is that name. -1 with errno. */
+static int open_parent(const char *path, const char **name_r)
+{
+	char parent[TAKE_PATH];
+	const char *slash = strrchr(path, '/');
+	*name_r = slash + 1;
+	snprintf(parent, sizeof parent, "%.*s", (int)(slash - path), path);
+	return path_open(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Makes the folder `path` if it is not there and flushes its entry, so that what is put into it cannot lose its way. */
+static int make_flushed(const char *path, struct fnr_error *err)
+{
+	const char *name = path;
+	int parent = strchr(path, '/') != NULL ? open_parent(path, &name) : open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return fnr_fail_errno(err, errno, "cannot open the folder of %s", path);
+	int code = FNR_OK;
+	if (mkdirat(parent, name, 0755) == 0) {
+		if (fsync(parent) != 0)
+			code = fnr_fail_errno(err, errno, "cannot flush the folder of %s", path);
+	} else if (errno != EEXIST) {
+		code = fnr_fail_errno(err, errno, "cannot make the folder %s", path);
+	}
+	close(parent);
+	return code;
+}
+
+int take_dir_make(const char *path, struct fnr_error *err)
+{
+	FNR_MUST(strlen(path) < TAKE_PATH);
+	int code = take_dir_remove(path, err);
+	for (const char *slash = strchr(path, '/'); code == FNR_OK && slash != NULL; slash = strchr(slash + 1, '/')) {
+		char part[TAKE_PATH];
+		snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+		code = make_flushed(part, err);
+	}
+	if (code != FNR_OK)
+		return code;
+	const char *name;
+	int parent = open_parent(path, &name);
+	if (parent < 0)
+		return fnr_fail_errno(err, errno, "cannot open the folder of %s", path);
+	if (mkdirat(parent, name, 0755) != 0)
+		code = fnr_fail_errno(err, errno, "cannot make the folder %s", path);
+	close(parent);
+	return code;
+}
+
+/* Gives the owner all rights to a folder and those in it. */
+static void unlock(int parent, const char *name)
+{
+	fchmodat(parent, name, 0700, 0);
+	int fd = path_open(parent, name, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlock(fd, entry->d_name);
+	closedir(dir);
+}
+
+int take_dir_remove(const char *path, struct fnr_error *err)
+{
+	if (!take_work_valid(path) && !take_attempt_valid(path))
+		return fnr_fail(err, FNR_E_INVALID, "\"%s\" is not the folder of an attempt", path);
+	const char *name;
+	int parent = open_parent(path, &name);
+	if (parent < 0)
+		return errno == ENOENT ? FNR_OK : fnr_fail_errno(err, errno, "cannot open the folder of %s", path);
+	int code = fnr_tree_remove(path, err);
+	if (code != FNR_OK) { /* a script may have taken the rights off its own folders */
+		unlock(parent, name);
+		code = fnr_tree_remove(path, err);
+	}
+	close(parent);
+	return code;
+}
+
+uint32_t take_highest(const char *project, const char *shot)
+{
+	char path[TAKE_PATH];
+	uint32_t highest = 0;
+	snprintf(path, sizeof path, "workspace/%s/%s", project, shot);
+	int fd = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		const char *digits = entry->d_name + 5;
+		if (strncmp(entry->d_name, "take_", 5) != 0 || digits[0] == '\0' || strlen(digits) > 9 ||
+		    strspn(digits, "0123456789") != strlen(digits))
+			continue;
+		uint32_t number = (uint32_t)strtoul(digits, NULL, 10);
+		highest = number > highest ? number : highest;
+	}
+	closedir(dir);
+	return highest;
+}
+
+/* ---- finishing ---- */
+
+enum mark { MARK_NONE, MARK_OURS, MARK_OTHER };
+
+/* Whose folder is it? MARK_NONE: there is none. */
+static enum mark mark_read(int parent, const char *name, const char *job, int attempt)
+{
+	char ours[MARK_SIZE], text[MARK_SIZE] = "", path[TAKE_PATH];
+	struct stat st;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return MARK_NONE;
+	snprintf(ours, sizeof ours, "%s %d\n", job, attempt);
+	snprintf(path, sizeof path, "%s/" MARK_FILE, name);
+	int fd = path_open(parent, path, O_RDONLY | O_NONBLOCK, 0);
+	if (fd < 0)
+		return MARK_OTHER;
+	ssize_t got = read(fd, text, sizeof text - 1);
+	close(fd);
+	return got > 0 && strcmp(text, ours) == 0 ? MARK_OURS : MARK_OTHER;
+}
+
+/* Writes and flushes one small file; one that is there from an interrupted try is written anew. */
+static int put_file(int dir, const char *name, const char *data, size_t len, struct fnr_error *err)
+{
+	if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+		return fnr_fail_errno(err, errno, "cannot replace %s", name);
+	int fd = path_open(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	if (fd < 0)
+		return fnr_fail_errno(err, errno, "cannot create %s", name);
+	int code = FNR_OK;
+	if (!fnr_write_all(fd, data, len) || fsync(fd) != 0)
+		code = fnr_fail_errno(err, errno, "cannot write %s", name);
+	close(fd);
+	return code;
+}
+
+static int put_records(int dir, const char *job, int attempt, struct json_object *take, struct fnr_error *err)
+{
+	char mark[MARK_SIZE];
+	int code = FNR_OK, len = snprintf(mark, sizeof mark, "%s %d\n", job, attempt);
+	if (take != NULL) {
+		const char *text = json_object_to_json_string_ext(take, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+		code = put_file(dir, "take.json", text, strlen(text), err);
+	}
+	if (code == FNR_OK)
+		code = put_file(dir, MARK_FILE, mark, (size_t)len, err);
+	if (code == FNR_OK && fsync(dir) != 0)
+		code = fnr_fail_errno(err, errno, "cannot flush the folder of the attempt");
+	return code;
+}
+
+/* A file system that cannot rename without replacing still never replaces a folder that holds something, as ours do. */
+static int rename_new(int parent, const char *from, const char *to)
+{
+	if (syscall(SYS_renameat2, parent, from, parent, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	return renameat(parent, from, parent, to);
+}
+
+struct finish {
+	int parent;                       /* the folder of both */
+	const char *from, *to;            /* names in it */
+	const char *final_dir, *job;
+	int attempt;
+	struct json_object *take;
+};
+
+static int finish_run(const struct finish *finish, struct fnr_error *err)
+{
+	enum mark mark = mark_read(finish->parent, finish->to, finish->job, finish->attempt);
+	if (mark == MARK_OTHER)
+		return fnr_fail(err, FNR_E_EXISTS, "%s exists and belongs to another job", finish->final_dir);
+	if (mark == MARK_OURS) /* done before; only the flush may have been missed */
+		return fsync(finish->parent) == 0 ? FNR_OK : fnr_fail_errno(err, errno, "cannot flush the folder of %s", finish->final_dir);
+	int dir = path_open(finish->parent, finish->from, O_RDONLY | O_DIRECTORY, 0);
+	if (dir < 0 && errno == ENOENT)
+		return fnr_fail(err, FNR_E_NOT_FOUND, "the files of job %s attempt %d are gone", finish->job, finish->attempt);
+	if (dir < 0)
+		return fnr_fail_errno(err, errno, "cannot open %s", finish->from);
+	int code = put_records(dir, finish->job, finish->attempt, finish->take, err);
+	close(dir);
+	if (code != FNR_OK)
+		return code;
+	if (rename_new(finish->parent, finish->from, finish->to) != 0) {
+		if (errno == EEXIST || errno == ENOTEMPTY)
+			return fnr_fail(err, FNR_E_EXISTS, "%s exists and belongs to another job", finish->final_dir);
+		return fnr_fail_errno(err, errno, "cannot rename %s to %s", finish->from, finish->final_dir);
+	}
+	if (fsync(finish->parent) != 0)
+		return fnr_fail_errno(err, errno, "cannot flush the folder of %s", finish->final_dir);
+	return FNR_OK;
+}
+
+int take_finish(const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct json_object *take,
+                struct fnr_error *err)
+{
+	if (!take_attempt_valid(attempt_dir) || !final_valid(final_dir) ||
+	    strrchr(attempt_dir, '/') - attempt_dir != strrchr(final_dir, '/') - final_dir ||
+	    strncmp(attempt_dir, final_dir, (size_t)(strrchr(final_dir, '/') - final_dir)) != 0)
+		return fnr_fail(err, FNR_E_INVALID, "\"%s\" cannot become \"%s\": both must lie in the folder of one shot",
+		                attempt_dir, final_dir);
+	struct finish finish = { .final_dir = final_dir, .job = job, .attempt = attempt, .take = take };
+	finish.parent = open_parent(attempt_dir, &finish.from);
+	if (finish.parent < 0 && errno == ENOENT)
+		return fnr_fail(err, FNR_E_NOT_FOUND, "the files of job %s attempt %d are gone", job, attempt);
+	if (finish.parent < 0)
+		return fnr_fail_errno(err, errno, "cannot open the folder of %s", attempt_dir);
+	finish.to = strrchr(final_dir, '/') + 1;
+	int code = finish_run(&finish, err);
+	close(finish.parent);
+	return code;
+}

@@ -1,0 +1,107 @@
+/* What the files of the store share beside env.h: its sub-databases, its transactions, its one hot record. */
+#ifndef FNR_STORE_INTERNAL_H
+#define FNR_STORE_INTERNAL_H
+
+#include "store/env.h"
+#include "store/store.h"
+
+/* X(NAME, "name"); what is in each is told at the top of store.h */
+#define STORE_DATABASES(X) \
+	X(META, "meta") X(JOB, "job") X(BODY, "body") X(LANE, "lane") X(PROJECT_JOB, "project_job") X(DUE, "due") \
+	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
+	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
+	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key")
+enum store_db {
+#define X(name, text) DB_##name,
+	STORE_DATABASES(X)
+#undef X
+	DB_COUNT
+};
+
+struct store_txn { struct env_txn t; struct store *store; };
+struct store {
+	struct env env;
+	struct store_txn read;
+	bool writer;
+};
+
+/* The record that every acceptance and every move rewrites: meta ".state", as it lies in memory. It is read and
+ * written in the transaction at hand, never kept: a child transaction may be undone. */
+struct hot {
+	uint32_t version;              /* 1 */
+	uint32_t states;               /* FNR_STATE_COUNT when written; more may come later */
+	uint64_t seq;                  /* last one given */
+	uint64_t event;                /* next event number to reserve, less 1 */
+	uint64_t command;              /* last seq of a command */
+	uint64_t accepted, removed;
+	struct fnr_id last_job;        /* last job or batch id given; a job's whenever a transaction ends */
+	uint64_t state[16];            /* FNR_STATE_COUNT of them are in use */
+};
+_Static_assert(FNR_STATE_COUNT <= 16, "struct hot has no room for more states");
+
+int hot_get(struct store_txn *txn, struct hot *hot_r);     /* OK (zeros if there is none yet), CORRUPT, … */
+int hot_put(struct store_txn *txn, const struct hot *hot, struct fnr_error *err);
+
+/* meta keys that are not plain numbers; the leading dot keeps them apart from store_meta_put's */
+#define META_HOT ".state"
+#define META_ROUND ".round"
+#define META_SCHEMA "schema"
+struct key meta_key(const char *name);
+
+/* ---- records: one function makes a key, used by all who need it ---- */
+
+struct key id_key(const struct fnr_id *id);
+struct key hash_key(const uint8_t hash[32]);
+struct key number_key(uint64_t number);
+struct key lane_key_of(const struct job_head *head);
+struct key lane_prefix(const struct lane_key *lane);       /* all of a lane key but the seq */
+bool lane_parse(const MDB_val *data, struct lane_key *lane_r, uint64_t *seq_r);
+#define LANE_PREFIX 15
+#define LANE_KEY 23
+struct key project_job_key(uint32_t project, uint64_t seq);
+struct key due_key(int64_t time, enum store_due kind, const struct fnr_id *id);
+int64_t due_queue_time(const struct job_head *head);       /* 0 = has no such entry */
+int64_t due_expire_time(const struct job_head *head);
+struct key attempt_key(const struct fnr_id *id, uint16_t attempt);
+struct key shot_key(uint32_t project, uint32_t shot);
+struct key take_key(uint32_t project, uint32_t shot, uint32_t take);
+struct key name_key(enum store_name kind, const char *name);
+struct key name_number_key(enum store_name kind, uint32_t number);
+
+int job_head_read(const MDB_val *value, struct job_head *head_r);    /* OK, CORRUPT */
+
+/* The immutable part of a job, read in place. Texts are not terminated. */
+struct body_view {
+	const char *summary, *payload;     /* payload NULL when it is in a file */
+	size_t summary_len, payload_len;
+	struct fnr_id payload_file;
+	const uint8_t *uploads;            /* ids, one after the other, each once */
+	size_t upload_count;
+};
+int body_parse(const MDB_val *value, struct body_view *view_r);      /* OK, CORRUPT */
+
+/* Accepting: writes a new job with all that belongs to it. hot and batch (NULL if in none) are kept by the caller,
+ * who writes them after the last job. head comes without id, seq, lane_seq, state, created_at. */
+struct job_new {
+	struct job_head head;
+	const char *summary, *payload;
+	size_t summary_len, payload_len;
+	const uint8_t *uploads;            /* ids, may repeat */
+	size_t upload_count;
+	struct fnr_id payload_file;
+};
+int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch, struct fnr_error *err);
+
+int batch_read(const MDB_val *value, struct batch *batch_r);         /* OK, CORRUPT */
+int batch_write(struct store_txn *txn, const struct batch *batch, struct fnr_error *err);   /* counts as given */
+/* One job of a batch went from a state to another; -1: it was accepted, or is gone. */
+int batch_move(struct store_txn *txn, const struct fnr_id *id, int from, int to, struct fnr_error *err);
+
+int upload_read(const MDB_val *value, struct store_upload *upload_r);
+int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, struct fnr_error *err);   /* NOT_FOUND */
+
+int idempotency_read(const MDB_val *value, struct store_idempotency *entry_r);
+int active_read(const MDB_val *value, struct job_active *active_r);
+bool shot_read(const MDB_val *value, uint32_t *counter_r, uint32_t *active_r);
+
+#endif

@@ -1,0 +1,18 @@
+noinst_LIBRARIES += %D%/libstore.a
+%C%_libstore_a_SOURCES = \
+	%D%/batch.c \
+	%D%/check.c \
+	%D%/command.c \
+	%D%/env.c %D%/env.h \
+	%D%/idempotency.c \
+	%D%/internal.h \
+	%D%/job.c \
+	%D%/journal.c %D%/journal.h %D%/journal_internal.h \
+	%D%/journal_open.c \
+	%D%/lane.c \
+	%D%/names.c \
+	%D%/ops.c %D%/ops.h \
+	%D%/store.c %D%/store.h \
+	%D%/take.c \
+	%D%/template.c \
+	%D%/upload.c

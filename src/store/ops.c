@@ -1,0 +1,545 @@
+/* Operations, packed:
+ *
+ *   SUBMIT, BATCH     u8 flags (1 idempotent, 2 stop_on_error), idempotency hash (32), body hash (32), u32 count, jobs
+ *   a job             texts project, shot, template, queue, key; id retry_of; u64 class; u64 not_before, expires_at;
+ *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids; text summary;
+ *                     u8 1 and text payload, or u8 0 and id of the payload's file
+ *   COMMAND           text json
+ *   UPLOAD            id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
+ *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
+ *   TEMPLATE_DELETE   text id; u32 major, minor, patch
+ *   PRESET_PUT        texts id, json
+ *   KEY_PUT           bytes hash; text json
+ *   KEY_DELETE        text id
+ *   META_ADD          text name; u64 add
+ *
+ * The last round, meta ".round": u32 count, and for each request id (16), u32 code, u8 is_batch, u8 replayed, id,
+ * u32 retry_after_s, text message.
+ */
+#include "store/ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/pack.h"
+#include "base/text.h"
+#include "store/internal.h"
+
+#define SUBMIT_IDEMPOTENT 1
+#define SUBMIT_STOP 2
+#define NAME_SIZE 68
+#define HASH_SIZE 32
+#define PRIORITY_MOST 10
+#define FULL_RETRY_S 60
+
+/* ---- encoding ---- */
+
+void op_submit_begin(struct fnr_buf *out, const struct op_submit *submit)
+{
+	fnr_put_u8(out, submit->is_batch ? OP_BATCH : OP_SUBMIT);
+	fnr_put_u8(out, (submit->idempotent ? SUBMIT_IDEMPOTENT : 0) | (submit->stop_on_error ? SUBMIT_STOP : 0));
+	fnr_buf_add(out, submit->idempotency, HASH_SIZE);
+	fnr_buf_add(out, submit->body, HASH_SIZE);
+	fnr_put_u32(out, (uint32_t)submit->count);
+}
+
+void op_job_add(struct fnr_buf *out, const struct op_job *job)
+{
+	fnr_put_text(out, job->project);
+	fnr_put_text(out, job->shot);
+	fnr_put_text(out, job->template_);
+	fnr_put_text(out, job->queue);
+	fnr_put_text(out, job->key);
+	fnr_put_id(out, &job->retry_of);
+	fnr_put_u64(out, job->class_);
+	fnr_put_u64(out, (uint64_t)job->not_before);
+	fnr_put_u64(out, (uint64_t)job->expires_at);
+	fnr_put_u32(out, job->timeout_s);
+	fnr_put_u16(out, job->max_attempts);
+	fnr_put_u8(out, job->quality);
+	fnr_put_u8(out, job->priority);
+	fnr_put_u8(out, job->flags);
+	fnr_put_bytes(out, job->uploads, job->upload_count * sizeof *job->uploads);
+	fnr_put_text(out, job->summary);
+	fnr_put_u8(out, job->payload != NULL);
+	if (job->payload)
+		fnr_put_text(out, job->payload);
+	else
+		fnr_put_id(out, &job->payload_file);
+}
+
+void op_command(struct fnr_buf *out, const char *json)
+{
+	fnr_put_u8(out, OP_COMMAND);
+	fnr_put_text(out, json);
+}
+
+void op_upload(struct fnr_buf *out, const struct store_upload *upload)
+{
+	fnr_put_u8(out, OP_UPLOAD);
+	fnr_put_id(out, &upload->id);
+	fnr_put_u64(out, upload->bytes);
+	fnr_put_bytes(out, upload->sha256, sizeof upload->sha256);
+	fnr_put_text(out, upload->media_type);
+	fnr_put_text(out, upload->name);
+	fnr_put_u64(out, (uint64_t)upload->created_at);
+	fnr_put_u32(out, upload->key);
+}
+
+static void put_version(struct fnr_buf *out, struct store_version version)
+{
+	fnr_put_u32(out, version.major);
+	fnr_put_u32(out, version.minor);
+	fnr_put_u32(out, version.patch);
+}
+
+void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
+                     const char *source, const char *definition)
+{
+	fnr_put_u8(out, OP_TEMPLATE_PUT);
+	fnr_put_text(out, id);
+	put_version(out, version);
+	fnr_put_bytes(out, digest, HASH_SIZE);
+	fnr_put_text(out, source);
+	fnr_put_text(out, definition);
+}
+
+void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version)
+{
+	fnr_put_u8(out, OP_TEMPLATE_DELETE);
+	fnr_put_text(out, id);
+	put_version(out, version);
+}
+
+void op_preset_put(struct fnr_buf *out, const char *id, const char *json)
+{
+	fnr_put_u8(out, OP_PRESET_PUT);
+	fnr_put_text(out, id);
+	fnr_put_text(out, json);
+}
+
+void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json)
+{
+	fnr_put_u8(out, OP_KEY_PUT);
+	fnr_put_bytes(out, hash, HASH_SIZE);
+	fnr_put_text(out, json);
+}
+
+void op_key_delete(struct fnr_buf *out, const char *id)
+{
+	fnr_put_u8(out, OP_KEY_DELETE);
+	fnr_put_text(out, id);
+}
+
+void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add)
+{
+	fnr_put_u8(out, OP_META_ADD);
+	fnr_put_text(out, name);
+	fnr_put_u64(out, add);
+}
+
+/* ---- decoding ---- */
+
+/* What one application needs at hand. */
+struct apply {
+	struct store_txn *txn;
+	struct fnr_reader in;
+	int64_t now;
+	struct op_reply *reply;
+	struct fnr_error err;
+	bool ring;
+};
+
+static int malformed(struct apply *a)
+{
+	return fnr_fail(&a->err, FNR_E_MALFORMED, "the operation cannot be read");
+}
+
+static void get_raw(struct fnr_reader *in, void *out, size_t len)
+{
+	memset(out, 0, len);
+	if (in->failed || len > in->len - in->at) {
+		in->failed = true;
+		return;
+	}
+	memcpy(out, in->data + in->at, len);
+	in->at += len;
+}
+
+static void get_hash(struct fnr_reader *in, uint8_t out[32])
+{
+	size_t len;
+	const void *data = fnr_get_bytes(in, &len);
+
+	memset(out, 0, HASH_SIZE);
+	if (!in->failed && len == HASH_SIZE)
+		memcpy(out, data, HASH_SIZE);
+	else
+		in->failed = true;
+}
+
+/* A text of any length; the caller frees it. Never NULL; a 0 byte inside fails the reader. */
+static char *get_long(struct fnr_reader *in)
+{
+	size_t len;
+	const void *data = fnr_get_bytes(in, &len);
+
+	if (in->failed)
+		return fnr_strdup("");
+	if (len && memchr(data, 0, len))
+		in->failed = true;
+	return fnr_memdup0(data, len);
+}
+
+static struct store_version get_version(struct fnr_reader *in)
+{
+	struct store_version version = { .major = fnr_get_u32(in) };
+
+	version.minor = fnr_get_u32(in);
+	version.patch = fnr_get_u32(in);
+	return version;
+}
+
+static bool ended(const struct fnr_reader *in)
+{
+	return !in->failed && in->at == in->len;
+}
+
+/* ---- acceptance ---- */
+
+struct names { char project[NAME_SIZE], shot[NAME_SIZE], template_[NAME_SIZE], queue[NAME_SIZE], key[NAME_SIZE]; };
+
+static void read_names(struct fnr_reader *in, struct names *names)
+{
+	fnr_get_text(in, names->project, sizeof names->project);
+	fnr_get_text(in, names->shot, sizeof names->shot);
+	fnr_get_text(in, names->template_, sizeof names->template_);
+	fnr_get_text(in, names->queue, sizeof names->queue);
+	fnr_get_text(in, names->key, sizeof names->key);
+}
+
+/* False if it cannot be read. Texts stay in the operation's bytes. */
+static bool read_job(struct fnr_reader *in, struct names *names, struct job_new *job)
+{
+	struct job_head *head = &job->head;
+	size_t bytes;
+
+	memset(job, 0, sizeof *job);
+	read_names(in, names);
+	head->retry_of = fnr_get_id(in);
+	head->class_ = fnr_get_u64(in);
+	head->not_before = (int64_t)fnr_get_u64(in);
+	head->expires_at = (int64_t)fnr_get_u64(in);
+	head->timeout_s = fnr_get_u32(in);
+	head->max_attempts = fnr_get_u16(in);
+	head->quality = fnr_get_u8(in);
+	head->priority = fnr_get_u8(in);
+	head->flags = fnr_get_u8(in) & JOB_FLAG_ON_LOST_FAIL;
+	job->uploads = fnr_get_bytes(in, &bytes);
+	job->upload_count = bytes / sizeof(struct fnr_id);
+	job->summary = fnr_get_bytes(in, &job->summary_len);
+	if (fnr_get_u8(in))
+		job->payload = fnr_get_bytes(in, &job->payload_len);
+	else
+		job->payload_file = fnr_get_id(in);
+	head->flags |= (job->payload ? 0 : JOB_FLAG_PAYLOAD_FILE) | (job->upload_count ? JOB_FLAG_UPLOADS : 0);
+	return !in->failed && bytes % sizeof(struct fnr_id) == 0 && head->not_before >= 0 && head->expires_at >= 0
+	       && head->quality < FNR_QUALITY_COUNT && head->priority <= PRIORITY_MOST && names->template_[0] && names->queue[0]
+	       && (job->payload || !fnr_id_is_none(&job->payload_file));
+}
+
+static int number_names(struct apply *a, const struct names *names, struct job_head *head)
+{
+	if ((names->project[0] && !(head->project = store_name_make(a->txn, STORE_PROJECT, names->project, &a->err)))
+	    || (names->shot[0] && !(head->shot = store_name_make(a->txn, STORE_SHOT, names->shot, &a->err)))
+	    || !(head->template_ = store_name_make(a->txn, STORE_TEMPLATE, names->template_, &a->err))
+	    || !(head->queue = (uint16_t)store_name_make(a->txn, STORE_QUEUE, names->queue, &a->err))
+	    || (names->key[0] && !(head->key = store_name_make(a->txn, STORE_KEY, names->key, &a->err))))
+		return a->err.code ? a->err.code : FNR_E_IO;
+	return FNR_OK;
+}
+
+static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
+{
+	struct names names;
+	struct job_new job;
+	int code;
+
+	if (!read_job(&a->in, &names, &job))
+		return malformed(a);
+	code = number_names(a, &names, &job.head);
+	if (code != FNR_OK)
+		return code;
+	if (batch)
+		job.head.batch = batch->id;
+	code = job_accept(a->txn, &job, a->now, hot, batch, &a->err);
+	if (code != FNR_OK || !batch)
+		return code;
+	if (batch->total == 1) {
+		batch->first = job.head.id;
+		batch->project = job.head.project;
+		batch->key = job.head.key;
+	}
+	if (batch->project != job.head.project)
+		batch->project = 0;            /* jobs of several projects: it is nobody's in particular */
+	return FNR_OK;
+}
+
+static int accept_single(struct apply *a, struct hot *hot)
+{
+	int code = accept_one(a, hot, NULL);
+
+	a->reply->id = hot->last_job;
+	return code;
+}
+
+/* The batch's id comes before those of its jobs; nothing is between these. */
+static int accept_batch(struct apply *a, struct hot *hot, uint32_t count, bool stop_on_error)
+{
+	struct batch batch = { .id = fnr_id_next(&hot->last_job), .created_at = a->now, .stop_on_error = stop_on_error };
+	int code = FNR_OK;
+
+	for (uint32_t i = 0; i < count && code == FNR_OK; i++)
+		code = accept_one(a, hot, &batch);
+	a->reply->id = batch.id;
+	return code == FNR_OK ? batch_write(a->txn, &batch, &a->err) : code;
+}
+
+/* True if the request was accepted before, or its key belongs to another: *code_r and the reply say which. */
+static bool known(struct apply *a, const uint8_t hash[32], const uint8_t body[32], int *code_r)
+{
+	struct store_idempotency entry;
+
+	*code_r = store_idempotency_get(a->txn, hash, &entry);
+	if (*code_r == FNR_E_NOT_FOUND)
+		return false;
+	if (*code_r != FNR_OK) {
+		fnr_fail(&a->err, *code_r, "the record of an Idempotency-Key cannot be read");
+	} else if (memcmp(entry.body, body, HASH_SIZE) != 0) {
+		*code_r = fnr_fail(&a->err, FNR_E_KEY_REUSED, "this Idempotency-Key was used for a request with another body; use a new key");
+	} else {
+		a->reply->id = entry.id;
+		a->reply->is_batch = entry.is_batch;
+		a->reply->replayed = 1;
+	}
+	return true;
+}
+
+static int apply_submit(struct apply *a, bool is_batch)
+{
+	uint8_t flags = fnr_get_u8(&a->in), hash[HASH_SIZE];
+	struct store_idempotency entry = { .is_batch = is_batch, .created_at = a->now };
+	struct hot hot;
+	uint32_t count;
+	int code;
+
+	get_raw(&a->in, hash, sizeof hash);
+	get_raw(&a->in, entry.body, sizeof entry.body);
+	count = fnr_get_u32(&a->in);
+	if (a->in.failed || count == 0 || (!is_batch && count != 1))
+		return malformed(a);
+	if ((flags & SUBMIT_IDEMPOTENT) && known(a, hash, entry.body, &code))
+		return code;
+	code = hot_get(a->txn, &hot);
+	if (code != FNR_OK)
+		return fnr_fail(&a->err, code, "the store's counters cannot be read; run 'fnr check'");
+	a->reply->is_batch = is_batch;
+	code = is_batch ? accept_batch(a, &hot, count, flags & SUBMIT_STOP) : accept_single(a, &hot);
+	if (code == FNR_OK && !ended(&a->in))
+		return malformed(a);
+	entry.id = a->reply->id;
+	if (code == FNR_OK && (flags & SUBMIT_IDEMPOTENT))
+		code = store_idempotency_put(a->txn, hash, &entry, &a->err);
+	a->ring = code == FNR_OK;
+	return code == FNR_OK ? hot_put(a->txn, &hot, &a->err) : code;
+}
+
+/* ---- the others ---- */
+
+static int apply_command(struct apply *a)
+{
+	char *json = get_long(&a->in);
+	int code = ended(&a->in) ? store_command_add(a->txn, json, &a->err) : malformed(a);
+
+	free(json);
+	a->ring = code == FNR_OK;
+	return code;
+}
+
+static int apply_upload(struct apply *a)
+{
+	struct store_upload upload = { .id = fnr_get_id(&a->in) };
+
+	upload.bytes = fnr_get_u64(&a->in);
+	get_hash(&a->in, upload.sha256);
+	fnr_get_text(&a->in, upload.media_type, sizeof upload.media_type);
+	fnr_get_text(&a->in, upload.name, sizeof upload.name);
+	upload.created_at = (int64_t)fnr_get_u64(&a->in);
+	upload.key = fnr_get_u32(&a->in);
+	a->reply->id = upload.id;
+	return ended(&a->in) ? store_upload_put(a->txn, &upload, &a->err) : malformed(a);
+}
+
+static int apply_template_put(struct apply *a)
+{
+	char *id = get_long(&a->in), *source, *definition;
+	struct store_version version = get_version(&a->in);
+	uint8_t digest[HASH_SIZE];
+	int code;
+
+	get_hash(&a->in, digest);
+	source = get_long(&a->in);
+	definition = get_long(&a->in);
+	code = ended(&a->in) ? store_template_put(a->txn, id, version, digest, source, definition, &a->err) : malformed(a);
+	free(id);
+	free(source);
+	free(definition);
+	return code;
+}
+
+static int apply_template_delete(struct apply *a)
+{
+	char *id = get_long(&a->in);
+	struct store_version version = get_version(&a->in);
+	int code = ended(&a->in) ? store_template_delete(a->txn, id, version) : malformed(a);
+
+	if (code != FNR_OK && a->err.code == FNR_OK)
+		fnr_fail(&a->err, code, "there is no version %u.%u.%u of template '%s'", version.major, version.minor, version.patch, id);
+	free(id);
+	return code;
+}
+
+static int apply_preset_put(struct apply *a)
+{
+	char *id = get_long(&a->in), *json = get_long(&a->in);
+	int code = ended(&a->in) ? store_preset_put(a->txn, id, json, &a->err) : malformed(a);
+
+	free(id);
+	free(json);
+	return code;
+}
+
+static int apply_key_put(struct apply *a)
+{
+	uint8_t hash[HASH_SIZE];
+	char *json;
+	int code;
+
+	get_hash(&a->in, hash);
+	json = get_long(&a->in);
+	code = ended(&a->in) ? store_key_put(a->txn, hash, json, &a->err) : malformed(a);
+	free(json);
+	return code;
+}
+
+static int apply_key_delete(struct apply *a)
+{
+	char *id = get_long(&a->in);
+	int code = ended(&a->in) ? store_key_delete(a->txn, id) : malformed(a);
+
+	if (code != FNR_OK && a->err.code == FNR_OK)
+		fnr_fail(&a->err, code, "there is no key '%s'", id);
+	free(id);
+	return code;
+}
+
+static int apply_meta_add(struct apply *a)
+{
+	char name[64];
+	uint64_t add;
+
+	fnr_get_text(&a->in, name, sizeof name);
+	add = fnr_get_u64(&a->in);
+	if (!ended(&a->in) || !name[0] || name[0] == '.' || strcmp(name, META_SCHEMA) == 0)
+		return malformed(a);
+	return store_meta_put(a->txn, name, store_meta_get(a->txn, name) + add, &a->err);
+}
+
+static int dispatch(struct apply *a, uint8_t operation)
+{
+	switch (operation) {
+	case OP_SUBMIT: return apply_submit(a, false);
+	case OP_BATCH: return apply_submit(a, true);
+	case OP_COMMAND: return apply_command(a);
+	case OP_UPLOAD: return apply_upload(a);
+	case OP_TEMPLATE_PUT: return apply_template_put(a);
+	case OP_TEMPLATE_DELETE: return apply_template_delete(a);
+	case OP_PRESET_PUT: return apply_preset_put(a);
+	case OP_KEY_PUT: return apply_key_put(a);
+	case OP_KEY_DELETE: return apply_key_delete(a);
+	case OP_META_ADD: return apply_meta_add(a);
+	}
+	return malformed(a);
+}
+
+bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, const struct op_limits *limits,
+              struct op_reply *reply)
+{
+	struct apply a = { .txn = txn, .in = FNR_READER(data, len), .now = now, .reply = reply, .err = FNR_ERROR_INIT };
+	uint8_t operation = fnr_get_u8(&a.in);
+
+	memset(reply, 0, sizeof *reply);
+	if (limits && limits->full && (operation == OP_SUBMIT || operation == OP_BATCH || operation == OP_UPLOAD)) {
+		reply->code = fnr_fail(&a.err, FNR_E_FULL, "%s", limits->reason);
+		a.err.retry_after_s = FULL_RETRY_S;
+	} else {
+		reply->code = dispatch(&a, operation);
+	}
+	if (reply->code != FNR_OK) {
+		memset(&reply->id, 0, sizeof reply->id);
+		reply->is_batch = reply->replayed = 0;
+		reply->retry_after_s = a.err.retry_after_s;
+		fnr_text_copy(reply->message, sizeof reply->message, a.err.message);
+	}
+	fnr_error_clear(&a.err);
+	return reply->code == FNR_OK && a.ring;
+}
+
+/* ---- the last round ---- */
+
+int op_round_put(struct store_txn *txn, const struct op_round_entry *entries, size_t count, struct fnr_error *err)
+{
+	struct key key = meta_key(META_ROUND);
+	struct fnr_buf *value = env_scratch(&txn->t);
+
+	fnr_put_u32(value, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		const struct op_reply *reply = &entries[i].reply;
+
+		fnr_buf_add(value, entries[i].request, sizeof entries[i].request);
+		fnr_put_u32(value, (uint32_t)reply->code);
+		fnr_put_u8(value, reply->is_batch);
+		fnr_put_u8(value, reply->replayed);
+		fnr_put_id(value, &reply->id);
+		fnr_put_u32(value, (uint32_t)reply->retry_after_s);
+		fnr_put_text(value, reply->message);
+	}
+	return env_put(&txn->t, DB_META, &key, value->data, value->len, err);
+}
+
+bool op_round_find(struct store_txn *txn, const uint8_t request[16], struct op_reply *reply_r)
+{
+	struct key key = meta_key(META_ROUND);
+	struct fnr_reader in;
+	uint8_t entry[16];
+	MDB_val value;
+
+	if (env_get(&txn->t, DB_META, &key, &value) != FNR_OK)
+		return false;
+	in = (struct fnr_reader)FNR_READER(value.mv_data, value.mv_size);
+	for (uint32_t left = fnr_get_u32(&in); left > 0 && !in.failed; left--) {
+		get_raw(&in, entry, sizeof entry);
+		memset(reply_r, 0, sizeof *reply_r);
+		reply_r->code = (int32_t)fnr_get_u32(&in);
+		reply_r->is_batch = fnr_get_u8(&in);
+		reply_r->replayed = fnr_get_u8(&in);
+		reply_r->id = fnr_get_id(&in);
+		reply_r->retry_after_s = (int32_t)fnr_get_u32(&in);
+		fnr_get_text(&in, reply_r->message, sizeof reply_r->message);
+		if (!in.failed && memcmp(entry, request, sizeof entry) == 0)
+			return true;
+	}
+	memset(reply_r, 0, sizeof *reply_r);
+	return false;
+}

@@ -1,0 +1,138 @@
+/* Outputs of an attempt: copied into its folder, measured, flushed. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hash.h"
+#include "files/path.h"
+#include "files/take.h"
+#include "worker/worker.h"
+
+static bool collect_stop(void *context)
+{
+	return run_stop(context);
+}
+
+static void collect_failed(struct run_error *error, const struct fnr_error *err, const char *name)
+{
+	switch (err->code) {
+	case FNR_E_NOT_FOUND:
+		run_fail(error, FNR_CLASS_PERMANENT, "output_missing", "Let the function keep its files until it ends.", NULL,
+		         err->message, "The function did not deliver \"%s\".", name);
+		break;
+	case FNR_E_INVALID:
+		run_fail(error, FNR_CLASS_PERMANENT, "output_not_a_file",
+		         "Let the function write each output as a plain file into the folder that it is given.", NULL, err->message,
+		         "What the function delivered as \"%s\" is not a plain file of its own folder.", name);
+		break;
+	case FNR_E_TOO_LARGE:
+		run_fail(error, FNR_CLASS_PERMANENT, "file_too_large", "Raise script.file, or choose a lower quality.", "reduce_quality",
+		         err->message, "The result \"%s\" is too large.", name);
+		break;
+	case FNR_E_FULL:
+		run_fail(error, FNR_CLASS_RESOURCE, "disk_full", "Free some disk space and try again.", "free_disk_space", err->message,
+		         "The disk is full: the result cannot be kept.");
+		break;
+	default:
+		run_fail(error, FNR_CLASS_TRANSIENT, "io", "Try again; if it stays so, look at the disk.", "retry", err->message,
+		         "The result \"%s\" cannot be kept.", name);
+	}
+}
+
+/* Every output of the template must have been delivered. */
+static bool collect_complete(struct attempt *attempt, struct run_error *error)
+{
+	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
+	if (!json_object_is_type(declared, json_type_object))
+		return true;
+	json_object_object_foreach(declared, name, spec) {
+		bool found = spec == NULL;
+		for (size_t i = 0; i < json_object_array_length(attempt->outputs) && !found; i++)
+			found = strcmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "name", ""), name) == 0;
+		if (found)
+			continue;
+		run_fail(error, FNR_CLASS_PERMANENT, "output_missing", "Tell the author of the function.", NULL,
+		         "it ended without an error, but did not name every output of its template",
+		         "The function did not deliver \"%s\".", name);
+		return false;
+	}
+	return true;
+}
+
+static int collect_one(struct attempt *attempt, int to_dir, struct json_object *output, struct json_object *list,
+                       struct fnr_error *err)
+{
+	const char *file = fnr_json_get_text(output, "file", ""), *media_type = path_media_type(file);
+	uint64_t bytes;
+	uint8_t sha256[32];
+	char hex[FNR_SHA256_TEXT];
+	int code = path_copy_in_watched(attempt->work_fd, fnr_json_get_text(output, "path", ""), to_dir, file,
+	                                (uint64_t)attempt->worker->conf.script_file, collect_stop, &attempt->run, &bytes, sha256, err);
+	if (code != FNR_OK)
+		return code;
+	struct json_object *entry = json_object_new_object();
+	fnr_json_set_text(entry, "name", fnr_json_get_text(output, "name", ""));
+	fnr_json_set_text(entry, "file", file);
+	fnr_json_set_text(entry, "media_type", media_type);
+	fnr_json_set_int(entry, "bytes", (int64_t)bytes);
+	fnr_json_set_text(entry, "sha256", fnr_hex(sha256, sizeof sha256, hex));
+	int fd = strncmp(media_type, "image/", 6) == 0 ? path_open(to_dir, file, O_RDONLY, 0) : -1, width, height;
+	if (fd >= 0 && path_picture_size(fd, &width, &height)) {
+		fnr_json_set_int(entry, "width", width);
+		fnr_json_set_int(entry, "height", height);
+	}
+	if (fd >= 0)
+		close(fd);
+	json_object_array_add(list, entry);
+	return FNR_OK;
+}
+
+/* The folder's own entry must not get lost either: the manager promises these files to nobody before they are safe. */
+static int collect_flush(struct attempt *attempt, int dir, struct fnr_error *err)
+{
+	char parent[TAKE_PATH];
+	if (fsync(dir) != 0)
+		return fnr_fail_errno(err, errno, "cannot flush %s", attempt->attempt_dir);
+	snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(attempt->attempt_dir, '/') - attempt->attempt_dir), attempt->attempt_dir);
+	return fnr_dir_flush(parent, err);
+}
+
+struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *list = json_object_new_array();
+	size_t count = json_object_array_length(attempt->outputs);
+	if (!collect_complete(attempt, error)) {
+		json_object_put(list);
+		return NULL;
+	}
+	if (count == 0)
+		return list;
+	run_progress(&attempt->run, FNR_STAGE_FINALIZATION, 0, NULL);
+	const char *name = "";
+	int dir = -1, code = take_dir_make(attempt->attempt_dir, &err);
+	if (code == FNR_OK && (dir = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
+		code = fnr_fail_errno(&err, errno, "cannot open %s", attempt->attempt_dir);
+	for (size_t i = 0; code == FNR_OK && i < count; i++) {
+		struct json_object *output = json_object_array_get_idx(attempt->outputs, i);
+		name = fnr_json_get_text(output, "name", "");
+		code = collect_one(attempt, dir, output, list, &err);
+	}
+	if (code == FNR_OK)
+		code = collect_flush(attempt, dir, &err);
+	if (dir >= 0)
+		close(dir);
+	if (code != FNR_OK) {
+		if (!attempt->cancelled)
+			collect_failed(error, &err, name);
+		json_object_put(list);
+		list = NULL;
+	}
+	fnr_error_clear(&err);
+	return list;
+}

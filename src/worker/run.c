@@ -1,0 +1,313 @@
+/* The run handle: what a backend says becomes messages to the manager, cleaned and squeezed. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backends/tree.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/text.h"
+#include "files/path.h"
+#include "worker/wire.h"
+#include "worker/worker.h"
+
+#define PROGRESS_MS 100
+#define PREVIEW_MS 200
+#define HEARTBEAT_MS 1000
+#define PREVIEW_MAX (8u << 20)
+#define LOG_LINES 2000
+#define LOG_BYTES (1u << 20)
+#define READ_SIZE 65536
+
+static struct attempt *attempt_of(struct run *run)
+{
+	return run->worker;
+}
+
+void worker_leave(void)
+{
+	fnr_proc_kill_strays(NULL, 0);
+	_exit(0);
+}
+
+void attempt_send(struct attempt *attempt, const char *type, struct json_object *message)
+{
+	fnr_json_set_text(message, "type", type);
+	fnr_json_set_text(message, "job", attempt->run.job);
+	fnr_json_set_int(message, "attempt", attempt->run.attempt);
+	bool sent = wire_send(attempt->worker->fd, message);
+	json_object_put(message);
+	if (!sent)
+		worker_leave();
+}
+
+/* ---- reports ---- */
+
+static void progress_send(struct attempt *attempt, int64_t now)
+{
+	struct json_object *message = json_object_new_object();
+	fnr_json_set_text(message, "stage", fnr_stage_name(attempt->stage));
+	fnr_json_set_real(message, "fraction", attempt->fraction);
+	fnr_json_set_text(message, "message", attempt->text_given ? attempt->text : NULL);
+	attempt->progress_waits = false;
+	attempt->progress_sent = now;
+	attempt_send(attempt, "progress", message);
+}
+
+static void preview_send(struct attempt *attempt, int64_t now)
+{
+	unsigned char *data = fnr_alloc(attempt->preview.len / 3 * 4 + 8);
+	EVP_EncodeBlock(data, (const unsigned char *)attempt->preview.data, (int)attempt->preview.len);
+	struct json_object *message = json_object_new_object();
+	fnr_json_set_text(message, "media_type", attempt->preview_type);
+	fnr_json_set_text(message, "data", (const char *)data);
+	free(data);
+	fnr_buf_reset(&attempt->preview);
+	attempt->preview_sent = now;
+	attempt_send(attempt, "preview", message);
+}
+
+static void log_send(struct attempt *attempt, const char *level, const char *text)
+{
+	struct json_object *message = json_object_new_object();
+	fnr_json_set_text(message, "level", level);
+	fnr_json_set_text(message, "text", text);
+	attempt_send(attempt, "log", message);
+}
+
+static void send_due(struct attempt *attempt, int64_t now, bool all)
+{
+	if (attempt->progress_waits && (all || now - attempt->progress_sent >= PROGRESS_MS))
+		progress_send(attempt, now);
+	if (attempt->preview.len > 0 && (all || now - attempt->preview_sent >= PREVIEW_MS))
+		preview_send(attempt, now);
+}
+
+void attempt_flush(struct attempt *attempt)
+{
+	send_due(attempt, fnr_mono_ms(), true);
+	if (attempt->dropped_lines > 0) {
+		char text[128];
+		snprintf(text, sizeof text, "%llu more lines (%llu bytes) were left out: the log of an attempt is limited",
+		         (unsigned long long)attempt->dropped_lines, (unsigned long long)attempt->dropped_bytes);
+		attempt->dropped_lines = 0;
+		log_send(attempt, "warn", text);
+	}
+}
+
+void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message)
+{
+	struct attempt *attempt = attempt_of(run);
+	attempt->progress_waits = true;
+	attempt->stage = stage;
+	attempt->fraction = fraction >= 1.0 ? 1.0 : fraction > 0.0 ? fraction : 0.0; /* not a number becomes 0 */
+	attempt->text_given = message != NULL && message[0] != '\0';
+	if (attempt->text_given) {
+		fnr_text_copy(attempt->text, sizeof attempt->text, message);
+		fnr_text_clean(attempt->text);
+	}
+	send_due(attempt, fnr_mono_ms(), false);
+}
+
+void run_log(struct run *run, const char *level, const char *text)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	struct attempt *attempt = attempt_of(run);
+	size_t len = strlen(text), i = 0;
+	if (attempt->log_lines >= LOG_LINES || attempt->log_bytes + len > LOG_BYTES) {
+		attempt->dropped_lines++;
+		attempt->dropped_bytes += len;
+		return;
+	}
+	attempt->log_lines++;
+	attempt->log_bytes += len;
+	while (i < 4 && strcmp(levels[i], level) != 0)
+		i++;
+	char clean[4096];
+	fnr_text_copy(clean, sizeof clean, text);
+	fnr_text_clean(clean);
+	log_send(attempt, i < 4 ? levels[i] : "info", clean);
+}
+
+void run_preview(struct run *run, const char *media_type, const void *data, size_t len)
+{
+	struct attempt *attempt = attempt_of(run);
+	if (len == 0 || len > PREVIEW_MAX || !path_media_inline(media_type))
+		return;
+	fnr_buf_reset(&attempt->preview);
+	fnr_buf_add(&attempt->preview, data, len);
+	fnr_text_copy(attempt->preview_type, sizeof attempt->preview_type, media_type);
+	send_due(attempt, fnr_mono_ms(), false);
+}
+
+void run_result(struct run *run, struct json_object *result)
+{
+	struct attempt *attempt = attempt_of(run);
+	json_object_put(attempt->result);
+	attempt->result = fnr_json_copy(result);
+}
+
+void run_memory(struct run *run, uint64_t bytes)
+{
+	struct attempt *attempt = attempt_of(run);
+	if (bytes > attempt->memory_most)
+		attempt->memory_most = bytes;
+}
+
+/* ---- outputs ---- */
+
+/* The path within the work folder; scripts may also give it with the folder in front, as it was told to them. */
+static const char *path_within(const struct attempt *attempt, const char *path)
+{
+	size_t len = strlen(attempt->work_dir);
+	if (strncmp(path, attempt->work_dir, len) == 0 && path[len] == '/')
+		path += len + strspn(path + len, "/");
+	while (path[0] == '.' && path[1] == '/')
+		path += 1 + strspn(path + 1, "/");
+	return path;
+}
+
+static bool file_taken(const struct attempt *attempt, const char *file)
+{
+	for (size_t i = 0; i < json_object_array_length(attempt->outputs); i++)
+		if (strcasecmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "file", ""), file) == 0)
+			return true;
+	return strcasecmp(file, "take.json") == 0;
+}
+
+/* The file keeps its name if it can be one of a take; else it is called like the output. */
+static void choose_file(const struct attempt *attempt, const char *name, const char *path, char file[160])
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path, *dot = strrchr(base, '.');
+	snprintf(file, 160, "%s", base);
+	if (path_file_name_valid(base) && !file_taken(attempt, base))
+		return;
+	snprintf(file, 160, "%.64s%.16s", name, dot != NULL ? dot : "");
+	if (!path_file_name_valid(file))
+		snprintf(file, 160, "%.64s", name);
+	for (int i = 2; file_taken(attempt, file); i++)
+		snprintf(file, 160, "%.64s_%d%.16s", name, i, dot != NULL && path_file_name_valid(dot + 1) ? dot : "");
+}
+
+static bool output_known(struct attempt *attempt, const char *name, struct run_error *error)
+{
+	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
+	bool again = false;
+	for (size_t i = 0; i < json_object_array_length(attempt->outputs); i++)
+		again = again || strcmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "name", ""), name) == 0;
+	if (fnr_name_valid(name) && fnr_json_get(declared, name) != NULL && !again)
+		return true;
+	run_fail(error, FNR_CLASS_PERMANENT, again ? "output_twice" : "output_unknown",
+	         "Let the function give each output of its template once.", NULL, NULL,
+	         again ? "The function gave the output \"%.64s\" twice." : "The function gave an output \"%.64s\" that its template does not have.",
+	         name);
+	return false;
+}
+
+bool run_output(struct run *run, const char *name, const char *path, struct run_error *error)
+{
+	struct attempt *attempt = attempt_of(run);
+	struct fnr_error err = FNR_ERROR_INIT;
+	char file[160];
+	if (!output_known(attempt, name, error))
+		return false;
+	path = path_within(attempt, path);
+	int fd = path_open_file(attempt->work_fd, path, NULL, &err);
+	if (fd < 0) {
+		bool absent = err.code == FNR_E_NOT_FOUND;
+		run_fail(error, FNR_CLASS_PERMANENT, absent ? "output_missing" : "output_not_a_file",
+		         "Let the function write each output as a plain file into the folder that it is given.", NULL, err.message,
+		         absent ? "The function did not deliver \"%s\"." : "What the function delivered as \"%s\" is not a plain file of its own folder.",
+		         name);
+		fnr_error_clear(&err);
+		return false;
+	}
+	close(fd);
+	choose_file(attempt, name, path, file);
+	struct json_object *output = json_object_new_object();
+	fnr_json_set_text(output, "name", name);
+	fnr_json_set_text(output, "path", path);
+	fnr_json_set_text(output, "file", file);
+	json_object_array_add(attempt->outputs, output);
+	return true;
+}
+
+/* ---- the manager's messages while an attempt runs ---- */
+
+static void heartbeat_send(struct attempt *attempt, int64_t now)
+{
+	struct tree_usage usage;
+	long long pages = 0;
+	tree_descendants(getpid(), &usage);
+	run_memory(&attempt->run, usage.rss);
+	FILE *file = fopen("/proc/self/statm", "re");
+	if (file != NULL) {
+		if (fscanf(file, "%*d %lld", &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	struct json_object *message = json_object_new_object();
+	fnr_json_set_int(message, "cpu_ms", tree_cpu_ms(&usage) - attempt->cpu_before);
+	fnr_json_set_int(message, "rss", (int64_t)usage.rss + pages * sysconf(_SC_PAGESIZE));
+	attempt->heartbeat_due = now + HEARTBEAT_MS;
+	attempt_send(attempt, "heartbeat", message);
+}
+
+static void message_handle(struct attempt *attempt, struct json_object *message)
+{
+	const char *type = fnr_json_get_text(message, "type", "");
+	if (strcmp(type, "stop") == 0) {
+		attempt->worker->stopping = true;
+	} else if (strcmp(type, "cancel") != 0) {
+		json_object_array_add(attempt->worker->later, json_object_get(message));
+	} else if (strcmp(fnr_json_get_text(message, "job", ""), attempt->run.job) == 0 &&
+	           fnr_json_get_int(message, "attempt", 0) == attempt->run.attempt) {
+		attempt->cancelled = true;
+	}
+}
+
+static void messages_read(struct attempt *attempt)
+{
+	struct worker *worker = attempt->worker;
+	for (;;) {
+		struct json_object *message;
+		int taken;
+		while ((taken = wire_take(&worker->in, &message)) > 0) {
+			message_handle(attempt, message);
+			json_object_put(message);
+		}
+		ssize_t got = taken < 0 ? 0 : recv(worker->fd, fnr_buf_room(&worker->in, READ_SIZE), READ_SIZE, MSG_DONTWAIT);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (got <= 0)
+			worker_leave();
+		worker->in.len += (size_t)got;
+	}
+}
+
+bool run_stop(struct run *run)
+{
+	struct attempt *attempt = attempt_of(run);
+	int64_t now = fnr_mono_ms();
+	messages_read(attempt);
+	send_due(attempt, now, false);
+	if (now >= attempt->heartbeat_due)
+		heartbeat_send(attempt, now);
+	return attempt->cancelled;
+}
+
+int run_fd(struct run *run)
+{
+	return attempt_of(run)->worker->fd;
+}

@@ -1,0 +1,61 @@
+/* What the files of the worker share: the worker itself and the attempt that it works on. */
+#ifndef FNR_WORKER_WORKER_H
+#define FNR_WORKER_WORKER_H
+
+#include "backends/backend.h"
+#include "base/buf.h"
+#include "base/conf.h"
+
+struct worker {
+	int fd;
+	const char *name;
+	char data_dir[4096];
+	struct fnr_conf conf;
+	struct fnr_buf in;                 /* bytes from the manager that are no whole frame yet */
+	struct json_object *later;         /* array: tasks that came while another one ran */
+	bool stopping;
+};
+
+/* One attempt, from its "run" message to its last report. */
+struct attempt {
+	struct run run;                    /* first: what backends hold is the attempt */
+	struct worker *worker;
+	struct json_object *message;       /* the "run" message, which most members of run point into */
+	struct json_object *payload;       /* owned when it came from a file */
+	struct json_object *outputs;       /* array of {"name","path","file","media_type"}, accepted, not copied yet */
+	struct json_object *result;
+	const char *attempt_dir;           /* relative to the data directory; checked */
+	const char *work;                  /* the same */
+	char work_dir[4352], definition_dir[4352];
+	int work_fd;                       /* -1 for backends that make no files */
+	bool cancelled;
+
+	bool progress_waits;               /* squeezed: one that was not sent yet */
+	enum fnr_stage stage;
+	double fraction;
+	char text[384];
+	bool text_given;
+	int64_t progress_sent, preview_sent, heartbeat_due;
+	struct fnr_buf preview;            /* squeezed as well */
+	char preview_type[64];
+
+	uint64_t log_lines, log_bytes, dropped_lines, dropped_bytes;
+	uint64_t memory_most;
+	int64_t cpu_before;
+};
+
+/* ---- run.c: the run handle, as backends see it (backends/backend.h) ---- */
+
+void attempt_send(struct attempt *attempt, const char *type, struct json_object *message); /* adds type, job, attempt; puts */
+void attempt_flush(struct attempt *attempt);  /* what was squeezed, and how much of the log was dropped */
+
+/* The manager is gone: ends whatever was started and this process, at once. */
+void worker_leave(void) __attribute__((noreturn));
+
+/* ---- collect.c ---- */
+
+/* Copies the outputs into the attempt's folder and flushes them. Returns the manifest's "outputs", or NULL with *error
+ * (RUN_FAILED), or NULL with attempt->cancelled. Makes no folder if there are none. */
+struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error);
+
+#endif

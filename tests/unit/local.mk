@@ -1,0 +1,50 @@
+# Criterion tests, one program a file (one for all of base). UNIT_BASE is what all of them need.
+UNIT_CFLAGS = $(AM_CFLAGS) $(CRITERION_CFLAGS)
+UNIT_BASE = src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(CRITERION_LIBS)
+
+check_PROGRAMS += %D%/test_base
+%C%_test_base_SOURCES = \
+	%D%/test_clock.c \
+	%D%/test_conf.c \
+	%D%/test_err.c \
+	%D%/test_fs.c \
+	%D%/test_hash.c \
+	%D%/test_id.c \
+	%D%/test_json.c \
+	%D%/test_log.c \
+	%D%/test_mem.c \
+	%D%/test_pack.c \
+	%D%/test_proc.c \
+	%D%/test_sock.c \
+	%D%/test_text.c \
+	%D%/test_vocab.c \
+	%D%/test_yaml.c
+%C%_test_base_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_base_LDADD = $(UNIT_BASE)
+TESTS += %D%/test_base
+
+check_PROGRAMS += %D%/test_files
+%C%_test_files_SOURCES = %D%/test_files.c
+%C%_test_files_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_files_LDADD = src/files/libfiles.a $(UNIT_BASE)
+TESTS += %D%/test_files
+
+check_PROGRAMS += %D%/test_wire
+%C%_test_wire_SOURCES = %D%/test_wire.c
+%C%_test_wire_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_wire_LDADD = src/worker/libworker.a $(UNIT_BASE)
+TESTS += %D%/test_wire
+
+check_PROGRAMS += %D%/test_script
+%C%_test_script_SOURCES = %D%/test_script.c
+%C%_test_script_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_FIXTURES=\"$(abs_top_srcdir)/tests/fixtures\" \
+	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
+%C%_test_script_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE)
+TESTS += %D%/test_script
+
+check_PROGRAMS += %D%/test_http
+%C%_test_http_SOURCES = %D%/test_http.c
+%C%_test_http_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_http_LDADD = src/http/libhttp.a src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+TESTS += %D%/test_http

@@ -1,0 +1,171 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/yaml.h"
+
+static void gives(const char *yaml, const char *json)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_yaml_parse(yaml, strlen(yaml), "t.yaml", &err);
+
+	cr_expect_eq(err.code, FNR_OK, "%s: %s", yaml, err.message);
+	cr_expect_str_eq(fnr_json_text(value, NULL), json);
+	json_object_put(value);
+}
+
+static void refused(const char *yaml, size_t len, const char *message)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_yaml_parse(yaml, len, "t.yaml", &err);
+
+	cr_expect_null(value, "%s was taken", yaml);
+	cr_expect_eq(err.code, FNR_E_MALFORMED, "%s: code %d", yaml, err.code);
+	cr_expect(strstr(err.message, message), "%s: \"%s\" is not in \"%s\"", yaml, message, err.message);
+	json_object_put(value);
+}
+
+Test(yaml, scalars_of_the_core_schema)
+{
+	static const char *const cases[][2] = {
+		{ "[true, True, TRUE, false, False]", "[true,true,true,false,false]" },
+		{ "[yes, no, on, off, y, n, tRue]", "[\"yes\",\"no\",\"on\",\"off\",\"y\",\"n\",\"tRue\"]" },
+		{ "[null, Null, NULL, ~, nUll]", "[null,null,null,null,\"nUll\"]" },
+		{ "a:\nb:", "{\"a\":null,\"b\":null}" },
+		{ "[0, -1, +7, 0x1F, 0o17, 010, 0b1, 1_000]", "[0,-1,7,31,15,10,\"0b1\",\"1_000\"]" },
+		{ "[1.5, -.5, 5., 1e3, 1.5E-3, 0.1]", "[1.5,-0.5,5.0,1000.0,0.0015,0.1]" },
+		{ "[1.2.3, 1e, ., -, +., 12:30, 2026-11-23]",
+		  "[\"1.2.3\",\"1e\",\".\",\"-\",\"+.\",\"12:30\",\"2026-11-23\"]" },
+		{ "['1', \"true\", 'null', '', \"\"]", "[\"1\",\"true\",\"null\",\"\",\"\"]" },
+		{ "a: |\n  1\n  2\nb: >\n  3\n  4\n", "{\"a\":\"1\\n2\\n\",\"b\":\"3 4\\n\"}" },
+		{ "[!!str 12, !!int \"12\", !!float 1, !!bool 'true', !!null '', ! 12]",
+		  "[\"12\",12,1.0,true,null,\"12\"]" },
+		{ "!!map {a: !!seq [1]}", "{\"a\":[1]}" },
+		{ "[9007199254740991, -9007199254740991]", "[9007199254740991,-9007199254740991]" },
+		{ "\"\\u00e9 \\U0001F600\"", "\"\xc3\xa9 \xf0\x9f\x98\x80\"" },
+		{ "word", "\"word\"" },
+		{ "--- # only one\na: 1\n...\n", "{\"a\":1}" },
+		{ "%YAML 1.1\n---\na: 1", "{\"a\":1}" },
+		{ "1: a\ntrue: b\n~: c", "{\"1\":\"a\",\"true\":\"b\",\"~\":\"c\"}" },
+		{ "\"<<\": 1", "{\"<<\":1}" },
+		{ "\xef\xbb\xbf" "a: 1", "{\"a\":1}" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		gives(cases[i][0], cases[i][1]);
+}
+
+Test(yaml, anchors)
+{
+	gives("a: &x {b: [1]}\nc: *x\nd: *x", "{\"a\":{\"b\":[1]},\"c\":{\"b\":[1]},\"d\":{\"b\":[1]}}");
+	gives("[&x 1, *x, &x 2, *x, &n ~, *n]", "[1,1,2,2,null,null]");
+	refused("a: *x", 5, "t.yaml:1:4: no anchor &x");
+	refused("&x [*x]", 7, "within what it names");
+	refused("a: &x {b: {c: *x}}", 18, "within what it names");
+}
+
+Test(yaml, an_alias_is_a_copy)
+{
+	struct json_object *value = fnr_yaml_parse("[&x {a: 1}, *x]", 15, "t.yaml", NULL);
+
+	fnr_json_set_int(json_object_array_get_idx(value, 0), "a", 2);
+	cr_assert_str_eq(fnr_json_text(value, NULL), "[{\"a\":2},{\"a\":1}]");
+	json_object_put(value);
+}
+
+Test(yaml, refuses)
+{
+	static const char *const cases[][2] = {
+		{ "", "empty" },
+		{ "# nothing\n\n", "empty" },
+		{ "---\n", "empty" },
+		{ "~", "empty" },
+		{ "a: 1\n---\nb: 2", "t.yaml:2:1: a second document" },
+		{ "a: 1\nb: 2\na: 3", "t.yaml:3:1: \"a\" is there twice" },
+		{ "{x: {a: 1, \"a\": 2}}", "twice" },
+		{ "a: {<<: {b: 1}}", "merging" },
+		{ "? [1]\n: 2", "a name must be" },
+		{ "a: &x b\n*x : 2", "a name cannot be an alias" },
+		{ "&x a: 1", "a name cannot have an anchor" },
+		{ "a: !foo 1", "tag !foo" },
+		{ "a: !!binary aGk=", "tag" },
+		{ "a: !!set {b}", "tag" },
+		{ "a: !!seq {b: 1}", "tag" },
+		{ "a: !!python/object:os.system [x]", "tag" },
+		{ "a: !!int x", "no !!int" },
+		{ "a: !!bool 1", "no !!bool" },
+		{ "a: !!int 1.5", "no !!int" },
+		{ "a: .inf", "quotes" },
+		{ "a: -.INF", "quotes" },
+		{ "a: .nan", "quotes" },
+		{ "a: 1e999", "too large" },
+		{ "a: 9007199254740992", "2^53-1" },
+		{ "a: -99999999999999999999999", "2^53-1" },
+		{ "a: \"\\0\"", "U+0000" },
+		{ "\"a\\0\": 1", "U+0000" },
+		{ "a: [1, 2", "t.yaml:" },
+		{ "a: b: c", "t.yaml:1:5: " },
+		{ "\ta: 1", "t.yaml:1:1: " },
+		{ "a: \"\\ud800\"", "t.yaml:1:" },
+		{ "a: \xff", "t.yaml:1:" },
+		{ "a: \xc0\x80", "t.yaml:1:" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		refused(cases[i][0], strlen(cases[i][0]), cases[i][1]);
+	refused("a\0b", 3, "t.yaml:1:");
+}
+
+static char *nest(int depth, const char *middle)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	int i;
+
+	for (i = 0; i < depth; i++)
+		fnr_buf_puts(&text, "[");
+	fnr_buf_puts(&text, middle);
+	for (i = 0; i < depth; i++)
+		fnr_buf_puts(&text, "]");
+	return fnr_buf_take(&text);
+}
+
+Test(yaml, depth_is_64_at_most)
+{
+	char *text, *inner;
+
+	text = nest(64, "1");
+	gives(text, text);
+	free(text);
+	text = nest(65, "1");
+	refused(text, strlen(text), "deeper than 64");
+	free(text);
+	text = nest(100000, "1");
+	refused(text, strlen(text), "t.yaml:1:");
+	free(text);
+	inner = nest(62, "&x [[1]], *x");
+	gives("[&x [[1]], [*x]]", "[[[1]],[[[1]]]]");
+	free(inner);
+	inner = nest(63, "&x [1], [*x]");
+	refused(inner, strlen(inner), "deeper than 64");
+	free(inner);
+}
+
+Test(yaml, a_billion_laughs)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	int i;
+
+	fnr_buf_puts(&text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+	for (i = 1; i < 12; i++)
+		fnr_buf_printf(&text, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1,
+		               i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+	refused(text.data, text.len, "more than 100000 values");
+	fnr_buf_reset(&text);
+	for (i = 0; i < 1001; i++)
+		fnr_buf_printf(&text, "- &a%d 1\n", i);
+	refused(text.data, text.len, "more than 1000 anchors");
+	fnr_buf_free(&text);
+}
