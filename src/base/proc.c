@@ -69,6 +69,7 @@ void fnr_proc_reset_signals(void)
 
 static char *title_room;
 static size_t title_size;
+static char **title_arguments; /* the copies, kept in sight of the leak checker */
 
 void fnr_proc_title_init(int argc, char **argv)
 {
@@ -88,8 +89,9 @@ void fnr_proc_title_init(int argc, char **argv)
 	program_invocation_short_name = strrchr(program_invocation_name, '/');
 	program_invocation_short_name = program_invocation_short_name ? program_invocation_short_name + 1 :
 	                                                                program_invocation_name;
+	title_arguments = fnr_alloc((size_t)argc * sizeof *title_arguments);
 	for (i = 0; i < argc; i++)
-		argv[i] = fnr_strdup(argv[i]);
+		argv[i] = title_arguments[i] = fnr_strdup(argv[i]);
 }
 
 void fnr_proc_title(const char *title)

@@ -1,340 +1,15 @@
-#include "events/hub.h"
-
+/* Opening, closing, and the turns of the hub. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "events/look.h"
+#include "events/hub_internal.h"
 
-#define PORTION_EVENTS 1000          /* of the journal, each turn */
-#define PORTION_BEHIND 512           /* of the journal, for a stream that catches up */
-#define HUNGRY 256                   /* a stream that catches up gets more when fewer messages wait */
-#define HUNGRY_BYTES (1u << 20)
-#define WORK_MS 5                    /* of each turn, for snapshots and catching up */
 #define OPEN_MS 10                   /* a turn that took longer leaves the snapshots of new streams to the next ones */
 #define POLL_MS 1000                 /* where the bell was lost */
-#define BEATS 15                     /* one part of the streams each second: a comment every 15 s */
 #define KEYS_MS 5000
 #define WAIT_GRAIN_MS 50             /* deadlines are rounded up to this, so that few scans find many */
-
-struct hub {
-	const struct fnr_conf *conf;
-	hub_wake *wake;
-	struct store *store;
-	struct journal *journal;         /* NULL while there is none */
-	uint64_t complained;             /* generation that could not be opened, so that it is said once */
-	uint64_t fed;                    /* number of the last event that was given out */
-	struct topics topics;
-	struct viewer_list viewers;
-	struct stream_list all, work, waits, beats[BEATS];
-	struct message *comment, *retry;
-	size_t count;
-	int64_t turned, polled, beat_at, keys_at, deadline;   /* fnr_mono_ms; deadline 0 = none */
-	unsigned beat, next_beat;
-	bool rung, more, ending;
-};
-
-/* ---- streams ---- */
-
-static void start_work(struct hub *hub, struct stream *stream)
-{
-	if (stream->working)
-		return;
-	TAILQ_INSERT_TAIL(&hub->work, stream, in_work);
-	stream->working = true;
-}
-
-static void stop_work(struct hub *hub, struct stream *stream)
-{
-	if (!stream->working)
-		return;
-	TAILQ_REMOVE(&hub->work, stream, in_work);
-	stream->working = false;
-}
-
-static void end_stream(struct hub *hub, struct stream *stream)
-{
-	stream->phase = PHASE_ENDED;
-	stop_work(hub, stream);
-	hub->wake(stream);
-}
-
-/* Ends it at once: what waits is dropped, what is partly sent is finished. */
-static void drop_stream(struct hub *hub, struct stream *stream, const char *why)
-{
-	fnr_debug(NULL, "a stream is ended: %s", why);
-	backlog_cut(&stream->backlog);
-	end_stream(hub, stream);
-}
-
-/* Takes the caller's hold on message. False: the reader was too slow, the stream has ended. */
-static bool send_message(struct hub *hub, struct stream *stream, struct message *message)
-{
-	if (backlog_add(&stream->backlog, message)) {
-		hub->wake(stream);
-		return true;
-	}
-	drop_stream(hub, stream, "its reader is too slow; it can resume by the number of its last event");
-	return false;
-}
-
-static void break_streams(struct hub *hub, uint64_t number)
-{
-	struct stream *stream;
-
-	TAILQ_FOREACH(stream, &hub->all, of_hub) {
-		if ((stream->phase != PHASE_LIVE && stream->phase != PHASE_BEHIND) || stream->after >= number)
-			continue;
-		stream->phase = PHASE_BROKEN;
-		start_work(hub, stream);
-	}
-}
-
-/* ---- giving out ---- */
-
-static bool ends_job(enum fnr_event type)
-{
-	return type == FNR_EVENT_JOB_COMPLETED || type == FNR_EVENT_JOB_FAILED || type == FNR_EVENT_JOB_CANCELLED || type == FNR_EVENT_JOB_EXPIRED;
-}
-
-struct delivery {
-	struct hub *hub;
-	const struct look *look;
-	struct filter_look event;
-	struct message *message;         /* made for the first stream that wants it */
-};
-
-static struct message *delivery_message(struct delivery *delivery)
-{
-	const struct journal_event *event = delivery->event.event;
-
-	if (!delivery->message) {
-		delivery->message = message_make(event->number, fnr_event_name(event->type), event->data, event->data_len);
-		delivery->message->job = event->job;
-		delivery->message->progress = event->type == FNR_EVENT_JOB_PROGRESS;
-		delivery->message->counted = true;
-	}
-	return message_hold(delivery->message);
-}
-
-/* A project that had no number when the stream was opened has one as soon as an event names it. */
-static void name_project(struct filter *filter, const struct delivery *delivery)
-{
-	char name[68];
-	uint32_t number = delivery->event.event->project;
-
-	if (filter->project[0] && !filter->project_number && number
-	    && store_name_text(delivery->look->store, STORE_PROJECT, number, name) && strcmp(name, filter->project) == 0)
-		filter->project_number = number;
-}
-
-static bool wants(struct stream *stream, struct delivery *delivery)
-{
-	if (stream->kind != STREAM_WIDE)
-		return true;
-	if (!access_project(&stream->viewer->access, delivery->event.event->project))
-		return false;
-	name_project(stream->filter, delivery);
-	return filter_lets(stream->filter, &delivery->event);
-}
-
-static bool ends(const struct stream *stream, struct delivery *delivery)
-{
-	enum fnr_event type = delivery->event.event->type;
-
-	if (stream->kind == STREAM_BATCH)
-		return type == FNR_EVENT_BATCH_PROGRESS && filter_batch_ended(&delivery->event);
-	return stream->kind != STREAM_WIDE && ends_job(type);
-}
-
-/* Gives one event to one stream. False: the stream has ended. */
-static bool give(struct stream *stream, struct delivery *delivery)
-{
-	struct hub *hub = delivery->hub;
-
-	stream->after = delivery->event.event->number;
-	if (stream->kind == STREAM_WAIT) {
-		if (!ends(stream, delivery))
-			return true;
-		stream->done = true;
-		end_stream(hub, stream);
-		return false;
-	}
-	if (wants(stream, delivery) && !send_message(hub, stream, delivery_message(delivery)))
-		return false;
-	if (!ends(stream, delivery))
-		return true;
-	end_stream(hub, stream);
-	return false;
-}
-
-static void give_topic(struct delivery *delivery, struct topic topic)
-{
-	struct topic_link *link = topics_first(&delivery->hub->topics, topic);
-
-	for (; link; link = link->next) {
-		struct stream *stream = (struct stream *)link;
-
-		if (stream->phase == PHASE_LIVE && stream->after < delivery->event.event->number)
-			give(stream, delivery);
-	}
-}
-
-static void delivery_end(struct delivery *delivery)
-{
-	message_drop(delivery->message);
-	delivery->message = NULL;
-	filter_look_end(&delivery->event);
-}
-
-static bool feed_row(const struct journal_event *event, void *context)
-{
-	struct delivery *delivery = context;
-	struct hub *hub = delivery->hub;
-
-	delivery->event.event = event;
-	hub->fed = event->number;
-	if (event->type == FNR_EVENT_BREAK) {
-		break_streams(hub, event->number);
-		return true;
-	}
-	if (!fnr_id_is_none(&event->job))
-		give_topic(delivery, topic_job(&event->job));
-	if (!fnr_id_is_none(&event->batch))
-		give_topic(delivery, topic_batch(&event->batch));
-	if (event->project)
-		give_topic(delivery, topic_project(event->project));
-	give_topic(delivery, topic_all());
-	delivery_end(delivery);
-	return true;
-}
-
-static void feed(struct hub *hub, const struct look *look)
-{
-	struct delivery delivery = { .hub = hub, .look = look };
-
-	hub->more = false;
-	if (!look->journal)
-		return;
-	if (hub->count == 0)
-		hub->fed = look->last;
-	else
-		hub->more = journal_events(look->journal, hub->fed, PORTION_EVENTS, feed_row, &delivery) >= PORTION_EVENTS;
-}
-
-/* ---- building and catching up ---- */
-
-static void send_snapshot(struct hub *hub, struct stream *stream, const struct look *look, bool gap)
-{
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct message *snapshot = NULL;
-	struct subject subject;
-
-	if (subject_load(&subject, look, stream->kind, &stream->id, &err) == FNR_OK)
-		snapshot = snapshot_make(look, stream, &subject, &err);
-	if (!snapshot) {
-		drop_stream(hub, stream, err.message);
-		fnr_error_clear(&err);
-		return;
-	}
-	stream->after = look->last;
-	stream->phase = PHASE_LIVE;
-	if (gap && !send_message(hub, stream, gap_make())) {
-		message_drop(snapshot);
-		return;
-	}
-	if (send_message(hub, stream, snapshot) && subject.terminal)
-		end_stream(hub, stream);
-}
-
-/* After a break a held request may have missed the end of its job. */
-static void look_again(struct hub *hub, struct stream *stream, const struct look *look)
-{
-	struct subject subject;
-
-	stream->after = look->last;
-	stream->phase = PHASE_LIVE;
-	if (subject_load(&subject, look, STREAM_WAIT, &stream->id, NULL) == FNR_OK && !subject.terminal)
-		return;
-	stream->done = true;
-	end_stream(hub, stream);
-}
-
-static bool hungry(const struct stream *stream)
-{
-	return stream->backlog.count < HUNGRY && stream->backlog.bytes < HUNGRY_BYTES;
-}
-
-struct catching { struct delivery delivery; struct stream *stream; bool stopped; };
-
-static bool catch_row(const struct journal_event *event, void *context)
-{
-	struct catching *catching = context;
-
-	if (event->type == FNR_EVENT_BREAK)
-		return true;
-	catching->delivery.event.event = event;
-	catching->stopped = !give(catching->stream, &catching->delivery) || catching->stream->backlog.bytes >= HUNGRY_BYTES;
-	delivery_end(&catching->delivery);
-	return !catching->stopped;
-}
-
-static void catch_up(struct hub *hub, struct stream *stream, const struct look *look)
-{
-	struct catching catching = { .delivery = { .hub = hub, .look = look }, .stream = stream };
-	size_t rows;
-
-	if (stream->kind == STREAM_JOB)
-		rows = journal_events_of_job(look->journal, &stream->id, stream->after, PORTION_BEHIND, catch_row, &catching);
-	else if (stream->kind == STREAM_BATCH)
-		rows = journal_events_of_batch(look->journal, &stream->id, stream->after, PORTION_BEHIND, catch_row, &catching);
-	else if (stream->filter->has_batch)
-		rows = journal_events_of_batch(look->journal, &stream->filter->batch, stream->after, PORTION_BEHIND, catch_row, &catching);
-	else
-		rows = journal_events(look->journal, stream->after, PORTION_BEHIND, catch_row, &catching);
-	if (catching.stopped || rows >= PORTION_BEHIND)
-		return;
-	stream->after = look->last;
-	stream->phase = PHASE_LIVE;
-}
-
-/* Does a portion of what a stream waits for. */
-static void advance(struct hub *hub, struct stream *stream, const struct look *look)
-{
-	if (stream->kind == STREAM_WAIT) {
-		look_again(hub, stream, look);
-		return;
-	}
-	if ((stream->phase == PHASE_RESUMED || stream->phase == PHASE_BEHIND))
-		stream->phase = look_misses(look, stream->after) ? PHASE_BROKEN : PHASE_BEHIND;
-	if (stream->phase == PHASE_BEHIND)
-		catch_up(hub, stream, look);
-	else if (stream->phase != PHASE_ENDED)
-		send_snapshot(hub, stream, look, stream->phase == PHASE_BROKEN);
-}
-
-static void advance_listed(struct hub *hub, struct stream *stream, const struct look *look)
-{
-	stop_work(hub, stream);
-	advance(hub, stream, look);
-	/* One that is full comes back when its reader has taken something (hub_stream_read). */
-	if (stream->phase == PHASE_BEHIND && hungry(stream))
-		start_work(hub, stream);
-}
-
-static void work(struct hub *hub, const struct look *look)
-{
-	int64_t until = fnr_mono_ms() + WORK_MS;
-	struct stream *stream;
-
-	while ((stream = TAILQ_FIRST(&hub->work))) {
-		advance_listed(hub, stream, look);
-		if (fnr_mono_ms() >= until)
-			return;
-	}
-}
 
 /* ---- opening and closing ---- */
 
@@ -413,11 +88,11 @@ static struct stream *open_checked(struct hub *hub, const struct hub_ask *ask, c
 	TAILQ_INSERT_TAIL(&hub->beats[stream->beat], stream, in_beat);
 	stream->phase = ask->resumes ? PHASE_RESUMED : PHASE_NEW;
 	stream->after = ask->resumes ? ask->last : 0;
-	send_message(hub, stream, message_hold(hub->retry));
+	hub_send(hub, stream, message_hold(hub->retry));
 	if (fnr_mono_ms() - hub->turned < OPEN_MS)
-		advance_listed(hub, stream, look);
+		hub_advance(hub, stream, look);
 	else
-		start_work(hub, stream);
+		hub_start_work(hub, stream);
 	return stream;
 }
 
@@ -473,8 +148,8 @@ size_t hub_stream_read(struct hub *hub, struct stream *stream, char *out, size_t
 {
 	size_t moved = backlog_read(&stream->backlog, out, size);
 
-	if (stream->phase == PHASE_BEHIND && hungry(stream))
-		start_work(hub, stream);
+	if (stream->phase == PHASE_BEHIND && hub_hungry(stream))
+		hub_start_work(hub, stream);
 	return moved;
 }
 
@@ -482,7 +157,7 @@ void hub_stream_close(struct hub *hub, struct stream *stream)
 {
 	struct viewer *viewer = stream->viewer;
 
-	stop_work(hub, stream);
+	hub_stop_work(hub, stream);
 	topics_leave(&hub->topics, &stream->link);
 	TAILQ_REMOVE(&hub->all, stream, of_hub);
 	if (stream->kind == STREAM_WAIT)
@@ -528,7 +203,7 @@ static void follow_journal(struct hub *hub)
 	look = journal_read(hub->journal, NULL);
 	hub->fed = look ? journal_last_number(look) : 0;
 	journal_end(look);
-	break_streams(hub, UINT64_MAX);
+	hub_break(hub, UINT64_MAX);
 	fnr_info(NULL, "following journal %llu", (unsigned long long)generation);
 }
 
@@ -561,8 +236,8 @@ static void turn_journal(struct hub *hub, int64_t now)
 	if ((!due && TAILQ_EMPTY(&hub->work)) || look_begin(&look, hub->store, hub->journal, NULL) != FNR_OK)
 		return;
 	if (due)
-		feed(hub, &look);
-	work(hub, &look);
+		hub_feed(hub, &look);
+	hub_work(hub, &look);
 	look_end(&look);
 }
 
@@ -576,7 +251,7 @@ static void turn_beat(struct hub *hub, int64_t now)
 	hub->beat = (hub->beat + 1) % BEATS;
 	TAILQ_FOREACH(stream, &hub->beats[hub->beat], in_beat)
 		if (stream->backlog.count == 0 && stream->phase != PHASE_ENDED)
-			send_message(hub, stream, message_hold(hub->comment));
+			hub_send(hub, stream, message_hold(hub->comment));
 }
 
 static void check_viewer(struct hub *hub, struct viewer *viewer, struct store_txn *txn)
@@ -586,7 +261,7 @@ static void check_viewer(struct hub *hub, struct viewer *viewer, struct store_tx
 
 	TAILQ_FOREACH(stream, &viewer->streams, of_viewer)
 		if (stream->phase != PHASE_ENDED && (!valid || (stream->kind != STREAM_WIDE && !access_project(&viewer->access, stream->project))))
-			drop_stream(hub, stream, "its key may not read it any more");
+			hub_drop_stream(hub, stream, "its key may not read it any more");
 }
 
 static void turn_keys(struct hub *hub, int64_t now)
@@ -616,7 +291,7 @@ static void turn_waits(struct hub *hub, int64_t now)
 		if (stream->phase == PHASE_ENDED)
 			continue;
 		if (stream->deadline <= now)
-			end_stream(hub, stream);
+			hub_end_stream(hub, stream);
 		else if (!hub->deadline || stream->deadline < hub->deadline)
 			hub->deadline = stream->deadline;
 	}
@@ -665,7 +340,7 @@ void hub_end_all(struct hub *hub)
 	hub->ending = true;
 	TAILQ_FOREACH(stream, &hub->all, of_hub)
 		if (stream->phase != PHASE_ENDED)
-			end_stream(hub, stream);
+			hub_end_stream(hub, stream);
 }
 
 void hub_configure(struct hub *hub, const struct fnr_conf *conf)

@@ -2,7 +2,8 @@ noinst_LIBRARIES += %D%/libevents.a
 %C%_libevents_a_SOURCES = \
 	%D%/backlog.c %D%/backlog.h \
 	%D%/filter.c %D%/filter.h \
-	%D%/hub.c %D%/hub.h \
+	%D%/give.c \
+	%D%/hub.c %D%/hub.h %D%/hub_internal.h \
 	%D%/look.c %D%/look.h \
 	%D%/message.c %D%/message.h \
 	%D%/serve.c %D%/serve.h \

@@ -217,7 +217,7 @@ static enum MHD_Result pass_on_row(void *context, enum MHD_ValueKind kind, const
 {
 	struct fnr_buf *out = context;
 
-	if (strcmp(name, "seconds") == 0 || strcmp(name, "wait") == 0)
+	if (strcmp(name, "wait") == 0)
 		return MHD_YES;
 	fnr_buf_puts(out, "&");
 	add_encoded(out, name);

@@ -87,6 +87,22 @@ static inline void key_u64(struct key *key, uint64_t value) { key_uint(key, valu
 static inline void key_id(struct key *key, const struct fnr_id *id) { key_bytes(key, id, sizeof *id); }
 static inline void key_text(struct key *key, const char *text) { key_bytes(key, text, strlen(text)); }
 
+static inline struct key id_key(const struct fnr_id *id)
+{
+	struct key key = KEY_INIT;
+
+	key_id(&key, id);
+	return key;
+}
+
+static inline struct key number_key(uint64_t number)
+{
+	struct key key = KEY_INIT;
+
+	key_u64(&key, number);
+	return key;
+}
+
 static inline uint64_t key_read(const void *data, size_t size)
 {
 	const uint8_t *bytes = data;

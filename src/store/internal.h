@@ -50,9 +50,7 @@ struct key meta_key(const char *name);
 
 /* ---- records: one function makes a key, used by all who need it ---- */
 
-struct key id_key(const struct fnr_id *id);
 struct key hash_key(const uint8_t hash[32]);
-struct key number_key(uint64_t number);
 struct key lane_key_of(const struct job_head *head);
 struct key lane_prefix(const struct lane_key *lane);       /* all of a lane key but the seq */
 bool lane_parse(const MDB_val *data, struct lane_key *lane_r, uint64_t *seq_r);

@@ -26,22 +26,6 @@ _Static_assert(sizeof(struct job_head) == 3 * 16 + 4 * 8 + 4 * 8 + 3 * 8 + 6 * 4
 
 /* ---- keys ---- */
 
-struct key id_key(const struct fnr_id *id)
-{
-	struct key key = KEY_INIT;
-
-	key_id(&key, id);
-	return key;
-}
-
-struct key number_key(uint64_t number)
-{
-	struct key key = KEY_INIT;
-
-	key_u64(&key, number);
-	return key;
-}
-
 struct key hash_key(const uint8_t hash[32])
 {
 	struct key key = KEY_INIT;

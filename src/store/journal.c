@@ -59,22 +59,6 @@ void journal_end(struct journal_txn *txn)
 
 /* ---- keys ---- */
 
-static struct key number_key(uint64_t number)
-{
-	struct key key = KEY_INIT;
-
-	key_u64(&key, number);
-	return key;
-}
-
-static struct key id_key(const struct fnr_id *id)
-{
-	struct key key = KEY_INIT;
-
-	key_id(&key, id);
-	return key;
-}
-
 static struct key id_number_key(const struct fnr_id *id, uint64_t number)
 {
 	struct key key = id_key(id);
@@ -378,21 +362,22 @@ size_t journal_live(struct journal_txn *txn, const char *prefix, store_text_row 
 /* Rows are gathered first: nothing is removed below an open cursor. */
 struct doomed { uint64_t number; struct fnr_id job, batch; };
 
+/* Returns how many were removed; less than count only when writing failed. */
 static size_t remove_events(struct journal_txn *txn, const struct doomed *doomed, size_t count, struct fnr_error *err)
 {
-	size_t removed = 0;
-
 	for (size_t i = 0; i < count; i++) {
 		struct key number = number_key(doomed[i].number);
 		struct key job = id_number_key(&doomed[i].job, doomed[i].number), batch = id_number_key(&doomed[i].batch, doomed[i].number);
+		int code = env_delete(&txn->t, JOURNAL_EVENT, &number, err);
 
-		removed += env_delete(&txn->t, JOURNAL_EVENT, &number, err) == FNR_OK;
-		if (!fnr_id_is_none(&doomed[i].job))
-			env_delete(&txn->t, JOURNAL_JOB_EVENT, &job, err);
-		if (!fnr_id_is_none(&doomed[i].batch))
-			env_delete(&txn->t, JOURNAL_BATCH_EVENT, &batch, err);
+		if ((code == FNR_OK || code == FNR_E_NOT_FOUND) && !fnr_id_is_none(&doomed[i].job))
+			code = env_delete(&txn->t, JOURNAL_JOB_EVENT, &job, err);
+		if ((code == FNR_OK || code == FNR_E_NOT_FOUND) && !fnr_id_is_none(&doomed[i].batch))
+			code = env_delete(&txn->t, JOURNAL_BATCH_EVENT, &batch, err);
+		if (code != FNR_OK && code != FNR_E_NOT_FOUND)
+			return i;
 	}
-	return removed;
+	return count;
 }
 
 /* A row that cannot be read is doomed without its index rows; these are passed over when read. */
@@ -500,7 +485,7 @@ size_t journal_trim(struct journal_txn *txn, int64_t before, uint64_t max_bytes,
 	return removed;
 }
 
-/* At most `limit` events of the job, the newest event of all excepted; how many were found. */
+/* Some events of the job, the newest event of all excepted; how many were removed. */
 #define FORGET_PORTION 256
 static size_t forget_events(struct journal_txn *txn, const struct fnr_id *job, uint64_t last)
 {
@@ -522,8 +507,7 @@ static size_t forget_events(struct journal_txn *txn, const struct fnr_id *job, u
 		doomed[count++] = (struct doomed){ .number = number, .job = *job, .batch = event.batch };
 	}
 	walk_end(&walk);
-	remove_events(txn, doomed, count, NULL);
-	return count;
+	return remove_events(txn, doomed, count, NULL);
 }
 
 static void forget_log(struct journal_txn *txn, const struct fnr_id *job)

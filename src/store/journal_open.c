@@ -10,13 +10,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "store/journal_internal.h"
 
@@ -84,7 +85,7 @@ static unsigned touch(const MDB_val *value)
 
 static bool walk_database(struct env_txn *txn, unsigned db)
 {
-	uint8_t last[512];
+	uint8_t last[512] = { 0 };
 	struct journal_event event;
 	struct walk walk;
 	size_t last_len = 0, rows = 0;

@@ -48,3 +48,29 @@ check_PROGRAMS += %D%/test_http
 %C%_test_http_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_http_LDADD = src/http/libhttp.a src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 TESTS += %D%/test_http
+
+check_PROGRAMS += %D%/test_stream
+%C%_test_stream_SOURCES = %D%/test_stream.c
+%C%_test_stream_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_stream_LDADD = src/events/libevents.a $(UNIT_BASE)
+TESTS += %D%/test_stream
+
+check_PROGRAMS += %D%/test_events
+%C%_test_events_SOURCES = %D%/test_events.c
+%C%_test_events_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_EVENTS_PROGRAM=\"$(abs_top_builddir)/fnr-events\"
+%C%_test_events_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_events_LDADD = src/http/libhttp.a src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+EXTRA_%C%_test_events_DEPENDENCIES = fnr-events$(EXEEXT)
+TESTS += %D%/test_events
+
+check_PROGRAMS += %D%/test_store %D%/test_ops %D%/test_journal
+%C%_test_store_SOURCES = %D%/test_store.c %D%/store_fixture.h
+%C%_test_store_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_store_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+%C%_test_ops_SOURCES = %D%/test_ops.c %D%/store_fixture.h
+%C%_test_ops_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_ops_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+%C%_test_journal_SOURCES = %D%/test_journal.c %D%/store_fixture.h
+%C%_test_journal_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_journal_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+TESTS += %D%/test_store %D%/test_ops %D%/test_journal

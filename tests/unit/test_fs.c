@@ -60,8 +60,6 @@ Test(fs, write_and_read)
 
 Test(fs, a_failed_write_leaves_nothing)
 {
-	struct fnr_buf buf = FNR_BUF_INIT;
-
 	cr_assert_eq(mkdir("d", 0700), 0);
 	cr_assert_eq(mkdir("d/target", 0700), 0);
 	cr_assert_eq(fnr_file_write("d/target", "x", 1, 0600, &err), FNR_E_IO);
@@ -69,7 +67,6 @@ Test(fs, a_failed_write_leaves_nothing)
 	cr_assert_eq(rmdir("d/target"), 0);
 	cr_assert_eq(rmdir("d"), 0, "a temporary file is left");
 	cr_assert_eq(fnr_file_write("none/x", "x", 1, 0600, &err), FNR_E_IO);
-	fnr_buf_free(&buf);
 }
 
 Test(fs, folders)

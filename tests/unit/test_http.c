@@ -1,11 +1,13 @@
 /* Who may do what, and how errors and jobs look to a client. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "http/access.h"
 #include "http/problem.h"
 #include "http/view.h"

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,26 +73,37 @@ Test(proc, kept_processes_keep_their_children)
 	cr_assert_eq(fnr_proc_kill_strays(NULL, 0), 2);
 }
 
-Test(proc, marked_processes_are_killed)
+/* A program with the mark in its environment; it has begun when the pipe is closed by its exec. */
+static pid_t start_marked(const char *value)
 {
-	char value[32];
-	int status;
-	pid_t child = fork(), other;
+	int pipes[2];
+	pid_t child;
+	char byte;
 
-	snprintf(value, sizeof value, "%d", (int)getpid());
+	cr_assert_eq(pipe2(pipes, O_CLOEXEC), 0);
+	child = fork();
 	if (child == 0) {
 		setenv("FNR_TEST_MARK", value, 1);
 		execlp("sleep", "sleep", "30", (char *)NULL);
 		_exit(1);
 	}
-	other = fork();
-	if (other == 0) {
-		strcat(value, "0");
-		setenv("FNR_TEST_MARK", value, 1);
-		execlp("sleep", "sleep", "30", (char *)NULL);
-		_exit(1);
-	}
-	nap();
+	close(pipes[1]);
+	cr_assert_eq(read(pipes[0], &byte, 1), 0);
+	close(pipes[0]);
+	return child;
+}
+
+Test(proc, marked_processes_are_killed)
+{
+	char value[32];
+	int status;
+	pid_t child, other;
+
+	snprintf(value, sizeof value, "%d", (int)getpid());
+	child = start_marked(value);
+	strcat(value, "0");
+	other = start_marked(value);
+	value[strlen(value) - 1] = 0;
 	cr_assert_eq(fnr_proc_kill_marked("FNR_TEST_MARK", value), 1);
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);

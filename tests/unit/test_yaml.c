@@ -134,7 +134,7 @@ static char *nest(int depth, const char *middle)
 
 Test(yaml, depth_is_64_at_most)
 {
-	char *text, *inner;
+	char *text, *expected;
 
 	text = nest(64, "1");
 	gives(text, text);
@@ -145,12 +145,14 @@ Test(yaml, depth_is_64_at_most)
 	text = nest(100000, "1");
 	refused(text, strlen(text), "t.yaml:1:");
 	free(text);
-	inner = nest(62, "&x [[1]], *x");
-	gives("[&x [[1]], [*x]]", "[[[1]],[[[1]]]]");
-	free(inner);
-	inner = nest(63, "&x [1], [*x]");
-	refused(inner, strlen(inner), "deeper than 64");
-	free(inner);
+	text = nest(62, "&x [[1]],*x");
+	expected = nest(62, "[[1]],[[1]]");
+	gives(text, expected);
+	free(text);
+	free(expected);
+	text = nest(63, "&x [1], [*x]");
+	refused(text, strlen(text), "deeper than 64");
+	free(text);
 }
 
 Test(yaml, a_billion_laughs)

@@ -1,0 +1,187 @@
+/* What clients asked for: records that the committer stored. Each is applied and deleted in one transaction. Those that
+ * reach many jobs are worked off in portions: what is left is stored again with the place to go on from. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "manager/manager.h"
+
+#define ROWS_A_TURN 5000
+
+/* The jobs that a portion of a mass command is for, collected first: the store is not changed while it is walked. */
+struct mass {
+	struct fnr_id ids[MASS_A_TURN], last;    /* last: looked at last */
+	size_t count, limit;
+	bool ended;                              /* the walk came to what it is not for any more */
+	bool waiting_only;
+	const struct batch *batch;               /* of this batch, or: */
+	uint32_t key, project, template_;        /* of these names; 0 = any */
+	uint64_t before_seq;
+};
+
+static bool for_this(const struct mass *mass, const struct job_head *head)
+{
+	if (mass->waiting_only ? !fnr_state_waiting(head->state) : !move_allowed(head, TRIGGER_CANCEL))
+		return false;
+	if (mass->batch)
+		return fnr_id_compare(&head->batch, &mass->batch->id) == 0;
+	return head->seq < mass->before_seq && (!mass->key || head->key == mass->key) &&
+	       (!mass->project || head->project == mass->project) && (!mass->template_ || head->template_ == mass->template_);
+}
+
+static bool mass_row(const struct job_head *head, void *context)
+{
+	struct mass *mass = context;
+
+	if (mass->batch && fnr_id_compare(&head->id, &mass->batch->last) > 0) {
+		mass->ended = true;
+		return false;
+	}
+	mass->last = head->id;
+	if (for_this(mass, head))
+		mass->ids[mass->count++] = head->id;
+	return mass->count < mass->limit;
+}
+
+static void cancel_all_found(struct manager *manager, const struct mass *mass, struct json_object *error)
+{
+	for (size_t i = 0; i < mass->count; i++) {
+		struct job_head head;
+
+		if (store_job_get(manager->turn.txn, &mass->ids[i], &head) == FNR_OK)
+			move_cancel(manager, &head, error);
+	}
+	manager->turn.moves += mass->count;
+}
+
+/* Stores the rest of a command again, with the place to go on from. */
+static void go_on(struct manager *manager, struct json_object *command, const struct fnr_id *place)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	char text[FNR_ID_TEXT];
+
+	fnr_json_set_text(command, "place", fnr_id_format(place, text));
+	turn_check(manager, store_command_add(manager->turn.txn, fnr_json_text(command, NULL), &err), &err, "a command cannot be written");
+	manager->more = true;
+}
+
+/* The largest id below: walks begin behind it. */
+static struct fnr_id id_before(struct fnr_id id)
+{
+	for (int i = 15; i >= 0 && id.bytes[i]-- == 0; i--)
+		;
+	return id;
+}
+
+static void run_cancel(struct manager *manager, struct json_object *command)
+{
+	struct job_head head;
+	struct fnr_id id;
+
+	if (!fnr_id_parse(fnr_json_get_text(command, "job", ""), &id) || store_job_get(manager->turn.txn, &id, &head) != FNR_OK)
+		return;
+	move_cancel(manager, &head, NULL);
+	manager->turn.moves++;
+}
+
+static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
+{
+	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only };
+	struct batch batch;
+	struct fnr_id id, place;
+	size_t rows;
+
+	if (!fnr_id_parse(fnr_json_get_text(command, "batch", ""), &id) || store_batch_get(manager->turn.txn, &id, &batch) != FNR_OK)
+		return;
+	if (!fnr_id_parse(fnr_json_get_text(command, "place", ""), &place))
+		place = id_before(batch.first);
+	mass.batch = &batch;
+	rows = store_jobs_after(manager->turn.txn, &place, ROWS_A_TURN, mass_row, &mass);
+	cancel_all_found(manager, &mass, error);
+	if (!mass.ended && (rows == ROWS_A_TURN || mass.count == mass.limit))
+		go_on(manager, command, &mass.last);
+}
+
+static void run_cancel_batch(struct manager *manager, struct json_object *command)
+{
+	over_batch(manager, command, false, NULL);
+}
+
+static void run_stop_batch(struct manager *manager, struct json_object *command)
+{
+	struct json_object *error = error_make(FNR_CLASS_PERMANENT, "batch_stopped", "Look at the job that failed.", NULL,
+	                                       "Another job of its batch failed, and the batch was to stop then.");
+
+	over_batch(manager, command, true, error);
+	json_object_put(error);
+}
+
+/* False: the command names something that no job has. */
+static bool name_number(struct manager *manager, struct json_object *command, const char *member, enum store_name kind, uint32_t *number_r)
+{
+	const char *name = fnr_json_get_text(command, member, NULL);
+
+	*number_r = name ? store_name_find(manager->turn.txn, kind, name) : 0;
+	return !name || *number_r;
+}
+
+static void run_cancel_all(struct manager *manager, struct json_object *command)
+{
+	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves };
+	struct fnr_id place;
+	bool begun = fnr_id_parse(fnr_json_get_text(command, "place", ""), &place);
+	size_t rows;
+
+	mass.before_seq = (uint64_t)fnr_json_get_int(command, "before_seq", INT64_MAX);
+	if (!name_number(manager, command, "key", STORE_KEY, &mass.key) ||
+	    !name_number(manager, command, "project", STORE_PROJECT, &mass.project) ||
+	    !name_number(manager, command, "template", STORE_TEMPLATE, &mass.template_))
+		return;
+	rows = store_jobs_newest(manager->turn.txn, begun ? &place : NULL, ROWS_A_TURN, mass_row, &mass);
+	cancel_all_found(manager, &mass, NULL);
+	if (rows == ROWS_A_TURN || mass.count == mass.limit)
+		go_on(manager, command, &mass.last);
+}
+
+static const struct { const char *name; void (*run)(struct manager *manager, struct json_object *command); } commands[] = {
+	{ "cancel", run_cancel },
+	{ "cancel_batch", run_cancel_batch },
+	{ "cancel_all", run_cancel_all },
+	{ "stop_batch", run_stop_batch },
+};
+
+static void run(struct manager *manager, const struct fnr_buf *text)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *command = fnr_json_parse(text->data, text->len, &err);
+	const char *name = fnr_json_get_text(command, "command", "");
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		commands[i].run(manager, command);
+		json_object_put(command);
+		return;
+	}
+	fnr_err(NULL, "event=command.unknown: \"%s\" is no command of this version and was dropped", name);
+	json_object_put(command);
+	fnr_error_clear(&err);
+}
+
+void commands_apply(struct manager *manager)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	uint64_t seq = 0;
+
+	while (manager->turn.moves < MASS_A_TURN && store_command_next(manager->turn.txn, seq, &seq, &text) == FNR_OK) {
+		store_command_delete(manager->turn.txn, seq);
+		run(manager, &text);
+		fnr_buf_reset(&text);
+	}
+	if (manager->turn.moves >= MASS_A_TURN)
+		manager->more = true;
+	fnr_buf_free(&text);
+}

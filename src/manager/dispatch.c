@@ -1,0 +1,346 @@
+/* New jobs, jobs that are due, and the next job for each idle worker. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "files/take.h"
+#include "manager/manager.h"
+#include "manager/render.h"
+
+#define DISCARDS_A_TASK 64
+#define QUEUE_FIRST "priority"       /* the queue whose jobs go before all others */
+
+/* ---- looking ---- */
+
+void dispatch_look(struct manager *manager)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = store_read(manager->store, &err);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_id last;
+	uint64_t seq;
+
+	if (!txn)
+		manager_fail(manager, "the store cannot be read", &err);
+	last = store_last_job(txn);
+	manager->next_due = store_next_due(txn);
+	if (fnr_id_compare(&last, &manager->seen) > 0 || store_command_next(txn, 0, &seq, &text) == FNR_OK)
+		manager->work = true;
+	store_read_end(txn);
+	fnr_buf_free(&text);
+	manager->look = false;
+}
+
+/* ---- jobs that come ---- */
+
+struct heads { struct job_head *items; size_t count; };
+
+static bool keep_head(const struct job_head *head, void *context)
+{
+	struct heads *heads = context;
+
+	heads->items[heads->count++] = *head;
+	return true;
+}
+
+void dispatch_take_new(struct manager *manager)
+{
+	static struct job_head room[NEW_A_TURN];
+	struct heads heads = { .items = room };
+	const struct fnr_id *after = fnr_id_is_none(&manager->seen) ? NULL : &manager->seen;
+
+	store_jobs_after(manager->turn.txn, after, NEW_A_TURN, keep_head, &heads);
+	for (size_t i = 0; i < heads.count; i++) {
+		manager->seen = heads.items[i].id;
+		move_appeared(manager, &heads.items[i]);
+	}
+	if (heads.count == NEW_A_TURN)
+		manager->more = true;
+}
+
+struct due { struct { struct fnr_id id; enum store_due kind; } items[MASS_A_TURN]; size_t count; };
+
+static bool keep_due(const struct fnr_id *id, enum store_due kind, int64_t time, void *context)
+{
+	struct due *due = context;
+
+	due->items[due->count].id = *id;
+	due->items[due->count++].kind = kind;
+	return true;
+}
+
+void dispatch_take_due(struct manager *manager)
+{
+	static struct due due;
+	size_t limit = MASS_A_TURN - (manager->turn.moves < MASS_A_TURN ? manager->turn.moves : MASS_A_TURN);
+
+	due.count = 0;
+	if (limit)
+		store_jobs_due(manager->turn.txn, manager->turn.now, limit, keep_due, &due);
+	for (size_t i = 0; i < due.count; i++) {
+		struct job_head head;
+
+		if (store_job_get(manager->turn.txn, &due.items[i].id, &head) != FNR_OK)
+			continue;
+		if (due.items[i].kind == STORE_DUE_EXPIRE)
+			move_expire(manager, &head);
+		else
+			move_due(manager, &head);
+	}
+	manager->turn.moves += due.count;
+	if (due.count == limit)
+		manager->more = true;
+}
+
+/* ---- lanes ---- */
+
+/* A job that was not taken up yet is no head: its first event comes first. It enters its lane when it is. */
+static bool is_seen(const struct manager *manager, const struct fnr_id *job)
+{
+	return fnr_id_compare(job, &manager->seen) <= 0;
+}
+
+static int64_t waits_since(struct manager *manager, const struct fnr_id *job)
+{
+	struct job_head head;
+
+	return store_job_get(manager->turn.txn, job, &head) == FNR_OK ? head.queued_at : manager->turn.now;
+}
+
+static void lane_next(struct manager *manager, const struct lane_head *taken)
+{
+	struct lane_head head;
+
+	if (store_lane_first(manager->turn.txn, &taken->key, taken->seq + 1, &head) == FNR_OK && is_seen(manager, &head.job))
+		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job));
+	else
+		lanes_drop(manager->lanes, &taken->key);
+}
+
+void dispatch_lanes(struct manager *manager)
+{
+	struct lane_head head;
+	struct lane_key key;
+	const struct lane_key *after = NULL;
+
+	lanes_first_queue(manager->lanes, (uint16_t)store_name_find(manager->turn.txn, STORE_QUEUE, QUEUE_FIRST));
+	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
+		if (is_seen(manager, &head.job))
+			lanes_put(manager->lanes, &head, waits_since(manager, &head.job));
+		key = head.key;
+		after = &key;
+	}
+}
+
+bool dispatch_possible(struct manager *manager)
+{
+	struct lane_head head;
+
+	return !manager->stopping && pool_idle(&manager->pool) && lanes_next(manager->lanes, manager->turn.now, &head);
+}
+
+/* ---- starting ---- */
+
+static void add_uploads(struct manager *manager, struct fnr_buf *text, struct json_object *summary)
+{
+	struct json_object *uploads = fnr_json_get(summary, "uploads");
+	size_t count = json_object_is_type(uploads, json_type_array) ? json_object_array_length(uploads) : 0;
+	bool first = true;
+
+	fnr_buf_puts(text, ",\"uploads\":[");
+	for (size_t i = 0; i < count; i++) {
+		const char *name = json_object_get_string(json_object_array_get_idx(uploads, i));
+		struct store_upload upload;
+		struct fnr_id id;
+
+		if (!name || !fnr_id_parse(name, &id) || store_upload_get(manager->turn.txn, &id, &upload) != FNR_OK)
+			continue; /* the worker finds it missing and says so */
+		fnr_buf_puts(text, first ? "{\"id\":" : ",{\"id\":");
+		render_text(text, name);
+		member_text(text, "media_type", upload.media_type);
+		member_text(text, "name", upload.name);
+		fnr_buf_puts(text, "}");
+		first = false;
+	}
+	fnr_buf_puts(text, "]");
+}
+
+/* Inputs, parameters and metadata pass through as they are stored; what lies in a file the worker reads there. */
+static bool add_payload(struct manager *manager, struct fnr_buf *text, const struct task *task)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf payload = FNR_BUF_INIT;
+	char path[64];
+	int code = store_job_payload_path(manager->turn.txn, &task->job, path);
+
+	if (code == FNR_OK && path[0]) {
+		member_text(text, "payload_file", path);
+		return true;
+	}
+	if (code == FNR_OK)
+		code = store_job_body(manager->turn.txn, &task->job, NULL, &payload, &err);
+	if (code == FNR_OK)
+		member_json(text, "payload", payload.data);
+	fnr_buf_free(&payload);
+	fnr_error_clear(&err);
+	return code == FNR_OK;
+}
+
+static bool tell_run(struct manager *manager, const struct task *task, const struct job_head *head, int64_t timeout_ms)
+{
+	const char *project = fnr_json_get_text(task->summary, "project", NULL), *shot = fnr_json_get_text(task->summary, "shot", NULL);
+	struct fnr_buf text = FNR_BUF_INIT;
+	char path[TAKE_PATH];
+	bool good;
+
+	fnr_buf_puts(&text, "{\"type\":\"run\"");
+	member_text(&text, "job", task->id);
+	member_int(&text, "attempt", task->attempt);
+	member_text(&text, "backend", task->backend);
+	member_text(&text, "kind", task->function->kind);
+	member_json(&text, "definition", task->function->definition);
+	member_text(&text, "quality", fnr_quality_name(head->quality));
+	member_int(&text, "seed", fnr_json_get_int(task->summary, "seed", 0));
+	member_text(&text, "project", project);
+	member_text(&text, "shot", shot);
+	member_int(&text, "timeout_ms", timeout_ms);
+	add_uploads(manager, &text, task->summary);
+	take_work_dir(path, &task->job, task->attempt);
+	member_text(&text, "work", path);
+	take_attempt_dir(path, project, shot, &task->job, task->attempt);
+	member_text(&text, "attempt_dir", path);
+	good = add_payload(manager, &text, task);
+	fnr_buf_puts(&text, "}");
+	if (good)
+		worker_tell_text(task->worker, text.data, text.len);
+	fnr_buf_free(&text);
+	return good;
+}
+
+static int64_t timeout_of(const struct manager *manager, const struct task *task, const struct job_head *head)
+{
+	if (head->timeout_s)
+		return (int64_t)head->timeout_s * 1000;
+	return (task->function->timeout_s > 0 ? task->function->timeout_s : manager->conf.job_timeout) * 1000;
+}
+
+/* A job that cannot run at all, whoever tries. */
+static void refuse(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct json_object *error = error_make(FNR_CLASS_PERMANENT, "record_lost", "Submit it again.", "retry",
+	                                       task->function ? "Its inputs cannot be read any more." :
+	                                                        "The version of the template that it was accepted with is gone.");
+
+	move_refuse(manager, head, task->summary, error);
+	json_object_put(error);
+	task_free(manager, task);
+}
+
+static void start(struct manager *manager, struct job_head *head, struct worker *worker)
+{
+	struct json_object *summary = job_summary(manager, &head->id);
+	struct task *task = task_add(manager, head, summary);
+	int64_t timeout_ms;
+
+	json_object_put(summary);
+	task->attempt = (uint16_t)(head->attempt + 1);
+	task->worker = worker;
+	if (!task->function || !tell_run(manager, task, head, timeout_of(manager, task, head))) {
+		task->worker = NULL;
+		refuse(manager, head, task);
+		return;
+	}
+	timeout_ms = timeout_of(manager, task, head);
+	task->started_at = manager->turn.now;
+	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;
+	fnr_text_copy(task->worker_name, sizeof task->worker_name, worker->name);
+	fnr_text_copy(task->backend, sizeof task->backend, "local");
+	fnr_text_copy(task->placement, sizeof task->placement, "first free worker");
+	progress_begin(&task->progress, task->function, head->queued_at, task->started_at);
+	worker->task = task;
+	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
+	move_dispatch(manager, head, task->summary, task);
+}
+
+/* Gives removals to one worker at a time: they can wait, but not for ever. */
+static void tell_discards(struct manager *manager)
+{
+	struct worker *worker = manager->discard_count ? pool_idle(&manager->pool) : NULL;
+	struct fnr_buf text = FNR_BUF_INIT;
+	size_t count = manager->discard_count < DISCARDS_A_TASK ? manager->discard_count : DISCARDS_A_TASK;
+
+	for (size_t i = 0; worker && i < manager->pool.count; i++)
+		if (manager->pool.workers[i]->state == WORKER_BUSY && !manager->pool.workers[i]->task)
+			return;
+	if (!worker)
+		return;
+	fnr_buf_puts(&text, "{\"type\":\"discard\",\"paths\":[");
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			fnr_buf_puts(&text, ",");
+		render_text(&text, manager->discards[i]);
+		free(manager->discards[i]);
+	}
+	fnr_buf_puts(&text, "]}");
+	manager->discard_count -= count;
+	memmove(manager->discards, manager->discards + count, manager->discard_count * sizeof(char *));
+	worker_tell_text(worker, text.data, text.len);
+	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
+	fnr_buf_free(&text);
+}
+
+void dispatch_jobs(struct manager *manager)
+{
+	struct lane_head next;
+	struct worker *worker;
+
+	if (!manager->stopping)
+		tell_discards(manager);
+	while (manager->turn.txn && !manager->stopping && (worker = pool_idle(&manager->pool)) &&
+	       lanes_next(manager->lanes, manager->turn.now, &next)) {
+		struct job_head head;
+
+		if (store_job_get(manager->turn.txn, &next.job, &head) == FNR_OK && move_allowed(&head, TRIGGER_DISPATCH) &&
+		    head.lane_seq == next.seq) {
+			lanes_took(manager->lanes, &next.key, manager->turn.now);
+			start(manager, &head, worker);
+		}
+		lane_next(manager, &next);
+	}
+}
+
+/* ---- workers ---- */
+
+static size_t filings_waiting(const struct manager *manager)
+{
+	size_t count = 0;
+
+	for (const struct task *task = manager->tasks; task; task = task->next)
+		count += task->finish_due && !task->worker;
+	return count;
+}
+
+void dispatch_grow(struct manager *manager)
+{
+	struct pool *pool = &manager->pool;
+	size_t starting = pool_in_state(pool, WORKER_STARTING), stopping = pool_in_state(pool, WORKER_STOPPING);
+	size_t there = pool->count - stopping, most = (size_t)manager->conf.workers_max, least = (size_t)manager->conf.workers_min;
+	size_t wanted = 0;
+
+	if (manager->stopping)
+		return;
+	if (!pool_idle(pool)) {
+		wanted = filings_waiting(manager) + (manager->discard_count > 0) + (lanes_count(manager->lanes) ? manager->queued : 0);
+		wanted = wanted > starting ? wanted - starting : 0;
+	}
+	if (there < least && wanted < least - there)
+		wanted = least - there;
+	for (; wanted > 0 && there < (most > least ? most : least); wanted--, there++)
+		if (!pool_start(pool, manager->turn.now, manager->turn.mono))
+			return;
+}

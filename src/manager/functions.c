@@ -1,0 +1,110 @@
+#include "config.h"
+
+#include "manager/functions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/backend.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define KEPT 64
+
+struct functions {
+	struct function *items[KEPT];
+	size_t count;
+	uint64_t uses;
+};
+
+struct functions *functions_create(void)
+{
+	return fnr_alloc(sizeof(struct functions));
+}
+
+void function_drop(struct function *function)
+{
+	if (!function || --function->holds > 0)
+		return;
+	free(function->definition);
+	free(function);
+}
+
+void functions_free(struct functions *functions)
+{
+	if (!functions)
+		return;
+	for (size_t i = 0; i < functions->count; i++)
+		function_drop(functions->items[i]);
+	free(functions);
+}
+
+static void read_retry(struct function *function, struct json_object *definition)
+{
+	static const struct retry_policy usual = RETRY_POLICY_INIT;
+	struct json_object *retry = fnr_json_get(definition, "retry");
+
+	function->retry = usual;
+	function->retry.delay_ms = (int64_t)(fnr_json_get_real(retry, "delay_s", (double)usual.delay_ms / 1000.0) * 1000.0);
+	function->retry.max_delay_ms = (int64_t)(fnr_json_get_real(retry, "max_delay_s", (double)usual.max_delay_ms / 1000.0) * 1000.0);
+}
+
+static struct function *compile(const struct template_ *template_, const uint8_t digest[32])
+{
+	struct json_object *definition = template_definition(template_);
+	struct function *function = fnr_alloc(sizeof *function);
+	const struct backend_kind *kind;
+
+	memcpy(function->digest, digest, sizeof function->digest);
+	function->holds = 1;
+	function->definition = fnr_strdup(fnr_json_text(definition, NULL));
+	fnr_text_copy(function->kind, sizeof function->kind, fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""));
+	kind = backend_find(function->kind);
+	function->no_files = kind && kind->no_files;
+	function->timeout_s = fnr_json_get_int(definition, "timeout_s", 0);
+	read_retry(function, definition);
+	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++) {
+		function->weight[stage] = template_stage_weight(template_, stage);
+		fnr_text_copy(function->message[stage], sizeof function->message[stage], template_stage_message(template_, stage));
+	}
+	return function;
+}
+
+/* A place for one more: the one that was used longest ago leaves. */
+static struct function **place(struct functions *functions)
+{
+	struct function **oldest = &functions->items[0];
+
+	if (functions->count < KEPT)
+		return &functions->items[functions->count++];
+	for (size_t i = 1; i < functions->count; i++)
+		if (functions->items[i]->used < (*oldest)->used)
+			oldest = &functions->items[i];
+	function_drop(*oldest);
+	return oldest;
+}
+
+struct function *function_hold(struct functions *functions, struct store_txn *txn, const char *digest, struct fnr_error *err)
+{
+	const struct template_ *template_;
+	struct function *function = NULL;
+	uint8_t bytes[32];
+
+	if (!digest || !fnr_unhex(digest, bytes, sizeof bytes)) {
+		fnr_fail(err, FNR_E_CORRUPT, "the job names no template digest");
+		return NULL;
+	}
+	for (size_t i = 0; i < functions->count && !function; i++)
+		if (memcmp(functions->items[i]->digest, bytes, sizeof bytes) == 0)
+			function = functions->items[i];
+	if (!function) {
+		if (template_find_digest(txn, bytes, &template_, err) != FNR_OK)
+			return NULL;
+		function = compile(template_, bytes);
+		*place(functions) = function;
+	}
+	function->used = ++functions->uses;
+	function->holds++;
+	return function;
+}

@@ -1,0 +1,180 @@
+/* Each second: the live table, and in bounded portions what ages. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "manager/manager.h"
+#include "manager/render.h"
+
+#define TRIM_ROWS 5000
+#define EXPIRE_ROWS 200
+#define READERS_EVERY_MS 10000
+#define TICK_MS 1000
+
+static const char *worker_state_name(enum worker_state state)
+{
+	static const char *const names[] = { "starting", "idle", "busy", "stopping" };
+
+	return names[state];
+}
+
+static void put_live(struct journal_txn *txn, const char *name, const struct fnr_buf *text, struct fnr_error *err)
+{
+	if (err->code == FNR_OK)
+		journal_live_put(txn, name, text ? text->data : NULL, err);
+}
+
+static void live_worker(const struct worker *worker, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	char name[48];
+
+	snprintf(name, sizeof name, "worker/%s", worker->name);
+	if (worker->state == WORKER_STOPPING) {
+		put_live(txn, name, NULL, err);
+		return;
+	}
+	fnr_buf_puts(&text, "{\"name\":");
+	render_text(&text, worker->name);
+	member_int(&text, "pid", worker->pid);
+	member_text(&text, "state", worker_state_name(worker->state));
+	member_text(&text, "job", worker->task ? worker->task->id : NULL);
+	member_int(&text, "cpu_ms", worker->cpu_ms);
+	member_int(&text, "rss", (int64_t)worker->rss);
+	member_time(&text, "since", worker->since);
+	member_int(&text, "done", (int64_t)worker->done);
+	fnr_buf_puts(&text, "}");
+	put_live(txn, name, &text, err);
+	fnr_buf_free(&text);
+}
+
+struct stale { const struct manager *manager; char name[48]; };
+
+static bool stale_row(const char *id, const char *json, size_t len, void *context)
+{
+	struct stale *stale = context;
+
+	if (pool_find(&stale->manager->pool, id + strlen("worker/")))
+		return true;
+	snprintf(stale->name, sizeof stale->name, "%s", id);
+	return false;
+}
+
+/* Workers that ended leave the table. */
+static void live_clean(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct stale stale = { .manager = manager };
+
+	for (;;) {
+		stale.name[0] = 0;
+		journal_live(txn, "worker/", stale_row, &stale);
+		if (!stale.name[0] || err->code != FNR_OK)
+			return;
+		put_live(txn, stale.name, NULL, err);
+	}
+}
+
+static void live_manager(struct manager *manager, struct journal_txn *txn, const struct store_counters *counters, struct fnr_error *err)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	uint64_t waiting = 0;
+
+	for (int state = 0; state < FNR_STATE_COUNT; state++)
+		waiting += fnr_state_waiting(state) ? counters->state[state] : 0;
+	fnr_buf_puts(&text, "{\"pid\":");
+	render_int(&text, getpid());
+	member_time(&text, "time", manager->turn.now);
+	member_int(&text, "running", (int64_t)manager->task_count);
+	member_int(&text, "waiting", (int64_t)waiting);
+	member_int(&text, "workers", (int64_t)manager->pool.count);
+	fnr_buf_puts(&text, "}");
+	put_live(txn, "manager", &text, err);
+	fnr_buf_free(&text);
+}
+
+/* The live table and the journal's limits, in a transaction of their own. */
+static void tend_journal(struct manager *manager, const struct store_counters *counters)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct journal_txn *txn = journal_write(manager->journal, &err);
+
+	if (txn) {
+		live_manager(manager, txn, counters, &err);
+		for (size_t i = 0; i < manager->pool.count; i++)
+			live_worker(manager->pool.workers[i], txn, &err);
+		live_clean(manager, txn, &err);
+		if (err.code == FNR_OK)
+			journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000, (uint64_t)manager->conf.journal_max_bytes,
+			             TRIM_ROWS, &err);
+	}
+	if (txn && err.code == FNR_OK)
+		journal_commit(txn, &err);
+	else
+		journal_end(txn);
+	if (err.code != FNR_OK)
+		fnr_warn(NULL, "event=journal.failed: %s", err.message);
+	fnr_error_clear(&err);
+}
+
+/* Uploads that nobody uses and idempotency entries past their time. A commit that changed nothing touches no disk. */
+static void expire(struct manager *manager)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = store_write(manager->store, &err);
+	struct fnr_id ids[EXPIRE_ROWS];
+	size_t count;
+
+	if (!txn)
+		manager_fail(manager, "the store cannot be written", &err);
+	count = store_uploads_expire(txn, manager->turn.now - manager->conf.upload_keep * 1000, &manager->upload_cursor, ids, EXPIRE_ROWS);
+	store_idempotency_expire(txn, manager->turn.now - manager->conf.idempotency_keep * 1000, manager->idempotency_cursor, EXPIRE_ROWS);
+	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
+	for (size_t i = 0; i < count; i++) {
+		char text[FNR_ID_TEXT], path[64];
+
+		snprintf(path, sizeof path, "uploads/%s", fnr_id_format(&ids[i], text));
+		unlink(path);
+	}
+}
+
+static void end_idle(struct manager *manager)
+{
+	struct pool *pool = &manager->pool;
+	size_t there = pool->count - pool_in_state(pool, WORKER_STOPPING);
+
+	for (size_t i = 0; i < pool->count && there > (size_t)manager->conf.workers_min; i++) {
+		struct worker *worker = pool->workers[i];
+
+		if (worker->state != WORKER_IDLE || manager->turn.now - worker->since < manager->conf.workers_idle * 1000)
+			continue;
+		worker_stop(pool, worker, manager->turn.now, manager->turn.mono);
+		there--;
+	}
+}
+
+void house_tick(struct manager *manager)
+{
+	struct store_counters counters = { 0 };
+	struct store_txn *txn;
+
+	if (manager->turn.mono < manager->tick_at)
+		return;
+	manager->tick_at = manager->turn.mono + TICK_MS;
+	txn = store_read(manager->store, NULL);
+	if (txn)
+		store_counters_get(txn, &counters);
+	store_read_end(txn);
+	end_idle(manager);
+	pool_flush(&manager->pool);
+	tend_journal(manager, &counters);
+	expire(manager);
+	if (manager->child_died || manager->turn.mono >= manager->readers_at) {
+		store_clear_readers(manager->store);
+		manager->readers_at = manager->turn.mono + READERS_EVERY_MS;
+		manager->child_died = false;
+	}
+}

@@ -1,0 +1,248 @@
+/* fnr-manager: decides which job runs where, when to try again, how many workers there are. It alone changes a job after
+ * its acceptance, and it alone writes the journal.
+ *
+ * Its life is turns (loop.c). A turn takes everything that is ready: reports of workers, deaths, commands, jobs that
+ * are due, new jobs. It decides, writes all of it in one store transaction, commits, writes the journal, rings the bell
+ * of fnr-events, and only then tells workers. A turn in which nothing durable changes (progress, logs) leaves the store
+ * alone. Nobody is told of anything before it is on disk, so being killed between any two lines costs at most a
+ * repetition; how a life begins again is in recover.c.
+ *
+ *   loop.c       what is ready; the turn; when the next one is
+ *   reports.c    what workers say            commands.c   what clients asked for
+ *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
+ *   moves.c      every change of a job's state: record, indexes, attempt record, event
+ *   turn.c       the turn's transaction, its events, its writing of the journal
+ *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry
+ *   recover.c    the start                   stop.c       the end
+ *
+ * What cannot be written to the store ends the program: the supervisor starts it again, and the start is the one way of
+ * recovery that is always tested.
+ */
+#ifndef FNR_MANAGER_MANAGER_H
+#define FNR_MANAGER_MANAGER_H
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "manager/functions.h"
+#include "manager/pool.h"
+#include "manager/progress.h"
+#include "queue/lanes.h"
+#include "queue/state.h"
+#include "store/journal.h"
+
+#define MASS_A_TURN 1000         /* jobs that commands or due times may change in one turn */
+#define NEW_A_TURN 2000          /* new jobs that are taken up in one turn */
+#define PROGRESS_EVERY_MS 100    /* of one job */
+#define BATCH_EVERY_MS 250       /* of one batch */
+#define CANCEL_MS 10000          /* a worker that does not end a cancelled attempt by then is killed */
+#define OVERTIME_MS 10000        /* beyond the attempt's own time-out, which the worker enforces */
+#define HANG_MS 4500             /* without a sign of life while an attempt runs */
+#define FILING_HANG_MS 120000    /* the same while it flushes or removes files, which sends no heartbeat */
+#define OWN_STALL_MS 2000        /* if we were away ourselves for so long, silence says nothing about workers */
+
+/* Why an attempt's worker was killed by us, if it was. */
+enum killed_for { KILLED_NOT, KILLED_TIMEOUT, KILLED_HANG, KILLED_CANCEL };
+
+/* An attempt that runs, or whose result is being filed. It exists while the job is running, finishing or cancelling. */
+struct task {
+	struct task *next;
+	struct fnr_id job;
+	char id[FNR_ID_TEXT];
+	uint16_t attempt;
+	struct job_head head;               /* as it was stored last; for events that change nothing */
+	struct json_object *summary;        /* owned; see store_job_body */
+	struct function *function;          /* held; NULL if it could not be read after a restart */
+	struct worker *worker;              /* NULL: its filing waits for one */
+	char worker_name[32], backend[68], placement[64];
+	int64_t started_at;                 /* wall clock */
+	int64_t deadline, cancel_by;        /* CLOCK_BOOTTIME; 0 = none */
+	enum killed_for killed_for;
+	struct progress progress;
+	bool reported;                      /* progress was told by the worker at least once */
+	bool untold;                        /* … and not yet by us */
+	int64_t told_at;                    /* CLOCK_BOOTTIME */
+	int64_t cpu_ms;
+	uint64_t rss_max;
+
+	struct json_object *manifest;       /* finishing: as in the active record; owned */
+	uint32_t highest;                   /* highest take folder on disk, looked up before the transaction */
+	char *take;                         /* take.json as text; owned; NULL until it is made or if there is none */
+	bool finish_due;                    /* step 2 is to be given to a worker */
+	int64_t finish_after;               /* CLOCK_BOOTTIME: not before */
+	unsigned finish_tries;
+};
+
+struct report { struct worker *worker; struct json_object *message; };
+
+/* Something for the journal: an event whose data lies in the turn's text, or what goes with one. */
+enum note_kind { NOTE_EVENT, NOTE_LOG, NOTE_PREVIEW, NOTE_PROGRESS };
+struct note {
+	enum note_kind kind;
+	enum fnr_event type;
+	uint64_t number;
+	struct fnr_id job, batch;
+	uint32_t project;
+	size_t begin, end;                  /* of the data in the turn's text; logs and previews have no end of object yet */
+	char *media_type, *text, level[8];  /* previews; logs; owned */
+	void *data;                         /* previews; owned */
+	size_t data_len;
+};
+
+struct turn {
+	struct store_txn *txn;              /* write transaction; NULL in a turn that changes nothing durable */
+	int64_t now, mono;
+	struct fnr_buf text;                /* data of all notes, one behind the other */
+	struct note *notes;
+	size_t note_count, note_size;
+	size_t moves;                       /* jobs changed by commands and due times: at most MASS_A_TURN */
+	struct fnr_buf line;                /* what is logged after the commit, lines divided by 0 */
+};
+
+/* Batches whose jobs changed and whose progress was not told yet, or was told just now. */
+struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
+
+struct manager {
+	struct fnr_conf conf;
+	const char *conf_path;
+	struct store *store;
+	struct journal *journal;
+	struct lanes *lanes;
+	struct functions *functions;
+	struct pool pool;
+	struct task *tasks;
+	size_t task_count;
+	struct turn turn;
+
+	struct report *reports;             /* of this turn, in order of arrival */
+	size_t report_count, report_size;
+
+	uint64_t number, number_end;        /* event numbers at hand: [number, number_end) */
+	bool numbers_wanted;                /* they ran out in a turn without transaction */
+	bool journal_gap;                   /* events could not be written: a break comes first */
+	struct fnr_id seen;                 /* newest job that was taken up */
+	bool look;                          /* the bell rang, or it is time to look by ourselves */
+	bool more;                          /* commands, due or new jobs are left over from the turn before */
+	bool work;                          /* this turn has something for the store */
+	int64_t next_due;                   /* wall clock; 0 = none */
+	uint64_t queued;                    /* waiting in lanes, as the store counted last */
+
+	struct batch_watch *batches;
+	size_t batch_count, batch_size;
+	char **discards;                    /* folders of attempts that a worker shall remove; owned */
+	size_t discard_count, discard_size;
+
+	int epoll, bell, signals;
+	int64_t tick_at, readers_at;        /* CLOCK_BOOTTIME: next housekeeping */
+	int64_t turned_at;                  /* CLOCK_BOOTTIME: last turn */
+	struct fnr_id upload_cursor;
+	uint8_t idempotency_cursor[32];
+	bool child_died;
+	bool stopping;
+	int64_t stop_by;                    /* CLOCK_BOOTTIME: what still runs then is given back */
+};
+
+/* Ends the program after a failure that only a new start can mend: workers and what they run are ended, exit status 1. */
+void manager_fail(struct manager *manager, const char *what, const struct fnr_error *err) __attribute__((noreturn));
+
+/* ---- loop.c ---- */
+void loop_open(struct manager *manager, int channel, pid_t spawner);
+int loop_run(struct manager *manager);               /* until it has stopped; the exit status */
+
+/* ---- turn.c: inside a turn ---- */
+void turn_begin(struct manager *manager);            /* without a transaction */
+void turn_write(struct manager *manager);            /* begins the transaction, if there is none yet */
+void turn_end(struct manager *manager);              /* commit, journal, bell, messages to workers, log */
+void turn_check(struct manager *manager, int code, const struct fnr_error *err, const char *what);   /* not FNR_OK: the end */
+
+uint64_t event_number(struct manager *manager);      /* 0: they ran out, only in a turn without transaction */
+
+/* An event of a job as it is in *head: gives it a number and begins its data. The caller adds members (render.h) to the
+ * returned buffer and ends it with event_end or event_end_log. NULL when the numbers ran out. A change of state takes the
+ * number into head->event. */
+struct fnr_buf *event_begin(struct manager *manager, enum fnr_event type, const struct job_head *head,
+                            struct json_object *summary, uint64_t *number_r);
+void event_end(struct manager *manager);
+void event_end_log(struct manager *manager, const char *level, const char *text);     /* the journal gives the line its n */
+/* The same for a batch: its data has seq, time and batch. */
+struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *batch, uint64_t *number_r);
+/* What the journal keeps beside events. */
+void note_break(struct manager *manager);
+void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */
+void note_progress(struct manager *manager, const struct task *task, enum fnr_state state);   /* the last progress object */
+/* A line for the log, written after the commit. */
+void turn_log(struct manager *manager, const char *id, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- moves.c: changes of state; each needs the turn's transaction ---- */
+
+struct json_object *job_summary(struct manager *manager, const struct fnr_id *job);   /* to put; an empty object if unreadable */
+bool move_allowed(const struct job_head *head, enum trigger trigger);
+
+/* Each asks the table first and does nothing where its trigger does not apply (false). error is an error object of the API
+ * (borrowed) or NULL. Those that end an attempt free its task. */
+bool move_appeared(struct manager *manager, struct job_head *head);     /* a new job: its first event, its lane */
+bool move_due(struct manager *manager, struct job_head *head);
+bool move_expire(struct manager *manager, struct job_head *head);
+bool move_cancel(struct manager *manager, struct job_head *head, struct json_object *error);
+bool move_dispatch(struct manager *manager, struct job_head *head, struct json_object *summary, struct task *task);
+bool move_refuse(struct manager *manager, struct job_head *head, struct json_object *summary, struct json_object *error);
+bool move_manifest(struct manager *manager, struct job_head *head, struct task *task);
+bool move_stage(struct manager *manager, struct job_head *head, struct task *task);   /* only the record; no event */
+bool move_done(struct manager *manager, struct job_head *head, struct task *task);
+bool move_failed(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error); /* or retry */
+bool move_fail(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error);   /* for good */
+bool move_lost(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error);
+bool move_stopped(struct manager *manager, struct job_head *head, struct task *task);
+bool move_give_back(struct manager *manager, struct job_head *head, struct task *task);
+
+/* An error object of the API, to put. suggestion and action may be NULL. */
+struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
+                               const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- tasks.c ---- */
+struct task *task_add(struct manager *manager, const struct job_head *head, struct json_object *summary);  /* holds summary */
+void task_free(struct manager *manager, struct task *task);     /* its worker, if any, is without task then */
+struct task *task_find(struct manager *manager, const struct fnr_id *job);
+/* Event and record of its progress; the event's number, 0 if they ran out. */
+uint64_t task_tell_progress(struct manager *manager, struct task *task, const struct job_head *head);
+void task_discard(struct manager *manager, const struct task *task);  /* its folders are to be removed */
+void discard_add(struct manager *manager, const char *path);
+
+/* ---- reports.c ---- */
+void report_take(struct manager *manager, struct worker *worker);    /* whole frames of worker->in */
+void reports_apply(struct manager *manager);
+void deaths_apply(struct manager *manager);
+void overdue_apply(struct manager *manager);         /* kills what hangs, overstays or ignores a cancel */
+
+/* ---- commands.c, dispatch.c, batches.c ---- */
+void commands_apply(struct manager *manager);
+void dispatch_look(struct manager *manager);         /* is there anything in the store for a turn? sets work */
+void dispatch_take_new(struct manager *manager);
+void dispatch_take_due(struct manager *manager);
+void dispatch_jobs(struct manager *manager);         /* gives work to idle workers */
+void dispatch_lanes(struct manager *manager);        /* finds the lanes of the store, at the start */
+bool dispatch_possible(struct manager *manager);
+void dispatch_grow(struct manager *manager);         /* as many workers as there is work for, within bounds */
+void batch_changed(struct manager *manager, const struct fnr_id *batch);
+void batches_apply(struct manager *manager);
+int64_t batches_next(const struct manager *manager); /* CLOCK_BOOTTIME of the next due progress; INT64_MAX if none */
+
+/* ---- finish.c ---- */
+void finish_look(struct manager *manager);           /* before the transaction: highest folders for this turn's manifests */
+void finish_number(struct manager *manager, struct job_head *head, struct task *task);   /* in it: gives the take number */
+void finish_assign(struct manager *manager);         /* waiting filings to idle workers */
+void finish_tell(struct manager *manager);           /* after the commit: makes take.json, tells the workers */
+void finish_finished(struct manager *manager, struct task *task);
+void finish_failed(struct manager *manager, struct task *task, const char *reason, const char *message);
+void finish_worker_lost(struct manager *manager, struct task *task);
+int64_t finish_next(const struct manager *manager);  /* CLOCK_BOOTTIME of the next filing that waits; INT64_MAX if none */
+
+/* ---- house.c, recover.c, stop.c ---- */
+void house_tick(struct manager *manager);            /* each second */
+void recover_jobs(struct manager *manager);          /* in the first turn's transaction */
+void recover_folders(struct manager *manager);       /* what attempts of an earlier life left in workspace/.work */
+void stop_begin(struct manager *manager, const char *why);
+void stop_apply(struct manager *manager);            /* in a turn: gives back what has had its time */
+bool stop_reached(const struct manager *manager);    /* nothing runs any more */
+void stop_end(struct manager *manager);              /* workers and spawner end */
+
+#endif

@@ -1,0 +1,527 @@
+/* Every change of a job's state. Each function asks the table (queue/state.h), writes what an ended attempt leaves behind,
+ * makes the event, and puts the record; all in the turn's transaction. */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "files/take.h"
+#include "http/view.h"
+#include "manager/manager.h"
+#include "manager/render.h"
+#include "queue/retry.h"
+
+struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
+                               const char *format, ...)
+{
+	struct json_object *error = json_object_new_object();
+	char message[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	fnr_text_clean(message);
+	fnr_json_set_text(error, "class", fnr_class_name(class_));
+	fnr_json_set_text(error, "code", code);
+	fnr_json_set_text(error, "message", message);
+	fnr_json_set_text(error, "suggestion", suggestion);
+	fnr_json_set_text(error, "action", action);
+	fnr_json_set_text(error, "detail", NULL);
+	return error;
+}
+
+struct json_object *job_summary(struct manager *manager, const struct fnr_id *job)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *summary = NULL;
+
+	if (store_job_body(manager->turn.txn, job, &text, NULL, &err) == FNR_OK)
+		summary = fnr_json_parse(text.data, text.len, &err);
+	fnr_buf_free(&text);
+	fnr_error_clear(&err);
+	return summary ? summary : json_object_new_object();
+}
+
+bool move_allowed(const struct job_head *head, enum trigger trigger)
+{
+	return state_next(head->state, trigger) != STATE_NONE;
+}
+
+static bool move(struct job_head *head, enum trigger trigger)
+{
+	int next = state_next(head->state, trigger);
+
+	if (next == STATE_NONE)
+		return false;
+	head->state = (uint8_t)next;
+	return true;
+}
+
+static void put(struct manager *manager, struct job_head *head)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	turn_check(manager, store_job_put(manager->turn.txn, head, &err), &err, "a job cannot be written");
+	if (!fnr_id_is_none(&head->batch))
+		batch_changed(manager, &head->batch);
+}
+
+static void enter_lane(struct manager *manager, const struct job_head *head)
+{
+	struct lane_head lane = { .key = { .queue = head->queue, .priority = head->priority, .project = head->project,
+	                                   .class_ = head->class_ }, .seq = head->lane_seq, .job = head->id };
+
+	lanes_put(manager->lanes, &lane, head->queued_at);
+}
+
+/* ---- attempts ---- */
+
+/* The record of an attempt that has ended; it is what a client sees of it, and of the job's error and outputs. */
+static void put_attempt(struct manager *manager, const struct job_head *head, const struct task *task, const char *state,
+                        struct json_object *error)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *outputs = fnr_json_get(task->manifest, "outputs"), *result = fnr_json_get(task->manifest, "result");
+	bool completed = head->state == FNR_STATE_COMPLETED;
+
+	fnr_buf_puts(&text, "{\"attempt\":");
+	render_int(&text, head->attempt);
+	member_text(&text, "state", state);
+	member_text(&text, "worker", task->worker_name);
+	member_text(&text, "backend", task->backend);
+	member_text(&text, "placement", task->placement);
+	member_time(&text, "started_at", task->started_at);
+	member_time(&text, "finished_at", fnr_json_get_int(task->manifest, "finished_at", manager->turn.now));
+	member_json(&text, "error", error ? fnr_json_text(error, NULL) : NULL);
+	member_json(&text, "outputs", completed && outputs ? fnr_json_text(outputs, NULL) : "[]");
+	member_json(&text, "result", completed && result ? fnr_json_text(result, NULL) : NULL);
+	member_int(&text, "cpu_ms", task->cpu_ms);
+	member_int(&text, "rss_max", (int64_t)task->rss_max);
+	fnr_buf_puts(&text, "}");
+	turn_check(manager, store_attempt_put(manager->turn.txn, &head->id, head->attempt, text.data, &err), &err,
+	           "the record of an attempt cannot be written");
+	fnr_buf_free(&text);
+}
+
+/* An error of a job that no attempt has made. What an attempt left on record is not overwritten. */
+static void put_error(struct manager *manager, const struct job_head *head, struct json_object *error)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (!error || head->attempt > 0)
+		return;
+	fnr_buf_printf(&text, "{\"attempt\":0,\"state\":\"%s\",\"worker\":null,\"backend\":null,\"placement\":null,\"started_at\":null",
+	               head->state == FNR_STATE_FAILED ? "failed" : "cancelled");
+	member_time(&text, "finished_at", manager->turn.now);
+	member_json(&text, "error", fnr_json_text(error, NULL));
+	fnr_buf_puts(&text, ",\"outputs\":[],\"result\":null,\"cpu_ms\":0,\"rss_max\":0}");
+	turn_check(manager, store_attempt_put(manager->turn.txn, &head->id, 0, text.data, &err), &err,
+	           "the record of an attempt cannot be written");
+	fnr_buf_free(&text);
+}
+
+/* What attempts that were lost may have left, and a later start of ours did not remove. */
+static void discard_lost(struct manager *manager, const struct job_head *head, struct json_object *summary)
+{
+	char path[TAKE_PATH];
+
+	for (int attempt = 1; head->lost > 0 && attempt < head->attempt; attempt++) {
+		take_attempt_dir(path, fnr_json_get_text(summary, "project", ""), fnr_json_get_text(summary, "shot", ""), &head->id,
+		                 attempt);
+		discard_add(manager, path);
+	}
+}
+
+/* ---- the end ---- */
+
+static enum fnr_event event_of_end(enum fnr_state state)
+{
+	switch (state) {
+	case FNR_STATE_COMPLETED: return FNR_EVENT_JOB_COMPLETED;
+	case FNR_STATE_CANCELLED: return FNR_EVENT_JOB_CANCELLED;
+	case FNR_STATE_EXPIRED: return FNR_EVENT_JOB_EXPIRED;
+	default: return FNR_EVENT_JOB_FAILED;
+	}
+}
+
+static void add_outputs(struct fnr_buf *out, const struct job_head *head, struct json_object *summary, const struct task *task)
+{
+	struct json_object *outputs = fnr_json_get(task->manifest, "outputs");
+
+	fnr_buf_puts(out, ",\"take\":");
+	if (head->take)
+		render_int(out, head->take);
+	else
+		fnr_buf_puts(out, "null");
+	if (!outputs) {
+		fnr_buf_puts(out, ",\"outputs\":[]");
+		return;
+	}
+	outputs = view_outputs(task->id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
+	                       head->take, outputs);
+	member_json(out, "outputs", fnr_json_text(outputs, NULL));
+	json_object_put(outputs);
+}
+
+static void log_end(struct manager *manager, const struct job_head *head, struct json_object *error)
+{
+	char id[FNR_ID_TEXT];
+
+	turn_log(manager, fnr_id_format(&head->id, id), "job.%s attempt=%d ms=%lld%s%s", fnr_state_name(head->state), head->attempt,
+	         (long long)(head->started_at ? head->finished_at - head->started_at : 0), error ? " code=" : "",
+	         error ? fnr_json_get_text(error, "code", "unknown") : "");
+}
+
+/* When one fails, the rest of a batch that asked for it is stopped: a record, as it may be many. */
+static void stop_batch(struct manager *manager, const struct job_head *head)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct batch batch;
+	char id[FNR_ID_TEXT], command[128];
+
+	if (fnr_id_is_none(&head->batch) || store_batch_get(manager->turn.txn, &head->batch, &batch) != FNR_OK || !batch.stop_on_error)
+		return;
+	snprintf(command, sizeof command, "{\"command\":\"stop_batch\",\"batch\":\"%s\"}", fnr_id_format(&batch.id, id));
+	turn_check(manager, store_command_add(manager->turn.txn, command, &err), &err, "a command cannot be written");
+	manager->more = true;
+}
+
+/* The job is over, in the state that head has now. task: of its last attempt if that has just ended, and freed here. */
+static void end(struct manager *manager, struct job_head *head, struct json_object *summary, struct task *task,
+                struct json_object *error)
+{
+	enum fnr_state state = head->state;
+	struct progress progress;
+	struct fnr_buf *out;
+
+	head->finished_at = manager->turn.now;
+	if (error)
+		head->class_of_error = (uint8_t)fnr_class_parse(fnr_json_get_text(error, "class", "unknown"));
+	if (task) {
+		progress_end(&task->progress, state, manager->turn.now);
+		head->stage = (uint8_t)task->progress.stage;
+		progress = task->progress;
+	} else {
+		progress_of_head(&progress, head);
+		progress_end(&progress, state, manager->turn.now);
+	}
+	out = event_begin(manager, event_of_end(state), head, summary, &head->event);
+	if (state == FNR_STATE_COMPLETED)
+		add_outputs(out, head, summary, task);
+	else
+		member_json(out, "error", error ? fnr_json_text(error, NULL) : NULL);
+	fnr_buf_puts(out, ",\"progress\":");
+	progress_render(out, &progress, state);
+	member_time(out, "finished_at", head->finished_at);
+	event_end(manager);
+	if (task && task->reported)
+		note_progress(manager, task, state);
+	put(manager, head);
+	log_end(manager, head, error);
+	if (!task || !task->function || !task->function->no_files)
+		discard_lost(manager, head, summary);
+	if (state == FNR_STATE_FAILED)
+		stop_batch(manager, head);
+	if (task)
+		task_free(manager, task);
+}
+
+/* What was reported and not told yet goes out before a change of state. */
+static void tell_untold(struct manager *manager, struct task *task, const struct job_head *head)
+{
+	if (task->untold)
+		task_tell_progress(manager, task, head);
+}
+
+/* ---- while it waits ---- */
+
+static void tell_queued(struct manager *manager, struct job_head *head)
+{
+	struct json_object *summary = job_summary(manager, &head->id);
+	struct fnr_buf *out = event_begin(manager, FNR_EVENT_JOB_QUEUED, head, summary, &head->event);
+
+	member_text(out, "template", fnr_json_get_text(summary, "template", NULL));
+	member_text(out, "queue", fnr_json_get_text(summary, "queue", NULL));
+	member_int(out, "priority", head->priority);
+	event_end(manager);
+	json_object_put(summary);
+}
+
+bool move_appeared(struct manager *manager, struct job_head *head)
+{
+	if (!fnr_state_waiting(head->state))
+		return false;
+	tell_queued(manager, head);
+	put(manager, head);
+	if (head->state == FNR_STATE_QUEUED)
+		enter_lane(manager, head);
+	return true;
+}
+
+bool move_due(struct manager *manager, struct job_head *head)
+{
+	if (!move(head, TRIGGER_DUE))
+		return false;
+	head->queued_at = manager->turn.now;
+	head->stage = FNR_STAGE_QUEUE;
+	tell_queued(manager, head);
+	put(manager, head);
+	enter_lane(manager, head);
+	return true;
+}
+
+bool move_expire(struct manager *manager, struct job_head *head)
+{
+	struct json_object *summary, *error;
+
+	if (!move(head, TRIGGER_EXPIRE))
+		return false;
+	summary = job_summary(manager, &head->id);
+	error = error_make(FNR_CLASS_PERMANENT, "expired", "Submit it again with a later expires_at, or without one.", "retry",
+	                   "It could not be started before the time it was to expire.");
+	put_error(manager, head, error);
+	end(manager, head, summary, NULL, error);
+	json_object_put(error);
+	json_object_put(summary);
+	return true;
+}
+
+bool move_refuse(struct manager *manager, struct job_head *head, struct json_object *summary, struct json_object *error)
+{
+	if (!move(head, TRIGGER_FAIL))
+		return false;
+	put_error(manager, head, error);
+	end(manager, head, summary, NULL, error);
+	return true;
+}
+
+static void cancel_waiting(struct manager *manager, struct job_head *head, struct json_object *error)
+{
+	struct json_object *summary = job_summary(manager, &head->id);
+
+	put_error(manager, head, error);
+	end(manager, head, summary, NULL, error);
+	json_object_put(summary);
+}
+
+bool move_cancel(struct manager *manager, struct job_head *head, struct json_object *error)
+{
+	struct task *task;
+	struct job_head before = *head;
+
+	if (!move(head, TRIGGER_CANCEL))
+		return false;
+	if (fnr_state_terminal(head->state)) {
+		cancel_waiting(manager, head, error);
+		return true;
+	}
+	task = task_find(manager, &head->id);
+	FNR_MUST(task != NULL); /* what runs has one: recover.c makes those of an earlier life */
+	tell_untold(manager, task, &before);
+	head->flags |= JOB_FLAG_CANCEL_ASKED;
+	head->stage = (uint8_t)task->progress.stage;
+	fnr_text_copy(task->progress.message, sizeof task->progress.message, "Stopping");
+	head->event = task_tell_progress(manager, task, head);
+	put(manager, head);
+	task->head = *head;
+	task->cancel_by = manager->turn.mono + CANCEL_MS;
+	if (task->worker)
+		worker_tell(task->worker, "cancel", task->id, task->attempt);
+	return true;
+}
+
+/* ---- while it runs ---- */
+
+bool move_dispatch(struct manager *manager, struct job_head *head, struct json_object *summary, struct task *task)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct job_active active = { .attempt = task->attempt, .started_at = task->started_at };
+	struct fnr_buf *out;
+
+	if (!move(head, TRIGGER_DISPATCH))
+		return false;
+	head->attempt = task->attempt;
+	head->started_at = task->started_at;
+	head->stage = FNR_STAGE_PREPARATION;
+	head->due_at = 0;
+	out = event_begin(manager, FNR_EVENT_JOB_STARTED, head, summary, &head->event);
+	member_text(out, "worker", task->worker_name);
+	member_text(out, "backend", task->backend);
+	member_text(out, "placement", task->placement);
+	member_time(out, "started_at", head->started_at);
+	event_end(manager);
+	fnr_text_copy(active.worker, sizeof active.worker, task->worker_name);
+	fnr_text_copy(active.backend, sizeof active.backend, task->backend);
+	fnr_text_copy(active.placement, sizeof active.placement, task->placement);
+	put(manager, head);
+	task->head = *head;
+	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
+	return true;
+}
+
+bool move_stage(struct manager *manager, struct job_head *head, struct task *task)
+{
+	if (head->state != FNR_STATE_RUNNING || head->stage == task->progress.stage)
+		return false;
+	head->stage = (uint8_t)task->progress.stage;
+	put(manager, head);
+	task->head = *head;
+	return true;
+}
+
+bool move_manifest(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct job_head before = *head;
+	struct job_active active;
+
+	if (!move(head, TRIGGER_MANIFEST))
+		return false;
+	tell_untold(manager, task, &before);
+	progress_report(&task->progress, task->function, FNR_STAGE_FINALIZATION, 0.0, NULL, manager->turn.now);
+	head->stage = FNR_STAGE_FINALIZATION;
+	head->event = task_tell_progress(manager, task, head);
+	finish_number(manager, head, task);
+	put(manager, head);
+	task->head = *head;
+	turn_check(manager, store_active_get(manager->turn.txn, &head->id, &active), NULL, "a running job has no record of it");
+	free(active.manifest);
+	active.manifest = fnr_strdup(fnr_json_text(task->manifest, NULL));
+	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
+	free(active.manifest);
+	task->finish_due = true;
+	task->finish_after = 0;
+	task->deadline = 0;
+	return true;
+}
+
+bool move_done(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct job_head before = *head;
+
+	if (!move(head, TRIGGER_DONE))
+		return false;
+	tell_untold(manager, task, &before);
+	put_attempt(manager, head, task, "completed", NULL);
+	end(manager, head, task->summary, task, NULL);
+	return true;
+}
+
+bool move_fail(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error)
+{
+	struct job_head before = *head;
+
+	if (!move(head, TRIGGER_FAIL))
+		return false;
+	tell_untold(manager, task, &before);
+	put_attempt(manager, head, task, "failed", error);
+	end(manager, head, task->summary, task, error);
+	return true;
+}
+
+static uint32_t random_bits(void)
+{
+	uint32_t bits;
+
+	fnr_random(&bits, sizeof bits);
+	return bits;
+}
+
+/* It waits for another try. */
+static void wait_again(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error, int64_t delay)
+{
+	struct fnr_buf *out;
+
+	head->due_at = manager->turn.now + delay;
+	head->stage = FNR_STAGE_QUEUE;
+	head->class_of_error = (uint8_t)fnr_class_parse(fnr_json_get_text(error, "class", "unknown"));
+	out = event_begin(manager, FNR_EVENT_JOB_RETRYING, head, task->summary, &head->event);
+	member_json(out, "error", fnr_json_text(error, NULL));
+	member_time(out, "due_at", head->due_at);
+	event_end(manager);
+	put(manager, head);
+	turn_log(manager, task->id, "job.retrying attempt=%d code=%s delay_ms=%lld", head->attempt,
+	         fnr_json_get_text(error, "code", "unknown"), (long long)delay);
+	task_free(manager, task);
+}
+
+bool move_failed(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error)
+{
+	static const struct retry_policy usual = RETRY_POLICY_INIT;
+	int class_ = fnr_class_parse(fnr_json_get_text(error, "class", "unknown"));
+	unsigned attempts = head->attempt > head->lost ? head->attempt - head->lost : 1;
+	struct job_head before = *head;
+
+	if (!retry_wanted(class_ < 0 ? FNR_CLASS_UNKNOWN : (enum fnr_class)class_, attempts, head->max_attempts))
+		return move_fail(manager, head, task, error);
+	if (!move(head, TRIGGER_RETRY))
+		return false;
+	tell_untold(manager, task, &before);
+	put_attempt(manager, head, task, "failed", error);
+	wait_again(manager, head, task, error, retry_delay(task->function ? &task->function->retry : &usual, attempts, random_bits()));
+	return true;
+}
+
+bool move_lost(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error)
+{
+	struct job_head before = *head;
+	bool again = !(head->flags & JOB_FLAG_ON_LOST_FAIL) && head->lost < manager->conf.job_max_lost;
+
+	if (!move(head, head->state == FNR_STATE_CANCELLING || again ? TRIGGER_LOST : TRIGGER_FAIL))
+		return false;
+	tell_untold(manager, task, &before);
+	head->lost++;
+	if (head->state == FNR_STATE_CANCELLED)
+		put_attempt(manager, head, task, "cancelled", NULL);
+	else
+		put_attempt(manager, head, task, "lost", error);
+	task_discard(manager, task);
+	if (head->state == FNR_STATE_RETRY_WAIT)
+		wait_again(manager, head, task, error, retry_lost_delay(head->lost, random_bits()));
+	else
+		end(manager, head, task->summary, task, head->state == FNR_STATE_FAILED ? error : NULL);
+	return true;
+}
+
+bool move_stopped(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct job_head before = *head;
+
+	if (!move(head, TRIGGER_STOPPED))
+		return false;
+	tell_untold(manager, task, &before);
+	put_attempt(manager, head, task, "cancelled", NULL);
+	end(manager, head, task->summary, task, NULL);
+	return true;
+}
+
+bool move_give_back(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct json_object *error;
+	struct job_head before = *head;
+
+	if (!move(head, TRIGGER_GIVE_BACK))
+		return false;
+	tell_untold(manager, task, &before);
+	error = error_make(FNR_CLASS_TRANSIENT, "stopped", NULL, NULL, "The server was stopped; the job starts again with it.");
+	head->lost++; /* so it does not count as one of the job's own */
+	put_attempt(manager, head, task, "lost", error);
+	json_object_put(error);
+	head->queued_at = manager->turn.now;
+	head->stage = FNR_STAGE_QUEUE;
+	tell_queued(manager, head);
+	put(manager, head);
+	turn_log(manager, task->id, "job.queued attempt=%d given_back=true", head->attempt);
+	task_discard(manager, task);
+	task_free(manager, task);
+	return true;
+}

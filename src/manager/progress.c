@@ -1,0 +1,153 @@
+#include "config.h"
+
+#include "manager/progress.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "manager/render.h"
+
+/* The pace says little before this much of a stage is done. */
+#define ETA_FROM 0.05
+
+static double weight_of(const struct function *function, enum fnr_stage stage)
+{
+	if (function)
+		return function->weight[stage];
+	return stage == FNR_STAGE_QUEUE ? 0.0 : 1.0 / (FNR_STAGE_COUNT - 1);
+}
+
+static const char *last_words(enum fnr_state state)
+{
+	switch (state) {
+	case FNR_STATE_COMPLETED: return "Done";
+	case FNR_STATE_FAILED: return "Failed";
+	case FNR_STATE_CANCELLED: return "Cancelled";
+	case FNR_STATE_EXPIRED: return "Expired before it could start";
+	case FNR_STATE_SCHEDULED: return "Waiting for its time";
+	case FNR_STATE_QUEUED: return "Waiting in the queue";
+	case FNR_STATE_RETRY_WAIT: return "Waiting before another try";
+	case FNR_STATE_CANCELLING: return "Stopping";
+	case FNR_STATE_FINISHING: return "Filing the result";
+	case FNR_STATE_RUNNING: case FNR_STATE_COUNT: break;
+	}
+	return "Working";
+}
+
+void progress_of_head(struct progress *progress, const struct job_head *head)
+{
+	memset(progress, 0, sizeof *progress);
+	progress->stage = fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage;
+	progress->start[FNR_STAGE_QUEUE] = head->queued_at;
+	if (progress->stage > FNR_STAGE_QUEUE)
+		progress->end[FNR_STAGE_QUEUE] = progress->start[FNR_STAGE_PREPARATION] = head->started_at;
+	progress->eta_s = -1;
+	fnr_text_copy(progress->message, sizeof progress->message, last_words(head->state));
+}
+
+void progress_begin(struct progress *progress, const struct function *function, int64_t queued_at, int64_t started_at)
+{
+	memset(progress, 0, sizeof *progress);
+	progress->stage = FNR_STAGE_PREPARATION;
+	progress->fraction[FNR_STAGE_QUEUE] = 1.0;
+	progress->start[FNR_STAGE_QUEUE] = queued_at;
+	progress->end[FNR_STAGE_QUEUE] = progress->start[FNR_STAGE_PREPARATION] = started_at;
+	progress->eta_s = -1;
+	fnr_text_copy(progress->message, sizeof progress->message,
+	              function ? function->message[FNR_STAGE_PREPARATION] : last_words(FNR_STATE_RUNNING));
+}
+
+static void enter_stage(struct progress *progress, enum fnr_stage stage, int64_t now)
+{
+	for (; progress->stage < stage; progress->stage++) {
+		progress->fraction[progress->stage] = 1.0;
+		progress->end[progress->stage] = now;
+		progress->start[progress->stage + 1] = now;
+	}
+}
+
+/* From the pace of the stage that runs; what comes after it is taken to run at the same pace for its weight. */
+static void estimate(struct progress *progress, const struct function *function, int64_t now)
+{
+	double fraction = progress->fraction[FNR_STAGE_EXECUTION], weight = weight_of(function, FNR_STAGE_EXECUTION), whole;
+
+	if (progress->stage == FNR_STAGE_FINALIZATION)
+		return;
+	progress->eta_s = -1;
+	progress->confidence = 0;
+	if (progress->stage != FNR_STAGE_EXECUTION || fraction <= ETA_FROM)
+		return;
+	whole = (double)(now - progress->start[FNR_STAGE_EXECUTION]) / 1000.0 / fraction;
+	progress->eta_s = whole * (1.0 - fraction);
+	if (weight > 0)
+		progress->eta_s += whole * weight_of(function, FNR_STAGE_FINALIZATION) / weight;
+	progress->confidence = 0.2 + 0.75 * fraction;
+}
+
+void progress_report(struct progress *progress, const struct function *function, enum fnr_stage stage, double fraction,
+                     const char *message, int64_t now)
+{
+	double percent = 0;
+
+	if (stage < progress->stage || stage == FNR_STAGE_QUEUE)
+		return;
+	enter_stage(progress, stage, now);
+	fraction = fraction < 0 || fraction != fraction ? 0 : fraction > 1 ? 1 : fraction;
+	if (fraction > progress->fraction[stage])
+		progress->fraction[stage] = fraction;
+	for (int i = FNR_STAGE_PREPARATION; i < FNR_STAGE_COUNT; i++)
+		percent += 100.0 * weight_of(function, i) * progress->fraction[i];
+	if (percent > progress->percent)
+		progress->percent = percent > 100.0 ? 100.0 : percent;
+	if (!message)
+		message = function ? function->message[stage] : last_words(FNR_STATE_RUNNING);
+	fnr_text_copy(progress->message, sizeof progress->message, message);
+	estimate(progress, function, now);
+}
+
+void progress_end(struct progress *progress, enum fnr_state state, int64_t now)
+{
+	if (state == FNR_STATE_COMPLETED) {
+		enter_stage(progress, FNR_STAGE_FINALIZATION, now);
+		progress->fraction[FNR_STAGE_FINALIZATION] = 1.0;
+		progress->percent = 100.0;
+	}
+	progress->end[progress->stage] = now;
+	progress->eta_s = -1;
+	fnr_text_copy(progress->message, sizeof progress->message, last_words(state));
+}
+
+static const char *stage_state(const struct progress *progress, enum fnr_stage stage, enum fnr_state state)
+{
+	if (state == FNR_STATE_COMPLETED || stage < progress->stage)
+		return "completed";
+	if (stage > progress->stage)
+		return fnr_state_terminal(state) ? "skipped" : "pending";
+	return fnr_state_terminal(state) ? fnr_state_name(state) : "running";
+}
+
+void progress_render(struct fnr_buf *out, const struct progress *progress, enum fnr_state state)
+{
+	fnr_buf_puts(out, "{\"percent\":");
+	render_real(out, progress->percent);
+	member_text(out, "message", progress->message);
+	member_text(out, "stage", fnr_stage_name(progress->stage));
+	fnr_buf_puts(out, ",\"stages\":[");
+	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++) {
+		fnr_buf_puts(out, stage ? ",{\"name\":" : "{\"name\":");
+		render_text(out, fnr_stage_name(stage));
+		member_text(out, "state", stage_state(progress, stage, state));
+		member_real(out, "fraction", progress->fraction[stage]);
+		member_time(out, "started_at", progress->start[stage]);
+		member_time(out, "finished_at", progress->end[stage]);
+		fnr_buf_puts(out, "}");
+	}
+	fnr_buf_puts(out, "],\"position\":null");
+	if (progress->eta_s < 0) {
+		fnr_buf_puts(out, ",\"eta_seconds\":null,\"eta_confidence\":null}");
+		return;
+	}
+	member_real(out, "eta_seconds", progress->eta_s);
+	member_real(out, "eta_confidence", progress->confidence);
+	fnr_buf_puts(out, "}");
+}

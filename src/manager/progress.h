@@ -1,0 +1,35 @@
+/* How far a job is, as people see it: stages with weights, one overall percent that never goes back within an attempt,
+ * a message, and how long it will take. Logic without I/O. */
+#ifndef FNR_MANAGER_PROGRESS_H
+#define FNR_MANAGER_PROGRESS_H
+
+#include "base/buf.h"
+#include "manager/functions.h"
+
+struct progress {
+	enum fnr_stage stage;
+	double fraction[FNR_STAGE_COUNT];
+	int64_t start[FNR_STAGE_COUNT], end[FNR_STAGE_COUNT];   /* wall clock, 0 = not (yet) */
+	double percent;
+	char message[256];
+	double eta_s, confidence;                               /* eta_s < 0: unknown */
+};
+
+/* Of a job that no attempt is known of: what its head tells. */
+void progress_of_head(struct progress *progress, const struct job_head *head);
+
+/* An attempt begins. function may be NULL (it cannot be read any more): then every stage weighs the same. */
+void progress_begin(struct progress *progress, const struct function *function, int64_t queued_at, int64_t started_at);
+
+/* The worker says how far it is. Earlier stages are then completed; a report of a stage that is over changes nothing.
+ * message NULL: the template's. */
+void progress_report(struct progress *progress, const struct function *function, enum fnr_stage stage, double fraction,
+                     const char *message, int64_t now);
+
+/* The attempt is over, in this state: with its last words. */
+void progress_end(struct progress *progress, enum fnr_state state, int64_t now);
+
+/* The progress object of api.md for a job in this state. */
+void progress_render(struct fnr_buf *out, const struct progress *progress, enum fnr_state state);
+
+#endif

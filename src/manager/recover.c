@@ -1,0 +1,102 @@
+/* The start: what an earlier life left behind. Its workers and scripts were ended before this runs. */
+#include "config.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "files/take.h"
+#include "manager/manager.h"
+
+#define ACTIVE_A_WALK 256
+
+/* The task of a job that was running, as its records tell. */
+static struct task *task_again(struct manager *manager, const struct job_head *head)
+{
+	struct json_object *summary = job_summary(manager, &head->id);
+	struct task *task = task_add(manager, head, summary);
+	struct job_active active;
+
+	json_object_put(summary);
+	task->started_at = head->started_at;
+	progress_begin(&task->progress, task->function, head->queued_at, head->started_at);
+	if (store_active_get(manager->turn.txn, &head->id, &active) != FNR_OK)
+		return task;
+	task->started_at = active.started_at;
+	fnr_text_copy(task->worker_name, sizeof task->worker_name, active.worker);
+	fnr_text_copy(task->backend, sizeof task->backend, active.backend);
+	fnr_text_copy(task->placement, sizeof task->placement, active.placement);
+	if (active.manifest)
+		task->manifest = fnr_json_parse(active.manifest, strlen(active.manifest), NULL);
+	free(active.manifest);
+	return task;
+}
+
+static void file_again(struct manager *manager, struct task *task)
+{
+	progress_report(&task->progress, task->function, FNR_STAGE_FINALIZATION, 0.0, NULL, manager->turn.now);
+	task->cpu_ms = fnr_json_get_int(task->manifest, "cpu_ms", 0);
+	task->rss_max = (uint64_t)fnr_json_get_int(task->manifest, "rss_max", 0);
+	task->finish_due = true;
+}
+
+static void bring_back(struct manager *manager, struct job_head *head)
+{
+	struct task *task = task_again(manager, head);
+	struct json_object *error;
+
+	fnr_info(NULL, "job=%s event=job.brought_back state=%s attempt=%d", task->id, fnr_state_name(head->state), head->attempt);
+	if (head->state == FNR_STATE_FINISHING) {
+		file_again(manager, task);
+		return;
+	}
+	error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry", "The server was stopped or failed while it ran.");
+	move_lost(manager, head, task, error);
+	json_object_put(error);
+}
+
+struct heads { struct job_head items[ACTIVE_A_WALK]; size_t count; };
+
+static bool keep(const struct job_head *head, void *context)
+{
+	struct heads *heads = context;
+
+	heads->items[heads->count++] = *head;
+	return true;
+}
+
+void recover_jobs(struct manager *manager)
+{
+	struct heads *heads = fnr_alloc(sizeof *heads);
+	struct fnr_id after = FNR_ID_NONE;
+
+	do {
+		heads->count = 0;
+		store_jobs_active(manager->turn.txn, fnr_id_is_none(&after) ? NULL : &after, ACTIVE_A_WALK, keep, heads);
+		for (size_t i = 0; i < heads->count; i++) {
+			after = heads->items[i].id;
+			bring_back(manager, &heads->items[i]);
+		}
+	} while (heads->count == ACTIVE_A_WALK);
+	free(heads);
+}
+
+void recover_folders(struct manager *manager)
+{
+	DIR *dir = opendir("workspace/.work");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char path[TAKE_PATH + 32];
+
+		snprintf(path, sizeof path, "workspace/.work/%s", entry->d_name);
+		if (take_work_valid(path))
+			discard_add(manager, path);
+	}
+	if (dir)
+		closedir(dir);
+}

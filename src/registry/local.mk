@@ -1,0 +1,2 @@
+noinst_LIBRARIES += %D%/libregistry.a
+%C%_libregistry_a_SOURCES =

@@ -1,0 +1,535 @@
+/* The store's own auditor. Every job says which index entries must exist; each of these is looked up. When a database
+ * has as many entries as were found, there can be no others; only else it is walked to name them. What is sorted by job
+ * id (body, active, attempt) is walked beside the jobs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "store/internal.h"
+
+#define LINES_MOST 100
+
+struct id_list { struct fnr_id *ids; size_t count, size; };
+
+struct check {
+	struct store_txn *txn;
+	struct fnr_buf *report;
+	size_t problems;
+	struct hot hot;
+	size_t jobs, state[FNR_STATE_COUNT];
+	size_t found[DB_COUNT];               /* entries that a job asked for and that were there */
+	uint32_t names[STORE_KEY + 1];        /* highest number of each kind */
+	struct id_list uploads;               /* one for each use by a job */
+	struct batch batch;                   /* of the jobs walked at the moment; its id is none outside of one */
+	size_t batches;
+	struct walk body, active, attempt;
+};
+
+static void problem(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void problem(struct check *check, const char *format, ...)
+{
+	va_list args;
+
+	if (check->problems++ >= LINES_MOST)
+		return;
+	va_start(args, format);
+	fnr_buf_vprintf(check->report, format, args);
+	va_end(args);
+	fnr_buf_puts(check->report, "\n");
+}
+
+/* The text of an id, good until the fourth next call. */
+static const char *show(const struct fnr_id *id)
+{
+	static char texts[4][FNR_ID_TEXT];
+	static unsigned next;
+
+	return fnr_id_format(id, texts[next++ % 4]);
+}
+
+static void job_problem(struct check *check, const struct job_head *head, const char *what)
+{
+	problem(check, "job %s (%s): %s", show(&head->id), fnr_state_name(head->state), what);
+}
+
+static const char *const database_names[] = {
+#define X(name, text) text,
+	STORE_DATABASES(X)
+#undef X
+};
+
+/* ---- names ---- */
+
+static void check_name(struct check *check, enum store_name kind, const struct walk *walk)
+{
+	char name[68], back[68];
+	size_t len = walk->key.mv_size - 1;
+	uint32_t number;
+
+	if (len == 0 || len >= sizeof name || walk->value.mv_size != 4) {
+		problem(check, "name: a record of kind %d cannot be read", kind);
+		return;
+	}
+	memcpy(name, (const char *)walk->key.mv_data + 1, len);
+	name[len] = 0;
+	number = (uint32_t)key_read(walk->value.mv_data, 4);
+	if (number > check->names[kind])
+		check->names[kind] = number;
+	if (!store_name_text(check->txn, kind, number, back) || strcmp(name, back) != 0)
+		problem(check, "name '%s' of kind %d: number %u does not lead back to it", name, kind, number);
+}
+
+static void check_names(struct check *check)
+{
+	for (int kind = STORE_PROJECT; kind <= STORE_KEY; kind++) {
+		struct key prefix = KEY_INIT;
+		struct walk walk;
+		size_t count = 0;
+
+		key_u8(&prefix, (uint8_t)kind);
+		for (bool on = walk_from(&walk, &check->txn->t, DB_NAME, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk)) {
+			check_name(check, kind, &walk);
+			count++;
+		}
+		walk_end(&walk);
+		if (count != check->names[kind])
+			problem(check, "name: kind %d has %zu names, the highest number is %u", kind, count, check->names[kind]);
+	}
+}
+
+/* ---- one job ---- */
+
+static void check_figures(struct check *check, const struct job_head *head)
+{
+	if (head->seq == 0 || head->seq > check->hot.seq || head->lane_seq < head->seq || head->lane_seq > check->hot.seq)
+		job_problem(check, head, "its seq or lane_seq was never given");
+	if (fnr_id_compare(&head->id, &check->hot.last_job) > 0)
+		job_problem(check, head, "its id is above the last one given");
+	if (head->project > check->names[STORE_PROJECT] || head->shot > check->names[STORE_SHOT] || head->key > check->names[STORE_KEY]
+	    || head->template_ > check->names[STORE_TEMPLATE] || !head->template_ || head->queue > check->names[STORE_QUEUE] || !head->queue)
+		job_problem(check, head, "it names a project, shot, template, queue or key that has no name");
+	if (head->event > check->hot.event)
+		job_problem(check, head, "its event number was never reserved");
+}
+
+/* An index entry that must be there, with the job's id as its value (where it has one). */
+static void expect(struct check *check, enum store_db db, const struct key *key, bool with_id, const struct job_head *head)
+{
+	char what[80];
+	MDB_val value;
+
+	if (env_get(&check->txn->t, db, key, &value) == FNR_OK
+	    && (!with_id || (value.mv_size == sizeof head->id && memcmp(value.mv_data, &head->id, sizeof head->id) == 0))) {
+		check->found[db]++;
+		return;
+	}
+	snprintf(what, sizeof what, "its entry in '%s' is missing", database_names[db]);
+	job_problem(check, head, what);
+}
+
+static void check_indexes(struct check *check, const struct job_head *head)
+{
+	int64_t queue_at = due_queue_time(head), expire_at = due_expire_time(head);
+	struct key key;
+
+	if (head->state == FNR_STATE_QUEUED) {
+		key = lane_key_of(head);
+		expect(check, DB_LANE, &key, true, head);
+	}
+	if (head->project) {
+		key = project_job_key(head->project, head->seq);
+		expect(check, DB_PROJECT_JOB, &key, true, head);
+	}
+	if (queue_at) {
+		key = due_key(queue_at, STORE_DUE_QUEUE, &head->id);
+		expect(check, DB_DUE, &key, false, head);
+	}
+	if (expire_at) {
+		key = due_key(expire_at, STORE_DUE_EXPIRE, &head->id);
+		expect(check, DB_DUE, &key, false, head);
+	}
+}
+
+/* Moves a walk that is sorted by job id up to the job; records passed belong to no job. True if it stands at the job. */
+static bool catch_up(struct check *check, struct walk *walk, enum store_db db, const struct fnr_id *id)
+{
+	int order = -1;
+
+	while (walk->on) {
+		struct fnr_id here = walk_id(walk, 0);
+
+		order = walk->key.mv_size < sizeof here ? -1 : fnr_id_compare(&here, id);
+		if (order >= 0)
+			break;
+		problem(check, "%s %s: there is no such job", database_names[db], show(&here));
+		walk_next(walk);
+	}
+	return walk->on && order == 0;
+}
+
+/* A file that is missing may belong to a job that was deleted since this check began: a newer look decides. */
+static bool still_exists(struct check *check, const struct fnr_id *id)
+{
+	struct env_txn newer = { .env = check->txn->t.env };
+	struct key key = id_key(id);
+	bool found;
+
+	if (mdb_txn_begin(newer.env->mdb, NULL, MDB_RDONLY, &newer.mdb) != MDB_SUCCESS)
+		return true;
+	found = env_has(&newer, DB_JOB, &key);
+	mdb_txn_abort(newer.mdb);
+	return found;
+}
+
+static void add_uploads(struct id_list *list, const struct body_view *view)
+{
+	if (list->count + view->upload_count > list->size) {
+		list->size = 2 * list->size + view->upload_count + 64;
+		list->ids = fnr_realloc(list->ids, list->size * sizeof *list->ids);
+	}
+	if (view->upload_count)
+		memcpy(list->ids + list->count, view->uploads, view->upload_count * sizeof *list->ids);
+	list->count += view->upload_count;
+}
+
+static void check_body(struct check *check, const struct job_head *head)
+{
+	bool in_file = head->flags & JOB_FLAG_PAYLOAD_FILE, uploads = head->flags & JOB_FLAG_UPLOADS;
+	struct body_view view;
+	char path[64];
+
+	if (!catch_up(check, &check->body, DB_BODY, &head->id)) {
+		job_problem(check, head, "its body is missing");
+		return;
+	}
+	if (body_parse(&check->body.value, &view) != FNR_OK) {
+		job_problem(check, head, "its body cannot be read");
+	} else {
+		if (in_file != !view.payload || uploads != (view.upload_count > 0))
+			job_problem(check, head, "its flags and its body differ");
+		if (!view.payload) {
+			store_payload_path(&view.payload_file, path);
+			if (access(path, R_OK) < 0 && still_exists(check, &head->id))
+				problem(check, "job %s: its payload %s is missing", show(&head->id), path);
+		}
+		add_uploads(&check->uploads, &view);
+	}
+	walk_next(&check->body);
+}
+
+static void check_active(struct check *check, const struct job_head *head)
+{
+	bool there = catch_up(check, &check->active, DB_ACTIVE, &head->id), running = fnr_state_running(head->state);
+	struct job_active active;
+
+	if (there != running)
+		job_problem(check, head, running ? "its active record is missing" : "it has an active record");
+	if (!there)
+		return;
+	if (active_read(&check->active.value, &active) != FNR_OK)
+		job_problem(check, head, "its active record cannot be read");
+	else if (running && active.attempt != head->attempt)
+		job_problem(check, head, "its active record is of another attempt");
+	free(active.manifest);
+	walk_next(&check->active);
+}
+
+static void check_attempts(struct check *check, const struct job_head *head)
+{
+	while (catch_up(check, &check->attempt, DB_ATTEMPT, &head->id)) {
+		uint64_t attempt = walk_key(&check->attempt, sizeof head->id, 2);
+
+		if (attempt == 0 || attempt > head->attempt)
+			job_problem(check, head, "it has the record of an attempt that never began");
+		walk_next(&check->attempt);
+	}
+}
+
+/* ---- batches: their jobs follow each other ---- */
+
+static void end_batch(struct check *check)
+{
+	struct batch stored;
+	const struct batch *counted = &check->batch;
+
+	if (fnr_id_is_none(&counted->id))
+		return;
+	check->batches++;
+	if (store_batch_get(check->txn, &counted->id, &stored) != FNR_OK)
+		problem(check, "batch %s: its record is missing or cannot be read", show(&counted->id));
+	else if (memcmp(stored.state, counted->state, sizeof stored.state) != 0)
+		problem(check, "batch %s: its counts are not those of its jobs", show(&counted->id));
+	else if (fnr_id_compare(&stored.first, &counted->first) > 0 || fnr_id_compare(&stored.last, &counted->last) < 0
+	         || counted->total > stored.total)
+		problem(check, "batch %s: it has jobs that it does not know", show(&counted->id));
+	memset(&check->batch, 0, sizeof check->batch);
+}
+
+static void check_batch(struct check *check, const struct job_head *head)
+{
+	struct batch *batch = &check->batch;
+
+	if (fnr_id_compare(&head->batch, &batch->id) != 0) {
+		end_batch(check);
+		batch->id = head->batch;
+		batch->first = head->id;
+	}
+	if (fnr_id_is_none(&head->batch))
+		return;
+	batch->last = head->id;
+	batch->total++;
+	batch->state[head->state]++;
+}
+
+/* ---- all jobs ---- */
+
+static void check_job(struct check *check, const struct walk *walk)
+{
+	struct fnr_id id = walk_id(walk, 0);
+	struct job_head head;
+
+	check->jobs++;
+	if (job_head_read(&walk->value, &head) != FNR_OK || walk->key.mv_size != sizeof id || fnr_id_compare(&head.id, &id) != 0) {
+		problem(check, "job %s: its record cannot be read", show(&id));
+		return;
+	}
+	check->state[head.state]++;
+	check_figures(check, &head);
+	check_indexes(check, &head);
+	check_body(check, &head);
+	check_active(check, &head);
+	check_attempts(check, &head);
+	check_batch(check, &head);
+}
+
+static void end_walk(struct check *check, struct walk *walk, enum store_db db)
+{
+	static const struct fnr_id beyond = { { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 } };
+
+	catch_up(check, walk, db, &beyond);
+	if (walk->code != FNR_OK)
+		problem(check, "%s: it cannot be read to its end", database_names[db]);
+	walk_end(walk);
+}
+
+static void check_jobs(struct check *check)
+{
+	struct env_txn *t = &check->txn->t;
+	struct walk walk;
+
+	walk_from(&check->body, t, DB_BODY, NULL);
+	walk_from(&check->active, t, DB_ACTIVE, NULL);
+	walk_from(&check->attempt, t, DB_ATTEMPT, NULL);
+	for (bool on = walk_from(&walk, t, DB_JOB, NULL); on; on = walk_next(&walk))
+		check_job(check, &walk);
+	end_batch(check);
+	end_walk(check, &walk, DB_JOB);
+	end_walk(check, &check->body, DB_BODY);
+	end_walk(check, &check->active, DB_ACTIVE);
+	end_walk(check, &check->attempt, DB_ATTEMPT);
+}
+
+/* ---- entries that no job asked for ---- */
+
+static bool wanted(struct check *check, enum store_db db, const struct walk *walk, const struct fnr_id *id)
+{
+	struct job_head head;
+	struct key key;
+
+	if (store_job_get(check->txn, id, &head) != FNR_OK)
+		return false;
+	if (db == DB_LANE && head.state == FNR_STATE_QUEUED)
+		key = lane_key_of(&head);
+	else if (db == DB_PROJECT_JOB && head.project)
+		key = project_job_key(head.project, head.seq);
+	else if (db == DB_DUE && walk_key(walk, 8, 1) == STORE_DUE_QUEUE && due_queue_time(&head))
+		key = due_key(due_queue_time(&head), STORE_DUE_QUEUE, id);
+	else if (db == DB_DUE && walk_key(walk, 8, 1) == STORE_DUE_EXPIRE && due_expire_time(&head))
+		key = due_key(due_expire_time(&head), STORE_DUE_EXPIRE, id);
+	else
+		return false;
+	return walk->key.mv_size == key.len && walk_in(walk, &key);
+}
+
+static void check_surplus(struct check *check, enum store_db db)
+{
+	struct walk walk;
+
+	if (env_entries(&check->txn->t, db) == check->found[db])
+		return;
+	for (bool on = walk_from(&walk, &check->txn->t, db, NULL); on; on = walk_next(&walk)) {
+		struct fnr_id id = db == DB_DUE ? walk_id(&walk, 9) : FNR_ID_NONE;
+
+		if (db != DB_DUE && walk.value.mv_size == sizeof id)
+			memcpy(&id, walk.value.mv_data, sizeof id);
+		if (!wanted(check, db, &walk, &id))
+			problem(check, "%s: an entry of job %s does not belong there", database_names[db], show(&id));
+	}
+	walk_end(&walk);
+}
+
+static void check_batch_records(struct check *check)
+{
+	struct job_head head;
+	struct batch batch;
+	struct walk walk;
+
+	if (env_entries(&check->txn->t, DB_BATCH) == check->batches)
+		return;
+	for (bool on = walk_from(&walk, &check->txn->t, DB_BATCH, NULL); on; on = walk_next(&walk)) {
+		struct fnr_id id = walk_id(&walk, 0);
+
+		if (batch_read(&walk.value, &batch) != FNR_OK)
+			problem(check, "batch %s: its record cannot be read", show(&id));
+		else if (store_job_get(check->txn, &batch.last, &head) != FNR_OK || fnr_id_compare(&head.batch, &id) != 0)
+			problem(check, "batch %s: its last job is gone or of another batch, and batches and jobs do not add up", show(&id));
+	}
+	walk_end(&walk);
+}
+
+/* ---- counters ---- */
+
+static void check_counters(struct check *check)
+{
+	uint64_t sum = 0;
+
+	for (int state = 0; state < FNR_STATE_COUNT; state++) {
+		sum += check->state[state];
+		if (check->hot.state[state] != check->state[state])
+			problem(check, "counters: %llu jobs are said to be %s, there are %zu", (unsigned long long)check->hot.state[state],
+			        fnr_state_name(state), check->state[state]);
+	}
+	if (check->hot.accepted != check->hot.removed + sum)
+		problem(check, "conservation: %llu accepted, %llu removed, but %llu are there", (unsigned long long)check->hot.accepted,
+		        (unsigned long long)check->hot.removed, (unsigned long long)sum);
+}
+
+/* ---- uploads, takes, templates, small records ---- */
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct fnr_id));
+}
+
+/* Uses of ids below the upload at hand are of uploads that are gone. Returns the uses of this one. */
+static size_t count_uses(struct check *check, size_t *at, const struct fnr_id *upload)
+{
+	const struct id_list *list = &check->uploads;
+	size_t uses = 0;
+
+	for (; *at < list->count; ++*at) {
+		int order = upload ? fnr_id_compare(&list->ids[*at], upload) : -1;
+
+		if (order > 0)
+			break;
+		if (order == 0)
+			uses++;
+		else
+			problem(check, "upload %s: a job names it, but it is gone", show(&list->ids[*at]));
+	}
+	return uses;
+}
+
+static void check_uploads(struct check *check)
+{
+	struct store_upload upload;
+	struct walk walk;
+	size_t at = 0;
+
+	if (check->uploads.count)
+		qsort(check->uploads.ids, check->uploads.count, sizeof *check->uploads.ids, compare_ids);
+	for (bool on = walk_from(&walk, &check->txn->t, DB_UPLOAD, NULL); on; on = walk_next(&walk)) {
+		struct fnr_id id = walk_id(&walk, 0);
+		size_t uses = count_uses(check, &at, &id);
+
+		if (upload_read(&walk.value, &upload) != FNR_OK)
+			problem(check, "upload %s: its record cannot be read", show(&id));
+		else if (upload.jobs != uses)
+			problem(check, "upload %s: it counts %u jobs, %zu name it", show(&id), upload.jobs, uses);
+	}
+	count_uses(check, &at, NULL);
+	walk_end(&walk);
+	free(check->uploads.ids);
+}
+
+static void check_takes(struct check *check)
+{
+	struct walk walk;
+
+	for (bool on = walk_from(&walk, &check->txn->t, DB_TAKE, NULL); on; on = walk_next(&walk)) {
+		uint32_t project = (uint32_t)walk_key(&walk, 0, 4), shot = (uint32_t)walk_key(&walk, 4, 4), take = (uint32_t)walk_key(&walk, 8, 4);
+
+		if (take == 0 || take > store_shot_counter(check->txn, project, shot))
+			problem(check, "take %u of shot %u in project %u: its number was never given", take, shot, project);
+		if (project == 0 || project > check->names[STORE_PROJECT] || shot == 0 || shot > check->names[STORE_SHOT])
+			problem(check, "take %u of shot %u in project %u: the project or the shot has no name", take, shot, project);
+	}
+	walk_end(&walk);
+}
+
+static bool check_template(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct check *check = context;
+	struct key key = hash_key(digest);
+
+	if (!env_has(&check->txn->t, DB_DEFINITION, &key))
+		problem(check, "template %s@%u.%u.%u: its definition is missing", id, version.major, version.minor, version.patch);
+	return true;
+}
+
+static void check_small(struct check *check)
+{
+	struct store_idempotency entry;
+	struct walk walk;
+
+	if (store_templates(check->txn, NULL, check_template, check) != env_entries(&check->txn->t, DB_TEMPLATE))
+		problem(check, "template: some records cannot be read");
+	for (bool on = walk_from(&walk, &check->txn->t, DB_IDEMPOTENCY, NULL); on; on = walk_next(&walk))
+		if (walk.key.mv_size != 32 || idempotency_read(&walk.value, &entry) != FNR_OK)
+			problem(check, "idempotency: a record cannot be read");
+	walk_end(&walk);
+	for (bool on = walk_from(&walk, &check->txn->t, DB_COMMAND, NULL); on; on = walk_next(&walk))
+		if (walk.key.mv_size != 8 || walk_key(&walk, 0, 8) > check->hot.command)
+			problem(check, "command: a record has a number that was never given");
+	walk_end(&walk);
+}
+
+/* ---- all of it ---- */
+
+static void summarise(struct check *check, struct fnr_buf *summary)
+{
+	struct env_txn *t = &check->txn->t;
+
+	fnr_buf_printf(summary, "jobs=%zu accepted=%llu removed=%llu", check->jobs, (unsigned long long)check->hot.accepted,
+	               (unsigned long long)check->hot.removed);
+	for (int state = 0; state < FNR_STATE_COUNT; state++)
+		fnr_buf_printf(summary, " %s=%zu", fnr_state_name(state), check->state[state]);
+	fnr_buf_printf(summary, " batches=%zu uploads=%zu takes=%zu templates=%zu commands=%zu problems=%zu", env_entries(t, DB_BATCH),
+	               env_entries(t, DB_UPLOAD), env_entries(t, DB_TAKE), env_entries(t, DB_TEMPLATE), env_entries(t, DB_COMMAND),
+	               check->problems);
+}
+
+size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf *summary)
+{
+	struct fnr_buf unused = FNR_BUF_INIT;
+	struct check check = { .txn = txn, .report = report ? report : &unused };
+
+	if (hot_get(txn, &check.hot) != FNR_OK)
+		problem(&check, "meta: the counters cannot be read");
+	check_names(&check);
+	check_jobs(&check);
+	check_surplus(&check, DB_LANE);
+	check_surplus(&check, DB_PROJECT_JOB);
+	check_surplus(&check, DB_DUE);
+	check_batch_records(&check);
+	check_counters(&check);
+	check_uploads(&check);
+	check_takes(&check);
+	check_small(&check);
+	if (summary)
+		summarise(&check, summary);
+	fnr_buf_free(&unused);
+	return check.problems;
+}

@@ -1,0 +1,245 @@
+"""A whole Function Runner for a test: `fnr serve` from an installation, in a data directory of its own.
+
+FNR_PREFIX names the installation (default build/test-inst). Everything goes through nginx, as a client's request does.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PREFIX = os.environ.get("FNR_PREFIX", os.path.join(ROOT, "build", "test-inst"))
+FNR = os.path.join(PREFIX, "bin", "fnr")
+TERMINAL = {"completed", "failed", "cancelled", "expired"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Answer:
+    def __init__(self, status, headers, data):
+        self.status, self.headers, self.data = status, headers, data
+
+    @property
+    def json(self):
+        return json.loads(self.data)
+
+
+class Event:
+    def __init__(self, id, name, data):
+        self.id, self.name, self.data = id, name, data
+
+    def __repr__(self):
+        return f"<{self.id} {self.name}>"
+
+
+class Stream:
+    """A Server-Sent Events stream; iterate over its events. `status` and `headers` are there at once."""
+
+    def __init__(self, system, path, last_id=None, timeout=20, port=None, key=None):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port or system.port, timeout=timeout)
+        headers = {"Authorization": "Bearer " + (key or system.key), "Accept": "text/event-stream"}
+        if last_id is not None:
+            headers["Last-Event-ID"] = str(last_id)
+        self.connection.request("GET", path, headers=headers)
+        self.response = self.connection.getresponse()
+        self.status, self.headers = self.response.status, self.response.headers
+
+    def __iter__(self):
+        fields = {}
+        while True:
+            line = self.response.readline()
+            if not line:
+                return
+            line = line.decode().rstrip("\r\n")
+            if line == "":
+                if "data" in fields:
+                    yield Event(int(fields["id"]) if "id" in fields else None, fields.get("event"), json.loads(fields["data"]))
+                fields = {}
+            elif not line.startswith(":"):
+                name, _, value = line.partition(":")
+                fields[name] = value[1:] if value.startswith(" ") else value
+
+    def close(self):
+        self.connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class System:
+    """Starts on entering, stops on leaving a `with`; `restart` keeps the data directory."""
+
+    def __init__(self, config="", data=None, arguments=(), environment=None):
+        self.data = data or tempfile.mkdtemp(prefix="fnr-test-")
+        self.own_data = data is None
+        self.arguments = list(arguments)
+        self.environment = dict(os.environ, **(environment or {}))
+        self.port = free_port()
+        self.process = None
+        if config:
+            with open(os.path.join(self.data, "config.yaml"), "w") as file:
+                file.write(config)
+
+    # -- life --
+
+    def start(self, timeout=60):
+        self.log = open(os.path.join(self.data, "test.log"), "ab")
+        self.process = subprocess.Popen(
+            [FNR, "serve", "--data", self.data, "--port", str(self.port), *self.arguments],
+            stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL, env=self.environment,
+        )
+        line = self.process.stdout.readline().decode()
+        assert line.strip() == f"ready http://127.0.0.1:{self.port}/", f"{line!r}\n{self.log_text()[-4000:]}"
+        if os.path.exists(os.path.join(self.data, "admin.key")):
+            with open(os.path.join(self.data, "admin.key")) as file:
+                self.key = file.read().strip()
+        else:
+            self.key = ""
+        return self
+
+    def stop(self, timeout=90):
+        """SIGTERM; everything must be gone within the grace, with exit status 0 and a green check."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=timeout) == 0, self.log_text()[-4000:]
+        self.process.stdout.close()
+        self.process = None
+        self.log.close()
+        assert self.pids() == {}, self.pids()
+        self.check()
+
+    def kill_all(self):
+        """SIGKILL to every process at once, as a machine that loses its power would."""
+        pids = [pid for group in self.pids().values() for pid in group] + [self.process.pid]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        self.log.close()
+
+    def check(self):
+        result = subprocess.run([FNR, "check", "--data", self.data], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            if self.process:
+                self.process.kill()
+            raise
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process and kind is None:
+                self.stop()
+            elif self.process:
+                self.process.kill()
+                self.process.wait()
+                self.process.stdout.close()
+        finally:
+            if self.own_data and kind is None:
+                shutil.rmtree(self.data, ignore_errors=True)
+
+    def log_text(self):
+        with open(os.path.join(self.data, "test.log"), errors="replace") as file:
+            return file.read()
+
+    def pids(self):
+        """{process name: [pid, …]} of everything that belongs to this data directory, but `fnr serve` itself."""
+        mark = ("FNR_DATA=" + os.path.realpath(self.data)).encode()
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    if mark not in file.read().split(b"\0"):
+                        continue
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    name = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+                with open(f"/proc/{pid}/stat") as file:
+                    if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                        continue
+            except OSError:
+                continue
+            found.setdefault(name, []).append(int(pid))
+        return found
+
+    def pids_of(self, word):
+        """Processes whose title has the word: "fnr-manager", "committer", "worker", "nginx", …"""
+        return sorted(pid for name, pids in self.pids().items() if word in name for pid in pids)
+
+    # -- requests --
+
+    def request(self, method, path, body=None, headers=None, key=None, timeout=60, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        all_headers = {"Authorization": "Bearer " + (key or self.key)}
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+            all_headers["Content-Type"] = "application/json"
+        all_headers.update(headers or {})
+        all_headers = {name: value for name, value in all_headers.items() if value is not None}
+        try:
+            connection.request(method, path, body=body, headers=all_headers)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, body=None, **options):
+        return self.request("POST", path, body, **options)
+
+    def submit(self, template="noop", inputs=None, **members):
+        answer = self.post("/api/v1/jobs", {"template": template, "inputs": inputs or {}, **members})
+        assert answer.status == 202, (answer.status, answer.data)
+        return answer.json
+
+    def wait(self, id, timeout=60):
+        """Polls until the job has finished; its final form."""
+        end = time.monotonic() + timeout
+        while True:
+            answer = self.get(f"/api/v1/jobs/{id}")
+            assert answer.status == 200, (answer.status, answer.data)
+            if answer.json["state"] in TERMINAL:
+                return answer.json
+            assert time.monotonic() < end, answer.json
+            time.sleep(0.05)
+
+    def run(self, template="noop", inputs=None, **members):
+        return self.wait(self.submit(template, inputs, **members)["id"])
+
+    def stream(self, path, **options):
+        return Stream(self, path, **options)
+
+    def add_script(self, name, text, **template):
+        """A template around an executable script in DATA/templates/<name>/; restart or SIGHUP makes it known."""
+        folder = os.path.join(self.data, "templates", name)
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "script"), "w") as file:
+            file.write(text)
+        os.chmod(os.path.join(folder, "script"), 0o755)
+        definition = {
+            "id": name, "version": "1.0.0", "name": name, "description": "For a test.", "category": "generic",
+            "inputs": {}, "outputs": {"file": {"type": "file"}}, "backend": {"type": "script", "command": ["script"]}, **template,
+        }
+        with open(os.path.join(folder, name + ".json"), "w") as file:
+            json.dump(definition, file)

@@ -1,0 +1,5 @@
+# files of this folder
+if HAVE_CRITERION
+include %D%/unit/local.mk
+endif
+include %D%/fixtures/local.mk

@@ -1,0 +1,417 @@
+#include "store_fixture.h"
+
+TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
+
+static struct fnr_buf encode_submit(const struct op_job *jobs, size_t count, const char *key, const char *body, bool is_batch)
+{
+	struct op_submit submit = { .idempotent = key != NULL, .is_batch = is_batch, .count = count };
+	struct fnr_buf operation = FNR_BUF_INIT;
+
+	snprintf((char *)submit.idempotency, sizeof submit.idempotency, "%s", key ? key : "");
+	snprintf((char *)submit.body, sizeof submit.body, "%s", body);
+	op_submit_begin(&operation, &submit);
+	for (size_t i = 0; i < count; i++)
+		op_job_add(&operation, &jobs[i]);
+	return operation;
+}
+
+static struct op_reply apply_in_round(const struct fnr_buf *operation, bool *ring_r)
+{
+	struct store_txn *txn = fixture_write();
+	struct op_reply reply = fixture_apply(txn, operation, ring_r);
+
+	fixture_commit(txn);
+	fixture_check();
+	return reply;
+}
+
+static struct store_counters counters_now(void)
+{
+	struct store_txn *txn = fixture_read();
+	struct store_counters counters;
+
+	store_counters_get(txn, &counters);
+	store_read_end(txn);
+	return counters;
+}
+
+Test(ops, ids_rise_with_seq)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_id last = FNR_ID_NONE, id;
+
+	for (uint64_t seq = 1; seq <= 20; seq++) {
+		if (seq == 10) {
+			store_close(fixture_store);
+			fixture_open();
+		}
+		id = fixture_submit(&job);
+		cr_assert_gt(fnr_id_compare(&id, &last), 0);
+		cr_assert_eq(fixture_head(&id).seq, seq);
+		last = id;
+	}
+}
+
+Test(ops, idempotency)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf first = encode_submit(&job, 1, "key", "body", false), other = encode_submit(&job, 1, "key", "other body", false);
+	struct op_reply reply, again;
+	bool ring;
+
+	reply = apply_in_round(&first, &ring);
+	cr_assert_eq(reply.code, FNR_OK);
+	cr_assert(ring);
+	cr_assert_eq(reply.replayed, 0);
+	again = apply_in_round(&first, &ring);
+	cr_assert_eq(again.code, FNR_OK);
+	cr_assert_eq(again.replayed, 1);
+	cr_assert_eq(again.is_batch, 0);
+	cr_assert_not(ring);
+	cr_assert_eq(fnr_id_compare(&again.id, &reply.id), 0);
+	again = apply_in_round(&other, &ring);
+	cr_assert_eq(again.code, FNR_E_KEY_REUSED);
+	cr_assert_not(ring);
+	cr_assert(again.message[0]);
+	cr_assert_eq(counters_now().accepted, 1);
+	fnr_buf_free(&first);
+	fnr_buf_free(&other);
+}
+
+Test(ops, a_refused_job_does_not_keep_the_key)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_id missing = fnr_id_random();
+	struct fnr_buf bad, good = encode_submit(&job, 1, "key", "b", false);
+
+	job.uploads = &missing;
+	job.upload_count = 1;
+	bad = encode_submit(&job, 1, "key", "a", false);
+	cr_assert_eq(apply_in_round(&bad, NULL).code, FNR_E_INVALID);
+	cr_assert_eq(apply_in_round(&good, NULL).code, FNR_OK);
+	fnr_buf_free(&bad);
+	fnr_buf_free(&good);
+}
+
+Test(ops, idempotency_entries_expire_behind_their_job)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf operation = encode_submit(&job, 1, "key", "body", false);
+	struct op_reply reply = apply_in_round(&operation, NULL);
+	struct store_txn *txn = fixture_write();
+	uint8_t cursor[32] = { 0 };
+	char path[64];
+
+	cr_assert_eq(store_idempotency_expire(txn, NOW + 1, cursor, 100), 0, "its job is there");
+	fixture_commit(txn);
+	fixture_move(&reply.id, FNR_STATE_COMPLETED, 0);
+	txn = fixture_write();
+	cr_assert_eq(store_job_delete(txn, &reply.id, path, NULL), FNR_OK);
+	cr_assert_eq(store_idempotency_expire(txn, NOW, cursor, 100), 0, "it is young");
+	cr_assert_eq(store_idempotency_expire(txn, NOW + 1, cursor, 100), 1);
+	fixture_commit(txn);
+	cr_assert_eq(apply_in_round(&operation, NULL).replayed, 0);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, batch_is_accepted_whole)
+{
+	struct op_job jobs[4] = { FIXTURE_JOB, FIXTURE_JOB, FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf operation;
+	struct store_txn *txn;
+	struct op_reply reply;
+	struct job_head head;
+	struct batch batch;
+	struct fnr_id id;
+
+	jobs[2].not_before = NOW + 50;
+	operation = encode_submit(jobs, 4, "k", "b", true);
+	reply = apply_in_round(&operation, NULL);
+	cr_assert_eq(reply.code, FNR_OK, "%s", reply.message);
+	cr_assert_eq(reply.is_batch, 1);
+	txn = fixture_read();
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_OK);
+	cr_assert_eq(batch.total, 4);
+	cr_assert_eq(batch.state[FNR_STATE_QUEUED], 3);
+	cr_assert_eq(batch.state[FNR_STATE_SCHEDULED], 1);
+	cr_assert_eq(batch.created_at, NOW);
+	cr_assert_eq(batch.project, store_name_find(txn, STORE_PROJECT, "demo"));
+	cr_assert_eq(batch.key, store_name_find(txn, STORE_KEY, "k1"));
+	id = store_last_job(txn);
+	cr_assert_eq(fnr_id_compare(&id, &batch.last), 0);
+	cr_assert_eq(store_job_get(txn, &batch.first, &head), FNR_OK);
+	cr_assert_eq(head.seq, 1);
+	cr_assert_eq(fnr_id_compare(&head.batch, &reply.id), 0);
+	store_read_end(txn);
+	fixture_move(&batch.first, FNR_STATE_COMPLETED, 0);
+	txn = fixture_read();
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_OK);
+	cr_assert_eq(batch.state[FNR_STATE_QUEUED], 2);
+	cr_assert_eq(batch.state[FNR_STATE_COMPLETED], 1);
+	store_read_end(txn);
+	reply = apply_in_round(&operation, NULL);
+	cr_assert(reply.replayed && reply.is_batch && fnr_id_compare(&reply.id, &batch.id) == 0);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, batch_is_refused_whole)
+{
+	struct op_job jobs[3] = { FIXTURE_JOB, FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_id missing = fnr_id_random();
+	struct fnr_buf operation;
+
+	jobs[2].uploads = &missing;
+	jobs[2].upload_count = 1;
+	operation = encode_submit(jobs, 3, "k", "b", true);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_INVALID);
+	cr_assert_eq(counters_now().accepted, 0);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, batch_goes_with_its_last_job)
+{
+	struct op_job jobs[2] = { FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf operation = encode_submit(jobs, 2, NULL, "", true);
+	struct op_reply reply = apply_in_round(&operation, NULL);
+	struct store_txn *txn;
+	struct batch batch, stale;
+	char path[64];
+
+	txn = fixture_read();
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_OK);
+	store_read_end(txn);
+	stale = batch;
+	fixture_move(&batch.first, FNR_STATE_COMPLETED, 0);
+	fixture_move(&batch.last, FNR_STATE_FAILED, 0);
+	txn = fixture_write();
+	stale.event = 3;
+	cr_assert_eq(store_batch_put(txn, &stale, NULL), FNR_OK);
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_OK);
+	cr_assert_eq(batch.event, 3);
+	fixture_audit(txn, 0);
+	cr_assert_eq(store_job_delete(txn, &batch.first, path, NULL), FNR_OK);
+	fixture_audit(txn, 0);
+	cr_assert_eq(store_job_delete(txn, &batch.last, path, NULL), FNR_OK);
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_E_NOT_FOUND);
+	fixture_commit(txn);
+	fixture_check();
+	fnr_buf_free(&operation);
+}
+
+Test(ops, batch_over_projects_is_of_none)
+{
+	struct op_job jobs[3] = { FIXTURE_JOB, FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf operation;
+	struct op_reply reply;
+	struct store_txn *txn;
+	struct batch batch;
+
+	jobs[1].project = "other";
+	operation = encode_submit(jobs, 3, NULL, "", true);
+	reply = apply_in_round(&operation, NULL);
+	txn = fixture_read();
+	cr_assert_eq(store_batch_get(txn, &reply.id, &batch), FNR_OK);
+	cr_assert_eq(batch.project, 0);
+	store_read_end(txn);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, large_batch)
+{
+	enum { COUNT = 5000 };
+	struct op_job *jobs = calloc(COUNT, sizeof *jobs);
+	struct fnr_buf operation;
+	struct op_reply reply;
+
+	for (size_t i = 0; i < COUNT; i++)
+		jobs[i] = (struct op_job)FIXTURE_JOB;
+	operation = encode_submit(jobs, COUNT, NULL, "", true);
+	reply = apply_in_round(&operation, NULL);
+	cr_assert_eq(reply.code, FNR_OK, "%s", reply.message);
+	cr_assert_eq(counters_now().state[FNR_STATE_QUEUED], COUNT);
+	fnr_buf_free(&operation);
+	free(jobs);
+}
+
+/* A committer that died behind its commit, before anyone was told: its successor finds the answers. */
+Test(ops, commit_but_no_answer)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct op_round_entry entries[2] = { { .request = "request-one-----" }, { .request = "request-two-----" } };
+	struct op_reply reply;
+	struct store_txn *txn = fixture_write();
+
+	entries[0].reply = fixture_submit_to(txn, &job);
+	entries[1].reply = (struct op_reply){ .code = FNR_E_INVALID, .retry_after_s = 7, .message = "no such upload" };
+	cr_assert_eq(op_round_put(txn, entries, 2, NULL), FNR_OK);
+	fixture_commit(txn);
+	store_close(fixture_store);
+	fixture_open();
+	txn = fixture_write();
+	cr_assert(op_round_find(txn, (const uint8_t *)"request-one-----", &reply));
+	cr_assert_eq(memcmp(&reply, &entries[0].reply, sizeof reply), 0);
+	cr_assert(op_round_find(txn, (const uint8_t *)"request-two-----", &reply));
+	cr_assert_eq(reply.code, FNR_E_INVALID);
+	cr_assert_eq(reply.retry_after_s, 7);
+	cr_assert_str_eq(reply.message, "no such upload");
+	cr_assert_not(op_round_find(txn, (const uint8_t *)"request-three---", &reply));
+	cr_assert_eq(op_round_put(txn, entries, 1, NULL), FNR_OK);
+	cr_assert_not(op_round_find(txn, (const uint8_t *)"request-two-----", &reply), "only the last round is kept");
+	fixture_commit(txn);
+	cr_assert_eq(counters_now().accepted, 1);
+}
+
+Test(ops, full)
+{
+	struct op_limits limits = { .full = true, .reason = "the disk has 10 MB left; 1 GB is kept free" };
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf operation = encode_submit(&job, 1, NULL, "", false);
+	struct store_txn *txn = fixture_write();
+	struct op_reply reply;
+
+	cr_assert_not(op_apply(txn, operation.data, operation.len, NOW, &limits, &reply));
+	cr_assert_eq(reply.code, FNR_E_FULL);
+	cr_assert_str_eq(reply.message, limits.reason);
+	cr_assert_gt(reply.retry_after_s, 0);
+	fnr_buf_reset(&operation);
+	op_command(&operation, "{\"command\":\"cancel\"}");
+	cr_assert(op_apply(txn, operation.data, operation.len, NOW, &limits, &reply), "commands make room");
+	cr_assert_eq(reply.code, FNR_OK);
+	store_abort(txn);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, the_others)
+{
+	struct store_upload upload = { .id = fnr_id_random(), .bytes = 5, .media_type = "text/plain", .name = "ä.txt", .created_at = NOW, .key = 1 }, read;
+	struct fnr_buf operation = FNR_BUF_INIT, text = FNR_BUF_INIT;
+	uint8_t digest[32] = { 4 };
+	struct store_txn *txn;
+	uint64_t seq;
+	bool ring;
+
+	op_command(&operation, "{\"command\":\"pause\"}");
+	cr_assert_eq(apply_in_round(&operation, &ring).code, FNR_OK);
+	cr_assert(ring);
+	fnr_buf_reset(&operation);
+	op_upload(&operation, &upload);
+	cr_assert_eq(apply_in_round(&operation, &ring).code, FNR_OK);
+	cr_assert_not(ring);
+	fnr_buf_reset(&operation);
+	op_template_put(&operation, "t", (struct store_version){ 1, 2, 3 }, digest, "api", "{\"id\":\"t\"}");
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	fnr_buf_reset(&operation);
+	op_preset_put(&operation, "high", "{\"id\":\"high\"}");
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	fnr_buf_reset(&operation);
+	op_key_put(&operation, digest, "{\"id\":\"k9\"}");
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	for (int i = 0; i < 2; i++) {
+		fnr_buf_reset(&operation);
+		op_meta_add(&operation, STORE_META_TEMPLATES, 3);
+		cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	}
+	txn = fixture_read();
+	cr_assert_eq(store_command_next(txn, 0, &seq, &text), FNR_OK);
+	cr_assert_str_eq(text.data, "{\"command\":\"pause\"}");
+	cr_assert_eq(store_upload_get(txn, &upload.id, &read), FNR_OK);
+	cr_assert_str_eq(read.name, upload.name);
+	cr_assert_eq(store_definition_get(txn, digest, &text), FNR_OK);
+	cr_assert_eq(store_preset_get(txn, "high", &text), FNR_OK);
+	cr_assert_eq(store_key_get(txn, digest, &text), FNR_OK);
+	cr_assert_eq(store_meta_get(txn, STORE_META_TEMPLATES), 6);
+	store_read_end(txn);
+	fnr_buf_reset(&operation);
+	op_template_delete(&operation, "t", (struct store_version){ 1, 2, 3 });
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
+	fnr_buf_reset(&operation);
+	op_key_delete(&operation, "k9");
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
+	fnr_buf_free(&operation);
+	fnr_buf_free(&text);
+}
+
+/* ---- garbage ---- */
+
+static void apply_garbage(const struct fnr_buf *operation, size_t len)
+{
+	char *exact = malloc(len ? len : 1);      /* so that a read past the end is seen */
+	struct fnr_buf cut = { .data = exact, .len = len };
+	struct store_txn *txn = fixture_write();
+
+	if (len)
+		memcpy(exact, operation->data, len);
+	fixture_apply(txn, &cut, NULL);
+	store_abort(txn);
+	free(exact);
+}
+
+Test(ops, cut_anywhere_it_is_malformed)
+{
+	struct op_job jobs[2] = { FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf operation = encode_submit(jobs, 2, "k", "b", true);
+	struct store_txn *txn = fixture_write();
+
+	for (size_t len = 0; len < operation.len; len++) {
+		struct fnr_buf cut = { .data = operation.data, .len = len };
+
+		cr_assert_eq(fixture_apply(txn, &cut, NULL).code, FNR_E_MALFORMED, "cut at %zu", len);
+	}
+	fnr_buf_puts(&operation, "x");
+	cr_assert_eq(fixture_apply(txn, &operation, NULL).code, FNR_E_MALFORMED, "one byte too many");
+	fixture_audit(txn, 0);
+	fixture_commit(txn);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, random_bytes)
+{
+	struct op_job jobs[2] = { FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf good = encode_submit(jobs, 2, "k", "b", true), bytes = FNR_BUF_INIT;
+	unsigned seed = 42;
+
+	for (int i = 0; i < 3000; i++) {
+		size_t len = (size_t)rand_r(&seed) % 300;
+
+		fnr_buf_reset(&bytes);
+		if (i % 2) {
+			fnr_buf_add(&bytes, good.data, good.len);
+			len = good.len;
+			for (int flips = rand_r(&seed) % 4; flips >= 0; flips--)
+				bytes.data[(size_t)rand_r(&seed) % len] = (char)rand_r(&seed);
+		} else {
+			for (size_t at = 0; at < len; at++)
+				fnr_buf_add(&bytes, &(char){ (char)rand_r(&seed) }, 1);
+			if (len)
+				bytes.data[0] = (char)(rand_r(&seed) % 12);
+		}
+		apply_garbage(&bytes, len);
+	}
+	fixture_check();
+	fnr_buf_free(&good);
+	fnr_buf_free(&bytes);
+}
+
+Test(ops, values_out_of_range)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct store_txn *txn = fixture_write();
+
+	job.priority = 11;
+	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED);
+	job.priority = 10;
+	job.quality = FNR_QUALITY_COUNT;
+	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED);
+	job.quality = 0;
+	job.queue = "";
+	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED);
+	job.queue = "cpu";
+	job.expires_at = -1;
+	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED);
+	job.expires_at = 0;
+	job.payload = NULL;
+	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED, "neither payload nor file");
+	store_abort(txn);
+}
