@@ -3,3 +3,4 @@ if HAVE_CRITERION
 include %D%/unit/local.mk
 endif
 include %D%/fixtures/local.mk
+include %D%/perf/local.mk

@@ -48,6 +48,11 @@ static bool keep_head(const struct job_head *head, void *context)
 	return true;
 }
 
+static void find_first_queue(struct manager *manager)
+{
+	lanes_first_queue(manager->lanes, (uint16_t)store_name_find(manager->turn.txn, STORE_QUEUE, QUEUE_FIRST));
+}
+
 void dispatch_take_new(struct manager *manager)
 {
 	static struct job_head room[NEW_A_TURN];
@@ -55,6 +60,8 @@ void dispatch_take_new(struct manager *manager)
 	const struct fnr_id *after = fnr_id_is_none(&manager->seen) ? NULL : &manager->seen;
 
 	store_jobs_after(manager->turn.txn, after, NEW_A_TURN, keep_head, &heads);
+	if (heads.count > 0)
+		find_first_queue(manager); /* it gets its number with its first job */
 	for (size_t i = 0; i < heads.count; i++) {
 		manager->seen = heads.items[i].id;
 		move_appeared(manager, &heads.items[i]);
@@ -128,7 +135,7 @@ void dispatch_lanes(struct manager *manager)
 	struct lane_key key;
 	const struct lane_key *after = NULL;
 
-	lanes_first_queue(manager->lanes, (uint16_t)store_name_find(manager->turn.txn, STORE_QUEUE, QUEUE_FIRST));
+	find_first_queue(manager);
 	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
 		if (is_seen(manager, &head.job))
 			lanes_put(manager->lanes, &head, waits_since(manager, &head.job));

@@ -362,9 +362,9 @@ bool move_dispatch(struct manager *manager, struct job_head *head, struct json_o
 	fnr_text_copy(active.worker, sizeof active.worker, task->worker_name);
 	fnr_text_copy(active.backend, sizeof active.backend, task->backend);
 	fnr_text_copy(active.placement, sizeof active.placement, task->placement);
+	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
 	put(manager, head);
 	task->head = *head;
-	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
 	return true;
 }
 

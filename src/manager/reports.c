@@ -2,6 +2,7 @@
  * given, or the state of the job, is ignored. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

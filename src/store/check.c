@@ -89,7 +89,8 @@ static void check_names(struct check *check)
 		size_t count = 0;
 
 		key_u8(&prefix, (uint8_t)kind);
-		for (bool on = walk_from(&walk, &check->txn->t, DB_NAME, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk)) {
+		for (bool on = walk_from(&walk, &check->txn->t, DB_NAME, &prefix); on && walk_in(&walk, &prefix);
+		     on = walk_next(&walk)) {
 			check_name(check, kind, &walk);
 			count++;
 		}
@@ -107,15 +108,17 @@ static void check_figures(struct check *check, const struct job_head *head)
 		job_problem(check, head, "its seq or lane_seq was never given");
 	if (fnr_id_compare(&head->id, &check->hot.last_job) > 0)
 		job_problem(check, head, "its id is above the last one given");
-	if (head->project > check->names[STORE_PROJECT] || head->shot > check->names[STORE_SHOT] || head->key > check->names[STORE_KEY]
-	    || head->template_ > check->names[STORE_TEMPLATE] || !head->template_ || head->queue > check->names[STORE_QUEUE] || !head->queue)
+	if (head->project > check->names[STORE_PROJECT] || head->shot > check->names[STORE_SHOT]
+	    || head->key > check->names[STORE_KEY] || head->template_ > check->names[STORE_TEMPLATE] || !head->template_
+	    || head->queue > check->names[STORE_QUEUE] || !head->queue)
 		job_problem(check, head, "it names a project, shot, template, queue or key that has no name");
 	if (head->event > check->hot.event)
 		job_problem(check, head, "its event number was never reserved");
 }
 
 /* An index entry that must be there, with the job's id as its value (where it has one). */
-static void expect(struct check *check, enum store_db db, const struct key *key, bool with_id, const struct job_head *head)
+static void expect(struct check *check, enum store_db db, const struct key *key, bool with_id,
+                   const struct job_head *head)
 {
 	char what[80];
 	MDB_val value;
@@ -291,7 +294,8 @@ static void check_job(struct check *check, const struct walk *walk)
 	struct job_head head;
 
 	check->jobs++;
-	if (job_head_read(&walk->value, &head) != FNR_OK || walk->key.mv_size != sizeof id || fnr_id_compare(&head.id, &id) != 0) {
+	if (job_head_read(&walk->value, &head) != FNR_OK || walk->key.mv_size != sizeof id
+	    || fnr_id_compare(&head.id, &id) != 0) {
 		problem(check, "job %s: its record cannot be read", show(&id));
 		return;
 	}
@@ -306,7 +310,8 @@ static void check_job(struct check *check, const struct walk *walk)
 
 static void end_walk(struct check *check, struct walk *walk, enum store_db db)
 {
-	static const struct fnr_id beyond = { { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 } };
+	static const struct fnr_id beyond = { { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	                                       255 } };
 
 	catch_up(check, walk, db, &beyond);
 	if (walk->code != FNR_OK)
@@ -384,7 +389,8 @@ static void check_batch_records(struct check *check)
 		if (batch_read(&walk.value, &batch) != FNR_OK)
 			problem(check, "batch %s: its record cannot be read", show(&id));
 		else if (store_job_get(check->txn, &batch.last, &head) != FNR_OK || fnr_id_compare(&head.batch, &id) != 0)
-			problem(check, "batch %s: its last job is gone or of another batch, and batches and jobs do not add up", show(&id));
+			problem(check, "batch %s: its last job is gone or of another batch, and batches and jobs do not add up",
+			        show(&id));
 	}
 	walk_end(&walk);
 }
@@ -398,11 +404,13 @@ static void check_counters(struct check *check)
 	for (int state = 0; state < FNR_STATE_COUNT; state++) {
 		sum += check->state[state];
 		if (check->hot.state[state] != check->state[state])
-			problem(check, "counters: %llu jobs are said to be %s, there are %zu", (unsigned long long)check->hot.state[state],
+			problem(check, "counters: %llu jobs are said to be %s, there are %zu",
+			        (unsigned long long)check->hot.state[state],
 			        fnr_state_name(state), check->state[state]);
 	}
 	if (check->hot.accepted != check->hot.removed + sum)
-		problem(check, "conservation: %llu accepted, %llu removed, but %llu are there", (unsigned long long)check->hot.accepted,
+		problem(check, "conservation: %llu accepted, %llu removed, but %llu are there",
+		        (unsigned long long)check->hot.accepted,
 		        (unsigned long long)check->hot.removed, (unsigned long long)sum);
 }
 
@@ -459,23 +467,27 @@ static void check_takes(struct check *check)
 	struct walk walk;
 
 	for (bool on = walk_from(&walk, &check->txn->t, DB_TAKE, NULL); on; on = walk_next(&walk)) {
-		uint32_t project = (uint32_t)walk_key(&walk, 0, 4), shot = (uint32_t)walk_key(&walk, 4, 4), take = (uint32_t)walk_key(&walk, 8, 4);
+		uint32_t project = (uint32_t)walk_key(&walk, 0, 4), shot = (uint32_t)walk_key(&walk, 4, 4);
+		uint32_t take = (uint32_t)walk_key(&walk, 8, 4);
 
 		if (take == 0 || take > store_shot_counter(check->txn, project, shot))
 			problem(check, "take %u of shot %u in project %u: its number was never given", take, shot, project);
-		if (project == 0 || project > check->names[STORE_PROJECT] || shot == 0 || shot > check->names[STORE_SHOT])
-			problem(check, "take %u of shot %u in project %u: the project or the shot has no name", take, shot, project);
+		if (project == 0 || project > check->names[STORE_PROJECT] || shot > check->names[STORE_SHOT])
+			problem(check, "take %u of shot %u in project %u: the project or the shot has no name", take, shot,
+			        project);
 	}
 	walk_end(&walk);
 }
 
-static bool check_template(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+static bool check_template(const char *id, struct store_version version, const uint8_t digest[32], const char *source,
+                           void *context)
 {
 	struct check *check = context;
 	struct key key = hash_key(digest);
 
 	if (!env_has(&check->txn->t, DB_DEFINITION, &key))
-		problem(check, "template %s@%u.%u.%u: its definition is missing", id, version.major, version.minor, version.patch);
+		problem(check, "template %s@%u.%u.%u: its definition is missing", id, version.major, version.minor,
+		        version.patch);
 	return true;
 }
 
@@ -506,9 +518,9 @@ static void summarise(struct check *check, struct fnr_buf *summary)
 	               (unsigned long long)check->hot.removed);
 	for (int state = 0; state < FNR_STATE_COUNT; state++)
 		fnr_buf_printf(summary, " %s=%zu", fnr_state_name(state), check->state[state]);
-	fnr_buf_printf(summary, " batches=%zu uploads=%zu takes=%zu templates=%zu commands=%zu problems=%zu", env_entries(t, DB_BATCH),
-	               env_entries(t, DB_UPLOAD), env_entries(t, DB_TAKE), env_entries(t, DB_TEMPLATE), env_entries(t, DB_COMMAND),
-	               check->problems);
+	fnr_buf_printf(summary, " batches=%zu uploads=%zu takes=%zu templates=%zu commands=%zu problems=%zu",
+	               env_entries(t, DB_BATCH), env_entries(t, DB_UPLOAD), env_entries(t, DB_TAKE),
+	               env_entries(t, DB_TEMPLATE), env_entries(t, DB_COMMAND), check->problems);
 }
 
 size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf *summary)

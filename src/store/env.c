@@ -217,14 +217,16 @@ static int put(struct env_txn *txn, unsigned db, const struct key *key, const vo
 	return mdb_put(txn->mdb, txn->env->dbi[db], &k, &value, flags);
 }
 
-int env_put(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len, struct fnr_error *err)
+int env_put(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len,
+            struct fnr_error *err)
 {
 	int rc = put(txn, db, key, data, len, 0);
 
 	return rc == MDB_SUCCESS ? FNR_OK : env_fail(txn->env, err, rc, "cannot be written");
 }
 
-int env_append(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len, struct fnr_error *err)
+int env_append(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len,
+               struct fnr_error *err)
 {
 	int rc = put(txn, db, key, data, len, MDB_APPEND);
 
@@ -300,7 +302,7 @@ bool walk_from(struct walk *walk, struct env_txn *txn, unsigned db, const struct
 {
 	if (!open_walk(walk, txn, db))
 		return false;
-	return key ? walk_seek(walk, key) : step(walk, MDB_FIRST);
+	return key && key->len ? walk_seek(walk, key) : step(walk, MDB_FIRST);      /* LMDB knows no empty key */
 }
 
 bool walk_before(struct walk *walk, struct env_txn *txn, unsigned db, const struct key *key)

@@ -48,7 +48,7 @@ int env_clear_readers(struct env *env);
 uint64_t env_bytes_used(struct env *env);
 
 int env_read(struct env *env, struct env_txn *txn, struct fnr_error *err);
-int env_write(struct env *env, struct env_txn *parent, struct env_txn *txn, struct fnr_error *err);  /* parent or NULL */
+int env_write(struct env *env, struct env_txn *parent, struct env_txn *txn, struct fnr_error *err);   /* parent or NULL */
 int env_commit(struct env_txn *txn, struct fnr_error *err);
 void env_end(struct env_txn *txn);   /* ends a read, aborts a write */
 
@@ -119,12 +119,14 @@ bool key_fits(const char *text);
 
 /* ---- one record ---- */
 
-int env_get(struct env_txn *txn, unsigned db, const struct key *key, MDB_val *value_r);   /* borrowed; OK, NOT_FOUND, … */
+int env_get(struct env_txn *txn, unsigned db, const struct key *key, MDB_val *value_r);   /* borrowed; OK, NOT_FOUND */
 bool env_has(struct env_txn *txn, unsigned db, const struct key *key);
-int env_put(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len, struct fnr_error *err);
+int env_put(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len,
+            struct fnr_error *err);
 /* For keys that only rise: the new one goes behind the last and fills pages; one that does not rise is put as usual. */
-int env_append(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len, struct fnr_error *err);
-int env_delete(struct env_txn *txn, unsigned db, const struct key *key, struct fnr_error *err);   /* OK, NOT_FOUND, … */
+int env_append(struct env_txn *txn, unsigned db, const struct key *key, const void *data, size_t len,
+               struct fnr_error *err);
+int env_delete(struct env_txn *txn, unsigned db, const struct key *key, struct fnr_error *err);   /* OK, NOT_FOUND */
 int env_get_text(struct env_txn *txn, unsigned db, const struct key *key, struct fnr_buf *out);   /* empties out first */
 int env_put_text(struct env_txn *txn, unsigned db, const struct key *key, const char *text, struct fnr_error *err);
 size_t env_entries(struct env_txn *txn, unsigned db);
@@ -140,8 +142,9 @@ struct walk {
 	int code;              /* FNR_OK, or why the walk broke off */
 };
 
-bool walk_from(struct walk *walk, struct env_txn *txn, unsigned db, const struct key *key);    /* first record >= key; NULL: the first */
-bool walk_before(struct walk *walk, struct env_txn *txn, unsigned db, const struct key *key);  /* last record < key; NULL: the last */
+/* Open a cursor on the first record >= key (NULL: the first), or on the last < key (NULL: the last). */
+bool walk_from(struct walk *walk, struct env_txn *txn, unsigned db, const struct key *key);
+bool walk_before(struct walk *walk, struct env_txn *txn, unsigned db, const struct key *key);
 bool walk_seek(struct walk *walk, const struct key *key);    /* first record >= key, with an open cursor */
 bool walk_next(struct walk *walk);
 bool walk_previous(struct walk *walk);
@@ -152,7 +155,8 @@ static inline bool walk_in(const struct walk *walk, const struct key *prefix)
 	return walk->on && walk->key.mv_size >= prefix->len && memcmp(walk->key.mv_data, prefix->data, prefix->len) == 0;
 }
 
-static inline uint64_t walk_key(const struct walk *walk, size_t at, size_t size)   /* an integer of the key; 0 if too short */
+/* An integer of the key; 0 if the key is too short. */
+static inline uint64_t walk_key(const struct walk *walk, size_t at, size_t size)
 {
 	return at + size <= walk->key.mv_size ? key_read((const uint8_t *)walk->key.mv_data + at, size) : 0;
 }

@@ -37,7 +37,8 @@ int store_idempotency_get(struct store_txn *txn, const uint8_t hash[32], struct 
 	return code == FNR_OK ? idempotency_read(&value, entry_r) : code;
 }
 
-int store_idempotency_put(struct store_txn *txn, const uint8_t hash[32], const struct store_idempotency *entry, struct fnr_error *err)
+int store_idempotency_put(struct store_txn *txn, const uint8_t hash[32], const struct store_idempotency *entry,
+                          struct fnr_error *err)
 {
 	struct key key = hash_key(hash);
 	struct fnr_buf *value = env_scratch(&txn->t);

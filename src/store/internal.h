@@ -29,7 +29,7 @@ struct store {
  * written in the transaction at hand, never kept: a child transaction may be undone. */
 struct hot {
 	uint32_t version;              /* 1 */
-	uint32_t states;               /* FNR_STATE_COUNT when written; more may come later */
+	uint32_t reserved;
 	uint64_t seq;                  /* last one given */
 	uint64_t event;                /* next event number to reserve, less 1 */
 	uint64_t command;              /* last seq of a command */
@@ -88,7 +88,8 @@ struct job_new {
 	size_t upload_count;
 	struct fnr_id payload_file;
 };
-int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch, struct fnr_error *err);
+int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch,
+               struct fnr_error *err);
 
 int batch_read(const MDB_val *value, struct batch *batch_r);         /* OK, CORRUPT */
 int batch_write(struct store_txn *txn, const struct batch *batch, struct fnr_error *err);   /* counts as given */

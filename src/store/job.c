@@ -3,7 +3,8 @@
  *   body value   u8 version 1, u8 flags (1: payload in a file, 2: uploads), text summary,
  *                payload: text, or id of the file blobs/payload/<id>;
  *                with uploads: u32 count, ids
- *   active value u8 version 1, u16 attempt, u64 started_at, texts worker, backend, placement, u8 1 and text manifest or u8 0
+ *   active value u8 version 1, u16 attempt, u64 started_at, texts worker, backend, placement,
+ *                u8 1 and text manifest, or u8 0
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 #define PAYLOAD_LIMIT ((size_t)1 << 28)
 
 /* Padding would go to disk as it was in memory. */
-_Static_assert(sizeof(struct job_head) == 3 * 16 + 4 * 8 + 4 * 8 + 3 * 8 + 6 * 4 + 4 * 2 + 8, "struct job_head has holes");
+_Static_assert(sizeof(struct job_head) == 3 * 16 + 4 * 8 + 4 * 8 + 3 * 8 + 6 * 4 + 4 * 2 + 8,
+               "struct job_head has holes");
 
 /* ---- keys ---- */
 
@@ -154,7 +156,8 @@ int store_job_body(struct store_txn *txn, const struct fnr_id *id, struct fnr_bu
 	code = fnr_file_read(path, PAYLOAD_LIMIT, payload, err);
 	if (code == FNR_OK || code == FNR_E_IO)
 		return code;
-	return fnr_fail(err, FNR_E_IO, "the payload of job %s cannot be read: %s is missing or too large", fnr_id_format(id, text), path);
+	return fnr_fail(err, FNR_E_IO, "the payload of job %s cannot be read: %s is missing or too large",
+	                fnr_id_format(id, text), path);
 }
 
 int store_job_payload_path(struct store_txn *txn, const struct fnr_id *id, char path[64])
@@ -197,7 +200,8 @@ static int due_move(struct store_txn *txn, const struct fnr_id *id, enum store_d
 	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
 }
 
-static int lane_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err)
+static int lane_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to,
+                     struct fnr_error *err)
 {
 	struct key old = KEY_INIT, new = KEY_INIT;
 	int code = FNR_OK;
@@ -216,7 +220,8 @@ static int lane_move(struct store_txn *txn, const struct job_head *from, const s
 }
 
 /* A running job has an active record, if only an empty one until store_active_put; no other job has. */
-static int active_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err)
+static int active_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to,
+                       struct fnr_error *err)
 {
 	bool was = fnr_state_running(from->state), is = fnr_state_running(to->state);
 	struct key key = id_key(&to->id);
@@ -253,9 +258,10 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 	if (code == FNR_OK)
 		code = hot_get(txn, &hot);
 	if (code != FNR_OK)
-		return fnr_fail(err, code, "job %s cannot be moved: its record or the counters cannot be read", fnr_id_format(&head->id, text));
-	FNR_MUST(head->state < FNR_STATE_COUNT && head->seq == old.seq && head->project == old.project && head->version == old.version);
-	FNR_MUST(fnr_id_compare(&head->batch, &old.batch) == 0);
+		return fnr_fail(err, code, "job %s cannot be moved: its record or the counters cannot be read",
+		                fnr_id_format(&head->id, text));
+	FNR_MUST(head->state < FNR_STATE_COUNT && head->version == old.version);
+	FNR_MUST(head->seq == old.seq && head->project == old.project && fnr_id_compare(&head->batch, &old.batch) == 0);
 	moved = head->state != old.state;
 	head->lane_seq = old.lane_seq;
 	if (moved && head->state == FNR_STATE_QUEUED)
@@ -317,7 +323,8 @@ static int take_uploads(struct store_txn *txn, struct job_new *job, struct fnr_i
 			continue;
 		code = upload_count_add(txn, &ids[i], 1, err);
 		if (code == FNR_E_NOT_FOUND)
-			return fnr_fail(err, FNR_E_INVALID, "there is no upload %s; it may have expired: upload the file again", fnr_id_format(&ids[i], text));
+			return fnr_fail(err, FNR_E_INVALID, "there is no upload %s; it may have expired: upload the file again",
+			                fnr_id_format(&ids[i], text));
 		if (code != FNR_OK)
 			return code;
 		ids[kept++] = ids[i];
@@ -356,7 +363,8 @@ static int accept_indexes(struct store_txn *txn, const struct job_head *head, st
 	return code;
 }
 
-int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch, struct fnr_error *err)
+int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch,
+               struct fnr_error *err)
 {
 	struct job_head *head = &job->head;
 	struct fnr_id *ids = NULL;
@@ -392,7 +400,8 @@ static int delete_attempts(struct store_txn *txn, const struct fnr_id *id, struc
 	int code = FNR_OK;
 
 	while (code == FNR_OK) {
-		bool found = walk_from(&walk, &txn->t, DB_ATTEMPT, &prefix) && walk_in(&walk, &prefix) && walk.key.mv_size <= sizeof key.data;
+		bool found = walk_from(&walk, &txn->t, DB_ATTEMPT, &prefix) && walk_in(&walk, &prefix)
+		             && walk.key.mv_size <= sizeof key.data;
 
 		key.len = 0;
 		if (found)
@@ -461,11 +470,12 @@ int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[6
 		return fnr_fail(err, code, "job %s cannot be deleted: %s", fnr_id_format(id, text),
 		                code == FNR_E_NOT_FOUND ? "there is no such job" : "its record cannot be read");
 	if (!fnr_state_terminal(head.state))
-		return fnr_fail(err, FNR_E_CONFLICT, "job %s is %s; only a finished job can be deleted: cancel it first", fnr_id_format(id, text),
-		                fnr_state_name(head.state));
+		return fnr_fail(err, FNR_E_CONFLICT, "job %s is %s; only a finished job can be deleted: cancel it first",
+		                fnr_id_format(id, text), fnr_state_name(head.state));
 	code = delete_records(txn, &head, path, err);
 	if (code != FNR_OK)
-		return fnr_fail(err, code, "job %s cannot be deleted: its records cannot be read or written", fnr_id_format(id, text));
+		return fnr_fail(err, code, "job %s cannot be deleted: its records cannot be read or written",
+		                fnr_id_format(id, text));
 	hot.state[head.state]--;
 	hot.removed++;
 	return hot_put(txn, &hot, err);
@@ -505,7 +515,8 @@ int store_active_get(struct store_txn *txn, const struct fnr_id *id, struct job_
 	return code == FNR_OK ? active_read(&value, active_r) : code;
 }
 
-int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struct job_active *active, struct fnr_error *err)
+int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struct job_active *active,
+                     struct fnr_error *err)
 {
 	struct key key = id_key(id);
 	struct fnr_buf *value = env_scratch(&txn->t);
@@ -522,7 +533,8 @@ int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struc
 	return env_put(&txn->t, DB_ACTIVE, &key, value->data, value->len, err);
 }
 
-int store_attempt_put(struct store_txn *txn, const struct fnr_id *id, uint16_t attempt, const char *json, struct fnr_error *err)
+int store_attempt_put(struct store_txn *txn, const struct fnr_id *id, uint16_t attempt, const char *json,
+                      struct fnr_error *err)
 {
 	struct key key = attempt_key(id, attempt);
 
@@ -538,14 +550,16 @@ int store_attempt_get(struct store_txn *txn, const struct fnr_id *id, uint16_t a
 
 /* ---- walks ---- */
 
-size_t store_jobs_newest(struct store_txn *txn, const struct fnr_id *before, size_t limit, store_job_row *row, void *context)
+size_t store_jobs_newest(struct store_txn *txn, const struct fnr_id *before, size_t limit, store_job_row *row,
+                         void *context)
 {
 	struct key key = id_key(before ? before : &FNR_ID_NONE);
 	struct job_head head;
 	struct walk walk;
 	size_t visited = 0;
 
-	for (bool on = walk_before(&walk, &txn->t, DB_JOB, before ? &key : NULL); on && visited < limit; on = walk_previous(&walk)) {
+	for (bool on = walk_before(&walk, &txn->t, DB_JOB, before ? &key : NULL); on && visited < limit;
+	     on = walk_previous(&walk)) {
 		visited++;
 		if (job_head_read(&walk.value, &head) == FNR_OK && !row(&head, context))
 			break;
@@ -559,7 +573,8 @@ static bool stands_at(const struct walk *walk, const struct fnr_id *id)
 	return walk->key.mv_size == sizeof *id && memcmp(walk->key.mv_data, id, sizeof *id) == 0;
 }
 
-size_t store_jobs_after(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row, void *context)
+size_t store_jobs_after(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row,
+                        void *context)
 {
 	struct key key = id_key(after ? after : &FNR_ID_NONE);
 	struct job_head head;
@@ -578,7 +593,8 @@ size_t store_jobs_after(struct store_txn *txn, const struct fnr_id *after, size_
 	return visited;
 }
 
-size_t store_jobs_of_project(struct store_txn *txn, uint32_t project, uint64_t before_seq, size_t limit, store_job_row *row, void *context)
+size_t store_jobs_of_project(struct store_txn *txn, uint32_t project, uint64_t before_seq, size_t limit,
+                             store_job_row *row, void *context)
 {
 	struct key key = project_job_key(project, before_seq), prefix = KEY_INIT;
 	struct job_head head;
@@ -600,7 +616,8 @@ size_t store_jobs_of_project(struct store_txn *txn, uint32_t project, uint64_t b
 	return visited;
 }
 
-size_t store_jobs_active(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row, void *context)
+size_t store_jobs_active(struct store_txn *txn, const struct fnr_id *after, size_t limit, store_job_row *row,
+                         void *context)
 {
 	struct key key = id_key(after ? after : &FNR_ID_NONE);
 	struct job_head head;

@@ -83,7 +83,9 @@ static uint64_t meta_get(struct journal_txn *txn, const char *name)
 	struct key key = text_key(name);
 	MDB_val value;
 
-	return env_get(&txn->t, JOURNAL_META, &key, &value) == FNR_OK && value.mv_size == NUMBER_SIZE ? key_read(value.mv_data, NUMBER_SIZE) : 0;
+	if (env_get(&txn->t, JOURNAL_META, &key, &value) != FNR_OK || value.mv_size != NUMBER_SIZE)
+		return 0;
+	return key_read(value.mv_data, NUMBER_SIZE);
 }
 
 static int meta_put(struct journal_txn *txn, const char *name, uint64_t number, struct fnr_error *err)
@@ -200,8 +202,8 @@ size_t journal_events(struct journal_txn *txn, uint64_t after, size_t limit, jou
 }
 
 /* Index rows whose event is gone do not count. */
-static size_t events_of(struct journal_txn *txn, unsigned db, const struct fnr_id *id, uint64_t after, size_t limit, journal_row *row,
-                        void *context)
+static size_t events_of(struct journal_txn *txn, unsigned db, const struct fnr_id *id, uint64_t after, size_t limit,
+                        journal_row *row, void *context)
 {
 	struct key prefix = id_key(id), from = id_number_key(id, after + 1);
 	struct journal_event event;
@@ -210,7 +212,8 @@ static size_t events_of(struct journal_txn *txn, unsigned db, const struct fnr_i
 
 	if (after == UINT64_MAX)
 		return 0;
-	for (bool on = walk_from(&walk, &txn->t, db, &from); on && walk_in(&walk, &prefix) && visited < limit; on = walk_next(&walk)) {
+	for (bool on = walk_from(&walk, &txn->t, db, &from); on && walk_in(&walk, &prefix) && visited < limit;
+	     on = walk_next(&walk)) {
 		struct key key = number_key(walk_key(&walk, sizeof *id, NUMBER_SIZE));
 		MDB_val k = { .mv_size = key.len, .mv_data = key.data }, value;
 
@@ -224,12 +227,14 @@ static size_t events_of(struct journal_txn *txn, unsigned db, const struct fnr_i
 	return visited;
 }
 
-size_t journal_events_of_job(struct journal_txn *txn, const struct fnr_id *job, uint64_t after, size_t limit, journal_row *row, void *context)
+size_t journal_events_of_job(struct journal_txn *txn, const struct fnr_id *job, uint64_t after, size_t limit,
+                             journal_row *row, void *context)
 {
 	return events_of(txn, JOURNAL_JOB_EVENT, job, after, limit, row, context);
 }
 
-size_t journal_events_of_batch(struct journal_txn *txn, const struct fnr_id *batch, uint64_t after, size_t limit, journal_row *row, void *context)
+size_t journal_events_of_batch(struct journal_txn *txn, const struct fnr_id *batch, uint64_t after, size_t limit,
+                               journal_row *row, void *context)
 {
 	return events_of(txn, JOURNAL_BATCH_EVENT, batch, after, limit, row, context);
 }
@@ -262,7 +267,8 @@ static uint64_t last_log(struct journal_txn *txn, const struct fnr_id *job)
 	return n;
 }
 
-int journal_log_add(struct journal_txn *txn, const struct fnr_id *job, int64_t time, const char *level, const char *text, uint64_t *n_r, struct fnr_error *err)
+int journal_log_add(struct journal_txn *txn, const struct fnr_id *job, int64_t time, const char *level,
+                    const char *text, uint64_t *n_r, struct fnr_error *err)
 {
 	uint64_t n = last_log(txn, job) + 1;
 	struct key key = id_number_key(job, n);
@@ -280,7 +286,8 @@ int journal_log_add(struct journal_txn *txn, const struct fnr_id *job, int64_t t
 	return code;
 }
 
-size_t journal_log(struct journal_txn *txn, const struct fnr_id *job, uint64_t after, size_t limit, journal_log_row *row, void *context)
+size_t journal_log(struct journal_txn *txn, const struct fnr_id *job, uint64_t after, size_t limit,
+                   journal_log_row *row, void *context)
 {
 	struct key prefix = id_key(job), from = id_number_key(job, after + 1);
 	struct walk walk;
@@ -288,7 +295,8 @@ size_t journal_log(struct journal_txn *txn, const struct fnr_id *job, uint64_t a
 
 	if (after == UINT64_MAX)
 		return 0;
-	for (bool on = walk_from(&walk, &txn->t, JOURNAL_LOG, &from); on && walk_in(&walk, &prefix) && visited < limit; on = walk_next(&walk)) {
+	for (bool on = walk_from(&walk, &txn->t, JOURNAL_LOG, &from); on && walk_in(&walk, &prefix) && visited < limit;
+	     on = walk_next(&walk)) {
 		visited++;
 		if (!row(walk_key(&walk, sizeof *job, NUMBER_SIZE), walk.value.mv_data, walk.value.mv_size, context))
 			break;
@@ -297,7 +305,8 @@ size_t journal_log(struct journal_txn *txn, const struct fnr_id *job, uint64_t a
 	return visited;
 }
 
-int journal_preview_put(struct journal_txn *txn, const struct fnr_id *job, const char *media_type, const void *data, size_t len, struct fnr_error *err)
+int journal_preview_put(struct journal_txn *txn, const struct fnr_id *job, const char *media_type, const void *data,
+                        size_t len, struct fnr_error *err)
 {
 	struct key key = id_key(job);
 	struct fnr_buf *value = env_scratch(&txn->t);
@@ -367,7 +376,8 @@ static size_t remove_events(struct journal_txn *txn, const struct doomed *doomed
 {
 	for (size_t i = 0; i < count; i++) {
 		struct key number = number_key(doomed[i].number);
-		struct key job = id_number_key(&doomed[i].job, doomed[i].number), batch = id_number_key(&doomed[i].batch, doomed[i].number);
+		struct key job = id_number_key(&doomed[i].job, doomed[i].number);
+		struct key batch = id_number_key(&doomed[i].batch, doomed[i].number);
 		int code = env_delete(&txn->t, JOURNAL_EVENT, &number, err);
 
 		if ((code == FNR_OK || code == FNR_E_NOT_FOUND) && !fnr_id_is_none(&doomed[i].job))
@@ -493,8 +503,9 @@ static size_t forget_events(struct journal_txn *txn, const struct fnr_id *job, u
 	struct key prefix = id_key(job);
 	struct walk walk;
 	size_t count = 0;
+	bool on = walk_from(&walk, &txn->t, JOURNAL_JOB_EVENT, &prefix);
 
-	for (bool on = walk_from(&walk, &txn->t, JOURNAL_JOB_EVENT, &prefix); on && walk_in(&walk, &prefix) && count < FORGET_PORTION; on = walk_next(&walk)) {
+	for (; on && walk_in(&walk, &prefix) && count < FORGET_PORTION; on = walk_next(&walk)) {
 		uint64_t number = walk_key(&walk, sizeof *job, NUMBER_SIZE);
 		struct key key = number_key(number);
 		struct journal_event event = { .number = 0 };

@@ -42,7 +42,8 @@ static char *folder_of(uint64_t generation, char path[64])
 static int open_env(struct env *env, uint64_t generation, unsigned flags, struct fnr_error *err)
 {
 	char path[64];
-	const struct env_spec spec = { .path = folder_of(generation, path), .what = "the journal", .map = JOURNAL_MAP, .flags = flags,
+	const struct env_spec spec = { .path = folder_of(generation, path), .what = "the journal", .map = JOURNAL_MAP,
+	                              .flags = flags,
 	                               .names = database_names, .count = JOURNAL_COUNT };
 
 	return env_open(env, &spec, err);
@@ -109,6 +110,35 @@ static bool walk_database(struct env_txn *txn, unsigned db)
 	return good;
 }
 
+/* The list of free pages: the next write would take pages from it without asking. A record is a number of pages and
+ * that many page numbers. */
+static bool walk_free(struct env_txn *txn)
+{
+	MDB_envinfo info;
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	bool good = true;
+
+	mdb_env_info(txn->env->mdb, &info);
+	if (mdb_cursor_open(txn->mdb, 0, &cursor) != MDB_SUCCESS)
+		return false;
+	while (good && mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == MDB_SUCCESS) {
+		size_t count, page;
+
+		good = value.mv_size >= sizeof count && value.mv_size % sizeof count == 0;
+		if (!good)
+			break;
+		memcpy(&count, value.mv_data, sizeof count);
+		good = count < value.mv_size / sizeof count;
+		for (size_t i = 1; i <= count && good; i++) {
+			memcpy(&page, (const char *)value.mv_data + i * sizeof page, sizeof page);
+			good = page > 1 && page <= info.me_last_pgno;
+		}
+	}
+	mdb_cursor_close(cursor);
+	return good;
+}
+
 static bool walk_all(uint64_t generation)
 {
 	struct env env;
@@ -117,7 +147,7 @@ static bool walk_all(uint64_t generation)
 
 	if (open_env(&env, generation, MDB_RDONLY, NULL) != FNR_OK)
 		return false;
-	good = env_read(&env, &txn, NULL) == FNR_OK;
+	good = env_read(&env, &txn, NULL) == FNR_OK && walk_free(&txn);
 	for (unsigned db = 0; db < JOURNAL_COUNT && good; db++)
 		good = walk_database(&txn, db);
 	return good;

@@ -21,7 +21,8 @@ struct key lane_prefix(const struct lane_key *lane)
 
 struct key lane_key_of(const struct job_head *head)
 {
-	struct lane_key lane = { .queue = head->queue, .priority = head->priority, .project = head->project, .class_ = head->class_ };
+	struct lane_key lane = { .queue = head->queue, .priority = head->priority, .project = head->project,
+	                        .class_ = head->class_ };
 	struct key key = lane_prefix(&lane);
 
 	key_u64(&key, head->lane_seq);

@@ -97,7 +97,8 @@ bool store_name_text(struct store_txn *txn, enum store_name kind, uint32_t numbe
 	return true;
 }
 
-size_t store_names(struct store_txn *txn, enum store_name kind, const char *after, size_t limit, store_name_row *row, void *context)
+size_t store_names(struct store_txn *txn, enum store_name kind, const char *after, size_t limit, store_name_row *row,
+                   void *context)
 {
 	struct key prefix = KEY_INIT, key;
 	char name[NAME_MOST + 1];
@@ -111,7 +112,8 @@ size_t store_names(struct store_txn *txn, enum store_name kind, const char *afte
 		key_bytes(&key, after, strnlen(after, NAME_MOST));
 		key_u8(&key, 0);      /* no name goes on with a 0 byte */
 	}
-	for (on = walk_from(&walk, &txn->t, DB_NAME, &key); on && walk_in(&walk, &prefix) && visited < limit; on = walk_next(&walk)) {
+	for (on = walk_from(&walk, &txn->t, DB_NAME, &key); on && walk_in(&walk, &prefix) && visited < limit;
+	     on = walk_next(&walk)) {
 		size_t len = walk.key.mv_size - 1;
 
 		visited++;

@@ -245,7 +245,8 @@ static bool read_job(struct fnr_reader *in, struct names *names, struct job_new 
 		job->payload_file = fnr_get_id(in);
 	head->flags |= (job->payload ? 0 : JOB_FLAG_PAYLOAD_FILE) | (job->upload_count ? JOB_FLAG_UPLOADS : 0);
 	return !in->failed && bytes % sizeof(struct fnr_id) == 0 && head->not_before >= 0 && head->expires_at >= 0
-	       && head->quality < FNR_QUALITY_COUNT && head->priority <= PRIORITY_MOST && names->template_[0] && names->queue[0]
+	       && head->quality < FNR_QUALITY_COUNT && head->priority <= PRIORITY_MOST
+	       && names->template_[0] && names->queue[0]
 	       && (job->payload || !fnr_id_is_none(&job->payload_file));
 }
 
@@ -317,7 +318,8 @@ static bool known(struct apply *a, const uint8_t hash[32], const uint8_t body[32
 	if (*code_r != FNR_OK) {
 		fnr_fail(&a->err, *code_r, "the record of an Idempotency-Key cannot be read");
 	} else if (memcmp(entry.body, body, HASH_SIZE) != 0) {
-		*code_r = fnr_fail(&a->err, FNR_E_KEY_REUSED, "this Idempotency-Key was used for a request with another body; use a new key");
+		*code_r = fnr_fail(&a->err, FNR_E_KEY_REUSED,
+		                   "this Idempotency-Key was used for a request with another body; use a new key");
 	} else {
 		a->reply->id = entry.id;
 		a->reply->is_batch = entry.is_batch;
@@ -405,7 +407,8 @@ static int apply_template_delete(struct apply *a)
 	int code = ended(&a->in) ? store_template_delete(a->txn, id, version) : malformed(a);
 
 	if (code != FNR_OK && a->err.code == FNR_OK)
-		fnr_fail(&a->err, code, "there is no version %u.%u.%u of template '%s'", version.major, version.minor, version.patch, id);
+		fnr_fail(&a->err, code, "there is no version %u.%u.%u of template '%s'", version.major, version.minor,
+		         version.patch, id);
 	free(id);
 	return code;
 }

@@ -32,9 +32,12 @@ static int make_schema(struct store *store, struct fnr_error *err)
 	if (store_meta_get(&txn, META_SCHEMA) == 0)      /* another process may have been first */
 		code = store_meta_put(&txn, META_SCHEMA, STORE_SCHEMA, err);
 	if (code == FNR_OK)
-		return env_commit(&txn.t, err);
-	env_end(&txn.t);
-	return code;
+		code = env_commit(&txn.t, err);
+	else
+		env_end(&txn.t);
+	if (code == FNR_OK)                              /* the folders' own entries must last as well */
+		code = fnr_dir_flush(STORE_PATH, err);
+	return code == FNR_OK ? fnr_dir_flush(".", err) : code;
 }
 
 static int check_schema(struct store *store, struct fnr_error *err)
@@ -47,8 +50,10 @@ static int check_schema(struct store *store, struct fnr_error *err)
 	schema = store_meta_get(txn, META_SCHEMA);
 	store_read_end(txn);
 	if (schema > STORE_SCHEMA)
-		return fnr_fail(err, FNR_E_CORRUPT, "the store in %s/ has schema version %llu, this program knows versions up to %d; "
-		                "use the program that wrote it, or a newer one", STORE_PATH, (unsigned long long)schema, STORE_SCHEMA);
+		return fnr_fail(err, FNR_E_CORRUPT,
+		                "the store in %s/ has schema version %llu, this program knows versions up to %d; "
+		                "use the program that wrote it, or a newer one",
+		                STORE_PATH, (unsigned long long)schema, STORE_SCHEMA);
 	return schema ? FNR_OK : make_schema(store, err);
 }
 
@@ -202,7 +207,6 @@ int hot_get(struct store_txn *txn, struct hot *hot_r)
 
 	memset(hot_r, 0, sizeof *hot_r);
 	hot_r->version = 1;
-	hot_r->states = FNR_STATE_COUNT;
 	if (code != FNR_OK)
 		return code == FNR_E_NOT_FOUND ? FNR_OK : code;
 	if (value.mv_size != sizeof *hot_r)

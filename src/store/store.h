@@ -13,7 +13,8 @@
  *   meta        text                          -> schema version, seq, event number block, counters, last job id,
  *                                                last round of the committer, generation of the journal, flags
  *   job         job id (16)                   -> struct job_head, as it lies in memory (little-endian hosts only)
- *   body        job id (16)                   -> u8 version, u8 flags, text summary, payload inline or id of its file
+ *   body        job id (16)                   -> u8 version, u8 flags, text summary, payload inline or id of its file,
+ *                                                ids of uploads
  *   lane        queue u16, 10-priority u8, project u32, class u64, seq u64 -> job id    (state queued only)
  *   project_job project u32, seq u64          -> job id
  *   due         time ms u64, kind u8, job id  -> (nothing)   scheduled and retry_wait by due_at; waiting by expires_at
@@ -30,6 +31,9 @@
  *   definition  digest (32)                   -> JSON text of the normalised template
  *   preset      id                            -> JSON text
  *   key         SHA-256 of the API key (32)   -> JSON text
+ *
+ * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
+ * acceptance, store_job_put and store_job_delete alone: the put functions of these records leave them as they are.
  *
  * Rules of the store: rising keys, no DUPSORT, default flags (every commit is flushed), a sparse map of 1 TiB, read
  * transactions of at most 2 s or a bounded number of rows.
@@ -123,12 +127,14 @@ void store_payload_path(const struct fnr_id *file, char path[64]);   /* the same
 
 /* Moves a job: writes head and keeps every index (lane, due, active, counters, the batch's counters) in step with
  * head->state. The stored head is read here; `head` must be of the same id and a later look at it. Entering `queued`
- * other than at acceptance gives it a new lane_seq (in *head too). Leaving the running states drops its active record.
+ * other than at acceptance gives it a new lane_seq (in *head too). Leaving the running states drops its active record;
+ * entering them makes an empty one if there is none.
  * It does not judge whether the move is allowed: that is queue/state.h, and the caller has asked it. */
 int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error *err);
 
 /* Removes a finished job with body, attempts and (project, seq); a payload file is returned in `path` for the caller
- * to unlink after the commit (empty if none). Its takes stay. FNR_E_CONFLICT if it is not finished. */
+ * to unlink after the commit (empty if none). Its takes stay, its batch goes with the last job of it. FNR_E_CONFLICT if
+ * it is not finished. */
 int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err);
 
 int store_active_get(struct store_txn *txn, const struct fnr_id *id, struct job_active *active_r); /* free manifest */
@@ -208,7 +214,7 @@ int store_batch_put(struct store_txn *txn, const struct batch *batch, struct fnr
 
 uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot);   /* highest number given, 0 if none */
 int store_shot_raise(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t counter, struct fnr_error *err); /* never falls */
-uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot);
+uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot);    /* the chosen take, else the newest; 0 if none */
 int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json, struct fnr_error *err);
 int store_take_get(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, struct fnr_buf *json_r);
 typedef bool store_take_row(uint32_t take, const char *json, size_t len, void *context);

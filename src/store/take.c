@@ -99,7 +99,8 @@ int store_shot_raise(struct store_txn *txn, uint32_t project, uint32_t shot, uin
 }
 
 /* A take's number is given before, with store_shot_raise; should it not have been, it is raised here. */
-int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json, struct fnr_error *err)
+int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json,
+                   struct fnr_error *err)
 {
 	struct key key = take_key(project, shot, take);
 	int code = store_shot_raise(txn, project, shot, take, err);
@@ -114,7 +115,8 @@ int store_take_get(struct store_txn *txn, uint32_t project, uint32_t shot, uint3
 	return env_get_text(&txn->t, DB_TAKE, &key, json_r);
 }
 
-size_t store_takes(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t after, size_t limit, store_take_row *row, void *context)
+size_t store_takes(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t after, size_t limit,
+                   store_take_row *row, void *context)
 {
 	struct key prefix = shot_key(project, shot), key = take_key(project, shot, after);
 	struct walk walk;
@@ -140,7 +142,8 @@ size_t store_shots(struct store_txn *txn, uint32_t project, size_t limit, store_
 	uint32_t shot, counter, chosen;
 
 	key_u32(&prefix, project);
-	for (bool on = walk_from(&walk, &txn->t, DB_SHOT, &prefix); on && walk_in(&walk, &prefix) && visited < limit; on = walk_next(&walk)) {
+	for (bool on = walk_from(&walk, &txn->t, DB_SHOT, &prefix); on && walk_in(&walk, &prefix) && visited < limit;
+	     on = walk_next(&walk)) {
 		visited++;
 		if (!shot_read(&walk.value, &counter, &chosen))
 			continue;

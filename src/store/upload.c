@@ -87,7 +87,8 @@ int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, st
 	return upload_write(txn, &upload, err);
 }
 
-size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id *cursor, struct fnr_id *ids_r, size_t limit)
+size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id *cursor, struct fnr_id *ids_r,
+                            size_t limit)
 {
 	struct key key = id_key(cursor);
 	struct store_upload upload;

@@ -4,6 +4,7 @@ FNR_PREFIX names the installation (default build/test-inst). Everything goes thr
 """
 
 import http.client
+import io
 import json
 import os
 import shutil
@@ -32,6 +33,62 @@ class Answer:
     @property
     def json(self):
         return json.loads(self.data)
+
+
+PROBLEM_MEMBERS = {
+    "type", "title", "status", "detail", "code", "request_id", "message", "suggestion", "action", "errors",
+}
+
+
+def assert_problem(answer, status, code=None, *words):
+    """The answer is a whole problem document of that status (or one of them); its text has all the words."""
+    wanted = {status} if isinstance(status, int) else set(status)
+    assert answer.status in wanted, (answer.status, answer.data[:2000])
+    assert answer.headers.get("Content-Type") == "application/problem+json", (answer.headers.items(), answer.data[:200])
+    assert answer.headers.get("X-Content-Type-Options") == "nosniff"
+    problem = answer.json
+    assert PROBLEM_MEMBERS <= set(problem) <= PROBLEM_MEMBERS | {"instance"}, problem
+    assert problem["status"] == answer.status
+    assert problem["type"].endswith("/problems/" + problem["code"])
+    assert problem["title"] and problem["detail"] and problem["message"]
+    assert problem["request_id"]
+    assert code is None or problem["code"] == code, problem
+    for entry in problem["errors"]:
+        assert set(entry) == {"pointer", "rule", "message", "fix"}, entry
+        assert entry["pointer"] == "" or entry["pointer"].startswith("/"), entry
+        assert entry["rule"] and entry["message"], entry
+    if answer.status == 401:
+        assert "Bearer" in answer.headers["WWW-Authenticate"]
+    if answer.status == 405:
+        assert answer.headers["Allow"]
+    if answer.status in (429, 503):
+        assert int(answer.headers["Retry-After"]) > 0
+    text = json.dumps(problem, ensure_ascii=False)
+    for word in words:
+        assert str(word) in text, (word, problem)
+    return problem
+
+
+class ReplySocket:
+    """What http.client wants of a socket, around bytes that were received."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def makefile(self, *_):
+        return io.BytesIO(self.data)
+
+
+def parse_answer(data, method="GET"):
+    """The first HTTP answer in the bytes; None if there is none."""
+    if not data:
+        return None
+    response = http.client.HTTPResponse(ReplySocket(data), method=method)
+    try:
+        response.begin()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        response.close()
 
 
 class Event:
@@ -201,6 +258,32 @@ class System:
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+
+    def send_raw(self, data, timeout=20, cut=False):
+        """Sends bytes as they are. With `cut` the connection is closed at once; else what comes back until the server
+        closes it or says nothing for so long. Requests that should end the connection say `Connection: close`."""
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            try:
+                connection.sendall(data)
+                while not cut:
+                    piece = connection.recv(65536)
+                    if not piece:
+                        break
+                    answer += piece
+            except (BrokenPipeError, ConnectionResetError, socket.timeout):
+                pass
+        return answer
+
+    def raw(self, head, body=b"", timeout=20):
+        """One request whose head is given line by line, without Host, key and length where it gives them itself."""
+        lines = head.encode("latin-1", "surrogateescape").split(b"\n") if isinstance(head, str) else head.split(b"\n")
+        names = {line.split(b":")[0].strip().lower() for line in lines[1:]}
+        defaults = {b"host": b"127.0.0.1:%d" % self.port, b"authorization": b"Bearer " + self.key.encode(), b"connection": b"close"}
+        if body and b"transfer-encoding" not in names:
+            defaults[b"content-length"] = b"%d" % len(body)
+        lines += [name + b": " + value for name, value in defaults.items() if name not in names]
+        return parse_answer(self.send_raw(b"\r\n".join(lines) + b"\r\n\r\n" + body, timeout), lines[0].split(b" ")[0].decode("latin-1"))
 
     def get(self, path, **options):
         return self.request("GET", path, **options)

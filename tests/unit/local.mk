@@ -74,3 +74,9 @@ check_PROGRAMS += %D%/test_store %D%/test_ops %D%/test_journal
 %C%_test_journal_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_journal_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 TESTS += %D%/test_store %D%/test_ops %D%/test_journal
+
+check_PROGRAMS += %D%/test_queue
+%C%_test_queue_SOURCES = %D%/test_lanes.c %D%/test_retry.c %D%/test_state.c
+%C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
+TESTS += %D%/test_queue

@@ -74,7 +74,8 @@ static inline void fixture_audit(struct store_txn *txn, size_t expected)
 	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
 	size_t problems = store_check(txn, &report, &summary);
 
-	cr_assert_eq(problems, expected, "%zu problems, %zu expected: %s (%s)", problems, expected, report.data, summary.data);
+	cr_assert_eq(problems, expected, "%zu problems, %zu expected: %s (%s)", problems, expected, report.data,
+	             summary.data);
 	fnr_buf_free(&report);
 	fnr_buf_free(&summary);
 }
@@ -87,8 +88,9 @@ static inline void fixture_check(void)
 	store_read_end(txn);
 }
 
-#define FIXTURE_JOB { .summary = "{\"template\":\"t\"}", .payload = "{\"inputs\":{}}", .template_ = "t", .queue = "cpu", .project = "demo", \
-                      .shot = "s010", .key = "k1", .class_ = 7, .quality = FNR_QUALITY_STANDARD, .priority = 5, .max_attempts = 4 }
+#define FIXTURE_JOB { \
+	.summary = "{\"template\":\"t\"}", .payload = "{\"inputs\":{}}", .template_ = "t", .queue = "cpu", .project = "demo", \
+	.shot = "s010", .key = "k1", .class_ = 7, .quality = FNR_QUALITY_STANDARD, .priority = 5, .max_attempts = 4 }
 
 /* Applies in a child, as the committer does. */
 static inline struct op_reply fixture_apply(struct store_txn *txn, const struct fnr_buf *operation, bool *ring_r)
@@ -149,7 +151,7 @@ static inline struct job_head fixture_move(const struct fnr_id *id, enum fnr_sta
 	struct job_head head;
 
 	cr_assert_eq(store_job_get(txn, id, &head), FNR_OK);
-	if (state == FNR_STATE_RUNNING)
+	if (state == FNR_STATE_RUNNING && !fnr_state_running(head.state))
 		head.attempt++;
 	head.state = (uint8_t)state;
 	head.due_at = due_at;

@@ -2,7 +2,8 @@
 
 TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
 
-static struct fnr_buf encode_submit(const struct op_job *jobs, size_t count, const char *key, const char *body, bool is_batch)
+static struct fnr_buf encode_submit(const struct op_job *jobs, size_t count, const char *key, const char *body,
+                                    bool is_batch)
 {
 	struct op_submit submit = { .idempotent = key != NULL, .is_batch = is_batch, .count = count };
 	struct fnr_buf operation = FNR_BUF_INIT;
@@ -55,7 +56,8 @@ Test(ops, ids_rise_with_seq)
 Test(ops, idempotency)
 {
 	struct op_job job = FIXTURE_JOB;
-	struct fnr_buf first = encode_submit(&job, 1, "key", "body", false), other = encode_submit(&job, 1, "key", "other body", false);
+	struct fnr_buf first = encode_submit(&job, 1, "key", "body", false);
+	struct fnr_buf other = encode_submit(&job, 1, "key", "other body", false);
 	struct op_reply reply, again;
 	bool ring;
 
@@ -283,7 +285,8 @@ Test(ops, full)
 
 Test(ops, the_others)
 {
-	struct store_upload upload = { .id = fnr_id_random(), .bytes = 5, .media_type = "text/plain", .name = "ä.txt", .created_at = NOW, .key = 1 }, read;
+	struct store_upload upload = { .id = fnr_id_random(), .bytes = 5, .media_type = "text/plain", .name = "ä.txt",
+	                              .created_at = NOW, .key = 1 }, read;
 	struct fnr_buf operation = FNR_BUF_INIT, text = FNR_BUF_INIT;
 	uint8_t digest[32] = { 4 };
 	struct store_txn *txn;

@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -38,12 +39,11 @@ Test(store, refuses_a_newer_schema)
 Test(store, refuses_what_is_not_a_store)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
+	char page[4096];
 
 	store_close(fixture_store);
-	cr_assert_eq(truncate("store/data.mdb", 0), 0);
-	cr_assert_eq(fnr_file_write("store/data.mdb", "this is not an environment, but it is long enough to be asked about being one; "
-	                            "it goes on and on until the first page of it would have been read: 0123456789012345678901234567890123456789",
-	                            190, 0600, NULL), FNR_OK);
+	memset(page, '!', sizeof page);
+	cr_assert_eq(fnr_file_write("store/data.mdb", page, sizeof page, 0600, NULL), FNR_OK);
 	cr_assert_eq(store_open(&fixture_store, true, &err), FNR_E_CORRUPT, "%d %s", err.code, err.message);
 }
 
@@ -141,6 +141,7 @@ Test(store, copy_and_figures)
 {
 	struct op_job job = FIXTURE_JOB;
 	uint64_t used = store_bytes_used(fixture_store);
+	struct store_counters counters;
 	struct store_txn *txn = fixture_write();
 	struct fnr_error err = FNR_ERROR_INIT;
 
@@ -158,7 +159,8 @@ Test(store, copy_and_figures)
 	fixture_open();
 	fixture_check();
 	txn = fixture_read();
-	cr_assert_eq(store_jobs_newest(txn, NULL, 1, NULL, NULL) * 0, 0);
+	store_counters_get(txn, &counters);
+	cr_assert_eq(counters.accepted, 200);
 	store_read_end(txn);
 }
 
@@ -210,7 +212,7 @@ Test(store, payload_in_a_file)
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct store_txn *txn;
 	struct fnr_id id;
-	char path[64], deleted[64];
+	char path[64];
 
 	job.payload = NULL;
 	job.payload_file = fnr_id_random();
@@ -226,7 +228,7 @@ Test(store, payload_in_a_file)
 	cr_assert_eq(store_job_body(txn, &id, NULL, &payload, &err), FNR_E_IO);
 	fixture_audit(txn, 1);
 	store_read_end(txn);
-	fixture_move(&id, FNR_STATE_CANCELLED, 0);
+	fnr_buf_free(&payload);
 }
 
 Test(store, payload_file_is_named_at_deletion)
@@ -338,7 +340,8 @@ Test(store, expiry_entry_can_change_and_go)
 
 Test(store, active_records)
 {
-	struct job_active active = { .attempt = 1, .started_at = NOW, .worker = "w3", .backend = "local", .placement = "warm model",
+	struct job_active active = { .attempt = 1, .started_at = NOW, .worker = "w3", .backend = "local",
+	                            .placement = "warm model",
 	                             .manifest = (char *)"{\"outputs\":[]}" }, read;
 	struct op_job job = FIXTURE_JOB;
 	struct fnr_id id = fixture_submit(&job);
@@ -512,7 +515,8 @@ Test(store, due_order)
 Test(store, lanes)
 {
 	static const struct { const char *queue, *project; uint8_t priority; uint64_t class_; } lanes[] = {
-		{ "cpu", "a", 10, 1 }, { "cpu", "a", 5, 1 }, { "cpu", "a", 5, UINT64_MAX }, { "cpu", "b", 5, 0 }, { "cpu", "", 0, 3 }, { "gpu", "a", 9, 1 },
+		{ "cpu", "a", 10, 1 }, { "cpu", "a", 5, 1 }, { "cpu", "a", 5, UINT64_MAX }, { "cpu", "b", 5, 0 }, { "cpu", "", 0, 3 },
+		{ "gpu", "a", 9, 1 },
 	};
 	static const size_t order[] = { 0, 1, 2, 3, 4, 5 };
 	struct store_txn *txn = fixture_write();
@@ -676,7 +680,8 @@ Test(store, takes)
 
 static struct store_upload make_upload(int64_t created_at)
 {
-	struct store_upload upload = { .id = fnr_id_random(), .bytes = 12, .media_type = "image/png", .name = "a.png", .created_at = created_at, .key = 3 };
+	struct store_upload upload = { .id = fnr_id_random(), .bytes = 12, .media_type = "image/png", .name = "a.png",
+	                              .created_at = created_at, .key = 3 };
 
 	memset(upload.sha256, 9, sizeof upload.sha256);
 	return upload;
@@ -741,11 +746,13 @@ Test(store, expiry_of_uploads_goes_on_where_it_was)
 	fixture_commit(txn);
 }
 
-static bool see_template(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+static bool see_template(const char *id, struct store_version version, const uint8_t digest[32], const char *source,
+                         void *context)
 {
 	char *text = context;
 
-	snprintf(text + strlen(text), 200 - strlen(text), " %s@%u.%u.%u:%u:%s", id, version.major, version.minor, version.patch, digest[0], source);
+	snprintf(text + strlen(text), 200 - strlen(text), " %s@%u.%u.%u:%u:%s", id, version.major, version.minor,
+	         version.patch, digest[0], source);
 	return true;
 }
 
@@ -756,9 +763,12 @@ Test(store, templates)
 	uint8_t one[32] = { 1 }, two[32] = { 2 };
 	char text[200] = "";
 
-	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 10, 0 }, one, "f1", "{\"n\":1}", NULL), FNR_OK);
-	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 9, 300 }, two, "f2", "{\"n\":2}", NULL), FNR_OK);
-	cr_assert_eq(store_template_put(txn, "ba", (struct store_version){ 2, 0, 0 }, two, "f3", "{\"n\":2}", NULL), FNR_OK);
+	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 10, 0 }, one, "f1", "{\"n\":1}", NULL),
+	             FNR_OK);
+	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 9, 300 }, two, "f2", "{\"n\":2}", NULL),
+	             FNR_OK);
+	cr_assert_eq(store_template_put(txn, "ba", (struct store_version){ 2, 0, 0 }, two, "f3", "{\"n\":2}", NULL),
+	             FNR_OK);
 	cr_assert_eq(store_template_put(txn, "a", (struct store_version){ 0, 0, 1 }, two, "", "{\"n\":2}", NULL), FNR_OK);
 	cr_assert_eq(store_template_put(txn, "", (struct store_version){ 0, 0, 1 }, two, "", "{}", NULL), FNR_E_INVALID);
 	cr_assert_eq(store_templates(txn, "b", see_template, text), 2);
@@ -853,4 +863,64 @@ Test(store, check_of_many_jobs_is_quick)
 	start = fnr_mono_ms();
 	fixture_check();
 	cr_assert_lt(fnr_mono_ms() - start, 10000);
+}
+
+/* Accepts, moves and deletes jobs with payload files until it is killed. */
+static void busy_child(void)
+{
+	struct op_job job = FIXTURE_JOB;
+	char path[64];
+
+	if (store_open(&fixture_store, true, NULL) != FNR_OK)
+		_exit(2);
+	for (;;) {
+		struct store_txn *txn;
+		struct job_head head;
+		struct op_reply reply;
+
+		job.payload = NULL;
+		job.payload_file = fnr_id_random();
+		store_payload_path(&job.payload_file, path);
+		if (fnr_file_write(path, "{}", 2, 0600, NULL) != FNR_OK || !(txn = store_write(fixture_store, NULL)))
+			_exit(3);
+		reply = fixture_submit_to(txn, &job);
+		job.payload = "{}";
+		fixture_submit_to(txn, &job);
+		if (store_commit(txn, NULL) != FNR_OK || !(txn = store_write(fixture_store, NULL)))
+			_exit(4);
+		if (store_job_get(txn, &reply.id, &head) != FNR_OK)
+			_exit(5);
+		head.state = FNR_STATE_COMPLETED;
+		if (store_job_put(txn, &head, NULL) != FNR_OK || store_job_delete(txn, &reply.id, path, NULL) != FNR_OK)
+			_exit(6);
+		if (store_commit(txn, NULL) != FNR_OK)
+			_exit(7);
+		unlink(path);
+	}
+}
+
+Test(store, is_sound_while_another_writes_and_after_it_was_killed)
+{
+	cr_assert_eq(fnr_dir_make("blobs/payload", 0700, NULL), FNR_OK);
+	for (int round = 0; round < 5; round++) {
+		int64_t end = fnr_mono_ms() + 200;
+		int status;
+		pid_t pid;
+
+		store_close(fixture_store);
+		fixture_store = NULL;
+		pid = fork();
+		if (pid == 0)
+			busy_child();
+		fixture_open();
+		do
+			fixture_check();
+		while (fnr_mono_ms() < end);
+		cr_assert_eq(waitpid(pid, &status, WNOHANG), 0, "it ended by itself: %d", WEXITSTATUS(status));
+		kill(pid, SIGKILL);
+		cr_assert_eq(waitpid(pid, &status, 0), pid);
+		fixture_check();
+		store_clear_readers(fixture_store);
+		fixture_commit(fixture_write());
+	}
 }

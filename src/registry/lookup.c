@@ -1,0 +1,224 @@
+/* Finding templates: by reference in the store's list of versions, compiled by digest in a small cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "registry/registry.h"
+
+#define CACHE 64
+#define NAMES_MOST 512
+
+struct template_ {
+	uint8_t digest[32];
+	char hex[FNR_SHA256_TEXT];
+	char id[68], version[40];
+	uint64_t used;
+	struct json_object *definition;
+	double weight[FNR_STAGE_COUNT];
+	const char *message[FNR_STAGE_COUNT];   /* in definition, or a constant */
+};
+
+static struct template_ *cache[CACHE];
+static uint64_t uses;
+
+static const char *const usual_messages[FNR_STAGE_COUNT] = { "Waiting in the queue", "Getting ready…", "Working…", "Filing the result…" };
+static const double usual_weights[FNR_STAGE_COUNT] = { 0, 0.05, 0.9, 0.05 };
+
+static void compile_stages(struct template_ *template_)
+{
+	struct json_object *stages = fnr_json_get(template_->definition, "stages");
+	double sum = 0;
+
+	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++) {
+		struct json_object *own = fnr_json_get(stages, fnr_stage_name(stage));
+
+		template_->message[stage] = fnr_json_get_text(own, "message", usual_messages[stage]);
+		template_->weight[stage] = stage == FNR_STAGE_QUEUE ? 0 : fnr_json_get_real(own, "weight", usual_weights[stage]);
+		sum += template_->weight[stage];
+	}
+	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++)
+		template_->weight[stage] = sum > 0 ? template_->weight[stage] / sum : usual_weights[stage];
+}
+
+static struct template_ *compile(const uint8_t digest[32], struct json_object *definition)
+{
+	struct template_ *template_ = fnr_alloc(sizeof *template_);
+
+	memcpy(template_->digest, digest, 32);
+	fnr_hex(digest, 32, template_->hex);
+	template_->definition = definition;
+	fnr_text_copy(template_->id, sizeof template_->id, fnr_json_get_text(definition, "id", ""));
+	fnr_text_copy(template_->version, sizeof template_->version, fnr_json_get_text(definition, "version", ""));
+	compile_stages(template_);
+	return template_;
+}
+
+/* The place of the digest, or of what was used least recently. */
+static struct template_ **slot_of(const uint8_t digest[32])
+{
+	struct template_ **slot = &cache[0];
+
+	for (size_t i = 0; i < CACHE; i++) {
+		if (cache[i] && memcmp(cache[i]->digest, digest, 32) == 0)
+			return &cache[i];
+		if (!cache[i] || (*slot && cache[i]->used < (*slot)->used))
+			slot = &cache[i];
+	}
+	return slot;
+}
+
+int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const struct template_ **template_r, struct fnr_error *err)
+{
+	struct template_ **slot = slot_of(digest);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *definition;
+
+	if (*slot && memcmp((*slot)->digest, digest, 32) == 0) {
+		(*slot)->used = ++uses;
+		*template_r = *slot;
+		return FNR_OK;
+	}
+	if (store_definition_get(txn, digest, &text) != FNR_OK) {
+		fnr_buf_free(&text);
+		return fnr_fail(err, FNR_E_NOT_FOUND, "the definition of the template is not stored");
+	}
+	definition = fnr_json_parse(text.data, text.len, err);
+	fnr_buf_free(&text);
+	if (!definition)
+		return fnr_fail(err, FNR_E_CORRUPT, "the definition of the template cannot be read; run fnr check");
+	if (*slot) {
+		json_object_put((*slot)->definition);
+		free(*slot);
+	}
+	*slot = compile(digest, definition);
+	(*slot)->used = ++uses;
+	*template_r = *slot;
+	return FNR_OK;
+}
+
+/* ---- by reference ---- */
+
+struct wanted {
+	const char *id;
+	struct store_version version;
+	int parts;
+	bool known, found;
+	uint8_t digest[32];
+	struct fnr_buf versions;
+};
+
+static bool version_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct wanted *wanted = context;
+	char text[40];
+
+	(void)id, (void)source;
+	wanted->known = true;
+	template_version_format(version, text);
+	fnr_buf_printf(&wanted->versions, "%s%s", wanted->versions.len ? ", " : "", text);
+	if ((wanted->parts >= 1 && version.major != wanted->version.major) || (wanted->parts >= 2 && version.minor != wanted->version.minor) ||
+	    (wanted->parts >= 3 && version.patch != wanted->version.patch))
+		return true;
+	memcpy(wanted->digest, digest, 32);
+	wanted->found = true;
+	return false;
+}
+
+struct id_list { char ids[NAMES_MOST][68]; size_t count; };
+
+static bool id_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct id_list *list = context;
+
+	(void)version, (void)digest, (void)source;
+	if (list->count == 0 || strcmp(list->ids[list->count - 1], id) != 0)
+		fnr_text_copy(list->ids[list->count++], sizeof list->ids[0], id);
+	return list->count < NAMES_MOST;
+}
+
+static int unknown(struct store_txn *txn, const char *id, struct fnr_error *err)
+{
+	struct id_list *list;
+	const char *names[NAMES_MOST], *nearest;
+	struct fnr_buf all = FNR_BUF_INIT;
+
+	if (!err)
+		return FNR_E_NOT_FOUND;
+	list = fnr_alloc(sizeof *list);
+	store_templates(txn, NULL, id_row, list);
+	for (size_t i = 0; i < list->count; i++) {
+		names[i] = list->ids[i];
+		if (i < 8)
+			fnr_buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+	}
+	nearest = fnr_text_nearest(id, names, list->count);
+	fnr_fail(err, FNR_E_NOT_FOUND, "there is no template '%.64s'", id);
+	if (nearest)
+		snprintf(err->suggestion, sizeof err->suggestion, "did you mean '%s'?", nearest);
+	else
+		snprintf(err->suggestion, sizeof err->suggestion, "there are: %.200s%s", all.len ? all.data : "none", list->count > 8 ? ", …" : "");
+	fnr_buf_free(&all);
+	free(list);
+	return FNR_E_NOT_FOUND;
+}
+
+int template_find(struct store_txn *txn, const char *reference, const struct template_ **template_r, struct fnr_error *err)
+{
+	const char *at = strchr(reference, '@');
+	size_t len = at ? (size_t)(at - reference) : strlen(reference);
+	struct wanted wanted = { .versions = FNR_BUF_INIT };
+	char id[68];
+	int code;
+
+	if (len >= sizeof id)
+		return fnr_fail(err, FNR_E_NOT_FOUND, "there is no template of so long a name");
+	memcpy(id, reference, len);
+	id[len] = 0;
+	wanted.id = id;
+	if (at && (wanted.parts = template_version_parse(at + 1, &wanted.version)) == 0)
+		return fnr_fail(err, FNR_E_NOT_FOUND, "'%.40s' is not a version; write it like 1, 1.2 or 1.2.0", at + 1);
+	if (fnr_name_valid(id))
+		store_templates(txn, id, version_row, &wanted);
+	if (wanted.found)
+		code = template_find_digest(txn, wanted.digest, template_r, err);
+	else if (wanted.known)
+		code = fnr_fail(err, FNR_E_NOT_FOUND, "there is no version %.40s of template '%s'; there are %.200s", at + 1, id, wanted.versions.data);
+	else
+		code = unknown(txn, id, err);
+	fnr_buf_free(&wanted.versions);
+	return code;
+}
+
+/* ---- what is in it ---- */
+
+const char *template_id(const struct template_ *template_) { return template_->id; }
+const char *template_version(const struct template_ *template_) { return template_->version; }
+const char *template_digest(const struct template_ *template_) { return template_->hex; }
+struct json_object *template_definition(const struct template_ *template_) { return template_->definition; }
+struct json_object *template_input_schema(const struct template_ *template_) { return fnr_json_get(template_->definition, "input_schema"); }
+const char *template_queue(const struct template_ *template_) { return fnr_json_get_text(template_->definition, "queue", "cpu"); }
+
+int template_max_attempts(const struct template_ *template_, int fallback)
+{
+	int64_t most = fnr_json_get_int(fnr_json_get(template_->definition, "retry"), "max_attempts", fallback);
+
+	return most < 1 ? 1 : most > 100 ? 100 : (int)most;
+}
+
+bool template_on_lost_fail(const struct template_ *template_)
+{
+	return strcmp(fnr_json_get_text(template_->definition, "on_lost", "retry"), "fail") == 0;
+}
+
+const char *template_stage_message(const struct template_ *template_, enum fnr_stage stage)
+{
+	return template_->message[stage];
+}
+
+double template_stage_weight(const struct template_ *template_, enum fnr_stage stage)
+{
+	return template_->weight[stage];
+}

@@ -1,0 +1,754 @@
+/* fnr-manager as a whole: the real program with its spawner, workers and scripts on a data directory of its own; the test
+ * plays the committer. Every test ends with finish(): the manager stops well, no process is left, the store is sound. */
+#include "config.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/proc.h"
+#include "base/sock.h"
+#include "store/journal.h"
+#include "store/ops.h"
+
+#define WAIT_MS 60000
+
+static char data_dir[64];
+static struct store *store;
+static pid_t manager = -1;
+
+/* ---- the data directory ---- */
+
+static void write_config(const char *text)
+{
+	cr_assert_eq(fnr_file_write("config.yaml", text, strlen(text), 0600, NULL), FNR_OK);
+}
+
+static struct op_reply apply(const struct fnr_buf *operation)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = store_write(store, &err);
+	struct op_reply reply;
+	bool ring;
+
+	cr_assert_not_null(txn, "%s", err.message);
+	ring = op_apply(txn, operation->data, operation->len, fnr_now_ms(), NULL, &reply);
+	if (reply.code == FNR_OK)
+		cr_assert_eq(store_commit(txn, &err), FNR_OK, "%s", err.message);
+	else
+		store_abort(txn);
+	if (ring)
+		fnr_bell_ring(FNR_BELL_MANAGER);
+	return reply;
+}
+
+/* A template as the registry would store it. Its digest is that of its name. */
+static const char *digest_of(const char *name)
+{
+	static char text[FNR_SHA256_TEXT];
+	uint8_t digest[32];
+
+	fnr_sha256_of(name, strlen(name), digest);
+	return fnr_hex(digest, sizeof digest, text);
+}
+
+static void put_template(const char *name, const char *backend, const char *outputs)
+{
+	struct fnr_buf definition = FNR_BUF_INIT, operation = FNR_BUF_INIT;
+	uint8_t digest[32];
+
+	fnr_sha256_of(name, strlen(name), digest);
+	fnr_buf_printf(&definition, "{\"id\":\"%s\",\"version\":\"1.0.0\",\"name\":\"%s\",\"description\":\"\",\"category\":\"generic\","
+	               "\"digest\":\"%s\",\"inputs\":{},\"input_schema\":{\"type\":\"object\"},\"outputs\":%s,"
+	               "\"parameters\":{},\"presets\":{},\"resources\":{\"cpu\":1,\"memory_mb\":512,\"gpu\":0},\"queue\":\"cpu\","
+	               "\"retry\":{\"max_attempts\":3,\"delay_s\":0.05,\"max_delay_s\":0.2},\"on_lost\":\"retry\","
+	               "\"stages\":{\"preparation\":{\"weight\":0.1,\"message\":\"Getting ready\"},"
+	               "\"execution\":{\"weight\":0.8,\"message\":\"Working on it\"},"
+	               "\"finalization\":{\"weight\":0.1,\"message\":\"Filing it\"}},\"models\":[],\"examples\":[],\"files\":{},"
+	               "\"backend\":%s}", name, name, digest_of(name), outputs, backend);
+	op_template_put(&operation, name, (struct store_version){ 1, 0, 0 }, digest, "test", definition.data);
+	cr_assert_eq(apply(&operation).code, FNR_OK);
+	fnr_buf_free(&definition);
+	fnr_buf_free(&operation);
+}
+
+/* A script that takes a moment, tells progress, and leaves a file; outputs of a noop are none. */
+#define SCRIPT_BACKEND "{\"type\":\"script\",\"command\":[\"sh\",\"-c\"," \
+	"\"echo '{\\\"progress\\\":0.5,\\\"message\\\":\\\"half\\\"}'; sleep 0.05; echo $FNR_JOB > out.txt;" \
+	" echo '{\\\"output\\\":\\\"text\\\",\\\"path\\\":\\\"out.txt\\\"}'\"]}"
+
+static void set_up(void)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	snprintf(data_dir, sizeof data_dir, "/tmp/fnr-manager-XXXXXX");
+	cr_assert_not_null(mkdtemp(data_dir));
+	cr_assert_eq(chdir(data_dir), 0);
+	for (const char *const *dir = (const char *const[]){ "run", "workspace", "uploads", "blobs", "blobs/payload", "blobs/templates", NULL }; *dir; dir++)
+		cr_assert_eq(fnr_dir_make(*dir, 0755, NULL), FNR_OK);
+	cr_assert_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+	write_config("workers: {min: 1, max: 4}\nlog: {level: warn}\nstop: {grace: 20}\n");
+	cr_assert_eq(store_open(&store, true, &err), FNR_OK, "%s", err.message);
+	put_template("noop", "{\"type\":\"noop\"}", "{}");
+	put_template("script", SCRIPT_BACKEND, "{\"text\":{\"type\":\"text\"}}");
+}
+
+static void start_manager(void)
+{
+	pid_t parent = getpid();
+
+	manager = fork();
+	cr_assert_geq(manager, 0);
+	if (manager == 0) {
+		fnr_proc_tie(parent, SIGKILL);
+		fnr_proc_reset_signals();
+		execl(FNR_MANAGER_PROGRAM, "fnr-manager", "--data", data_dir, (char *)NULL);
+		_exit(127);
+	}
+}
+
+/* With a new journal events begin with the newest job: those of jobs before the first start were never missed. */
+static void wait_started(void)
+{
+	int64_t until = fnr_mono_ms() + 20000;
+	uint64_t generation;
+
+	do {
+		struct store_txn *txn = store_read(store, NULL);
+
+		generation = store_meta_get(txn, STORE_META_JOURNAL);
+		store_read_end(txn);
+		poll(NULL, 0, 5);
+		cr_assert_lt(fnr_mono_ms(), until, "the manager does not start");
+	} while (generation == 0);
+}
+
+/* Ends it by a signal; its exit status, or minus the signal that ended it. */
+static int end_manager(int signal_number)
+{
+	int status;
+
+	cr_assert_eq(kill(manager, signal_number), 0);
+	cr_assert_eq(waitpid(manager, &status, 0), manager);
+	manager = -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void audit(void)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
+	size_t problems = store_check(txn, &report, &summary);
+
+	store_read_end(txn);
+	cr_assert_eq(problems, 0, "%s (%s)", report.data, summary.data);
+	fnr_buf_free(&report);
+	fnr_buf_free(&summary);
+}
+
+static void finish(void)
+{
+	if (manager > 0)
+		cr_assert_eq(end_manager(SIGTERM), 0);
+	cr_assert_eq(fnr_proc_kill_strays(NULL, 0), 0, "processes were left");
+	audit();
+}
+
+static void tear_down(void)
+{
+	fnr_proc_kill_strays(NULL, 0);
+	store_close(store);
+	cr_assert_eq(chdir("/"), 0);
+	fnr_tree_remove(data_dir, NULL);
+}
+
+TestSuite(manager, .init = set_up, .fini = tear_down, .timeout = 90);
+
+/* ---- jobs ---- */
+
+struct wish { const char *template_, *metadata, *project; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority; };
+
+static struct fnr_id submit(size_t count, struct wish wish)
+{
+	struct op_submit begin = { .count = count, .is_batch = wish.batch, .stop_on_error = wish.stop_on_error };
+	struct fnr_buf operation = FNR_BUF_INIT;
+	char summary[512], payload[512], place[128] = "";
+	struct op_reply reply;
+
+	if (wish.project)
+		snprintf(place, sizeof place, ",\"project\":\"%s\",\"shot\":\"s010\"", wish.project);
+	snprintf(summary, sizeof summary, "{\"template\":\"%s\",\"version\":\"1.0.0\",\"digest\":\"%s\",\"quality\":\"standard\","
+	         "\"preset\":\"standard@1\",\"seed\":42,\"queue\":\"cpu\",\"node_id\":\"n7\"%s}", wish.template_, digest_of(wish.template_), place);
+	snprintf(payload, sizeof payload, "{\"inputs\":{\"text\":\"hé\"},\"parameters\":{\"text\":\"hé\"},\"metadata\":%s}",
+	         wish.metadata ? wish.metadata : "{}");
+	op_submit_begin(&operation, &begin);
+	for (size_t i = 0; i < count; i++)
+		op_job_add(&operation, &(struct op_job){ .summary = summary, .payload = payload, .project = wish.project ? wish.project : "",
+			.shot = wish.project ? "s010" : "", .template_ = wish.template_, .queue = "cpu", .key = "", .class_ = 7,
+			.not_before = wish.not_before, .expires_at = wish.expires_at, .max_attempts = 3, .quality = FNR_QUALITY_STANDARD,
+			.priority = wish.priority ? wish.priority : 5 });
+	reply = apply(&operation);
+	cr_assert_eq(reply.code, FNR_OK, "%s", reply.message);
+	fnr_buf_free(&operation);
+	return reply.id;
+}
+
+static void submit_each(size_t count, struct wish wish)
+{
+	for (size_t i = 0; i < count; i++)
+		submit(1, wish);
+}
+
+static void command(const char *format, const struct fnr_id *id)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	char json[256], text[FNR_ID_TEXT];
+
+	snprintf(json, sizeof json, format, fnr_id_format(id, text));
+	op_command(&operation, json);
+	cr_assert_eq(apply(&operation).code, FNR_OK);
+	fnr_buf_free(&operation);
+}
+
+static struct store_counters counters(void)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	struct store_counters out;
+
+	cr_assert_not_null(txn);
+	store_counters_get(txn, &out);
+	store_read_end(txn);
+	return out;
+}
+
+static bool all_finished(void)
+{
+	struct store_counters now = counters();
+	uint64_t left = 0;
+
+	for (int state = 0; state < FNR_STATE_COUNT; state++)
+		left += fnr_state_terminal(state) ? 0 : now.state[state];
+	return left == 0;
+}
+
+static void wait_finished(void)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	while (!all_finished()) {
+		cr_assert_lt(fnr_mono_ms(), until, "jobs do not finish");
+		poll(NULL, 0, 10);
+	}
+}
+
+static struct job_head head_of(const struct fnr_id *id)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	struct job_head head;
+
+	cr_assert_eq(store_job_get(txn, id, &head), FNR_OK);
+	store_read_end(txn);
+	return head;
+}
+
+static void wait_state(const struct fnr_id *id, enum fnr_state state)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	while (head_of(id).state != state) {
+		cr_assert_lt(fnr_mono_ms(), until, "it is %s, not %s", fnr_state_name(head_of(id).state), fnr_state_name(state));
+		poll(NULL, 0, 5);
+	}
+}
+
+/* Fails with the counters if not exactly this many jobs are in the state. */
+static void assert_count(enum fnr_state state, uint64_t expected)
+{
+	struct store_counters now = counters();
+	char text[512] = "";
+
+	for (int i = 0; i < FNR_STATE_COUNT; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s %lu, ", fnr_state_name(i), (unsigned long)now.state[i]);
+	cr_assert_eq(now.state[state], expected, "%s", text);
+}
+
+/* A member of the record of an attempt, as text; the caller frees it. */
+static char *attempt_member(const struct fnr_id *id, uint16_t attempt, const char *object, const char *member)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *record;
+	char *out;
+
+	cr_assert_eq(store_attempt_get(txn, id, attempt, &text), FNR_OK, "attempt %u", attempt);
+	record = fnr_json_parse(text.data, text.len, NULL);
+	cr_assert_not_null(record, "%s", text.data);
+	out = strdup(fnr_json_get_text(object ? fnr_json_get(record, object) : record, member, ""));
+	json_object_put(record);
+	fnr_buf_free(&text);
+	store_read_end(txn);
+	return out;
+}
+
+#define assert_attempt(id, attempt, object, member, expected) \
+	do { \
+		char *found_ = attempt_member(id, attempt, object, member); \
+		cr_assert_str_eq(found_, expected); \
+		free(found_); \
+	} while (0)
+
+/* ---- events ---- */
+
+static struct journal *open_journal(void)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	uint64_t generation = store_meta_get(txn, STORE_META_JOURNAL);
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct journal *journal;
+
+	store_read_end(txn);
+	cr_assert_eq(journal_open_reader(&journal, generation, &err), FNR_OK, "%s", err.message);
+	return journal;
+}
+
+struct told { struct json_object *events[64]; enum fnr_event types[64]; size_t count; uint64_t last; };
+
+static bool told_row(const struct journal_event *event, void *context)
+{
+	struct told *told = context;
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	cr_assert_lt(told->count, 64);
+	cr_assert_gt(event->number, told->last);
+	told->last = event->number;
+	told->types[told->count] = event->type;
+	told->events[told->count] = fnr_json_parse(event->data, event->data_len, &err);
+	cr_assert_not_null(told->events[told->count], "%s: %.*s", err.message, (int)event->data_len, event->data);
+	cr_assert_eq((uint64_t)fnr_json_get_int(told->events[told->count], "seq", 0), event->number);
+	told->count++;
+	return true;
+}
+
+/* The events of a job (or batch), when `last` has been told. */
+static struct told events_of(const struct fnr_id *id, bool batch, enum fnr_event last)
+{
+	struct journal *journal = open_journal();
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+	struct told told;
+
+	for (;;) {
+		struct journal_txn *txn = journal_read(journal, NULL);
+
+		memset(&told, 0, sizeof told);
+		(batch ? journal_events_of_batch : journal_events_of_job)(txn, id, 0, 64, told_row, &told);
+		journal_end(txn);
+		if (told.count && told.types[told.count - 1] == last)
+			break;
+		for (size_t i = 0; i < told.count; i++)
+			json_object_put(told.events[i]);
+		cr_assert_lt(fnr_mono_ms(), until, "%s was not told", fnr_event_name(last));
+		poll(NULL, 0, 5);
+	}
+	journal_close(journal);
+	return told;
+}
+
+static void free_told(struct told *told)
+{
+	for (size_t i = 0; i < told->count; i++)
+		json_object_put(told->events[i]);
+}
+
+Test(manager, noop_jobs_complete)
+{
+	struct fnr_id id;
+	struct told told;
+
+	start_manager();
+	wait_started();
+	submit_each(200, (struct wish){ .template_ = "noop" });
+	id = submit(1, (struct wish){ .template_ = "noop", .project = "demo" });
+	wait_finished();
+	assert_count(FNR_STATE_COMPLETED, 201);
+	told = events_of(&id, false, FNR_EVENT_JOB_COMPLETED);
+	cr_assert_eq(told.count, 3);
+	cr_assert_eq(told.types[0], FNR_EVENT_JOB_QUEUED);
+	cr_assert_eq(told.types[1], FNR_EVENT_JOB_STARTED);
+	cr_assert_str_eq(fnr_json_get_text(told.events[0], "project", ""), "demo");
+	cr_assert_str_eq(fnr_json_get_text(told.events[0], "node_id", ""), "n7");
+	cr_assert_str_eq(fnr_json_get_text(told.events[1], "state", ""), "running");
+	cr_assert_eq(fnr_json_get_real(fnr_json_get(told.events[2], "progress"), "percent", 0), 100.0);
+	cr_assert_eq(head_of(&id).event, told.last, "the head names the last event of state");
+	free_told(&told);
+	assert_attempt(&id, 1, NULL, "state", "completed");
+	finish();
+}
+
+Test(manager, scripts_make_takes)
+{
+	struct store_txn *txn;
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *take;
+	struct fnr_id id;
+	struct told told;
+	bool filing = false;
+
+	cr_assert_eq(fnr_dir_make("workspace/demo/s010/take_004", 0755, NULL), FNR_OK);   /* somebody was here before */
+	start_manager();
+	submit_each(5, (struct wish){ .template_ = "script", .project = "demo" });
+	id = submit(1, (struct wish){ .template_ = "script" });
+	wait_finished();
+	assert_count(FNR_STATE_COMPLETED, 6);
+	txn = store_read(store, NULL);
+	for (uint32_t n = 5; n <= 9; n++) {
+		char path[96];
+
+		cr_assert_eq(store_take_get(txn, store_name_find(txn, STORE_PROJECT, "demo"), store_name_find(txn, STORE_SHOT, "s010"), n, &text), FNR_OK,
+		             "take %u", n);
+		take = fnr_json_parse(text.data, text.len, NULL);
+		cr_assert_eq(fnr_json_get_int(take, "take", 0), n);
+		cr_assert_str_eq(fnr_json_get_text(fnr_json_get(take, "inputs"), "text", ""), "hé");
+		cr_assert_eq(json_object_array_length(fnr_json_get(take, "files")), 1);
+		json_object_put(take);
+		snprintf(path, sizeof path, "workspace/demo/s010/take_%03u/take.json", n);
+		cr_assert_eq(access(path, R_OK), 0, "%s", path);
+	}
+	store_read_end(txn);
+	fnr_buf_free(&text);
+	told = events_of(&id, false, FNR_EVENT_JOB_COMPLETED);
+	for (size_t i = 0; i < told.count; i++)
+		filing |= strcmp(fnr_json_get_text(told.events[i], "state", ""), "finishing") == 0;
+	cr_assert(filing);
+	cr_assert_eq(json_object_array_length(fnr_json_get(told.events[told.count - 1], "outputs")), 1);
+	cr_assert_null(fnr_json_get(told.events[told.count - 1], "take"));
+	free_told(&told);
+	finish();
+}
+
+Test(manager, cancel)
+{
+	struct fnr_id runs, waits, batch;
+	struct store_txn *txn;
+	struct batch record;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
+	start_manager();
+	runs = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":60000}}" });
+	waits = submit(1, (struct wish){ .template_ = "noop" });
+	batch = submit(50, (struct wish){ .template_ = "noop", .batch = true });
+	wait_state(&runs, FNR_STATE_RUNNING);
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &waits);
+	command("{\"command\":\"cancel_batch\",\"batch\":\"%s\"}", &batch);
+	wait_state(&waits, FNR_STATE_CANCELLED);
+	command("{\"command\":\"nonsense\",\"job\":\"%s\"}", &waits);
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &waits);
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &runs);
+	wait_finished();
+	assert_count(FNR_STATE_CANCELLED, 52);
+	assert_attempt(&runs, 1, NULL, "state", "cancelled");
+	txn = store_read(store, NULL);
+	cr_assert_eq(store_batch_get(txn, &batch, &record), FNR_OK);
+	cr_assert_gt(record.event, 0, "its end was told");
+	store_read_end(txn);
+	finish();
+}
+
+Test(manager, cancel_all_by_name)
+{
+	struct fnr_id none = FNR_ID_NONE;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
+	submit(1200, (struct wish){ .template_ = "noop", .batch = true, .project = "one" });
+	submit(3, (struct wish){ .template_ = "noop", .batch = true, .project = "two", .not_before = fnr_now_ms() + 2000 });
+	command("{\"command\":\"cancel_all\",\"project\":\"one\",\"before_seq\":100000,\"unused\":\"%s\"}", &none);
+	command("{\"command\":\"cancel_all\",\"project\":\"nobody\",\"unused\":\"%s\"}", &none);
+	start_manager();
+	wait_finished();
+	assert_count(FNR_STATE_CANCELLED, 1200);
+	assert_count(FNR_STATE_COMPLETED, 3);
+	finish();
+}
+
+Test(manager, retries_by_class)
+{
+	struct fnr_id transient, permanent;
+	struct told told;
+
+	start_manager();
+	wait_started();
+	transient = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"transient\"}}" });
+	permanent = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"permanent\"}}" });
+	wait_finished();
+	cr_assert_eq(head_of(&transient).attempt, 3);
+	cr_assert_eq(head_of(&permanent).attempt, 1);
+	cr_assert_eq(head_of(&transient).state, FNR_STATE_FAILED);
+	assert_attempt(&transient, 2, "error", "class", "transient");
+	told = events_of(&transient, false, FNR_EVENT_JOB_FAILED);
+	cr_assert_eq(told.types[2], FNR_EVENT_JOB_RETRYING);
+	cr_assert_str_eq(fnr_json_get_text(told.events[2], "state", ""), "retry_wait");
+	cr_assert_str_eq(fnr_json_get_text(fnr_json_get(told.events[told.count - 1], "error"), "code", ""), "noop_failed");
+	free_told(&told);
+	finish();
+}
+
+Test(manager, batch_stops_on_error)
+{
+	struct fnr_id batch;
+	struct store_txn *txn;
+	struct batch record;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
+	batch = submit(30, (struct wish){ .template_ = "noop", .batch = true, .stop_on_error = true,
+	                                  .metadata = "{\"noop\":{\"fail\":\"permanent\",\"duration_ms\":20}}" });
+	start_manager();
+	wait_finished();
+	txn = store_read(store, NULL);
+	cr_assert_eq(store_batch_get(txn, &batch, &record), FNR_OK);
+	store_read_end(txn);
+	cr_assert_eq(record.state[FNR_STATE_FAILED], 1);
+	cr_assert_eq(record.state[FNR_STATE_CANCELLED], 29);
+	assert_attempt(&record.last, 0, "error", "code", "batch_stopped");
+	finish();
+}
+
+Test(manager, batch_progress_is_told)
+{
+	struct fnr_id batch = submit(10, (struct wish){ .template_ = "noop", .batch = true, .project = "demo" });
+	struct told told;
+
+	start_manager();
+	wait_finished();
+	told = events_of(&batch, true, FNR_EVENT_BATCH_PROGRESS);
+	cr_assert_str_eq(fnr_json_get_text(told.events[told.count - 1], "state", ""), "completed");
+	cr_assert_eq(fnr_json_get_int(fnr_json_get(told.events[told.count - 1], "counts"), "completed", 0), 10);
+	free_told(&told);
+	finish();
+}
+
+Test(manager, scheduled_and_expired)
+{
+	int64_t begin = fnr_now_ms();
+	struct fnr_id later = submit(1, (struct wish){ .template_ = "noop", .not_before = begin + 400 });
+	struct fnr_id expires = submit(1, (struct wish){ .template_ = "noop", .not_before = begin + 60000, .expires_at = begin + 300 });
+
+	start_manager();
+	wait_finished();
+	cr_assert_geq(fnr_now_ms(), begin + 400);
+	cr_assert_eq(head_of(&later).state, FNR_STATE_COMPLETED);
+	cr_assert_eq(head_of(&expires).state, FNR_STATE_EXPIRED);
+	assert_attempt(&expires, 0, "error", "code", "expired");
+	finish();
+}
+
+Test(manager, unknown_template_fails_the_job)
+{
+	struct fnr_id id = submit(1, (struct wish){ .template_ = "gone" });
+
+	start_manager();
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_FAILED);
+	assert_attempt(&id, 0, "error", "code", "record_lost");
+	finish();
+}
+
+Test(manager, higher_priority_is_next)
+{
+	struct fnr_id low, high;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
+	for (int i = 0; i < 20; i++)
+		low = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":10}}" });
+	high = submit(1, (struct wish){ .template_ = "noop", .priority = 9 });
+	start_manager();
+	wait_finished();
+	cr_assert_leq(head_of(&high).started_at, head_of(&low).started_at);
+	cr_assert_lt(head_of(&high).event, head_of(&low).event);
+	finish();
+}
+
+/* ---- stopping ---- */
+
+Test(manager, graceful_stop_waits_for_what_runs)
+{
+	struct fnr_id id;
+
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":600}}" });
+	wait_state(&id, FNR_STATE_RUNNING);
+	cr_assert_eq(end_manager(SIGTERM), 0);
+	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
+	finish();
+}
+
+Test(manager, what_does_not_finish_is_given_back)
+{
+	struct fnr_id id;
+	int64_t begin;
+
+	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 0}\n");
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":3000}}" });
+	wait_state(&id, FNR_STATE_RUNNING);
+	begin = fnr_mono_ms();
+	cr_assert_eq(end_manager(SIGTERM), 0);
+	cr_assert_lt(fnr_mono_ms() - begin, 2500);
+	cr_assert_eq(head_of(&id).state, FNR_STATE_QUEUED);
+	audit();
+	start_manager();
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
+	cr_assert_eq(head_of(&id).attempt, 2);
+	cr_assert_eq(head_of(&id).lost, 1, "it does not count as the job's own");
+	finish();
+}
+
+/* ---- crashes ---- */
+
+/* The children of a process, by the kernel's list. */
+static size_t children_of(pid_t pid, pid_t *out, size_t size)
+{
+	char path[64];
+	FILE *file;
+	size_t count = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	file = fopen(path, "r");
+	while (file && count < size && fscanf(file, "%d", &out[count]) == 1)
+		count++;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+static pid_t spawner_of(pid_t pid)
+{
+	pid_t child;
+
+	return children_of(pid, &child, 1) ? child : 0;
+}
+
+static pid_t some_worker(void)
+{
+	pid_t spawner = spawner_of(manager), workers[16];
+	size_t count = spawner ? children_of(spawner, workers, 16) : 0;
+
+	return count ? workers[(size_t)rand() % count] : 0;
+}
+
+Test(manager, a_killed_worker_costs_one_attempt)
+{
+	struct fnr_id id;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: error}\n");
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":700}}" });
+	wait_state(&id, FNR_STATE_RUNNING);
+	cr_assert_eq(kill(some_worker(), SIGKILL), 0);
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
+	cr_assert_eq(head_of(&id).lost, 1);
+	assert_attempt(&id, 1, "error", "code", "lost");
+	finish();
+}
+
+Test(manager, a_hung_worker_is_replaced)
+{
+	struct fnr_id id;
+	int64_t begin;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: error}\n");
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":700}}" });
+	wait_state(&id, FNR_STATE_RUNNING);
+	begin = fnr_mono_ms();
+	cr_assert_eq(kill(some_worker(), SIGSTOP), 0);
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
+	cr_assert_lt(fnr_mono_ms() - begin, 9000);
+	finish();
+}
+
+Test(manager, a_dead_spawner_ends_the_manager)
+{
+	int status;
+
+	write_config("workers: {min: 2, max: 2}\nlog: {level: error}\n");
+	start_manager();
+	submit(1, (struct wish){ .template_ = "noop" });
+	wait_finished();
+	cr_assert_eq(kill(spawner_of(manager), SIGKILL), 0);
+	cr_assert_eq(waitpid(manager, &status, 0), manager);
+	manager = -1;
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	finish();
+}
+
+/* Somebody dies, again and again, in whatever they are doing; every job still finishes, and once. */
+Test(manager, survives_kills_at_random_moments)
+{
+	int64_t until = fnr_mono_ms() + 8000;
+	struct store_txn *txn;
+	struct json_object *jobs = json_object_new_object();
+	struct fnr_buf text = FNR_BUF_INIT;
+	uint32_t project, shot, takes = 0;
+	int kills = 0;
+
+	write_config("workers: {min: 4, max: 4}\nlog: {level: error}\njob: {max_lost: 1000}\n");
+	srand(7);
+	start_manager();
+	while (fnr_mono_ms() < until) {
+		int who = rand() % 8, status;
+		pid_t victim = 0;
+
+		submit_each(5, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":20}}" });
+		submit_each(3, (struct wish){ .template_ = "script", .project = "demo" });
+		poll(NULL, 0, 20 + rand() % 200);
+		victim = who == 0 ? manager : who == 1 ? spawner_of(manager) : some_worker();
+		if (victim <= 0 || kill(victim, SIGKILL) != 0)
+			continue;
+		kills++;
+		if (who > 1)
+			continue;
+		cr_assert_eq(waitpid(manager, &status, 0), manager);
+		start_manager();
+	}
+	wait_finished();
+	cr_assert_eq(counters().state[FNR_STATE_COMPLETED], counters().accepted, "after %d kills", kills);
+	txn = store_read(store, NULL);
+	project = store_name_find(txn, STORE_PROJECT, "demo");
+	shot = store_name_find(txn, STORE_SHOT, "s010");
+	for (uint32_t n = 1; n <= store_shot_counter(txn, project, shot); n++) {
+		char path[96];
+		struct json_object *take;
+
+		snprintf(path, sizeof path, "workspace/demo/s010/take_%03u/out.txt", n);
+		if (store_take_get(txn, project, shot, n, &text) != FNR_OK) {
+			cr_expect_neq(access(path, F_OK), 0, "take %u is on disk and not in the store", n);
+			continue;
+		}
+		takes++;
+		cr_expect_eq(access(path, R_OK), 0, "%s", path);
+		take = fnr_json_parse(text.data, text.len, NULL);
+		cr_expect_null(fnr_json_get(jobs, fnr_json_get_text(take, "job", "")), "a job has two takes");
+		fnr_json_set_bool(jobs, fnr_json_get_text(take, "job", ""), true);
+		json_object_put(take);
+	}
+	store_read_end(txn);
+	cr_assert_eq(takes * 8, counters().accepted * 3, "each script job has one take");
+	json_object_put(jobs);
+	fnr_buf_free(&text);
+	finish();
+}
