@@ -80,3 +80,9 @@ check_PROGRAMS += %D%/test_queue
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
 TESTS += %D%/test_queue
+
+check_PROGRAMS += %D%/test_registry
+%C%_test_registry_SOURCES = %D%/test_registry.c
+%C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_registry_LDADD = src/registry/libregistry.a src/schema/libschema.a src/store/libstore.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
+TESTS += %D%/test_registry
