@@ -73,7 +73,7 @@ static unsigned scopes_of(struct json_object *key)
 		if (word && strcmp(word, "admin") == 0)
 			scopes |= FNR_SCOPE_ADMIN | FNR_SCOPE_SUBMIT | FNR_SCOPE_READ;
 		else if (word && strcmp(word, "submit") == 0)
-			scopes |= FNR_SCOPE_SUBMIT;
+			scopes |= FNR_SCOPE_SUBMIT | FNR_SCOPE_READ;
 		else if (word && strcmp(word, "read") == 0)
 			scopes |= FNR_SCOPE_READ;
 	}

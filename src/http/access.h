@@ -11,7 +11,7 @@ struct access_headers { const char *method, *host, *origin, *fetch_site, *author
 struct access {
 	char key[68];                 /* id of the key; "" when keys are off */
 	uint32_t key_number;
-	unsigned scopes;              /* enum fnr_scope bits; admin has all bits set */
+	unsigned scopes;              /* enum fnr_scope bits, with those that a scope contains */
 	bool all_projects;
 	char projects[32][68];        /* else these */
 	uint32_t project_numbers[32]; /* 0 if the project has no number yet */

@@ -13,6 +13,7 @@
 #include "manager/render.h"
 
 #define DISCARDS_A_TASK 64
+#define DUE_PAUSE_MS 60000
 #define QUEUE_FIRST "priority"       /* the queue whose jobs go before all others */
 
 /* ---- looking ---- */
@@ -84,24 +85,25 @@ static bool keep_due(const struct fnr_id *id, enum store_due kind, int64_t time,
 void dispatch_take_due(struct manager *manager)
 {
 	static struct due due;
-	size_t limit = MASS_A_TURN - (manager->turn.moves < MASS_A_TURN ? manager->turn.moves : MASS_A_TURN);
+	size_t limit = MASS_A_TURN - (manager->turn.moves < MASS_A_TURN ? manager->turn.moves : MASS_A_TURN), moved = 0;
 
 	due.count = 0;
-	if (limit)
+	if (limit && manager->due_after <= manager->turn.mono)
 		store_jobs_due(manager->turn.txn, manager->turn.now, limit, keep_due, &due);
 	for (size_t i = 0; i < due.count; i++) {
 		struct job_head head;
 
 		if (store_job_get(manager->turn.txn, &due.items[i].id, &head) != FNR_OK)
 			continue;
-		if (due.items[i].kind == STORE_DUE_EXPIRE)
-			move_expire(manager, &head);
-		else
-			move_due(manager, &head);
+		moved += due.items[i].kind == STORE_DUE_EXPIRE ? move_expire(manager, &head) : move_due(manager, &head);
 	}
 	manager->turn.moves += due.count;
-	if (due.count == limit)
+	if (due.count && !moved) { /* damaged records: not again and again without a pause */
+		fnr_err(NULL, "event=store.due_stuck count=%zu: what is due cannot be moved; fnr check tells more", due.count);
+		manager->due_after = manager->turn.mono + DUE_PAUSE_MS;
+	} else if (due.count == limit) {
 		manager->more = true;
+	}
 }
 
 /* ---- lanes ---- */

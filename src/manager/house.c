@@ -14,6 +14,7 @@
 #define EXPIRE_ROWS 200
 #define READERS_EVERY_MS 10000
 #define TICK_MS 1000
+#define TRIM_AGAIN_MS 50     /* while there is more to trim: 100 000 rows a second */
 
 static const char *worker_state_name(enum worker_state state)
 {
@@ -107,9 +108,9 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 		for (size_t i = 0; i < manager->pool.count; i++)
 			live_worker(manager->pool.workers[i], txn, &err);
 		live_clean(manager, txn, &err);
-		if (err.code == FNR_OK)
-			journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000, (uint64_t)manager->conf.journal_max_bytes,
-			             TRIM_ROWS, &err);
+		if (err.code == FNR_OK && journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000,
+		                                       (uint64_t)manager->conf.journal_max_bytes, TRIM_ROWS, &err) >= TRIM_ROWS)
+			manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	}
 	if (txn && err.code == FNR_OK)
 		journal_commit(txn, &err);

@@ -140,14 +140,11 @@ static int64_t next_time(const struct manager *manager)
 	for (const struct task *task = manager->tasks; task; task = task->next)
 		if (task->untold)
 			next = soonest(next, task->told_at + PROGRESS_EVERY_MS);
-	for (size_t i = 0; i < manager->pool.count; i++)
-		if (manager->pool.workers[i]->state == WORKER_BUSY)
-			next = soonest(next, manager->pool.workers[i]->heard_at + HANG_MS + 1);
-	if (manager->next_due)
+	if (manager->next_due && manager->due_after <= mono)
 		next = soonest(next, mono + (manager->next_due > manager->turn.now ? manager->next_due - manager->turn.now : 0));
 	if (manager->stopping)
 		next = soonest(next, manager->stop_by > mono ? manager->stop_by : mono + 20);
-	next = soonest(next, batches_next(manager));
+	next = soonest(next, soonest(batches_next(manager), overdue_next(manager)));
 	return soonest(next, finish_next(manager));
 }
 
@@ -174,7 +171,7 @@ static void forgive_silence(struct manager *manager)
 static bool has_work(struct manager *manager)
 {
 	return manager->work || manager->more || manager->numbers_wanted ||
-	       (manager->next_due && manager->next_due <= manager->turn.now) || batches_next(manager) <= manager->turn.mono ||
+	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) || batches_next(manager) <= manager->turn.mono ||
 	       (manager->stopping && manager->task_count && manager->turn.mono >= manager->stop_by);
 }
 

@@ -2,10 +2,11 @@
  * its acceptance, and it alone writes the journal.
  *
  * Its life is turns (loop.c). A turn takes everything that is ready: reports of workers, deaths, commands, jobs that
- * are due, new jobs. It decides, writes all of it in one store transaction, commits, writes the journal, rings the bell
- * of fnr-events, and only then tells workers. A turn in which nothing durable changes (progress, logs) leaves the store
- * alone. Nobody is told of anything before it is on disk, so being killed between any two lines costs at most a
- * repetition; how a life begins again is in recover.c.
+ * are due, new jobs. It decides, writes all of it in one store transaction, commits, and only then tells workers, writes
+ * the journal and rings the bell of fnr-events (in this order: the workers work meanwhile, which is a seventh more jobs
+ * a second). A turn in which nothing durable changes (progress, logs) leaves the store alone. Nobody is told of anything
+ * before it is on disk, so being killed between any two lines costs at most a repetition; how a life begins again is in
+ * recover.c.
  *
  *   loop.c       what is ready; the turn; when the next one is
  *   reports.c    what workers say            commands.c   what clients asked for
@@ -124,6 +125,7 @@ struct manager {
 	bool more;                          /* commands, due or new jobs are left over from the turn before */
 	bool work;                          /* this turn has something for the store */
 	int64_t next_due;                   /* wall clock; 0 = none */
+	int64_t due_after;                  /* CLOCK_BOOTTIME: not looked at before, as what is due could not be moved */
 	uint64_t queued;                    /* waiting in lanes, as the store counted last */
 
 	struct batch_watch *batches;
@@ -212,6 +214,7 @@ void report_take(struct manager *manager, struct worker *worker);    /* whole fr
 void reports_apply(struct manager *manager);
 void deaths_apply(struct manager *manager);
 void overdue_apply(struct manager *manager);         /* kills what hangs, overstays or ignores a cancel */
+int64_t overdue_next(const struct manager *manager); /* CLOCK_BOOTTIME when a worker's silence becomes too long; INT64_MAX */
 
 /* ---- commands.c, dispatch.c, batches.c ---- */
 void commands_apply(struct manager *manager);

@@ -78,7 +78,7 @@ struct worker *pool_start(struct pool *pool, int64_t now, int64_t mono)
 struct worker *pool_idle(const struct pool *pool)
 {
 	for (size_t i = pool->count; i-- > 0;)
-		if (pool->workers[i]->state == WORKER_IDLE && !pool->workers[i]->killed)
+		if (pool->workers[i]->state == WORKER_IDLE && !pool->workers[i]->killed && pool->workers[i]->fd >= 0)
 			return pool->workers[i];
 	return NULL;
 }

@@ -412,20 +412,39 @@ void deaths_apply(struct manager *manager)
 	}
 }
 
+/* How long it may be silent; what it does beside running attempts (filing, discarding, starting, ending) sends nothing. */
+static int64_t silence_allowed(const struct worker *worker)
+{
+	if (worker->state == WORKER_IDLE)
+		return INT64_MAX;
+	return worker->task && worker->task->head.state != FNR_STATE_FINISHING ? HANG_MS : FILING_HANG_MS;
+}
+
 static enum killed_for overdue(const struct manager *manager, const struct worker *worker)
 {
 	const struct task *task = worker->task;
-	int64_t mono = manager->turn.mono, silence = mono - worker->heard_at;
+	int64_t mono = manager->turn.mono;
 
 	if (task && task->cancel_by && mono >= task->cancel_by)
 		return KILLED_CANCEL;
 	if (task && task->deadline && mono >= task->deadline)
 		return KILLED_TIMEOUT;
-	if (task && task->head.state != FNR_STATE_FINISHING && worker->state != WORKER_IDLE)
-		return silence > HANG_MS ? KILLED_HANG : KILLED_NOT;
-	if (worker->state != WORKER_IDLE) /* it files, discards, starts or ends */
-		return silence > FILING_HANG_MS ? KILLED_HANG : KILLED_NOT;
-	return KILLED_NOT;
+	return mono - worker->heard_at > silence_allowed(worker) ? KILLED_HANG : KILLED_NOT;
+}
+
+int64_t overdue_next(const struct manager *manager)
+{
+	int64_t next = INT64_MAX;
+
+	for (size_t i = 0; i < manager->pool.count; i++) {
+		const struct worker *worker = manager->pool.workers[i];
+
+		if (worker->state == WORKER_IDLE || worker->killed || worker->dead)
+			continue;
+		if (worker->heard_at + silence_allowed(worker) + 1 < next)
+			next = worker->heard_at + silence_allowed(worker) + 1;
+	}
+	return next;
 }
 
 void overdue_apply(struct manager *manager)

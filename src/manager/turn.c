@@ -14,6 +14,7 @@
 #include "manager/render.h"
 
 #define NUMBERS_BLOCK 1000000
+#define TEXT_KEPT (256u << 10)              /* of the turn's text; what a burst needed is given back */
 #define NUMBERS_LEAST (NUMBERS_BLOCK / 4)   /* fewer at hand: the next transaction reserves more */
 
 void turn_check(struct manager *manager, int code, const struct fnr_error *err, const char *what)
@@ -336,6 +337,8 @@ static void forget(struct turn *turn)
 		free(turn->notes[i].data);
 	}
 	turn->note_count = 0;
+	if (turn->text.size > TEXT_KEPT)
+		fnr_buf_free(&turn->text);
 	fnr_buf_reset(&turn->text);
 	fnr_buf_reset(&turn->line);
 }

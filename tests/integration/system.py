@@ -221,12 +221,13 @@ class System:
 
     def pids(self):
         """{process name: [pid, …]} of everything that belongs to this data directory, but `fnr serve` itself."""
-        mark = ("FNR_DATA=" + os.path.realpath(self.data)).encode()
+        data = os.path.realpath(self.data)
+        marks = {f"FNR_SERVE={data}".encode(), f"FNR_DATA={data}".encode()}  # programs; scripts and what they leave
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/environ", "rb") as file:
-                    if mark not in file.read().split(b"\0"):
+                    if not marks & set(file.read().split(b"\0")):
                         continue
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
                     name = file.read().replace(b"\0", b" ").decode(errors="replace").strip()

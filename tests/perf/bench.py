@@ -107,7 +107,7 @@ class System:
 
     def pids(self):
         """All processes of this system but nginx, by their environment."""
-        mark = ("FNR_DATA=" + os.path.realpath(self.data)).encode()
+        mark = ("FNR_SERVE=" + os.path.realpath(self.data)).encode()
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:

@@ -86,3 +86,11 @@ check_PROGRAMS += %D%/test_registry
 %C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_registry_LDADD = src/registry/libregistry.a src/schema/libschema.a src/store/libstore.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
 TESTS += %D%/test_registry
+
+check_PROGRAMS += %D%/test_manager
+%C%_test_manager_SOURCES = %D%/test_manager.c
+%C%_test_manager_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_MANAGER_PROGRAM=\"$(abs_top_builddir)/fnr-manager\"
+%C%_test_manager_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_manager_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+EXTRA_%C%_test_manager_DEPENDENCIES = fnr-manager$(EXEEXT)
+TESTS += %D%/test_manager

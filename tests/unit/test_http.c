@@ -138,6 +138,11 @@ Test(http, scopes_contain_lower_ones)
 	cr_expect_not(access_project_name(&access, "other"));
 	cr_expect_not(access_project_name(&access, NULL), "a job without project is for keys of all projects");
 	cr_expect_not(access_project(&access, 0));
+	put_key("[\"submit\"]", "null");
+	snprintf(bearer, sizeof bearer, "Bearer %s", key_text);
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_OK, "who submits may see what comes of it");
+	cr_expect_eq(check(&headers, FNR_SCOPE_SUBMIT, &access), FNR_OK);
+	cr_expect_eq(check(&headers, FNR_SCOPE_ADMIN, &access), FNR_E_FORBIDDEN);
 }
 
 Test(http, problem_has_every_member)

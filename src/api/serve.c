@@ -1,0 +1,346 @@
+#include "api/serve.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/serving.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define LARGE (1u << 20)           /* memory of such a request is given back to the system */
+
+static struct server *here;
+
+struct server *serve_here(void)
+{
+	return here;
+}
+
+void serve_open(struct server *server, const struct route *table, struct slots *slots, size_t slot)
+{
+	memset(server, 0, sizeof *server);
+	server->routes = table;
+	server->slots = slots;
+	server->slot = slot;
+	server->arena = fnr_arena_create();
+	slots_conf_read(slots, &server->conf_generation, &server->conf);
+	here = server;
+}
+
+void serve_close(struct server *server)
+{
+	journal_close(server->journal);
+	store_close(server->store);
+	fnr_arena_free(server->arena);
+	memset(server, 0, sizeof *server);
+	here = NULL;
+}
+
+static void refresh_conf(struct server *server)
+{
+	int level;
+
+	if (!slots_conf_read(server->slots, &server->conf_generation, &server->conf))
+		return;
+	level = fnr_log_level_parse(server->conf.log_level);
+	fnr_log_init("api", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+}
+
+/* ---- what a request is ---- */
+
+/* nginx gives each request an id; whoever else speaks FastCGI with us may give what he likes. */
+static void take_id(struct serving *s)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-";
+	const char *id = request_param(&s->req, "REQUEST_ID");
+	struct fnr_id made;
+
+	if (id && *id && strlen(id) < sizeof s->req.id && id[strspn(id, plain)] == 0) {
+		strcpy(s->req.id, id);
+		return;
+	}
+	made = fnr_id_random();
+	fnr_id_format(&made, s->req.id);
+}
+
+/* The path without query, and without "http://host" of a request to a proxy. */
+static const char *path_of(struct serving *s)
+{
+	const char *uri = request_param(&s->req, "REQUEST_URI");
+
+	if (!uri)
+		return "/";
+	if (strncasecmp(uri, "http://", 7) == 0 || strncasecmp(uri, "https://", 8) == 0) {
+		uri = strstr(uri, "//") + 2;
+		uri += strcspn(uri, "/?");
+	}
+	return fnr_arena_memdup0(s->req.arena, uri, strcspn(uri, "?#"));
+}
+
+static void take_request(struct serving *s)
+{
+	struct request *req = &s->req;
+	const char *method = request_param(req, "REQUEST_METHOD"), *internal = request_param(req, "FNR_PATH");
+
+	take_id(s);
+	req->method = method && *method ? method : "GET";
+	s->head = strcmp(req->method, "HEAD") == 0;
+	s->upstream = internal && *internal;
+	req->path = s->upstream ? internal : path_of(s);
+}
+
+/* ---- Accept ---- */
+
+/* Quality of "…;q=0.5" in thousandths; 1000 if it is not there. */
+static int quality_of(const char *range, size_t len)
+{
+	for (size_t at = 0; at < len; at++) {
+		if (range[at] != ';')
+			continue;
+		at += 1 + strspn(range + at + 1, " \t");
+		if (at + 1 < len && (range[at] == 'q' || range[at] == 'Q') && range[at + 1] == '=')
+			return (int)(fnr_text_real(range + at + 2) * 1000);
+	}
+	return 1000;
+}
+
+/* Only who says that JSON will not do is refused: q=0 in the most exact range that fits it. */
+static bool json_excluded(const char *accept)
+{
+	static const char *const ranges[] = { "*/*", "application/*", "application/json" };
+	int exactest = -1, quality = 1000;
+
+	for (accept += strspn(accept, ", \t"); *accept; accept += strspn(accept, ", \t")) {
+		size_t len = strcspn(accept, ","), name = strcspn(accept, ";, \t");
+
+		for (int i = 0; i < 3; i++)
+			if (strlen(ranges[i]) == name && strncasecmp(accept, ranges[i], name) == 0 && i > exactest) {
+				exactest = i;
+				quality = quality_of(accept, len);
+			}
+		accept += len;
+	}
+	return exactest >= 0 && quality == 0;
+}
+
+/* ---- one request ---- */
+
+static int begin_reading(struct serving *s)
+{
+	struct server *server = s->server;
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (!server->store && store_open(&server->store, false, &err) != FNR_OK)
+		server->store = NULL;
+	s->req.store = server->store;
+	if (server->store)
+		s->req.txn = store_read(server->store, &err);
+	if (!s->req.txn) {
+		fnr_err(NULL, "the store cannot be read: %s", err.message);
+		fnr_fail(&s->req.err, FNR_E_UNAVAILABLE, "the store cannot be read at the moment: %s", err.message);
+	}
+	fnr_error_clear(&err);
+	return s->req.err.code;
+}
+
+static int check_access(struct serving *s, unsigned scope)
+{
+	struct request *req = &s->req;
+	struct access_headers headers = { .method = req->method, .host = request_header(req, "Host"), .origin = request_header(req, "Origin"),
+		.fetch_site = request_header(req, "Sec-Fetch-Site"), .authorization = request_header(req, "Authorization") };
+
+	return access_check(req->txn, req->conf, &headers, scope, &req->access, &req->err);
+}
+
+static int prepare(struct serving *s, const struct route *route)
+{
+	const char *accept = request_header(&s->req, "Accept");
+	int code = FNR_OK;
+
+	if (!(route->flags & ROUTE_NO_STORE)) {
+		code = begin_reading(s);
+		if (code == FNR_OK)
+			code = check_access(s, route->scope);
+	}
+	if (code == FNR_OK)
+		code = request_read_query(s);
+	if (code == FNR_OK && accept && json_excluded(accept))
+		code = fnr_fail(&s->req.err, FNR_E_NOT_ACCEPTABLE, "answers are application/json, which the Accept header excludes");
+	return code == FNR_OK ? body_read(s, route) : code;
+}
+
+static int call(struct serving *s, const struct route *route)
+{
+	int code = prepare(s, route);
+
+	if (code != FNR_OK)
+		return code;
+	code = route->call(&s->req);
+	if (code == FNR_OK)
+		FNR_MUST(s->reply.status != 0);
+	else if (s->req.err.code == FNR_OK)        /* a handler that returned a code without a word */
+		fnr_fail(&s->req.err, code, "%s", fnr_code_title(code));
+	return code;
+}
+
+/* Without a route: a foreign Host or Origin gets no better answer here than elsewhere. */
+static void refuse_route(struct serving *s)
+{
+	struct fnr_error found = s->req.err;
+
+	s->req.err = (struct fnr_error)FNR_ERROR_INIT;
+	if (check_access(s, FNR_SCOPE_NONE) == FNR_OK)
+		s->req.err = found;
+	else
+		fnr_error_clear(&found);
+}
+
+static void log_request(const struct serving *s, int64_t began)
+{
+	char id[64];
+	int status = s->reply.status;
+
+	snprintf(id, sizeof id, "request=%s", s->req.id);
+	if (status >= 500)
+		fnr_warn(id, "method=%.16s path=%.256s status=%d us=%lld error=%s: %s", s->req.method, s->req.path, status,
+		         (long long)((fnr_mono_ns() - began) / 1000), fnr_code_type(s->req.err.code), s->req.err.message);
+	else
+		fnr_debug(id, "method=%.16s path=%.256s status=%d us=%lld", s->req.method, s->req.path, status,
+		          (long long)((fnr_mono_ns() - began) / 1000));
+}
+
+static void finish(struct serving *s)
+{
+	bool large = s->req.body_len > LARGE || s->reply.len > LARGE;
+
+	request_end_reading(s);
+	reply_clear(&s->reply);
+	json_object_put(s->req.body);
+	fnr_error_clear(&s->req.err);
+	fnr_arena_reset(s->server->arena);
+	if (large)
+		malloc_trim(0);
+}
+
+void serve_request(struct server *server, char **envp, serve_read *read, void *context, struct fnr_buf *out)
+{
+	struct serving s = { .server = server, .envp = envp, .read = read, .read_context = context };
+	struct route_match match;
+	int64_t began = fnr_mono_ns();
+	int code;
+
+	refresh_conf(server);
+	s.req.arena = server->arena;
+	s.req.conf = &server->conf;
+	s.req.reply = &s.reply;
+	take_request(&s);
+	code = route_find(server->arena, server->routes, s.req.method, s.req.path, s.upstream, &match, &s.req.err);
+	if (code != FNR_OK) {
+		refuse_route(&s);
+	} else {
+		memcpy(s.req.args, match.args, sizeof s.req.args);
+		code = call(&s, match.route);
+	}
+	if (code != FNR_OK)
+		reply_problem(&s, match.allow[0] ? match.allow : NULL);
+	reply_render(&s, out);
+	log_request(&s, began);
+	finish(&s);
+}
+
+/* ---- the FastCGI loop ---- */
+
+static volatile sig_atomic_t stopping;
+
+static void on_term(int number)
+{
+	(void)number;
+	stopping = 1;
+	FCGX_ShutdownPending();
+}
+
+/* SIGTERM comes through only while the process waits for a request: one that is being served is finished. Without
+ * SA_RESTART, so that accept() returns. SIGINT and SIGHUP of a terminal are the master's business. */
+static void set_signals(sigset_t *term)
+{
+	struct sigaction action = { .sa_handler = on_term }, ignore = { .sa_handler = SIG_IGN };
+
+	stopping = 0;
+	sigemptyset(term);
+	sigaddset(term, SIGTERM);
+	sigprocmask(SIG_BLOCK, term, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGINT, &ignore, NULL);
+	sigaction(SIGHUP, &ignore, NULL);
+}
+
+static size_t read_body(void *context, void *out, size_t size)
+{
+	int got = FCGX_GetStr(out, (int)size, context);
+
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* What was not read would be taken for the next request of a kept connection. */
+static void drain(FCGX_Stream *in)
+{
+	char waste[4096];
+
+	while (FCGX_GetStr(waste, sizeof waste, in) > 0)
+		;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec time = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+static void serve_one(struct server *server, FCGX_Request *request, struct fnr_buf *out)
+{
+	serve_request(server, request->envp, read_body, request->in, out);
+	FCGX_PutStr(out->data, (int)out->len, request->out);
+	drain(request->in);
+	FCGX_Finish_r(request);
+	if (out->size > LARGE)
+		fnr_buf_free(out);
+	else
+		fnr_buf_reset(out);
+}
+
+int serve_loop(struct server *server, int listener)
+{
+	struct fnr_buf out = FNR_BUF_INIT;
+	FCGX_Request request;
+	sigset_t term;
+	int accepted;
+
+	set_signals(&term);
+	if (FCGX_Init() != 0 || FCGX_InitRequest(&request, listener, 0) != 0)
+		fnr_die("fnr-api: FastCGI cannot be set up");
+	while (!stopping) {
+		sigprocmask(SIG_UNBLOCK, &term, NULL);
+		accepted = stopping ? -1 : FCGX_Accept_r(&request);
+		sigprocmask(SIG_BLOCK, &term, NULL);
+		if (accepted >= 0) {
+			serve_one(server, &request, &out);
+		} else if (!stopping) {
+			fnr_err(NULL, "no connection can be taken: %s", strerror(errno));
+			pause_ms(100);
+		}
+	}
+	FCGX_Free(&request, 1);
+	fnr_buf_free(&out);
+	return 0;
+}

@@ -1,0 +1,511 @@
+/* fnr serve: the whole system in the foreground, from one data directory, on a loopback address.
+ *
+ * A dull supervisor: it makes the folders, writes nginx's configuration, starts the four programs, starts again what
+ * dies, and ends them in order. Everything below it is tied to it, and what a killed predecessor may have left is found
+ * by its environment (FNR_DATA) and ended before anything is started.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#define OPEN_FILES 65536
+#define READY_WITHIN_MS 30000
+#define QUICK_DEATH_MS 1000        /* a program that lives shorter is started again only after a pause */
+#define PAUSE_MOST_MS 5000
+#define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
+#define STOP_SLACK_MS 5000         /* beyond the grace of running jobs */
+
+struct service {
+	const char *name;
+	char program[PATH_MAX];
+	char *arguments[12];
+	int stop_signal;
+	bool passes_hup;
+	pid_t pid;
+	int64_t started_at, start_at;  /* CLOCK_BOOTTIME; start_at: not before */
+	int64_t pause_ms;
+	unsigned vain;
+	int status;
+};
+
+struct serve {
+	char data[PATH_MAX];           /* absolute */
+	int port;
+	const char *log;
+	struct fnr_conf conf;
+	struct service services[4];
+	int signals, lock;
+	bool ready, stopping;
+	int64_t kill_at;
+};
+
+enum { MANAGER, API_, EVENTS, NGINX, SERVICES };
+
+/* ---- places ---- */
+
+/* share is FNR_SHARE or where `make install` put the data files. */
+static const char *share_dir(void)
+{
+	const char *share = getenv("FNR_SHARE");
+
+	return share && *share ? share : FNR_PKGDATADIR;
+}
+
+static const char *program_dir(void)
+{
+	const char *programs = getenv("FNR_LIBEXEC");
+
+	return programs && *programs ? programs : FNR_LIBEXECDIR;
+}
+
+static void make_folders(void)
+{
+	static const char *const folders[] = {
+		"store", "journal", "run/nginx", "uploads/incoming", "blobs/payload", "blobs/templates", "workspace/.jobs", "workspace/.work",
+		"templates", "scripts",
+	};
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+		if (fnr_dir_make(folders[i], 0700, &err) != FNR_OK)
+			fnr_die("%s", err.message);
+}
+
+static void enter_data(struct serve *serve, const char *path)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (fnr_dir_make(path, 0700, &err) != FNR_OK)
+		fnr_die("%s; name another data directory with --data DIR", err.message);
+	if (chdir(path) != 0 || !getcwd(serve->data, sizeof serve->data))
+		fnr_die("cannot use the data directory %s: %s", path, strerror(errno));
+	if (strpbrk(serve->data, "\"$\\\n"))
+		fnr_die("the path of the data directory may not contain any of \" $ \\: %s", serve->data);
+	make_folders();
+}
+
+static void take_lock(struct serve *serve)
+{
+	char text[32] = "";
+	ssize_t len;
+
+	serve->lock = open("run/serve.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (serve->lock < 0)
+		fnr_die("cannot open run/serve.lock in %s: %s", serve->data, strerror(errno));
+	if (flock(serve->lock, LOCK_EX | LOCK_NB) != 0) {
+		len = read(serve->lock, text, sizeof text - 1);
+		text[len > 0 ? strcspn(text, "\n") : 0] = 0;
+		fnr_die("another fnr serve (pid %s) works on the data directory %s; stop it first, or name another with --data DIR",
+		        *text ? text : "unknown", serve->data);
+	}
+	snprintf(text, sizeof text, "%d\n", (int)getpid());
+	if (ftruncate(serve->lock, 0) != 0 || pwrite(serve->lock, text, strlen(text), 0) < 0)
+		fnr_die("cannot write run/serve.lock in %s: %s", serve->data, strerror(errno));
+}
+
+/* ---- nginx ---- */
+
+static void replace(struct fnr_buf *text, const char *mark, const char *value)
+{
+	struct fnr_buf out = FNR_BUF_INIT;
+	const char *at = text->data, *found;
+
+	while ((found = strstr(at, mark))) {
+		fnr_buf_add(&out, at, (size_t)(found - at));
+		fnr_buf_puts(&out, value);
+		at = found + strlen(mark);
+	}
+	fnr_buf_puts(&out, at);
+	fnr_buf_free(text);
+	*text = out;
+}
+
+/* "localhost 127.0.0.1" -> "\"localhost\" 1; \"127.0.0.1\" 1;" */
+static void host_entries(const char *hosts, struct fnr_buf *out)
+{
+	char *copy = fnr_strdup(hosts), *save = NULL;
+
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		if (strpbrk(word, "\"\\;{}$"))
+			fnr_die("api.hosts has a name that cannot be one: %s", word);
+		fnr_buf_printf(out, "\"%s\" 1; ", word);
+	}
+	free(copy);
+}
+
+static void write_nginx_conf(const struct serve *serve)
+{
+	struct fnr_buf text = FNR_BUF_INIT, hosts = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+	char path[PATH_MAX], number[32];
+
+	snprintf(path, sizeof path, "%s/nginx/nginx.conf.in", share_dir());
+	if (fnr_file_read(path, 1 << 20, &text, &err) != FNR_OK)
+		fnr_die("%s; is the installation complete?", err.message);
+	host_entries(serve->conf.api_hosts, &hosts);
+	snprintf(number, sizeof number, "%d", serve->port);
+	replace(&text, "@PORT@", number);
+	replace(&text, "@DATA@", serve->data);
+	snprintf(path, sizeof path, "%s/web", share_dir());
+	replace(&text, "@WEB@", path);
+	replace(&text, "@USER@", geteuid() == 0 ? "user root root;" : "");
+	replace(&text, "@HOSTS@", hosts.data ? hosts.data : "");
+	snprintf(number, sizeof number, "%lld", (long long)serve->conf.api_max_body);
+	replace(&text, "@BODY_MAX@", number);
+	snprintf(number, sizeof number, "%lld", (long long)serve->conf.upload_max);
+	replace(&text, "@UPLOAD_MAX@", number);
+	replace(&text, "@ACCESS_LOG@", "off");
+	if (fnr_file_write("run/nginx.conf", text.data, text.len, 0600, &err) != FNR_OK)
+		fnr_die("%s", err.message);
+	fnr_buf_free(&text);
+	fnr_buf_free(&hosts);
+}
+
+/* nginx would say it in its own words and only after the others were started. */
+static void check_port(int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+		fnr_die("port %d of 127.0.0.1 cannot be used: %s; choose another with --port N", port,
+		        errno == EADDRINUSE ? "another program listens there" : strerror(errno));
+	close(fd);
+}
+
+/* ---- services ---- */
+
+static void define(struct serve *serve)
+{
+	static const char *const names[] = { "fnr-manager", "fnr-api", "fnr-events" };
+
+	for (int i = 0; i < NGINX; i++) {
+		struct service *service = &serve->services[i];
+
+		service->name = names[i];
+		snprintf(service->program, sizeof service->program, "%.4000s/%s", program_dir(), names[i]);
+		service->arguments[0] = service->program;
+		service->arguments[1] = "--data";
+		service->arguments[2] = serve->data;
+		service->stop_signal = SIGTERM;
+		service->passes_hup = i != EVENTS;
+	}
+	serve->services[NGINX] = (struct service){ .name = "nginx", .stop_signal = SIGQUIT };
+	snprintf(serve->services[NGINX].program, PATH_MAX, "%s", getenv("FNR_NGINX_PROGRAM") ? getenv("FNR_NGINX_PROGRAM") : FNR_NGINX);
+	static char prefix[PATH_MAX + 1];
+	snprintf(prefix, sizeof prefix, "%s/", serve->data);
+	char *const arguments[] = { serve->services[NGINX].program, "-p", prefix, "-c", "run/nginx.conf", "-e", "stderr", NULL };
+	memcpy(serve->services[NGINX].arguments, arguments, sizeof arguments);
+}
+
+static void start(struct service *service)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		fnr_die("cannot start %s: %s", service->name, strerror(errno));
+	if (pid == 0) {
+		fnr_proc_reset_signals();
+		setpgid(0, 0);             /* Ctrl-C is ours to pass on, in order */
+		fnr_proc_tie(parent, SIGKILL);
+		execv(service->program, service->arguments);
+		fprintf(stderr, "fnr serve: cannot run %s: %s\n", service->program, strerror(errno));
+		_exit(127);
+	}
+	service->pid = pid;
+	service->started_at = fnr_mono_ms();
+}
+
+static void obituary(const struct service *service)
+{
+	if (WIFSIGNALED(service->status))
+		fnr_warn(NULL, "%s (pid %d) was ended by signal %d", service->name, (int)service->pid, WTERMSIG(service->status));
+	else
+		fnr_warn(NULL, "%s (pid %d) ended with status %d", service->name, (int)service->pid, WEXITSTATUS(service->status));
+}
+
+static void buried(struct serve *serve, struct service *service)
+{
+	int64_t now = fnr_mono_ms();
+
+	if (!serve->stopping)
+		obituary(service);
+	if (now - service->started_at < QUICK_DEATH_MS) {
+		service->vain++;
+		service->pause_ms = service->pause_ms ? service->pause_ms * 2 : 100;
+		if (service->pause_ms > PAUSE_MOST_MS)
+			service->pause_ms = PAUSE_MOST_MS;
+	} else {
+		service->vain = 0;
+		service->pause_ms = 0;
+	}
+	service->start_at = now + service->pause_ms;
+	service->pid = 0;
+}
+
+static void reap(struct serve *serve)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < SERVICES; i++)
+			if (serve->services[i].pid == pid) {
+				serve->services[i].status = status;
+				buried(serve, &serve->services[i]);
+			}
+}
+
+/* What fell to us when a program was killed (strays of a script whose worker and manager are gone) is ended. */
+static void end_strays(struct serve *serve)
+{
+	pid_t keep[SERVICES];
+	size_t count = 0;
+
+	for (int i = 0; i < SERVICES; i++)
+		if (serve->services[i].pid)
+			keep[count++] = serve->services[i].pid;
+	fnr_proc_kill_strays(keep, count);
+}
+
+static void start_due(struct serve *serve)
+{
+	for (int i = 0; i < SERVICES; i++) {
+		struct service *service = &serve->services[i];
+
+		if (service->pid || fnr_mono_ms() < service->start_at)
+			continue;
+		if (service->started_at)
+			end_strays(serve);
+		start(service);
+	}
+}
+
+static void end_all(struct serve *serve, int signal_number)
+{
+	for (int i = 0; i < SERVICES; i++)
+		if (serve->services[i].pid)
+			kill(serve->services[i].pid, signal_number);
+}
+
+static bool any_alive(const struct serve *serve)
+{
+	for (int i = 0; i < SERVICES; i++)
+		if (serve->services[i].pid)
+			return true;
+	return false;
+}
+
+static void give_up(struct serve *serve, const struct service *service)
+{
+	end_all(serve, SIGKILL);
+	while (any_alive(serve)) {
+		serve->stopping = true;
+		usleep(10000);
+		reap(serve);
+	}
+	end_strays(serve);
+	fnr_die("%s cannot be started; its last words are above", service->name);
+}
+
+/* ---- readiness ---- */
+
+static bool ask_ready(int port)
+{
+	static const char request[] = "GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n";
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval patience = { .tv_sec = 2 };
+	char answer[64] = "";
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ssize_t len = -1;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && fnr_write_all(fd, request, sizeof request - 1))
+		len = recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
+	close(fd);
+	return len > 12 && strncmp(answer + 8, " 200", 4) == 0;
+}
+
+static void tell_ready(struct serve *serve)
+{
+	char url[64];
+
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/\n", serve->port);
+	fnr_file_write("run/url", url, strlen(url), 0600, NULL);
+	serve->ready = true;
+	printf("ready %s", url);
+	fflush(stdout);
+}
+
+/* ---- the loop ---- */
+
+static void stop_begin(struct serve *serve)
+{
+	serve->stopping = true;
+	serve->kill_at = fnr_mono_ms() + serve->conf.stop_grace * 1000 + STOP_SLACK_MS;
+	fnr_info(NULL, "stopping; running jobs may finish within %lld s", (long long)serve->conf.stop_grace);
+	/* First nothing new comes in, then what came in is written, then what runs may finish; streams end last. */
+	for (int i = NGINX; i >= MANAGER; i--)
+		if (serve->services[i].pid && i != EVENTS)
+			kill(serve->services[i].pid, serve->services[i].stop_signal);
+}
+
+static void on_signal(struct serve *serve, uint32_t number)
+{
+	if (number == SIGHUP) {
+		for (int i = 0; i < SERVICES; i++)
+			if (serve->services[i].pid && serve->services[i].passes_hup)
+				kill(serve->services[i].pid, SIGHUP);
+	} else if (number == SIGTERM || number == SIGINT) {
+		if (!serve->stopping) {
+			stop_begin(serve);
+			return;
+		}
+		fnr_info(NULL, "stopping at once");
+		serve->kill_at = fnr_mono_ms() + STOP_SLACK_MS;
+		for (int i = 0; i < SERVICES; i++)
+			if (serve->services[i].pid)
+				kill(serve->services[i].pid, SIGTERM);
+	}
+}
+
+static void take_signals(struct serve *serve, int timeout_ms)
+{
+	struct pollfd ready = { .fd = serve->signals, .events = POLLIN };
+	struct signalfd_siginfo info;
+
+	if (poll(&ready, 1, timeout_ms) <= 0)
+		return;
+	while (read(serve->signals, &info, sizeof info) == sizeof info)
+		on_signal(serve, info.ssi_signo);
+}
+
+static void run(struct serve *serve)
+{
+	int64_t give_up_at = fnr_mono_ms() + READY_WITHIN_MS;
+
+	while (!serve->stopping) {
+		reap(serve);
+		for (int i = 0; i < SERVICES && !serve->ready; i++)
+			if (serve->services[i].vain >= STARTS_IN_VAIN)
+				give_up(serve, &serve->services[i]);
+		start_due(serve);
+		if (!serve->ready && ask_ready(serve->port))
+			tell_ready(serve);
+		if (!serve->ready && fnr_mono_ms() > give_up_at)
+			give_up(serve, &serve->services[API_]);
+		take_signals(serve, serve->ready ? 200 : 10);
+	}
+}
+
+static void stop(struct serve *serve)
+{
+	while (any_alive(serve)) {
+		reap(serve);
+		/* fnr-events tells how the last jobs end, so it goes when the manager is gone. */
+		if (!serve->services[MANAGER].pid && !serve->services[API_].pid && serve->services[EVENTS].pid)
+			kill(serve->services[EVENTS].pid, SIGTERM);
+		if (fnr_mono_ms() > serve->kill_at)
+			end_all(serve, SIGKILL);
+		take_signals(serve, 20);
+	}
+	end_strays(serve);
+	unlink("run/url");
+}
+
+/* ---- the command ---- */
+
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max < OPEN_FILES && geteuid() == 0)
+		limit.rlim_max = OPEN_FILES;
+	limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		getrlimit(RLIMIT_NOFILE, &limit);
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int command_serve(int argc, char **argv)
+{
+	static struct serve serve = { .port = 8080 };
+	struct fnr_error err = FNR_ERROR_INIT;
+	const char *data = "var";
+	int level;
+
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+		if (strcmp(argv[i], "--no-keys") == 0) {
+			setenv("FNR_API_KEYS", "0", 1);
+			continue;
+		}
+		if (!value)
+			fnr_die("%s needs a value", argv[i]);
+		if (strcmp(argv[i], "--data") == 0)
+			data = value;
+		else if (strcmp(argv[i], "--port") == 0)
+			serve.port = atoi(value);
+		else if (strcmp(argv[i], "--log") == 0)
+			serve.log = value;
+		else
+			fnr_die("fnr serve has no option %s", argv[i]);
+		i++;
+	}
+	if (serve.log) {
+		int fd = open(serve.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+		if (fd < 0)
+			fnr_die("cannot write the log %s: %s", serve.log, strerror(errno));
+		dup2(fd, STDERR_FILENO);
+		close(fd);
+	}
+	umask(077);
+	enter_data(&serve, data);
+	if (fnr_conf_load(&serve.conf, "config.yaml", &err) != FNR_OK)
+		fnr_die("the configuration is not valid: %s", err.errors ? fnr_json_text(err.errors, NULL) : err.message);
+	level = fnr_log_level_parse(serve.conf.log_level);
+	fnr_log_init("serve", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+	take_lock(&serve);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	fnr_proc_kill_marked("FNR_SERVE", serve.data);
+	fnr_proc_kill_marked("FNR_DATA", serve.data);
+	check_port(serve.port);
+	raise_files();
+	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */
+	setenv("FNR_SERVE", serve.data, 1);
+	write_nginx_conf(&serve);
+	define(&serve);
+	serve.signals = fnr_proc_signalfd();
+	run(&serve);
+	stop(&serve);
+	return 0;
+}

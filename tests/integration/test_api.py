@@ -1,0 +1,890 @@
+"""Every route of doc/openapi.yaml works as it says: each answer here is checked against the document, which in turn is held
+to the table of routes and to the words of src/base/vocab.h."""
+
+import concurrent.futures
+import glob
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+
+from system import PREFIX, ROOT, TERMINAL, System, assert_problem
+
+SCRIPTS = os.path.join(ROOT, "tests", "fixtures", "scripts")
+NOOP = {"template": "noop", "inputs": {}}
+JOBS = "/api/v1/jobs"
+PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63fccfc050"
+                    "0f0004850180848c8c310000000049454e44ae426082")
+
+SLOW = """#!/bin/sh
+cat > /dev/null
+for i in 1 2 3 4 5 6 7 8 9; do
+	printf '{"progress":0.%d,"stage":"execution","message":"Step %d"}\\n{"log":"step %d","level":"info"}\\n' $i $i $i
+	sleep 2
+done
+"""
+# Hands its input back, and beside it files of kinds that a browser must not show in place.
+COPY = """#!/usr/bin/python3 -IB
+import json, shutil, sys
+request = json.load(sys.stdin)
+shutil.copyfile(request["parameters"]["picture"], "picture.png")
+for name, text in (("page.html", "<script>alert(1)</script>"), ("drawing.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>"), ("data.json", "{}")):
+    open(name, "w").write(text)
+for name, path in (("picture", "picture.png"), ("page", "page.html"), ("drawing", "drawing.svg"), ("data", "data.json")):
+    print(json.dumps({"output": name, "path": path}))
+print(json.dumps({"result": {"uploads": request["uploads"], "seed": request["seed"], "quality": request["quality"]}}))
+"""
+FAILS = "#!/bin/sh\nprintf '{\"error\":{\"class\":\"permanent\",\"code\":\"broken\",\"message\":\"It broke.\",\"suggestion\":\"Mend it.\"}}\\n'\n"
+FLAKY = """#!/bin/sh
+if [ "$FNR_ATTEMPT" = 1 ]; then echo '{"error":{"class":"transient","code":"flaky","message":"Not yet."}}'; exit 1; fi
+echo made > note.txt
+echo '{"output":"note","path":"note.txt"}'
+"""
+
+
+# ---- the document ----
+
+
+def strict(schema):
+    """The schema, refusing members that it does not name: what an answer has must be documented."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: strict(value) for name, value in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema and "$ref" not in schema:
+        made["additionalProperties"] = False
+    return made
+
+
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time")
+def is_time(value):
+    return not isinstance(value, str) or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value) is not None
+
+
+@FORMATS.checks("uuid")
+def is_uuid(value):
+    return not isinstance(value, str) or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) is not None
+
+
+class Document:
+    """doc/openapi.yaml as the server gives it, and a record of what was asked of each operation."""
+
+    def __init__(self, document):
+        self.document, self.strict, self.used = document, strict(document), set()
+        self.resolver = jsonschema.RefResolver("", self.strict)
+        self.paths = []
+        for path in document["paths"]:
+            pattern = re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(path))
+            self.paths.append((path.count("{"), re.compile(pattern), path))
+        self.paths.sort(key=lambda row: row[0])
+
+    def resolve(self, node):
+        while "$ref" in node:
+            node = self.resolver.resolve(node["$ref"])[1]
+        return node
+
+    def check_schema(self, value, schema):
+        errors = jsonschema.Draft202012Validator(schema, resolver=self.resolver, format_checker=FORMATS).iter_errors(value)
+        wrong = [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in errors]
+        assert not wrong, (wrong, json.dumps(value)[:2000])
+
+    def check(self, name, value):
+        self.check_schema(value, {"$ref": f"#/components/schemas/{name}"})
+
+    def operation(self, method, address):
+        path = urlsplit(address).path
+        for _, pattern, name in self.paths:
+            if pattern.fullmatch(path):
+                return name, self.strict["paths"][name].get(method.lower())
+        return None, None
+
+    def check_answer(self, method, address, answer):
+        name, operation = self.operation(method, address)
+        assert operation, f"{method} {address} is not in the document"
+        if answer.status < 400:
+            self.used.add((method, name))
+        responses = operation["responses"]
+        assert str(answer.status) in responses or "default" in responses, (method, name, answer.status, answer.data[:500])
+        described = self.resolve(responses.get(str(answer.status)) or responses["default"])
+        assert str(answer.status) in responses or answer.status >= 400, f"{method} {name} does not tell of {answer.status}"
+        for header in described.get("headers", {}):
+            if header == "Location":
+                assert answer.headers["Location"].startswith("/api/v1/"), (method, name)
+        kinds = described.get("content", {})
+        if not kinds:
+            assert answer.data == b""
+            return
+        kind = (answer.headers["Content-Type"] or "").split(";")[0]
+        if kind not in kinds:
+            assert list(kinds) == ["application/octet-stream"], (method, name, kind, list(kinds))  # any file
+        elif kind in ("application/json", "application/problem+json"):
+            self.check_schema(answer.json, kinds[kind]["schema"])
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    system = System("workers: {max: 4, min: 2}\n")
+    system.add_script("slow", SLOW, outputs={}, retry={"max_attempts": 1})
+    system.add_script("copy", COPY, inputs={"picture": {"type": "file", "required": True, "media": ["image/*"]}},
+                      outputs={"picture": {"type": "image"}, "page": {"type": "text"}, "drawing": {"type": "file"}, "data": {"type": "json"}})
+    system.add_script("fails", FAILS, outputs={})
+    system.add_script("flaky", FLAKY, outputs={"note": {"type": "text"}}, retry={"max_attempts": 3, "delay_s": 0.2, "max_delay_s": 0.5})
+    with open(os.path.join(SCRIPTS, "previews")) as file:
+        system.add_script("previews", file.read(), outputs={"text": {"type": "text"}})
+    with open(os.path.join(SCRIPTS, "good")) as file:
+        system.add_script("good", file.read(), outputs={"text": {"type": "text"}})
+    with system:
+        system.document = Document(system.get("/api/v1/openapi.json").json)
+        request = system.request
+
+        def checked(method, path, *arguments, **options):
+            answer = request(method, path, *arguments, **options)
+            if method in ("GET", "POST", "DELETE", "PATCH", "PUT"):
+                system.document.check_answer(method, path, answer)
+            return answer
+
+        system.request = checked
+        yield system
+
+
+def eventually(what, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def in_state(fnr, id, *states, seconds=20):
+    return eventually(lambda: (lambda job: job if job["state"] in states else None)(fnr.get(f"{JOBS}/{id}").json), seconds)
+
+
+def pages(fnr, path, limit):
+    """All items of a list, page by page."""
+    items, cursor = [], None
+    while True:
+        separator = "&" if "?" in path else "?"
+        answer = fnr.get(f"{path}{separator}limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status == 200 and len(answer.json["items"]) <= limit
+        items, cursor = items + answer.json["items"], answer.json["next_cursor"]
+        if cursor is None:
+            return items
+        assert len(items) < 10000
+
+
+def upload(fnr, data=PNG, kind="image/png", name="picture.png"):
+    answer = fnr.post("/api/v1/uploads", data, headers={"Content-Type": kind, "X-Filename": name})
+    assert answer.status == 201, answer.data
+    return answer.json
+
+
+# ---- the document itself ----
+
+
+def test_document_and_routes_are_the_same(fnr):
+    program = glob.glob(os.path.join(PREFIX, "libexec", "*", "fnr-api"))[0]
+    listed = subprocess.run([program, "--routes"], capture_output=True, text=True, check=True).stdout
+    routes = {tuple(line.split()[:2]) for line in listed.splitlines() if line.strip()}
+    document = fnr.document.document
+    documented = {(method.upper(), path) for path, item in document["paths"].items() for method in item if method != "parameters"}
+    assert routes == documented, (routes - documented, documented - routes)
+
+
+def test_document_is_well_formed(fnr):
+    document = fnr.document.document
+    assert document["openapi"].startswith("3.1.") and document["info"]["title"] == "Function Runner"
+
+    def references(node):
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    for reference in references(document):
+        fnr.document.resolver.resolve(reference)
+    names = [operation["operationId"] for item in document["paths"].values() for method, operation in item.items() if method != "parameters"]
+    assert len(names) == len(set(names))
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            parameters = [fnr.document.resolve(entry) for entry in item.get("parameters", []) + operation.get("parameters", [])]
+            assert {entry["name"] for entry in parameters if entry["in"] == "path"} == set(re.findall(r"\{(\w+)\}", path)), path
+            assert operation["summary"] and operation["tags"] and operation["responses"], path
+
+
+def test_document_is_the_file(fnr):
+    yaml = pytest.importorskip("yaml")
+    with open(os.path.join(ROOT, "doc", "openapi.yaml")) as file:
+        assert yaml.safe_load(file) == fnr.document.document
+
+
+# ---- one vocabulary ----
+
+
+def words(name):
+    """A list of src/base/vocab.h."""
+    with open(os.path.join(ROOT, "src", "base", "vocab.h")) as file:
+        text = file.read()
+    body = re.search(r"#define " + name + r"\(X\)((?:.*\\\n)*.*\n)", text).group(1)
+    return re.findall(r'X\(\w+, \d+, "([^"]+)"\)', body)
+
+
+def sources(*suffixes):
+    for folder in ("src", "handlers", "share", "templates", "web", "doc", "nginx", "clients"):
+        for place, _, names in os.walk(os.path.join(ROOT, folder)):
+            for name in names:
+                if name.endswith(suffixes) and "node_modules" not in place:
+                    path = os.path.join(place, name)
+                    with open(path, errors="replace") as file:
+                        yield os.path.relpath(path, ROOT), file.read()
+
+
+def test_one_vocabulary(fnr):
+    schemas = fnr.document.document["components"]["schemas"]
+    states, events = words("FNR_STATES"), words("FNR_EVENTS")
+    assert len(states) == 10 and len(events) == 18
+    assert set(schemas["State"]["enum"]) == set(states)
+    assert schemas["Stage"]["enum"] == words("FNR_STAGES")
+    assert schemas["Quality"]["enum"] == words("FNR_QUALITIES")
+    assert set(schemas["Class"]["enum"]) == set(words("FNR_CLASSES"))
+    assert set(schemas["EventName"]["enum"]) == set(events) - {"break"} | {"snapshot", "gap"}
+    assert [preset["id"] for preset in fnr.get("/api/v1/presets").json["items"]] == words("FNR_QUALITIES")
+
+
+def test_no_other_words_for_events():
+    """Whatever looks like the name of an event in the sources is one."""
+    events = set(words("FNR_EVENTS"))
+    with open(os.path.join(ROOT, "src", "base", "conf.h")) as file:
+        keys = set(re.findall(r'"([a-z]+\.[a-z_]+)"', file.read()))
+    pattern = re.compile(r"""["'`](?:event: )?((?:job|batch|template|preset|backend|worker|queue|alert)\.[a-z_]+)["'`,]""")
+    files = re.compile(r"\.(?:c|h|js|mjs|py|json|yaml|html|css|sock|key|map|ts)$")
+    for path, text in sources(".c", ".h", ".py", ".js", ".mjs", ".ts", ".html", ".yaml", ".md"):
+        found = {word for word in pattern.findall(text) if not files.search(word)}
+        assert found <= events | keys, (path, found - events - keys)
+
+
+def test_no_other_words_for_states():
+    """Not one of the words that others have for the states stands where a value would."""
+    other = ["succeeded", "success", "canceled", "canceling", "errored", "aborted", "in_progress", "retrying_soon", "timed_out", "enqueued", "cancelation"]
+    pattern = re.compile(r"""["'](""" + "|".join(other) + r""")["']""", re.IGNORECASE)
+    for path, text in sources(".c", ".h", ".py", ".js", ".mjs", ".ts", ".yaml"):
+        assert not pattern.findall(text), (path, pattern.findall(text))
+    for path, text in sources(".md", ".html", ".yaml"):
+        assert not re.search(r"\bcancell?ation state\b|\bcanceled\b", text), path
+
+
+# ---- jobs ----
+
+
+def test_submit_and_show(fnr):
+    answer = fnr.post(JOBS, {**NOOP, "project": "demo", "shot": "s010", "quality": "high", "priority": 7, "seed": 42, "node_id": "n7",
+                             "metadata": {"a": [1, None, "ü"]}, "timeout_s": 60, "queue": "io", "fallback": {"quality": True, "cpu": False}})
+    assert answer.status == 202
+    job = answer.json
+    assert answer.headers["Location"] == job["urls"]["self"] == f"{JOBS}/{job['id']}"
+    assert job["state"] in ("queued", "running", "finishing", "completed")
+    job = fnr.wait(job["id"])
+    expected = {"template": "noop", "quality": "high", "priority": 7, "seed": 42, "node_id": "n7", "metadata": {"a": [1, None, "ü"]}, "project": "demo",
+                "shot": "s010", "queue": "io", "state": "completed", "attempt": 1, "error": None, "inputs": {}, "batch": None, "retry_of": None}
+    assert {name: job[name] for name in expected} == expected
+    assert job["created_at"] <= job["queued_at"] <= job["started_at"] <= job["finished_at"]
+    assert job["progress"]["percent"] == 100 and [stage["name"] for stage in job["progress"]["stages"]] == words("FNR_STAGES")
+    assert {stage["state"] for stage in job["progress"]["stages"]} == {"completed"}
+    assert job["worker"] and job["backend"] and job["placement"]
+
+
+def test_defaults(fnr):
+    job = fnr.run()
+    assert (job["quality"], job["priority"], job["project"], job["shot"], job["take"]) == ("standard", 5, None, None, None)
+    assert 0 <= job["seed"] < 2**53
+    assert fnr.run(project="demo")["shot"] == "main"
+
+
+def test_versions_of_a_template(fnr):
+    for reference in ("noop@1", "noop@1.0", "noop@1.0.0"):
+        assert fnr.run(reference)["version"] == "1.0.0"
+
+
+def test_scheduled_job(fnr):
+    when = time.time() + 2
+    text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+    job = fnr.submit(not_before=text)
+    assert job["state"] == "scheduled" and job["waiting_for"] == "not_before" and job["progress"]["stage"] == "queue"
+    done = fnr.wait(job["id"])
+    assert done["state"] == "completed" and done["started_at"] >= text[:-1]
+    late = fnr.submit(not_before="2026-01-01T02:00:00+02:00")  # long ago, with an offset
+    assert fnr.wait(late["id"])["state"] == "completed" and late["not_before"] == "2026-01-01T00:00:00.000Z"
+
+
+def test_job_that_expires(fnr):
+    job = fnr.run("slow", expires_at="2020-01-01T00:00:00Z")
+    assert job["state"] == "expired" and job["error"]["code"] == "expired" and job["error"]["suggestion"]
+    attempts = fnr.get(f"{JOBS}/{job['id']}/attempts").json["items"]
+    assert [(attempt["attempt"], attempt["state"]) for attempt in attempts] == [(0, "expired")]
+    assert fnr.get(f"{JOBS}/{job['id']}/result").json["state"] == "expired"
+
+
+def test_list_pages_and_filters(fnr):
+    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+    ids = [fnr.submit(project="pages", shot=f"s{i % 2}", node_id=f"n{i % 3}", queue="io" if i % 5 else "cpu")["id"] for i in range(25)]
+    for id in ids:
+        fnr.wait(id)
+    for limit in (1, 7, 25, 500):
+        assert [job["id"] for job in pages(fnr, JOBS + "?project=pages", limit)] == ids[::-1], limit
+    assert [job["id"] for job in pages(fnr, JOBS, 11)][:25] == ids[::-1]
+    for query, wanted in (("shot=s1", ids[1::2]), ("node_id=n2", ids[2::3]), ("queue=cpu", ids[::5]), ("state=completed", ids), ("state=failed", []),
+                          ("template=noop", ids), ("template=slow", []), (f"since={began}", ids), (f"until={began}", []),
+                          ("since=2099-01-01T00:00:00Z", [])):
+        assert [job["id"] for job in pages(fnr, f"{JOBS}?project=pages&{query}", 4)] == wanted[::-1], query
+        found = [job["id"] for job in pages(fnr, f"{JOBS}?{query}", 6) if job["project"] == "pages"]
+        assert found == wanted[::-1], query
+    job = fnr.get(JOBS + "?project=pages&limit=1").json["items"][0]
+    assert not {"inputs", "parameters", "metadata"} & set(job)
+    mixed = f"{JOBS}?project=pages&state=completed&shot=s0&template=noop&queue=io&node_id=n1&since={began}"
+    assert [job["id"] for job in pages(fnr, mixed, 2)] == [id for i, id in enumerate(ids) if i % 2 == 0 and i % 3 == 1 and i % 5][::-1]
+
+
+def test_result_before_and_after(fnr):
+    job = fnr.submit("slow")
+    in_state(fnr, job["id"], "running")
+    assert_problem(fnr.get(f"{JOBS}/{job['id']}/result"), 409, "conflict", "running")
+    assert_problem(fnr.get(f"{JOBS}/{job['id']}/outputs/text"), 409, "conflict", "running")
+    fnr.post(f"{JOBS}/{job['id']}/cancel")
+    fnr.wait(job["id"])
+    result = fnr.get(f"{JOBS}/{job['id']}/result").json
+    assert result["state"] == "cancelled" and result["outputs"] == []
+    assert_problem(fnr.get(f"{JOBS}/{job['id']}/outputs/text"), 404, "not_found", "cancelled")
+    job = fnr.run("good")
+    result = fnr.get(f"{JOBS}/{job['id']}/result").json
+    assert result["result"] == {"words": 1} and [output["name"] for output in result["outputs"]] == ["text"]
+    assert result["outputs"] == job["outputs"]
+
+
+def test_cancel_while_it_waits_runs_and_has_ended(fnr):
+    waiting = fnr.submit(not_before="2099-01-01T00:00:00Z")["id"]
+    assert fnr.post(f"{JOBS}/{waiting}/cancel").status == 202
+    assert fnr.wait(waiting)["state"] == "cancelled"
+    running = [fnr.submit("slow")["id"] for _ in range(4)]
+    for id in running:
+        in_state(fnr, id, "running")
+    queued = fnr.submit("slow")
+    assert queued["state"] == "queued" and queued["waiting_for"]
+    for id in [queued["id"], *running]:
+        answer = fnr.post(f"{JOBS}/{id}/cancel")
+        assert answer.status == 202 and answer.json["id"] == id
+    for id in [queued["id"], *running]:
+        job = fnr.wait(id)
+        assert job["state"] == "cancelled" and job["error"] is None and job["outputs"] == [] and job["finished_at"]
+    assert fnr.get(f"{JOBS}/{queued['id']}").json["started_at"] is None
+    for id in (waiting, running[0], fnr.run()["id"], fnr.run("fails")["id"]):
+        assert_problem(fnr.post(f"{JOBS}/{id}/cancel"), 409, "conflict", fnr.get(f"{JOBS}/{id}").json["state"])
+    assert_problem(fnr.post(f"{JOBS}/{uuid.uuid4()}/cancel"), 404, "not_found")
+
+
+def test_cancel_at_any_time(fnr):
+    """Whenever it comes: 202, and then it is cancelled or had just ended; or 409, and then it stays what it is."""
+    chance = random.Random(5)
+
+    def one(number):
+        id = fnr.submit("good" if number % 2 else "noop", project="cancels")["id"]
+        time.sleep(chance.random() * 0.15)
+        answer = fnr.post(f"{JOBS}/{id}/cancel")
+        job = fnr.wait(id)
+        assert answer.status in (202, 409), answer.data
+        assert job["state"] in (("cancelled", "completed") if answer.status == 202 else ("completed",)), job
+        return job["take"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        takes = [take for take in pool.map(one, range(60)) if take]
+    assert len(takes) == len(set(takes))
+
+
+def test_failure_and_attempts(fnr):
+    job = fnr.run("fails")
+    assert job["state"] == "failed"
+    assert {name: job["error"][name] for name in ("class", "code", "message", "suggestion")} == {
+        "class": "permanent", "code": "broken", "message": "It broke.", "suggestion": "Mend it."}
+    job = fnr.run("flaky")
+    assert job["state"] == "completed" and job["attempt"] == 2 and job["max_attempts"] == 3
+    attempts = fnr.get(f"{JOBS}/{job['id']}/attempts").json["items"]
+    assert [(attempt["attempt"], attempt["state"]) for attempt in attempts] == [(1, "failed"), (2, "completed")]
+    assert attempts[0]["error"]["code"] == "flaky" and attempts[1]["error"] is None
+    assert all(attempt["started_at"] <= attempt["finished_at"] and attempt["worker"] for attempt in attempts)
+    slow = fnr.submit("slow")["id"]
+    in_state(fnr, slow, "running")
+    (attempt,) = fnr.get(f"{JOBS}/{slow}/attempts").json["items"]
+    assert attempt["state"] == "running" and attempt["worker"] and attempt["finished_at"] is None
+    fnr.post(f"{JOBS}/{slow}/cancel")
+    assert fnr.get(f"{JOBS}/{fnr.submit(not_before='2099-01-01T00:00:00Z')['id']}/attempts").json["items"] == []
+
+
+def test_log(fnr):
+    job = fnr.run("good")["id"]
+    lines = fnr.get(f"{JOBS}/{job}/log").json["items"]
+    assert [line["n"] for line in lines] == list(range(1, len(lines) + 1))
+    texts = {line["text"]: line["level"] for line in lines}
+    assert texts["a line for the log"] == "debug" and texts["to standard error"] == "info"
+    assert fnr.get(f"{JOBS}/{job}/log?after=1").json["items"] == lines[1:]
+    assert pages(fnr, f"{JOBS}/{job}/log", 1) == lines
+    assert fnr.get(f"{JOBS}/{fnr.run()['id']}/log").json == {"items": [], "next_cursor": None}
+    for after in ("x", "-1", "", "1.5"):
+        assert_problem(fnr.get(f"{JOBS}/{job}/log?after={after}"), {400, 422})
+
+
+def test_preview(fnr):
+    job = fnr.run("previews")["id"]
+    answer = fnr.get(f"{JOBS}/{job}/preview")
+    assert answer.status == 200 and answer.headers["Content-Type"] == "image/png" and answer.data.startswith(b"\x89PNG")
+    assert_problem(fnr.get(f"{JOBS}/{fnr.run()['id']}/preview"), 404, "not_found")
+
+
+def test_missing_things(fnr):
+    for path in ("", "/result", "/log", "/attempts", "/preview", "/outputs/x", "/events"):
+        assert_problem(fnr.get(f"{JOBS}/{uuid.uuid4()}{path}"), 404, "not_found")
+    assert_problem(fnr.get(f"/api/v1/batches/{uuid.uuid4()}"), 404, "not_found")
+    assert_problem(fnr.get("/api/v1/projects/nothing/shots/main/takes"), 404, "not_found", "nothing")
+    fnr.run(project="demo")
+    assert_problem(fnr.get("/api/v1/projects/demo/shots/nothing/takes"), 404, "not_found")
+    for number in ("0", "999", "x", "-1", "99999999999999999999"):
+        assert_problem(fnr.get(f"/api/v1/projects/demo/shots/main/takes/{number}"), 404, "not_found")
+
+
+# ---- waiting ----
+
+
+def test_wait_until_it_has_finished(fnr):
+    answer = fnr.post(JOBS, {**NOOP, "project": "waits"}, headers={"Prefer": "wait=30"})
+    assert answer.status == 200 and answer.json["state"] == "completed"
+    assert answer.headers["Location"] == answer.json["urls"]["self"]
+    assert answer.headers["Preference-Applied"] == "wait=30"
+    answer = fnr.post(JOBS, {"template": "fails", "inputs": {}}, headers={"Prefer": "respond-async, wait=30"})
+    assert answer.status == 200 and answer.json["state"] == "failed"
+
+
+def test_wait_until_the_time_is_up(fnr):
+    began = time.monotonic()
+    answer = fnr.post(JOBS, {"template": "slow", "inputs": {}}, headers={"Prefer": "wait=1"})
+    assert answer.status == 202 and answer.json["state"] in ("queued", "running")
+    assert 0.9 < time.monotonic() - began < 8
+    assert answer.headers["Location"] == answer.json["urls"]["self"]
+    fnr.post(f"{JOBS}/{answer.json['id']}/cancel")
+
+
+def test_many_wait_and_others_are_served(fnr):
+    """Those who wait hold no handler: a hundred of them keep nobody from anything."""
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        held = [pool.submit(fnr.post, JOBS, {"template": "noop", "inputs": {}, "not_before": "2099-01-01T00:00:00Z"}, headers={"Prefer": "wait=4"})
+                for _ in range(100)]
+        began = time.monotonic()
+        assert fnr.run()["state"] == "completed"
+        assert time.monotonic() - began < 4
+        answers = [one.result() for one in held]
+    assert {answer.status for answer in answers} == {202}
+    for answer in answers:
+        fnr.post(f"{JOBS}/{answer.json['id']}/cancel")
+
+
+def test_accepted_job_is_never_lost_to_a_waiting_place_that_dies(fnr):
+    """fnr-events is killed again and again while requests wait there: still 202 (or 200), never 502, and the job is there."""
+    stop = threading.Event()
+
+    def killer():
+        while not stop.is_set():
+            for pid in fnr.pids_of("fnr-events"):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda i: fnr.post(JOBS, {"template": "good" if i % 2 else "noop", "inputs": {}}, headers={"Prefer": "wait=3"}), range(40)))
+    finally:
+        stop.set()
+        thread.join()
+    assert {answer.status for answer in answers} <= {200, 202}, [answer.data for answer in answers if answer.status not in (200, 202)]
+    for answer in answers:
+        assert answer.headers["Location"] == answer.json["urls"]["self"]
+        assert fnr.wait(answer.json["id"])["state"] == "completed"
+    eventually(lambda: fnr.get("/readyz").status == 200)
+    eventually(lambda: fnr.post(JOBS, NOOP, headers={"Prefer": "wait=10"}).status == 200)
+
+
+# ---- batches ----
+
+
+def batch_end(fnr, id):
+    return eventually(lambda: (lambda batch: batch if batch["state"] != "running" else None)(fnr.get(f"/api/v1/batches/{id}").json), 60)
+
+
+def test_batch(fnr):
+    body = {"defaults": {"template": "noop", "project": "batches", "priority": 3, "metadata": {"a": 1, "b": 1}, "inputs": {}},
+            "jobs": [{"ref": "a"}, {"priority": 8, "metadata": {"b": 2}}, {"template": "good", "shot": "s2"}]}
+    answer = fnr.post("/api/v1/batches", body)
+    assert answer.status == 202
+    batch = answer.json
+    assert answer.headers["Location"] == batch["urls"]["self"] == f"/api/v1/batches/{batch['id']}"
+    assert batch["total"] == 3 and len(batch["jobs"]) == 3 and batch["project"] == "batches"
+    batch = batch_end(fnr, batch["id"])
+    assert batch["state"] == "completed" and batch["percent"] == 100 and batch["counts"]["completed"] == 3
+    assert set(batch["counts"]) == set(words("FNR_STATES"))
+    jobs = [fnr.get(f"{JOBS}/{id}").json for id in batch["jobs"]]
+    assert [job["priority"] for job in jobs] == [3, 8, 3] and {job["batch"] for job in jobs} == {batch["id"]}
+    assert [job["metadata"] for job in jobs] == [{"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 1}]
+    assert [job["template"] for job in jobs] == ["noop", "noop", "good"] and jobs[2]["shot"] == "s2"
+    fnr.submit(project="batches")
+    assert [job["id"] for job in pages(fnr, f"{JOBS}?batch={batch['id']}", 2)] == batch["jobs"][::-1]
+    assert [job["id"] for job in pages(fnr, f"{JOBS}?batch={batch['id']}&project=batches&template=good", 2)] == batch["jobs"][2:]
+
+
+def test_batch_is_accepted_whole_or_not_at_all(fnr):
+    before = [job["id"] for job in fnr.get(JOBS + "?limit=5").json["items"]]
+    body = {"jobs": [NOOP, NOOP, {"template": "noop", "inputs": {"x": 1}}, {"template": "nop", "inputs": {}}]}
+    problem = assert_problem(fnr.post("/api/v1/batches", body), 422, "invalid")
+    assert {entry["pointer"] for entry in problem["errors"]} == {"/jobs/2/inputs/x", "/jobs/3/template"}
+    assert [job["id"] for job in fnr.get(JOBS + "?limit=5").json["items"]] == before
+
+
+def test_large_batch(fnr):
+    answer = fnr.post("/api/v1/batches", {"defaults": NOOP, "jobs": [{"seed": i} for i in range(1500)]})
+    assert answer.status == 202 and answer.json["total"] == 1500 and len(answer.json["jobs"]) == 100
+    batch = batch_end(fnr, answer.json["id"])
+    assert batch["counts"]["completed"] == 1500
+    assert len(pages(fnr, f"{JOBS}?batch={batch['id']}", 500)) == 1500
+
+
+def test_batch_that_stops_on_an_error(fnr):
+    jobs = [{"template": "fails"}] + [{"template": "noop", "not_before": "2099-01-01T00:00:00Z"}] * 5 + [{"template": "slow"}]
+    answer = fnr.post("/api/v1/batches", {"defaults": {"inputs": {}}, "jobs": jobs, "stop_on_error": True})
+    assert answer.status == 202 and answer.json["stop_on_error"] is True
+    batch = batch_end(fnr, answer.json["id"])
+    assert batch["state"] == "failed" and batch["counts"]["failed"] == 1 and batch["counts"]["cancelled"] == 6
+
+
+def test_batch_that_goes_on_after_an_error(fnr):
+    answer = fnr.post("/api/v1/batches", {"defaults": {"inputs": {}}, "jobs": [{"template": "fails"}, {"template": "noop"}, {"template": "noop"}]})
+    batch = batch_end(fnr, answer.json["id"])
+    assert batch["state"] == "failed" and batch["counts"]["failed"] == 1 and batch["counts"]["completed"] == 2
+
+
+def test_cancel_a_batch(fnr):
+    jobs = [{"template": "slow"}, {"template": "noop", "not_before": "2099-01-01T00:00:00Z"}, {"template": "slow"}]
+    id = fnr.post("/api/v1/batches", {"defaults": {"inputs": {}}, "jobs": jobs}).json["id"]
+    answer = fnr.post(f"/api/v1/batches/{id}/cancel")
+    assert answer.status == 202 and answer.json["id"] == id
+    batch = batch_end(fnr, id)
+    assert batch["state"] == "cancelled" and batch["counts"]["cancelled"] == 3
+    assert_problem(fnr.post(f"/api/v1/batches/{id}/cancel"), 409, "conflict")
+
+
+# ---- uploads, outputs, takes ----
+
+
+def test_upload_and_use_it(fnr):
+    made = upload(fnr)
+    assert made["bytes"] == len(PNG) and made["sha256"] == hashlib.sha256(PNG).hexdigest() and made["media_type"] == "image/png"
+    job = fnr.run("copy", {"picture": "upload:" + made["id"]}, seed=9, quality="draft")
+    assert job["state"] == "completed", job["error"]
+    assert job["inputs"] == {"picture": "upload:" + made["id"]}
+    result = fnr.get(f"{JOBS}/{job['id']}/result").json
+    assert result["result"]["seed"] == 9 and result["result"]["quality"] == "draft"
+    assert result["result"]["uploads"]["picture"]["media_type"] == "image/png" and result["result"]["uploads"]["picture"]["name"] == "picture.png"
+    answer = fnr.get(f"{JOBS}/{job['id']}/outputs/picture")
+    assert answer.status == 200 and answer.data == PNG
+
+
+def test_upload_of_a_form(fnr):
+    body = b"--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n" + PNG + b"\r\n--xyz--\r\n"
+    answer = fnr.post("/api/v1/uploads", body, headers={"Content-Type": "multipart/form-data; boundary=xyz"})
+    assert answer.status == 201 and answer.json["sha256"] == hashlib.sha256(PNG).hexdigest() and answer.json["name"] == "a.png"
+
+
+def test_upload_of_the_wrong_kind(fnr):
+    made = upload(fnr, b"just text", "text/plain", "note.txt")
+    problem = assert_problem(fnr.post(JOBS, {"template": "copy", "inputs": {"picture": "upload:" + made["id"]}}), 422, "invalid")
+    assert {entry["pointer"] for entry in problem["errors"]} == {"/inputs/picture"}
+
+
+def test_outputs(fnr):
+    picture = upload(fnr)["id"]
+    job = fnr.run("copy", {"picture": "upload:" + picture}, project="outputs", shot="s1")
+    outputs = {output["name"]: output for output in job["outputs"]}
+    assert set(outputs) == {"picture", "page", "drawing", "data"} and job["take"] == 1
+    assert outputs["picture"]["path"] == "outputs/s1/take_001/picture.png"
+    assert (outputs["picture"]["width"], outputs["picture"]["height"]) == (1, 1)
+    for name, output in outputs.items():
+        answer = fnr.get(output["url"])
+        assert answer.status == 200 and len(answer.data) == output["bytes"] and hashlib.sha256(answer.data).hexdigest() == output["sha256"]
+        assert answer.headers["Content-Type"] == output["media_type"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff" and "sandbox" in answer.headers["Content-Security-Policy"]
+        place = answer.headers["Content-Disposition"].split(";")[0]
+        assert place == ("inline" if name == "picture" else "attachment"), name
+        with open(os.path.join(fnr.data, "workspace", output["path"]), "rb") as file:
+            assert file.read() == answer.data
+    assert_problem(fnr.get(f"{JOBS}/{job['id']}/outputs/other"), 404, "not_found", "other")
+    alone = fnr.run("good")
+    assert alone["take"] is None and alone["outputs"][0]["path"] == f".jobs/{alone['id']}/out.txt"
+    assert fnr.get(alone["outputs"][0]["url"]).data == b"hello"
+
+
+def test_ranges_and_etags(fnr):
+    url = fnr.run("copy", {"picture": "upload:" + upload(fnr)["id"]})["outputs"][0]["url"]
+    whole = fnr.get(url)
+    assert whole.headers["Accept-Ranges"] == "bytes" and whole.headers["ETag"]
+    part = fnr.get(url, headers={"Range": "bytes=2-5"})
+    assert part.status == 206 and part.data == PNG[2:6] and part.headers["Content-Range"] == f"bytes 2-5/{len(PNG)}"
+    assert fnr.get(url, headers={"Range": "bytes=-3"}).data == PNG[-3:]
+    assert fnr.get(url, headers={"Range": "bytes=2-5", "If-Range": whole.headers["ETag"]}).status == 206
+    assert fnr.get(url, headers={"Range": "bytes=2-5", "If-Range": '"other"'}).data == PNG
+    same = fnr.get(url, headers={"If-None-Match": whole.headers["ETag"]})
+    assert same.status == 304 and same.data == b""
+    assert fnr.get(url, headers={"If-None-Match": '"other"'}).status == 200
+    beyond = fnr.get(url, headers={"Range": "bytes=99999-"})
+    assert_problem(beyond, 416)
+    assert beyond.headers["Content-Range"] == f"bytes */{len(PNG)}"
+    assert_problem(fnr.get(url, headers={"If-Match": '"other"'}), 412)
+    assert fnr.get(url, headers={"Range": "lines=1-2"}).status == 200
+    head = fnr.request("HEAD", url)
+    assert head.status == 200 and head.data == b"" and head.headers["Content-Length"] == str(len(PNG))
+
+
+def test_file_that_somebody_removed(fnr):
+    job = fnr.run("good", project="removed")
+    os.remove(os.path.join(fnr.data, "workspace", job["outputs"][0]["path"]))
+    assert_problem(fnr.get(job["outputs"][0]["url"]), 404, "not_found")
+    os.symlink("/etc/passwd", os.path.join(fnr.data, "workspace", job["outputs"][0]["path"]))
+    assert_problem(fnr.get(job["outputs"][0]["url"]), {403, 404})
+
+
+def test_takes(fnr):
+    picture = "upload:" + upload(fnr)["id"]
+    jobs = [fnr.run("copy", {"picture": picture}, project="film", shot="s010", seed=i) for i in range(5)]
+    assert [job["take"] for job in jobs] == [1, 2, 3, 4, 5]
+    base = "/api/v1/projects/film/shots/s010/takes"
+    for limit in (1, 2, 50):
+        takes = pages(fnr, base, limit)
+        assert [take["take"] for take in takes] == [1, 2, 3, 4, 5]
+        assert not any({"inputs", "parameters", "metadata"} & set(take) for take in takes)
+    assert sum(take["active"] for take in takes) == 1
+    take = fnr.get(base + "/3").json
+    assert (take["project"], take["shot"], take["take"], take["job"], take["seed"]) == ("film", "s010", 3, jobs[2]["id"], 2)
+    assert take["inputs"] == {"picture": picture} and take["template"] == "copy" and take["quality"] == "standard"
+    for file in take["files"]:
+        answer = fnr.get(file["url"])
+        assert answer.status == 200 and hashlib.sha256(answer.data).hexdigest() == file["sha256"]
+    assert fnr.get(base + "/3/files/picture.png", headers={"Range": "bytes=0-3"}).data == PNG[:4]
+    record = fnr.get(base + "/3/files/take.json")
+    assert record.status == 200 and record.json["job"] == jobs[2]["id"]
+    for name in ("other.png", ".job", "take.jso"):
+        assert_problem(fnr.get(base + "/3/files/" + name), 404, "not_found")
+    # A file of a take is an input of the next.
+    job = fnr.run("copy", {"picture": "take:film/s010/3/picture.png"})
+    assert job["state"] == "completed" and fnr.get(job["outputs"][0]["url"]).data == PNG
+
+
+def test_take_that_there_is_not_as_an_input(fnr):
+    for reference in ("take:film/s010/99/picture.png", "take:film/s010/1/other.png", "take:nothing/s010/1/picture.png"):
+        answer = fnr.post(JOBS, {"template": "copy", "inputs": {"picture": reference}})
+        if answer.status == 202:
+            job = fnr.wait(answer.json["id"])
+            assert job["state"] == "failed" and job["error"]["class"] == "validation" and job["error"]["code"] == "input_missing", job
+        else:
+            assert_problem(answer, 422, "invalid", "/inputs/picture")
+
+
+def test_projects(fnr):
+    for shot in ("a", "b"):
+        fnr.run("good", project="series", shot=shot)
+    projects = pages(fnr, "/api/v1/projects", 2)
+    names = [project["name"] for project in projects]
+    assert names == sorted(set(names)) and "series" in names
+    shots = {shot["name"]: shot for shot in projects[names.index("series")]["shots"]}
+    assert shots["a"] == {"name": "a", "last_take": 1, "active_take": 1} and set(shots) == {"a", "b"}
+
+
+# ---- templates, presets ----
+
+
+def test_templates(fnr):
+    items = pages(fnr, "/api/v1/templates", 2)
+    ids = [item["id"] for item in items]
+    assert ids == sorted(ids) and {"create_title_card", "noop", "slow", "copy"} <= set(ids)
+    for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image", {"create_title_card"}),
+                          ("backend=noop", {"noop"}), ("q=nothing", set()), ("category=generic&backend=script&q=slow", {"slow"})):
+        assert {item["id"] for item in fnr.get("/api/v1/templates?" + query).json["items"]} == wanted, query
+    assert_problem(fnr.get("/api/v1/templates?category=music"), 422, "invalid")
+    for item in items:
+        answer = fnr.get("/api/v1/templates/" + item["id"])
+        assert answer.json == item and answer.headers["ETag"].startswith('"')
+        version = fnr.get(f"/api/v1/templates/{item['id']}/versions/{item['version']}")
+        assert version.json == item and version.headers["ETag"] == answer.headers["ETag"]
+        versions = fnr.get(f"/api/v1/templates/{item['id']}/versions").json["items"]
+        assert [(entry["version"], entry["digest"]) for entry in versions] == [(item["version"], item["digest"])]
+
+
+def test_schemas_of_templates(fnr):
+    for item in fnr.get("/api/v1/templates?limit=500").json["items"]:
+        schema = fnr.get(f"/api/v1/templates/{item['id']}/schema").json
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(schema)
+        assert schema["type"] == "object" and set(schema.get("properties", {})) == set(item["inputs"])
+        for example in item.get("examples") or []:
+            validator.validate(example["inputs"])
+            answer = fnr.post(f"/api/v1/templates/{item['id']}/validate-inputs", {"inputs": example["inputs"]})
+            assert answer.status == 200 and answer.json == {"valid": True, "errors": []}
+        assert not validator.is_valid({"no such input": 1})
+    card = jsonschema.Draft202012Validator(fnr.get("/api/v1/templates/create_title_card/schema").json)
+    for inputs in ({}, {"text": ""}, {"text": "x" * 301}, {"text": "x", "color": "red"}, {"text": "x", "aspect": "3:2"}, {"text": 1}):
+        assert not card.is_valid(inputs), inputs
+        answer = fnr.post("/api/v1/templates/create_title_card/validate-inputs", {"inputs": inputs})
+        assert answer.json["valid"] is False and answer.json["errors"], inputs
+    assert fnr.post("/api/v1/templates/create_title_card/validate-inputs", {}).json["valid"] is False
+
+
+def test_presets(fnr):
+    items = fnr.get("/api/v1/presets").json["items"]
+    assert [item["id"] for item in items] == ["draft", "standard", "high", "ultra"] and all(item["builtin"] for item in items)
+    assert [item["level"] for item in items] == sorted(item["level"] for item in items)
+    for item in items:
+        assert fnr.get("/api/v1/presets/" + item["id"]).json == item
+    assert fnr.get("/api/v1/presets/low").json["id"] == "draft" and fnr.get("/api/v1/presets/premium").json["id"] == "ultra"
+    assert_problem(fnr.get("/api/v1/presets/best"), 404, "not_found", "ultra")
+
+
+def test_parameters_are_merged_in_order(fnr):
+    """Template, then its preset of the quality, then what was given."""
+    wait = {"not_before": "2099-01-01T00:00:00Z"}
+    heights = {quality: fnr.submit("create_title_card", {"text": "x"}, quality=quality, **wait)["parameters"]["height"]
+               for quality in ("draft", "standard", "high", "ultra")}
+    assert heights == {"draft": 360, "standard": 720, "high": 1080, "ultra": 2160}
+    parameters = fnr.submit("create_title_card", {"text": "x", "color": "#123456", "font": None}, quality="draft", **wait)["parameters"]
+    assert parameters["color"] == "#123456" and parameters["background"] == "#101820" and parameters["font"] == "sans"
+
+
+def test_title_card(fnr):
+    job = fnr.run("create_title_card", {"text": "Act One 🎬"}, quality="draft", project="cards")
+    assert job["state"] == "completed", job["error"]
+    (output,) = job["outputs"]
+    assert output["media_type"] == "image/png" and output["height"] == 360 and output["width"] == 640
+    assert fnr.get(output["url"]).data.startswith(b"\x89PNG")
+
+
+# ---- operation ----
+
+
+def test_keys(fnr):
+    answer = fnr.post("/api/v1/keys", {"name": "Anna's laptop", "scopes": ["read", "submit"], "projects": ["demo"]})
+    assert answer.status == 201
+    key = answer.json
+    assert key["key"].startswith("fnr_") and key["projects"] == ["demo"]
+    listed = {item["id"]: item for item in fnr.get("/api/v1/keys").json["items"]}
+    assert listed[key["id"]]["name"] == "Anna's laptop" and "key" not in listed[key["id"]] and "admin" in listed
+    assert fnr.get(JOBS, key=key["key"]).status == 200
+    assert fnr.request("DELETE", "/api/v1/keys/" + key["id"]).status == 204
+    assert key["id"] not in {item["id"] for item in fnr.get("/api/v1/keys").json["items"] if not item.get("revoked")}
+    for place, _, names in os.walk(os.path.join(fnr.data, "store")):  # only its hash was ever stored
+        for name in names:
+            with open(os.path.join(place, name), "rb") as file:
+                assert key["key"].encode() not in file.read()
+
+
+def test_health(fnr):
+    for key in (None, "fnr_wrong"):
+        headers = {"Authorization": f"Bearer {key}" if key else None}
+        assert fnr.get("/healthz", headers=headers).json == {"status": "ok"}
+        ready = fnr.get("/readyz", headers=headers)
+        assert ready.status == 200 and set(ready.json) == {"status"}
+    assert fnr.get("/readyz").status == 200
+
+
+def test_not_ready_without_a_manager(fnr):
+    """While it hangs it is alive, but not ready; why is told to those with a key only. Then all goes on."""
+    managers = fnr.pids_of("fnr-manager")
+    assert managers
+    for pid in managers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = eventually(lambda: (lambda answer: answer if answer.status == 503 else None)(fnr.get("/readyz")), 30)
+        assert int(answer.headers["Retry-After"]) > 0 and b"manager" in answer.data
+        stranger = fnr.get("/readyz", headers={"Authorization": None})
+        assert stranger.status == 503 and b"manager" not in stranger.data
+        assert fnr.get("/healthz").status == 200
+        job = fnr.submit()  # accepting does not need it
+    finally:
+        for pid in managers:
+            os.kill(pid, signal.SIGCONT)
+    assert fnr.wait(job["id"])["state"] == "completed"
+    eventually(lambda: fnr.get("/readyz").status == 200)
+
+
+def test_streams(fnr):
+    """What an event has, and that a stream of a job, of its batch, and of everything tell the same."""
+    fnr.document.used |= {("GET", "/api/v1/events"), ("GET", "/api/v1/jobs/{id}/events"), ("GET", "/api/v1/batches/{id}/events")}
+    with fnr.stream("/api/v1/events?project=streams") as wide:
+        answer = fnr.post("/api/v1/batches", {"defaults": {"project": "streams", "inputs": {}}, "jobs": [{"template": "good"}, {"template": "flaky"}, {"template": "fails"}]})
+        batch = answer.json
+        seen, ended = [], 0
+        for event in wide:
+            seen.append(event)
+            ended += event.name in ("job.completed", "job.failed")
+            if ended == 3:
+                break
+    names = set(fnr.document.document["components"]["schemas"]["EventName"]["enum"])
+    assert seen[0].name == "snapshot" and {event.name for event in seen} <= names
+    required = {"seq", "time", "job", "batch", "project", "node_id", "state", "attempt"}
+    for event in seen[1:]:
+        fnr.document.check("EventData", event.data)
+        assert event.data["seq"] == event.id
+        if event.name.startswith("job."):
+            assert required <= set(event.data) and event.data["batch"] == batch["id"] and event.data["state"] in words("FNR_STATES"), event.data
+    assert [event.id for event in seen[1:]] == sorted({event.id for event in seen[1:]})
+    for id in batch["jobs"]:
+        with fnr.stream(f"{JOBS}/{id}/events") as stream:
+            (event,) = list(stream)
+        assert event.name == "snapshot" and event.data["state"] in TERMINAL
+        # The snapshot is the job as the API shows it, with the number of the event and the time.
+        job = fnr.get(f"{JOBS}/{id}").json
+        assert {name: event.data[name] for name in job} == job
+        assert fnr.stream(f"{JOBS}/{id}/events", last_id=event.id).status == 204
+    with fnr.stream(f"/api/v1/batches/{batch['id']}/events") as stream:
+        event = next(iter(stream))
+    assert event.name == "snapshot" and event.data["state"] == "failed" and event.data["total"] == 3
+
+
+def test_request_ids(fnr):
+    answers = [fnr.get(JOBS + "?limit=1"), fnr.get(f"{JOBS}/{uuid.uuid4()}")]
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+    assert all(ids) and len(set(ids)) == 2
+    assert answers[1].json["request_id"] == ids[1]
+
+
+def test_every_operation_was_asked(fnr):
+    """Last in this file: nothing of the document was left out."""
+    documented = {(method.upper(), path) for path, item in fnr.document.document["paths"].items() for method in item if method != "parameters"}
+    assert documented - fnr.document.used - {("GET", "/api/v1/openapi.json")} == set()

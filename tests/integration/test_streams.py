@@ -1,0 +1,629 @@
+"""Server-Sent Events through two layers of nginx: the system's own, and one in front with an ordinary configuration."""
+
+import http.client
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from crash import Follower, add_functions, answers, check_job_events, kill, until
+from system import Event, Stream, System, free_port
+
+# What an operator writes who has never heard of event streams: proxy_buffering is on, as it is where nothing is said.
+FRONT = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 4096; }}
+http {{
+	access_log off;
+	client_body_temp_path {folder}/body;
+	proxy_temp_path {folder}/proxy;
+	fastcgi_temp_path {folder}/fastcgi;
+	uwsgi_temp_path {folder}/uwsgi;
+	scgi_temp_path {folder}/scgi;
+	gzip on;
+	proxy_buffering on;
+	server {{
+		listen 127.0.0.1:{port} backlog=1024;
+		location / {{
+			proxy_pass http://127.0.0.1:{behind};
+			proxy_set_header X-Forwarded-For $remote_addr;
+		}}
+	}}
+}}
+"""
+
+# Says what it does in ten steps over two seconds.
+STEPS = """#!/bin/sh
+cat > request
+printf '{"progress":0.5,"stage":"preparation","message":"Setting out."}\\n'
+sleep 0.2
+for i in 1 2 3 4 5 6 7 8; do
+	printf '{"progress":0.%s,"stage":"execution","message":"Step %s."}\\n' $i $i
+	[ $i = 4 ] && printf '{"log":"half way","level":"info"}\\n'
+	sleep 0.2
+done
+echo done > note.txt
+printf '{"progress":0.5,"stage":"finalization","message":"Binding."}\\n{"output":"note","path":"note.txt"}\\n'
+"""
+
+
+class Front:
+    """A second nginx in front of a system."""
+
+    def __init__(self, system):
+        self.folder = tempfile.mkdtemp(prefix="fnr-front-")
+        self.port = free_port()
+        path = os.path.join(self.folder, "nginx.conf")
+        with open(path, "w") as file:
+            file.write(FRONT.format(folder=self.folder, port=self.port, behind=system.port))
+        self.process = subprocess.Popen(["nginx", "-p", self.folder, "-c", path, "-e", "stderr"])
+        until(self.listens, "the nginx in front does not start")
+
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+class Place:
+    """The system as clients in front of the second nginx see it."""
+
+    def __init__(self, system, front):
+        self.system, self.port = system, front.port
+
+    def stream(self, path, **options):
+        return Stream(self.system, path, port=self.port, **options)
+
+    def get(self, path, **options):
+        return self.system.get(path, port=self.port, **options)
+
+    def submit(self, *arguments, **members):
+        return self.system.submit(*arguments, **members)["id"]
+
+    def read(self, path, last=None):
+        """All events of a stream that ends."""
+        with self.stream(path, last_id=last) as stream:
+            assert stream.status == 200, stream.response.read()
+            return list(stream)
+
+
+@pytest.fixture(scope="module")
+def place():
+    system = System("workers: {min: 4, max: 8}\nstop: {grace: 3}\njob: {max_lost: 1000}\n")
+    add_functions(system)
+    system.add_script("steps", STEPS, outputs={"note": {"type": "text", "media_type": "text/plain"}}, stages={
+        "preparation": {"weight": 0.2, "message": "Preparing…"}, "execution": {"weight": 0.6, "message": "Making…"},
+        "finalization": {"weight": 0.2, "message": "Filing…"}})
+    with system:
+        front = Front(system)
+        yield Place(system, front)
+        front.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(place):
+    """A stream that says nothing for as long as the other tests take; the last test looks at what came."""
+    listener = KeepAlive(place)
+    yield listener
+    listener.close()
+
+
+class KeepAlive(threading.Thread):
+    def __init__(self, place):
+        super().__init__(daemon=True)
+        self.stream = place.stream("/api/v1/events?types=alert.raised", timeout=60)
+        self.began, self.comments = time.monotonic(), []
+        self.start()
+
+    def run(self):
+        try:
+            while True:
+                line = self.stream.response.readline()
+                if not line:
+                    return
+                if line.startswith(b":"):
+                    self.comments.append(time.monotonic() - self.began)
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+            pass
+
+    def close(self):
+        self.stream.connection.sock and self.stream.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.join(10)
+
+
+def events_of(id):
+    return f"/api/v1/jobs/{id}/events"
+
+
+# ---- one job ----
+
+
+def test_order_and_shape(place):
+    """48.1, 48.2: a snapshot first, then every change, in order, to the end."""
+    id = place.submit("steps", node_id="n7", project="streams", shot="a")
+    with place.stream(events_of(id)) as stream:
+        assert stream.status == 200
+        assert stream.headers["Content-Type"] == "text/event-stream"
+        assert "no-store" in stream.headers["Cache-Control"] and "no-transform" in stream.headers["Cache-Control"]
+        assert stream.headers["Content-Encoding"] is None and stream.headers["X-Content-Type-Options"] == "nosniff"
+        events = list(stream)
+    check_job_events(events)
+    names = [event.name for event in events]
+    assert names[0] == "snapshot" and names[-1] == "job.completed", names
+    wanted = [name for name in ("job.queued", "job.started", "job.progress", "job.log") if name in names]
+    order = [names.index(name) for name in wanted]
+    assert order == sorted(order) and {"job.progress", "job.log"} <= set(names), names
+    for event in events[1:]:
+        assert {"seq", "time", "job", "batch", "project", "node_id", "state", "attempt"} <= set(event.data), event.data
+        assert (event.data["job"], event.data["batch"], event.data["project"], event.data["node_id"]) == (id, None, "streams", "n7")
+    snapshot = events[0].data
+    assert snapshot["id"] == snapshot["job"] == id and snapshot["inputs"] == {} and snapshot["urls"]["events"] == events_of(id)
+    check_stages([event for event in events if event.name == "job.progress"], events[-1])
+    end = events[-1].data
+    assert end["take"] == 1 and end["outputs"][0]["name"] == "note" and end["finished_at"] and end["state"] == "completed"
+    log = next(event.data["log"] for event in events if event.name == "job.log")
+    assert log["text"] == "half way" and log["level"] == "info" and log["n"] == 1
+
+
+def check_stages(progresses, end):
+    percents = [event.data["progress"]["percent"] for event in progresses]
+    assert percents == sorted(percents) and percents[-1] < 100, percents
+    assert len(set(percents)) >= 5, percents
+    stages = [event.data["stage"] for event in progresses]
+    order = ["preparation", "execution", "finalization"]
+    assert set(stages) == set(order) and stages == sorted(stages, key=order.index), stages
+    for event in progresses:
+        progress = event.data["progress"]
+        assert [stage["name"] for stage in progress["stages"]] == ["queue", *order]
+        now = next(stage for stage in progress["stages"] if stage["state"] == "running")
+        assert now["name"] == progress["stage"] == event.data["stage"] and now["started_at"] and not now["finished_at"], progress
+    messages = [event.data["progress"]["message"] for event in progresses]
+    assert "Step 4." in messages and "Binding." in messages, messages
+    last = end.data["progress"]
+    assert last["percent"] == 100 and {stage["state"] for stage in last["stages"]} == {"completed"}
+    assert all(stage["fraction"] == 1 and stage["finished_at"] for stage in last["stages"]), last
+
+
+def test_events_come_promptly(place):
+    """48.11: not held back by either nginx."""
+    id = place.submit("steps")
+    came = []
+    with place.stream(events_of(id)) as stream:
+        for event in stream:
+            came.append((time.monotonic(), event))
+    end = came[-1][0]
+    assert end - came[0][0] > 1.0, "the snapshot comes long before the end"
+    steps = [at for at, event in came if event.name == "job.progress"]
+    assert end - steps[0] > 0.8, "so does the first progress"
+    assert len([1 for a, b in zip(steps, steps[1:]) if b - a > 0.03]) >= 5, "they do not come all at once"
+
+
+def test_resuming_after_every_event(place):
+    """Last-Event-ID, in the header or in the query: what follows, all of it, once."""
+    id = place.submit("steps")
+    with place.stream(events_of(id)) as stream:
+        events = list(stream)
+    assert len(events) > 8
+    for i, event in enumerate(events[:-1]):
+        rest = place.read(events_of(id), last=event.id)
+        assert [(one.id, one.name, one.data) for one in rest] == [(one.id, one.name, one.data) for one in events[i + 1:]], event
+    rest = place.read(events_of(id) + f"?last_event_id={events[3].id}")
+    assert [one.id for one in rest] == [one.id for one in events[4:]]
+    rest = place.read(events_of(id) + f"?last_event_id={events[0].id}", last=events[3].id)
+    assert [one.id for one in rest] == [one.id for one in events[4:]], "the header wins over the query"
+    assert place.stream(events_of(id), last_id=events[-1].id).status == 204
+
+
+def test_a_client_that_drops_after_every_event(place):
+    """While the job runs: what comes in pieces is what another client gets in one."""
+    id = place.submit("steps")
+    whole = Follower(place.system, events_of(id), port=place.port)
+    until(lambda: whole.events, "the stream does not begin")
+    last, pieces = whole.events[0].id, []
+    while True:
+        with place.stream(events_of(id), last_id=last) as stream:
+            if stream.status == 204:
+                break
+            assert stream.status == 200
+            pieces.append(next(iter(stream)))
+            last = pieces[-1].id
+    assert [(one.id, one.name) for one in pieces] == [(one.id, one.name) for one in whole.finish()[1:]]
+
+
+def test_the_end_of_a_stream(place):
+    """A finished job: one snapshot and the end; whoever has seen the last event gets 204."""
+    system = place.system
+    ended = {
+        "completed": place.submit(),
+        "failed": place.submit(metadata={"noop": {"fail": "permanent"}}),
+        "cancelled": place.submit(not_before="2099-01-01T00:00:00Z"),
+    }
+    system.post(f"/api/v1/jobs/{ended['cancelled']}/cancel")
+    for _ in range(8):   # every worker is busy until after the last one has expired
+        place.submit(metadata={"noop": {"duration_ms": 3000}})
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    ended["expired"] = place.submit(expires_at=soon, priority=1)
+    for state, id in ended.items():
+        job = system.wait(id)
+        assert job["state"] == state
+        events = place.read(events_of(id))
+        assert [event.name for event in events] == ["snapshot"], events
+        assert {name: events[0].data[name] for name in job} == job, "the snapshot is the whole job"
+        assert place.stream(events_of(id), last_id=events[0].id).status == 204
+
+
+def test_numbers_that_cannot_be_resumed_from(place):
+    """Too old, of the future, or no numbers at all: a gap, and the truth."""
+    id = place.submit("steps")
+    system = place.system
+    try:
+        for last in ("0", "1", "9007199254740991", "99999999999999999999999", "-1", "abc", "1.5"):
+            with place.stream(events_of(id), last_id=last) as stream:
+                events = iter(stream)
+                first, second = next(events), next(events)
+            assert (first.name, first.id, list(first.data)) == ("gap", None, ["time"]), (last, first, first.data)
+            assert second.name == "snapshot" and second.data["id"] == id and 1 < second.id < 2**53
+    finally:
+        system.wait(id)
+    for last in ("0", "9007199254740991", "abc"):
+        assert [event.name for event in place.read(events_of(id), last=last)] == ["gap", "snapshot"]
+
+
+def test_a_restart_of_the_manager_is_a_break(place):
+    """Open streams get a gap and a snapshot; so do those that come back with a number from before."""
+    system = place.system
+    id = place.submit("writer", {"before": 1.0, "always": 1})
+    with place.stream(events_of(id)) as stream:
+        events = iter(stream)
+        seen = [next(events), next(events)]
+        until(lambda: system.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it does not run")
+        kill(system.pids_of("fnr-manager"))
+        seen += list(events)
+    names = [event.name for event in seen]
+    assert "gap" in names and names[names.index("gap") + 1] == "snapshot" and names[-1] == "job.completed", names
+    check_job_events(seen)
+    assert seen[-1].data["attempt"] == 2
+    until(lambda: answers(system), "the system does not come back")
+    again = place.read(events_of(id), last=seen[0].id)
+    assert [event.name for event in again] == ["gap", "snapshot"] and again[1].data["state"] == "completed"
+    assert place.stream(events_of(id), last_id=seen[-1].id).status == 204
+    with place.stream("/api/v1/events", last_id=seen[0].id) as stream:
+        events = iter(stream)
+        assert [next(events).name, next(events).name] == ["gap", "snapshot"]
+
+
+def test_fnr_events_is_killed(place):
+    """Streams go on where they were, without loss or repeat: its death is no break."""
+    id = place.submit("steps")
+    follower = Follower(place.system, events_of(id), port=place.port)
+    until(lambda: len(follower.events) > 3, "the stream does not begin")
+    kill(place.system.pids_of("fnr-events"))
+    events = follower.finish()
+    assert follower.connections > 1
+    assert "gap" not in [event.name for event in events] and [event.name for event in events].count("snapshot") == 1
+    first = events[0].id
+    assert [event.id for event in place.read(events_of(id), last=first)] == [event.id for event in events[1:]]
+
+
+def test_polling_shows_the_same(place):
+    """48.9: what GET says while the job runs was said by the stream too, and at the end both agree."""
+    id = place.submit("steps", project="streams", shot="poll")
+    polled = []
+    with place.stream(events_of(id)) as stream:
+        events = []
+        for event in stream:
+            events.append(event)
+            if event.name == "job.progress":
+                polled.append((len(events), place.get(f"/api/v1/jobs/{id}").json))
+    said = [(event.data["state"], event.data["progress"]) for event in events if event.name in ("job.progress", "job.completed")]
+    at = [index for index, event in enumerate(events, 1) if event.name in ("job.progress", "job.completed")]
+    for index, job in polled:
+        later = [what for what, place_in_stream in zip(said, at) if place_in_stream >= index]
+        assert (job["state"], job["progress"]) in later, job["progress"]
+    job, end = place.get(f"/api/v1/jobs/{id}").json, events[-1].data
+    for name in ("state", "progress", "outputs", "take", "finished_at", "attempt"):
+        assert job[name] == end[name], name
+
+
+def test_a_stream_never_owns_a_job(place):
+    """48.11: clients come and go; the job does not care."""
+    ids = [place.submit("steps") for _ in range(4)]
+    for how in range(4):
+        stream = place.stream(events_of(ids[how]))
+        next(iter(stream))
+        if how == 1:   # a reset instead of a good-bye
+            stream.connection.sock and stream.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        if how != 2:
+            stream.close()
+    for id in ids:
+        job = place.system.wait(id)
+        assert job["state"] == "completed" and job["attempt"] == 1
+
+
+# ---- batches, and everything ----
+
+
+def test_batch_stream(place):
+    answer = place.system.post("/api/v1/batches", {
+        "defaults": {"template": "noop", "inputs": {}, "project": "batch", "metadata": {"noop": {"duration_ms": 300}}},
+        "jobs": [{} for _ in range(12)] + [{"metadata": {"noop": {"fail": "permanent"}}}]})
+    assert answer.status == 202
+    batch = answer.json["id"]
+    events = place.read(f"/api/v1/batches/{batch}/events")
+    assert events[0].name == "snapshot" and events[0].data["batch"] == events[0].data["id"] == batch
+    assert [event.id for event in events] == sorted({event.id for event in events})
+    progress = [event.data for event in events if event.name == "batch.progress"]
+    assert progress and events[-1].name == "batch.progress" and progress[-1]["state"] == "failed", progress
+    assert [one["percent"] for one in progress] == sorted(one["percent"] for one in progress) and progress[-1]["percent"] == 100
+    assert progress[-1]["total"] == 13 and progress[-1]["counts"]["completed"] == 12 and progress[-1]["counts"]["failed"] == 1
+    ends = [event.data["job"] for event in events if event.name in ("job.completed", "job.failed")]
+    assert len(ends) == len(set(ends)) and len(ends) <= 13
+    assert all(event.data["batch"] == batch for event in events)
+    middle = len(events) // 2
+    rest = place.read(f"/api/v1/batches/{batch}/events", last=events[middle].id)
+    assert [(one.id, one.name, one.data) for one in rest] == [(one.id, one.name, one.data) for one in events[middle + 1:]]
+    assert place.stream(f"/api/v1/batches/{batch}/events", last_id=events[-1].id).status == 204
+    again = place.read(f"/api/v1/batches/{batch}/events")
+    assert [event.name for event in again] == ["snapshot"] and again[0].data["state"] == "failed"
+    assert place.get(f"/api/v1/batches/{batch}").json.items() <= again[0].data.items()
+
+
+def take_until(stream, enough):
+    """Events of a stream without an end, up to the one that is enough."""
+    events = []
+    for event in stream:
+        events.append(event)
+        if enough(events):
+            return events
+
+
+def test_wide_streams_and_their_filters(place):
+    """A wide stream begins with counts; a filter leaves out everything else, also when it resumes."""
+    system = place.system
+    paths = {
+        "all": "/api/v1/events",
+        "project": "/api/v1/events?project=wide_a",
+        "types": "/api/v1/events?types=job.completed,job.failed",
+        "both": "/api/v1/events?project=wide_a&types=job.completed",
+        "node": "/api/v1/events?node_id=node-42",
+    }
+    streams = {name: place.stream(path) for name, path in paths.items()}
+    firsts = {name: next(iter(stream)) for name, stream in streams.items()}
+    for name, first in firsts.items():
+        assert first.name == "snapshot" and set(first.data) == {"seq", "time", "counts"}, (name, first.data)
+    total = sum(firsts["all"].data["counts"].values())
+    ids = [place.submit(project="wide_a") for _ in range(5)]
+    ids += [place.submit(project="wide_b", node_id="node-42", metadata={"noop": {"fail": "permanent"}})]
+    ids += [place.submit()]
+    for id in ids:
+        system.wait(id)
+    with place.stream("/api/v1/events") as again:
+        assert sum(next(iter(again)).data["counts"].values()) == total + 7
+
+    def ended(*wanted):
+        return lambda events: set(wanted) <= {event.data.get("job") for event in events if event.name in ("job.completed", "job.failed")}
+
+    got = {
+        "all": take_until(streams["all"], ended(*ids)), "project": take_until(streams["project"], ended(*ids[:5])),
+        "types": take_until(streams["types"], ended(*ids)), "both": take_until(streams["both"], ended(*ids[:5])),
+        "node": take_until(streams["node"], ended(ids[5])),
+    }
+    assert {"job.queued", "job.started", "job.completed", "job.failed"} <= {event.name for event in got["all"]}
+    assert all(event.data["project"] == "wide_a" for event in got["project"]) and len(got["project"]) >= 15
+    assert {event.name for event in got["types"]} == {"job.completed", "job.failed"}
+    assert [event.name for event in got["both"]] == ["job.completed"] * 5
+    assert {event.data["job"] for event in got["node"]} == {ids[5]}
+    for name, stream in streams.items():
+        stream.close()
+        with place.stream(paths[name], last_id=firsts[name].id) as again:
+            resumed = take_until(again, lambda events: events[-1].id >= got[name][-1].id)
+        assert [event.id for event in resumed] == [event.id for event in got[name]], name
+
+
+def test_streams_that_cannot_be(place):
+    """Wrong filters and places are told at once, as problems."""
+    def status(path, **options):
+        return place.system.request("GET", path, port=place.port, **options)
+
+    unknown = "01980000-0000-7000-8000-000000000000"
+    assert status(f"/api/v1/jobs/{unknown}/events").status == 404
+    assert status(f"/api/v1/batches/{unknown}/events").status == 404
+    assert status("/api/v1/jobs/nonsense/events").status == 404
+    for query in ("types=job.nonsense", "batch=nonsense", "colour=red", "project=..%2F"):
+        answer = status("/api/v1/events?" + query)
+        assert answer.status in (400, 422), (query, answer.status, answer.data)
+        assert answer.headers["Content-Type"] == "application/problem+json" and answer.json["errors"], answer.data
+    answer = status("/api/v1/events", headers={"Authorization": "Bearer wrong"})
+    assert answer.status == 401 and "WWW-Authenticate" in answer.headers
+    answer = place.system.request("POST", "/api/v1/events", port=place.port)
+    assert answer.status == 405 and answer.headers["Allow"], answer.data
+
+
+def test_a_revoked_key_is_dropped(place):
+    """Its streams end soon, and it opens no others; those of other keys go on."""
+    system = place.system
+    made = system.post("/api/v1/keys", {"name": "short-lived", "scopes": ["read"]}).json
+    mine, theirs = place.stream("/api/v1/events"), place.stream("/api/v1/events", key=made["key"])
+    assert next(iter(mine)).name == next(iter(theirs)).name == "snapshot"
+    assert system.request("DELETE", f"/api/v1/keys/{made['id']}").status == 204
+    began = time.monotonic()
+    list(theirs)   # until it ends
+    assert time.monotonic() - began < 15
+    assert place.stream("/api/v1/events", key=made["key"]).status == 401
+    id = place.submit()
+    take_until(mine, lambda events: events[-1].name == "job.completed" and events[-1].data["job"] == id)
+    mine.close()
+
+
+def test_a_key_sees_its_projects_only(place):
+    system = place.system
+    key = system.post("/api/v1/keys", {"name": "one", "scopes": ["read", "submit"], "projects": ["mine"]}).json["key"]
+    stream = place.stream("/api/v1/events", key=key)
+    assert next(iter(stream)).name == "snapshot"
+    other = place.submit(project="theirs")
+    mine = place.submit(project="mine")
+    events = take_until(stream, lambda events: events[-1].name == "job.completed")
+    assert {event.data["job"] for event in events} == {mine}
+    assert place.stream(events_of(other), key=key).status == 404
+    assert place.stream(events_of(mine), key=key).status == 200
+    stream.close()
+
+
+# ---- many, and slow ones ----
+
+
+class RawStream:
+    """A stream read by hand, from a socket that may be made slow."""
+
+    def __init__(self, place, path, last=None, receive_buffer=None):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(30)
+        self.socket.connect(("127.0.0.1", place.port))
+        head = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {place.system.key}\r\nAccept: text/event-stream\r\n"
+        self.socket.sendall((head + (f"Last-Event-ID: {last}\r\n" if last is not None else "") + "\r\n").encode())
+        self.data = b""
+
+    def read(self):
+        """False at its end."""
+        try:
+            piece = self.socket.recv(1 << 18)
+        except ConnectionResetError:
+            piece = b""
+        self.data += piece
+        return bool(piece)
+
+    def events(self):
+        """Whole ones, of what was read."""
+        found = []
+        for block in self.data.partition(b"\r\n\r\n")[2].split(b"\n\n")[:-1]:
+            fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line and not line.startswith(b":"))
+            if b"data" in fields:
+                id = int(fields[b"id"]) if b"id" in fields else None
+                found.append(Event(id, fields[b"event"].decode(), json.loads(fields[b"data"])))
+        return found
+
+    def close(self):
+        self.socket.close()
+
+
+def submit_many(place, count, **members):
+    answer = place.system.post("/api/v1/batches", {"defaults": {"template": "noop", "inputs": {}, **members}, "jobs": [{}] * count})
+    assert answer.status == 202, answer.data
+    return answer.json["id"]
+
+
+def wait_for_batch(place, batch, timeout=60):
+    until(lambda: place.get(f"/api/v1/batches/{batch}").json["state"] != "running", "the batch does not end", timeout)
+
+
+def test_three_hundred_streams_get_everything(place):
+    streams = [RawStream(place, "/api/v1/events?project=many") for _ in range(250)]
+    jobs = [place.submit(metadata={"noop": {"duration_ms": 4000}}, project="long") for _ in range(5)]
+    streams_of_jobs = [RawStream(place, events_of(jobs[i % 5])) for i in range(50)]
+    for stream in streams + streams_of_jobs:
+        while b"event: snapshot" not in stream.data:
+            assert stream.read()
+    batch = submit_many(place, 40, project="many")
+    wait_for_batch(place, batch)
+    waiting = {stream.socket.fileno(): stream for stream in streams}
+    end = time.monotonic() + 60
+    while waiting:
+        assert time.monotonic() < end, f"{len(waiting)} streams miss something"
+        for fd in select.select(list(waiting), [], [], 5)[0]:
+            assert waiting[fd].read(), "a stream ended that should not"
+            if waiting[fd].data.count(b"event: job.completed") >= 40:
+                del waiting[fd]
+    expected = None
+    for stream in streams:
+        events = [(event.id, event.name) for event in stream.events() if event.name.startswith("job.")]
+        stream.close()
+        ends = [id for id, name in events if name == "job.completed"]
+        expected = expected or events[:events.index((ends[-1], "job.completed")) + 1]
+        assert events[:len(expected)] == expected and len(ends) == 40
+    for stream in streams_of_jobs:
+        while stream.read():
+            pass
+        check_job_events(stream.events())
+        stream.close()
+
+
+def test_a_slow_reader_holds_up_nobody_and_loses_nothing(place):
+    """It is given up at last, and resumes by number; others see everything in time meanwhile."""
+    slow = RawStream(place, "/api/v1/events?project=flood", receive_buffer=4096)
+    quick = RawStream(place, "/api/v1/events?project=flood")
+    while b"event: snapshot" not in slow.data:
+        assert slow.read()
+    batches = [submit_many(place, 4000, project="flood") for _ in range(3)]
+    while quick.data.count(b"event: job.completed") < 12000:
+        assert quick.read(), "the quick reader was given up"
+    for batch in batches:
+        wait_for_batch(place, batch)
+    id = place.submit()
+    assert [event.name for event in place.read(events_of(id))][-1] in ("job.completed", "snapshot")
+    completed = {event.data["job"] for event in quick.events() if event.name == "job.completed"}
+    assert len(completed) == 12000
+    slow.socket.settimeout(3)
+    seen = slow_reader_to_the_end(place, slow, completed)
+    assert seen == completed
+    quick.close()
+
+
+def slow_reader_to_the_end(place, stream, wanted):
+    """Reads what is left, and resumes where it was cut off, until everything was seen."""
+    seen, last, end = set(), None, time.monotonic() + 60
+    while not wanted <= seen:
+        assert time.monotonic() < end, f"{len(wanted - seen)} of {len(wanted)} were lost"
+        try:
+            while stream.read():
+                if stream.data.count(b"event: job.completed") >= len(wanted):
+                    break
+        except socket.timeout:
+            pass
+        events = stream.events()
+        ids = [event.id for event in events if event.id is not None]
+        assert ids == sorted(set(ids)) and (last is None or not ids or ids[0] > last)
+        assert "gap" not in [event.name for event in events]
+        assert not seen & {event.data["job"] for event in events if event.name == "job.completed"}
+        seen |= {event.data["job"] for event in events if event.name == "job.completed"}
+        last = ids[-1] if ids else last
+        stream.close()
+        if wanted <= seen:
+            return seen
+        stream = RawStream(place, "/api/v1/events?project=flood", last=last)
+        stream.socket.settimeout(3)
+    return seen
+
+
+def test_prefer_wait_through_both(place):
+    """A held request is answered when the job is done, by whatever lies between."""
+    began = time.monotonic()
+    body = {"template": "noop", "inputs": {}, "metadata": {"noop": {"duration_ms": 700}}}
+    answer = place.system.post("/api/v1/jobs", body, headers={"Prefer": "wait=20"}, port=place.port)
+    assert answer.status == 200 and answer.json["state"] == "completed" and 0.6 < time.monotonic() - began < 10
+    body["metadata"]["noop"]["duration_ms"] = 20000
+    answer = place.system.post("/api/v1/jobs", body, headers={"Prefer": "wait=1"}, port=place.port)
+    assert answer.status == 202 and answer.json["state"] == "running"
+    assert place.system.post(f"/api/v1/jobs/{answer.json['id']}/cancel").status == 202
+
+
+def test_a_silent_stream_is_kept_alive(place, quiet):
+    """A comment at least every 15 s, through both; so no time-out of a proxy ends it."""
+    until(lambda: len(quiet.comments) >= 1 and time.monotonic() - quiet.began > 20, "no comment comes", timeout=40)
+    times = [0, *quiet.comments]
+    assert max(b - a for a, b in zip(times, times[1:])) < 20, times
+    assert quiet.is_alive()
