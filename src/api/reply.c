@@ -106,7 +106,7 @@ static void add_problem_headers(struct serving *s, int status, const char *allow
 void reply_problem(struct serving *s, const char *allow)
 {
 	struct request *req = &s->req;
-	struct json_object *problem = problem_make(&req->err, req->path, req->id);
+	struct json_object *problem = problem_make(&req->err, s->client_path, req->id);
 	int status = fnr_code_status(req->err.code);
 
 	reply_clear(req->reply);

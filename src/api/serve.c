@@ -95,7 +95,8 @@ static void take_request(struct serving *s)
 	req->method = method && *method ? method : "GET";
 	s->head = strcmp(req->method, "HEAD") == 0;
 	s->upstream = internal && *internal;
-	req->path = s->upstream ? internal : path_of(s);
+	s->client_path = path_of(s);
+	req->path = s->upstream ? internal : s->client_path;
 }
 
 /* ---- Accept ---- */
@@ -206,16 +207,16 @@ static void refuse_route(struct serving *s)
 
 static void log_request(const struct serving *s, int64_t began)
 {
+	long long us = (fnr_mono_ns() - began) / 1000;
+	const struct request *req = &s->req;
 	char id[64];
-	int status = s->reply.status;
 
-	snprintf(id, sizeof id, "request=%s", s->req.id);
-	if (status >= 500)
-		fnr_warn(id, "method=%.16s path=%.256s status=%d us=%lld error=%s: %s", s->req.method, s->req.path, status,
-		         (long long)((fnr_mono_ns() - began) / 1000), fnr_code_type(s->req.err.code), s->req.err.message);
+	snprintf(id, sizeof id, "request=%s", req->id);
+	if (s->reply.status >= 500 && req->err.code != FNR_OK)     /* "not ready" is an answer, not a failure */
+		fnr_warn(id, "method=%.16s path=%.256s status=%d us=%lld error=%s: %s", req->method, req->path, s->reply.status, us,
+		         fnr_code_type(req->err.code), req->err.message);
 	else
-		fnr_debug(id, "method=%.16s path=%.256s status=%d us=%lld", s->req.method, s->req.path, status,
-		          (long long)((fnr_mono_ns() - began) / 1000));
+		fnr_debug(id, "method=%.16s path=%.256s status=%d us=%lld", req->method, req->path, s->reply.status, us);
 }
 
 static void finish(struct serving *s)

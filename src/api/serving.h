@@ -24,6 +24,7 @@ struct serving {
 	struct reply reply;
 	struct server *server;
 	char **envp;
+	const char *client_path;           /* what the client asked for, also while nginx asks for something internal */
 	serve_read *read;
 	void *read_context;
 	struct { const char *name, *value; } query[QUERY_MOST];

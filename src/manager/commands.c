@@ -120,7 +120,8 @@ static void run_stop_batch(struct manager *manager, struct json_object *command)
 }
 
 /* False: the command names something that no job has. */
-static bool name_number(struct manager *manager, struct json_object *command, const char *member, enum store_name kind, uint32_t *number_r)
+static bool name_number(struct manager *manager, struct json_object *command, const char *member, enum store_name kind,
+                        uint32_t *number_r)
 {
 	const char *name = fnr_json_get_text(command, member, NULL);
 

@@ -79,7 +79,8 @@ static void live_clean(struct manager *manager, struct journal_txn *txn, struct 
 	}
 }
 
-static void live_manager(struct manager *manager, struct journal_txn *txn, const struct store_counters *counters, struct fnr_error *err)
+static void live_manager(struct manager *manager, struct journal_txn *txn, const struct store_counters *counters,
+                         struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
 	uint64_t waiting = 0;

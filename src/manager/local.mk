@@ -1,8 +1,10 @@
+noinst_LIBRARIES += %D%/libmanager.a
+%C%_libmanager_a_SOURCES = %D%/batches.c %D%/commands.c %D%/dispatch.c %D%/finish.c %D%/functions.c %D%/functions.h \
+	%D%/house.c %D%/loop.c %D%/manager.h %D%/moves.c %D%/pool.c %D%/pool.h %D%/progress.c %D%/progress.h %D%/recover.c \
+	%D%/render.c %D%/render.h %D%/reports.c %D%/spawner.c %D%/spawner.h %D%/stop.c %D%/tasks.c %D%/turn.c
+
 pkglibexec_PROGRAMS += fnr-manager
-fnr_manager_SOURCES = %D%/batches.c %D%/commands.c %D%/dispatch.c %D%/finish.c %D%/functions.c %D%/functions.h \
-	%D%/house.c %D%/loop.c %D%/manager.h %D%/manager_main.c %D%/moves.c %D%/pool.c %D%/pool.h %D%/progress.c \
-	%D%/progress.h %D%/recover.c %D%/render.c %D%/render.h %D%/reports.c %D%/spawner.c %D%/spawner.h %D%/stop.c \
-	%D%/tasks.c %D%/turn.c
-fnr_manager_LDADD = src/worker/libworker.a src/backends/libbackends.a src/http/libhttp.a src/registry/libregistry.a \
-	src/queue/libqueue.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) -lm
+fnr_manager_SOURCES = %D%/manager_main.c
+fnr_manager_LDADD = %D%/libmanager.a src/worker/libworker.a src/backends/libbackends.a src/http/libhttp.a \
+	src/registry/libregistry.a src/queue/libqueue.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a \
+	src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) -lm

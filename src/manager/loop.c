@@ -47,18 +47,24 @@ void loop_open(struct manager *manager, int channel, pid_t spawner)
 
 /* ---- what is ready ---- */
 
+void loop_log_level(struct manager *manager)
+{
+	int level = fnr_log_level_parse(manager->conf.log_level);
+
+	fnr_log_init("manager", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+	manager->verbose = level == FNR_LOG_DEBUG;
+}
+
 static void reload(struct manager *manager)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
-	int level;
 
 	if (fnr_conf_load(&manager->conf, manager->conf_path, &err) != FNR_OK)
 		fnr_err(NULL, "event=manager.reload: the configuration stays as it was: %s", err.message);
 	else
 		fnr_info(NULL, "event=manager.reload: the configuration was read");
-	level = fnr_log_level_parse(manager->conf.log_level);
-	fnr_log_init("manager", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
 	fnr_error_clear(&err);
+	loop_log_level(manager);
 }
 
 static void spawner_died(struct manager *manager) __attribute__((noreturn));
@@ -171,7 +177,8 @@ static void forgive_silence(struct manager *manager)
 static bool has_work(struct manager *manager)
 {
 	return manager->work || manager->more || manager->numbers_wanted ||
-	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) || batches_next(manager) <= manager->turn.mono ||
+	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) ||
+	       batches_next(manager) <= manager->turn.mono ||
 	       (manager->stopping && manager->task_count && manager->turn.mono >= manager->stop_by);
 }
 

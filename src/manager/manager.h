@@ -96,7 +96,7 @@ struct turn {
 	struct note *notes;
 	size_t note_count, note_size;
 	size_t moves;                       /* jobs changed by commands and due times: at most MASS_A_TURN */
-	struct fnr_buf line;                /* what is logged after the commit, lines divided by 0 */
+	struct fnr_buf line;                /* what is logged after the commit: level, id, 0, text, 0; and so on */
 };
 
 /* Batches whose jobs changed and whose progress was not told yet, or was told just now. */
@@ -105,6 +105,7 @@ struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 struct manager {
 	struct fnr_conf conf;
 	const char *conf_path;
+	bool verbose;                       /* debug lines are wanted */
 	struct store *store;
 	struct journal *journal;
 	struct lanes *lanes;
@@ -149,6 +150,7 @@ void manager_fail(struct manager *manager, const char *what, const struct fnr_er
 /* ---- loop.c ---- */
 void loop_open(struct manager *manager, int channel, pid_t spawner);
 int loop_run(struct manager *manager);               /* until it has stopped; the exit status */
+void loop_log_level(struct manager *manager);        /* as the configuration has it */
 
 /* ---- turn.c: inside a turn ---- */
 void turn_begin(struct manager *manager);            /* without a transaction */
@@ -171,8 +173,9 @@ struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *b
 void note_break(struct manager *manager);
 void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */
 void note_progress(struct manager *manager, const struct task *task, enum fnr_state state);   /* the last progress object */
-/* A line for the log, written after the commit. */
-void turn_log(struct manager *manager, const char *id, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A line for the log about a job, written after the commit: "event.name pair=value…". Ends of jobs are told at info,
+ * steps on the way at debug. */
+void turn_log(struct manager *manager, bool debug, const char *id, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* ---- moves.c: changes of state; each needs the turn's transaction ---- */
 

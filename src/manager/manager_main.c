@@ -152,7 +152,7 @@ int main(int argc, char **argv)
 	struct fnr_error err = FNR_ERROR_INIT;
 	char absolute[PATH_MAX];
 	pid_t spawner;
-	int channel, level;
+	int channel, status;
 
 	fnr_proc_title_init(argc, argv);
 	fnr_log_init("manager", FNR_LOG_INFO);
@@ -160,8 +160,7 @@ int main(int argc, char **argv)
 	manager.conf_path = "config.yaml";
 	if (fnr_conf_load(&manager.conf, manager.conf_path, &err) != FNR_OK)
 		fnr_die("%s", err.message);
-	level = fnr_log_level_parse(manager.conf.log_level);
-	fnr_log_init("manager", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+	loop_log_level(&manager);
 	manager.signals = fnr_proc_signalfd();
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	channel = spawner_start(&spawner);
@@ -171,10 +170,10 @@ int main(int argc, char **argv)
 	manager.lanes = lanes_create();
 	manager.functions = functions_create();
 	begin(&manager);
-	level = loop_run(&manager);
+	status = loop_run(&manager);
 	journal_close(manager.journal);
 	store_close(manager.store);
 	lanes_free(manager.lanes);
 	functions_free(manager.functions);
-	return level;
+	return status;
 }

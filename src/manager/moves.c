@@ -176,7 +176,7 @@ static void log_end(struct manager *manager, const struct job_head *head, struct
 {
 	char id[FNR_ID_TEXT];
 
-	turn_log(manager, fnr_id_format(&head->id, id), "job.%s attempt=%d ms=%lld%s%s", fnr_state_name(head->state), head->attempt,
+	turn_log(manager, false, fnr_id_format(&head->id, id), "job.%s attempt=%d ms=%lld%s%s", fnr_state_name(head->state), head->attempt,
 	         (long long)(head->started_at ? head->finished_at - head->started_at : 0), error ? " code=" : "",
 	         error ? fnr_json_get_text(error, "code", "unknown") : "");
 }
@@ -244,6 +244,14 @@ static void tell_untold(struct manager *manager, struct task *task, const struct
 
 /* ---- while it waits ---- */
 
+static void log_step(struct manager *manager, const struct job_head *head, const char *what)
+{
+	char id[FNR_ID_TEXT];
+
+	turn_log(manager, true, fnr_id_format(&head->id, id), "job.%s state=%s attempt=%d", what, fnr_state_name(head->state),
+	         head->attempt);
+}
+
 static void tell_queued(struct manager *manager, struct job_head *head)
 {
 	struct json_object *summary = job_summary(manager, &head->id);
@@ -254,6 +262,7 @@ static void tell_queued(struct manager *manager, struct job_head *head)
 	member_int(out, "priority", head->priority);
 	event_end(manager);
 	json_object_put(summary);
+	log_step(manager, head, "queued");
 }
 
 bool move_appeared(struct manager *manager, struct job_head *head)
@@ -336,6 +345,7 @@ bool move_cancel(struct manager *manager, struct job_head *head, struct json_obj
 	task->cancel_by = manager->turn.mono + CANCEL_MS;
 	if (task->worker)
 		worker_tell(task->worker, "cancel", task->id, task->attempt);
+	log_step(manager, head, "cancelling");
 	return true;
 }
 
@@ -365,6 +375,7 @@ bool move_dispatch(struct manager *manager, struct job_head *head, struct json_o
 	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
 	put(manager, head);
 	task->head = *head;
+	log_step(manager, head, "started");
 	return true;
 }
 
@@ -401,6 +412,7 @@ bool move_manifest(struct manager *manager, struct job_head *head, struct task *
 	task->finish_due = true;
 	task->finish_after = 0;
 	task->deadline = 0;
+	log_step(manager, head, "filing");
 	return true;
 }
 
@@ -449,7 +461,7 @@ static void wait_again(struct manager *manager, struct job_head *head, struct ta
 	member_time(out, "due_at", head->due_at);
 	event_end(manager);
 	put(manager, head);
-	turn_log(manager, task->id, "job.retrying attempt=%d code=%s delay_ms=%lld", head->attempt,
+	turn_log(manager, false, task->id, "job.retrying attempt=%d code=%s delay_ms=%lld", head->attempt,
 	         fnr_json_get_text(error, "code", "unknown"), (long long)delay);
 	task_free(manager, task);
 }
@@ -520,7 +532,7 @@ bool move_give_back(struct manager *manager, struct job_head *head, struct task 
 	head->stage = FNR_STAGE_QUEUE;
 	tell_queued(manager, head);
 	put(manager, head);
-	turn_log(manager, task->id, "job.queued attempt=%d given_back=true", head->attempt);
+	turn_log(manager, false, task->id, "job.queued attempt=%d given_back=true", head->attempt);
 	task_discard(manager, task);
 	task_free(manager, task);
 	return true;

@@ -239,7 +239,8 @@ static void on_cancelled(struct manager *manager, struct worker *worker, struct 
 	if (!load(manager, task, &head))
 		return;
 	if (head.state != FNR_STATE_CANCELLING) {
-		struct json_object *error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry", "The worker stopped it without being asked.");
+		struct json_object *error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry",
+		                                       "The worker stopped it without being asked.");
 
 		move_lost(manager, &head, task, error);
 		json_object_put(error);

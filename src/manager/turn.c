@@ -305,11 +305,14 @@ void turn_write(struct manager *manager)
 	manager->turn.mono = fnr_mono_ms();
 }
 
-void turn_log(struct manager *manager, const char *id, const char *format, ...)
+void turn_log(struct manager *manager, bool debug, const char *id, const char *format, ...)
 {
 	struct fnr_buf *line = &manager->turn.line;
 	va_list args;
 
+	if (debug && !manager->verbose)
+		return;
+	fnr_buf_add(line, debug ? "d" : "i", 1);
 	fnr_buf_printf(line, "job=%s", id);
 	fnr_buf_add(line, "", 1);
 	va_start(args, format);
@@ -321,11 +324,11 @@ void turn_log(struct manager *manager, const char *id, const char *format, ...)
 static void write_log(struct turn *turn)
 {
 	for (size_t at = 0; at < turn->line.len;) {
-		const char *id = turn->line.data + at, *text = id + strlen(id) + 1;
+		const char *id = turn->line.data + at + 1, *text = id + strlen(id) + 1;
 
 		/* The format names a first pair, so that the line's own pairs are not quoted as one sentence. */
-		fnr_info(id, "event=%s", text);
-		at += strlen(id) + strlen(text) + 2;
+		fnr_log(turn->line.data[at] == 'd' ? FNR_LOG_DEBUG : FNR_LOG_INFO, id, "event=%s", text);
+		at += strlen(id) + strlen(text) + 3;
 	}
 }
 

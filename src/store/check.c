@@ -244,7 +244,7 @@ static void check_attempts(struct check *check, const struct job_head *head)
 	while (catch_up(check, &check->attempt, DB_ATTEMPT, &head->id)) {
 		uint64_t attempt = walk_key(&check->attempt, sizeof head->id, 2);
 
-		if (attempt == 0 || attempt > head->attempt)
+		if (attempt > head->attempt)
 			job_problem(check, head, "it has the record of an attempt that never began");
 		walk_next(&check->attempt);
 	}

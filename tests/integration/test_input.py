@@ -626,7 +626,7 @@ def test_upload_without_the_right_is_refused_before_it_comes(fnr, uploads):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8080", "10.0.0.1", "",
                                   "[::2]", "localhost@evil.example", "xlocalhost", "169.254.169.254"])
 def test_foreign_host(fnr, host):
-    for path in (JOBS, "/api/v1/events", "/", "/healthz", "/api/v1/templates", "/api/v1/nothing", "/api/v1/jobs/x/events"):
+    for path in (JOBS, "/api/v1/events", "/", "/readyz", "/api/v1/templates", "/api/v1/nothing", "/api/v1/jobs/x/events"):
         assert_problem(fnr.raw(f"GET {path} HTTP/1.1\nHost: {host}"), {400, 403})
 
 

@@ -87,6 +87,12 @@ check_PROGRAMS += %D%/test_registry
 %C%_test_registry_LDADD = src/registry/libregistry.a src/schema/libschema.a src/store/libstore.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
 TESTS += %D%/test_registry
 
+check_PROGRAMS += %D%/test_progress
+%C%_test_progress_SOURCES = %D%/test_progress.c
+%C%_test_progress_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_progress_LDADD = src/manager/libmanager.a $(UNIT_BASE) -lm
+TESTS += %D%/test_progress
+
 check_PROGRAMS += %D%/test_manager
 %C%_test_manager_SOURCES = %D%/test_manager.c
 %C%_test_manager_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_MANAGER_PROGRAM=\"$(abs_top_builddir)/fnr-manager\"
