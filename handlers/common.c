@@ -82,5 +82,5 @@ int common_reply_file(struct request *req, const char *path, const char *media_t
 
 struct json_object *common_parse(const struct fnr_buf *text)
 {
-	return text->len ? fnr_json_parse(text->data, text->len, NULL) : NULL;
+	return text->len ? fnr_json_parse_own(text->data, text->len, NULL) : NULL;
 }

@@ -130,7 +130,7 @@ struct log_page { struct json_object *items; uint64_t last; };
 static bool log_row(uint64_t n, const char *json, size_t len, void *context)
 {
 	struct log_page *page = context;
-	struct json_object *line = fnr_json_parse(json, len, NULL);
+	struct json_object *line = fnr_json_parse_own(json, len, NULL);
 
 	page->last = n;
 	if (line)

@@ -119,7 +119,7 @@ struct take_page { struct request *req; struct place place; struct json_object *
 static bool take_row(uint32_t number, const char *json, size_t len, void *context)
 {
 	struct take_page *page = context;
-	struct json_object *take = fnr_json_parse(json, len, NULL);
+	struct json_object *take = fnr_json_parse_own(json, len, NULL);
 
 	page->place.take = number;
 	if (!take)

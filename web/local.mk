@@ -1,1 +1,1 @@
-# files of this folder
+nobase_dist_pkgdata_DATA += web/index.html web/style.css

@@ -34,6 +34,16 @@ static uint64_t disk_free(void)
 	return statvfs("store", &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
 }
 
+static void refresh_conf(struct committer *committer)
+{
+	int level;
+
+	if (!slots_conf_read(committer->slots, &committer->conf_generation, &committer->conf))
+		return;
+	level = fnr_log_level_parse(committer->conf.log_level);
+	fnr_log_init("api", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+}
+
 static void look_at_limits(struct committer *committer)
 {
 	int64_t now = fnr_mono_ms();
@@ -42,7 +52,7 @@ static void look_at_limits(struct committer *committer)
 	bool was_full = limits->full;
 	uint64_t free_bytes;
 
-	slots_conf_read(committer->slots, &committer->conf_generation, &committer->conf);
+	refresh_conf(committer);
 	committer->looked_at = now;
 	if (!committer->counted_at || now - committer->counted_at >= COUNT_EVERY_MS) {
 		committer->bytes_used = store_bytes_used(committer->store);

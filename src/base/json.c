@@ -19,7 +19,7 @@ struct parser {
 	const char *data, *end, *at;
 	struct fnr_error *err;
 	struct fnr_buf text; /* the string read last */
-	int depth;
+	int depth, depth_most;
 };
 
 static bool parse_value(struct parser *p, struct json_object **value_r);
@@ -335,8 +335,8 @@ static bool parse_container(struct parser *p, struct json_object **value_r)
 	bool array = *p->at == '[', good;
 	struct json_object *value;
 
-	if (p->depth == FNR_JSON_DEPTH)
-		return refuse(p, p->at, "nested deeper than %d", FNR_JSON_DEPTH);
+	if (p->depth == p->depth_most)
+		return refuse(p, p->at, "nested deeper than %d", p->depth_most);
 	p->depth++;
 	p->at++;
 	value = must(array ? json_object_new_array() : json_object_new_object());
@@ -390,9 +390,9 @@ static bool parse_value(struct parser *p, struct json_object **value_r)
 	}
 }
 
-struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err)
+static struct json_object *parse_whole(const char *data, size_t len, int depth_most, struct fnr_error *err)
 {
-	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT };
+	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most };
 	struct json_object *value;
 	bool good;
 
@@ -413,6 +413,16 @@ struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_erro
 		return value;
 	json_object_put(value);
 	return NULL;
+}
+
+struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err)
+{
+	return parse_whole(data, len, FNR_JSON_DEPTH, err);
+}
+
+struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err)
+{
+	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, err);
 }
 
 const char *fnr_json_text(struct json_object *value, size_t *len_r)

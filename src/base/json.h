@@ -10,12 +10,17 @@
 #include "base/err.h"
 
 #define FNR_JSON_DEPTH 64
+#define FNR_JSON_DEPTH_OWN 128
 
 /* Parses exactly RFC 8259: the whole of data, valid UTF-8, no NaN or Infinity, no single quotes, no comments, no
  * U+0000 in strings (escaped or not), no lone surrogates, no member twice in one object, depth at most 64, integers
  * within ±(2^53-1) (the message names the offending place by line and column). Returns a value that the caller puts
  * (json_object_put), or NULL with *err set to FNR_E_MALFORMED. JSON null gives NULL with err->code FNR_OK. */
 struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err);
+
+/* The same for what this program wrote itself, records and messages between its processes: there, values from outside
+ * lie within ours, so it may be nested up to 128 deep. */
+struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err);
 
 /* Writes value compactly (NULL is null). The text belongs to value and is valid until it changes. len_r may be NULL. */
 const char *fnr_json_text(struct json_object *value, size_t *len_r);

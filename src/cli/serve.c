@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,6 @@ struct service {
 struct serve {
 	char data[PATH_MAX];           /* absolute */
 	int port;
-	const char *log;
 	struct fnr_conf conf;
 	struct service services[4];
 	int signals, lock;
@@ -94,14 +94,24 @@ static void make_folders(void)
 			fnr_die("%s", err.message);
 }
 
+static const char *owner_name(uid_t uid)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	return entry ? entry->pw_name : "another user";
+}
+
 static void enter_data(struct serve *serve, const char *path)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
+	struct stat info;
 
 	if (fnr_dir_make(path, 0700, &err) != FNR_OK)
 		fnr_die("%s; name another data directory with --data DIR", err.message);
 	if (chdir(path) != 0 || !getcwd(serve->data, sizeof serve->data))
 		fnr_die("cannot use the data directory %s: %s", path, strerror(errno));
+	if (stat(".", &info) == 0 && info.st_uid != geteuid())
+		fnr_die("the data directory %s belongs to %s; run as that user: files of another would be in its way", serve->data, owner_name(info.st_uid));
 	if (strpbrk(serve->data, "\"$\\\n"))
 		fnr_die("the path of the data directory may not contain any of \" $ \\: %s", serve->data);
 	make_folders();
@@ -454,58 +464,84 @@ static void raise_files(void)
 	}
 }
 
-int command_serve(int argc, char **argv)
+static void open_log(const char *path)
 {
-	static struct serve serve = { .port = 8080 };
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		fnr_die("cannot write the log %s: %s", path, strerror(errno));
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
+/* Every problem of the configuration at once. */
+static void load_conf(struct serve *serve)
+{
 	struct fnr_error err = FNR_ERROR_INIT;
-	const char *data = "var";
 	int level;
 
-	for (int i = 1; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+	if (fnr_conf_load(&serve->conf, "config.yaml", &err) != FNR_OK) {
+		for (size_t i = 0; err.errors && i < json_object_array_length(err.errors); i++) {
+			struct json_object *entry = json_object_array_get_idx(err.errors, i);
 
-		if (strcmp(argv[i], "--no-keys") == 0) {
-			setenv("FNR_API_KEYS", "0", 1);
-			continue;
+			fprintf(stderr, "fnr: config.yaml: %s: %s\n", fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "message", ""));
 		}
-		if (!value)
-			fnr_die("%s needs a value", argv[i]);
-		if (strcmp(argv[i], "--data") == 0)
-			data = value;
-		else if (strcmp(argv[i], "--port") == 0)
-			serve.port = atoi(value);
-		else if (strcmp(argv[i], "--log") == 0)
-			serve.log = value;
-		else
-			fnr_die("fnr serve has no option %s", argv[i]);
-		i++;
+		fnr_die("the configuration in %s/config.yaml is not valid: %s", serve->data, err.message);
 	}
-	if (serve.log) {
-		int fd = open(serve.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-		if (fd < 0)
-			fnr_die("cannot write the log %s: %s", serve.log, strerror(errno));
-		dup2(fd, STDERR_FILENO);
-		close(fd);
-	}
-	umask(077);
-	enter_data(&serve, data);
-	if (fnr_conf_load(&serve.conf, "config.yaml", &err) != FNR_OK)
-		fnr_die("the configuration is not valid: %s", err.errors ? fnr_json_text(err.errors, NULL) : err.message);
-	level = fnr_log_level_parse(serve.conf.log_level);
+	level = fnr_log_level_parse(serve->conf.log_level);
 	fnr_log_init("serve", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
-	take_lock(&serve);
+}
+
+static int serve_run(struct serve *serve, const char *data)
+{
+	umask(077);
+	enter_data(serve, data);
+	load_conf(serve);
+	take_lock(serve);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	fnr_proc_kill_marked("FNR_SERVE", serve.data);
-	fnr_proc_kill_marked("FNR_DATA", serve.data);
-	check_port(serve.port);
+	fnr_proc_kill_marked("FNR_SERVE", serve->data);
+	fnr_proc_kill_marked("FNR_DATA", serve->data);
+	check_port(serve->port);
 	raise_files();
 	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */
-	setenv("FNR_SERVE", serve.data, 1);
-	write_nginx_conf(&serve);
-	define(&serve);
-	serve.signals = fnr_proc_signalfd();
-	run(&serve);
-	stop(&serve);
-	return 0;
+	setenv("FNR_SERVE", serve->data, 1);
+	write_nginx_conf(serve);
+	define(serve);
+	serve->signals = fnr_proc_signalfd();
+	run(serve);
+	stop(serve);
+	return EXIT_DONE;
 }
+
+static int run_serve(const struct command *command, int argc, char **argv)
+{
+	static struct serve serve;
+	const char *data = NULL, *host = NULL, *log = NULL;
+	bool no_keys = false;
+	long port = 8080;
+	const struct option_row rows[] = {
+		{ "--data", 0, OPTION_TEXT, &data, 0, 0, "DIR", "the data directory, made if absent (default FNR_DATA_DIR, else ./var)" },
+		{ "--port", 0, OPTION_INT, &port, 1, 65535, "N", "port on 127.0.0.1 (default 8080)" },
+		{ "--host", 0, OPTION_TEXT, &host, 0, 0, "ADDRESS", "127.0.0.1, the only one; put a web server with TLS in front for others" },
+		{ "--no-keys", 0, OPTION_FLAG, &no_keys, 0, 0, NULL, "ask for no API keys; for development only" },
+		{ "--log", 0, OPTION_TEXT, &log, 0, 0, "FILE", "write the log there (default: standard error)" },
+		{ 0 },
+	};
+	int operands, status = options_take(command, rows, argc, argv, &operands);
+
+	if (status >= 0)
+		return status;
+	if (operands)
+		return usage_error(command, "fnr serve takes no operand '%s'", argv[1]);
+	if (host && strcmp(host, "127.0.0.1") != 0 && strcmp(host, "localhost") != 0)
+		return usage_error(command, "fnr serve listens on 127.0.0.1 only, not on %s; put a web server with TLS in front of it", host);
+	if (no_keys)
+		setenv("FNR_API_KEYS", "0", 1);
+	if (log)
+		open_log(log);
+	serve.port = (int)port;
+	return serve_run(&serve, data_dir(data));
+}
+
+const struct command command_serve = { "serve", "fnr serve [--data DIR] [--port N] [--no-keys] [--log FILE]",
+                                       "Run the whole system in the foreground, on this machine only", run_serve };

@@ -100,7 +100,7 @@ int filter_set(struct filter *filter, const char *name, const char *value, struc
 static struct json_object *look_data(struct filter_look *look)
 {
 	if (!look->parsed)
-		look->data = fnr_json_parse(look->event->data, look->event->data_len, NULL);
+		look->data = fnr_json_parse_own(look->event->data, look->event->data_len, NULL);
 	look->parsed = true;
 	return look->data;
 }

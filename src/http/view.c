@@ -14,7 +14,7 @@ static const char *const summary_members[] = { "template", "version", "quality",
 
 static struct json_object *parse(struct fnr_buf *text)
 {
-	struct json_object *value = text->len ? fnr_json_parse(text->data, text->len, NULL) : NULL;
+	struct json_object *value = text->len ? fnr_json_parse_own(text->data, text->len, NULL) : NULL;
 
 	fnr_buf_free(text);
 	return value;

@@ -61,7 +61,7 @@ static char *take_text(struct manager *manager, struct store_txn *txn, const str
 
 	if (store_job_body(txn, &task->job, NULL, &text, &err) != FNR_OK)
 		fnr_warn(NULL, "job=%s event=take.incomplete: its inputs cannot be read: %s", task->id, err.message);
-	payload = text.len ? fnr_json_parse(text.data, text.len, NULL) : NULL;
+	payload = text.len ? fnr_json_parse_own(text.data, text.len, NULL) : NULL;
 	fnr_buf_free(&text);
 	fnr_error_clear(&err);
 	fnr_json_set_text(take, "project", fnr_json_get_text(task->summary, "project", NULL));

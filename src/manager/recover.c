@@ -31,7 +31,7 @@ static struct task *task_again(struct manager *manager, const struct job_head *h
 	fnr_text_copy(task->backend, sizeof task->backend, active.backend);
 	fnr_text_copy(task->placement, sizeof task->placement, active.placement);
 	if (active.manifest)
-		task->manifest = fnr_json_parse(active.manifest, strlen(active.manifest), NULL);
+		task->manifest = fnr_json_parse_own(active.manifest, strlen(active.manifest), NULL);
 	free(active.manifest);
 	return task;
 }

@@ -85,7 +85,7 @@ int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const 
 		fnr_buf_free(&text);
 		return fnr_fail(err, FNR_E_NOT_FOUND, "the definition of the template is not stored");
 	}
-	definition = fnr_json_parse(text.data, text.len, err);
+	definition = fnr_json_parse_own(text.data, text.len, err);
 	fnr_buf_free(&text);
 	if (!definition)
 		return fnr_fail(err, FNR_E_CORRUPT, "the definition of the template cannot be read; run fnr check");

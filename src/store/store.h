@@ -19,7 +19,8 @@
  *   project_job project u32, seq u64          -> job id
  *   due         time ms u64, kind u8, job id  -> (nothing)   scheduled and retry_wait by due_at; waiting by expires_at
  *   active      job id                        -> struct job_active, packed             (running, finishing, cancelling)
- *   attempt     job id, attempt u16           -> JSON text, written once when the attempt has ended
+ *   attempt     job id, attempt u16           -> JSON text, written once when the attempt has ended; number 0: the error of
+ *                                                a job that ended before its first attempt
  *   idempotency SHA-256 of key id, method, path and Idempotency-Key (32) -> struct store_idempotency, packed
  *   command     seq u64                       -> JSON text
  *   batch       batch id                      -> struct batch, packed

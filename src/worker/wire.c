@@ -31,7 +31,7 @@ int wire_take(struct fnr_buf *in, struct json_object **message_r)
 	if (in->len - LENGTH_SIZE < len)
 		return 0;
 	struct fnr_error err = FNR_ERROR_INIT;
-	struct json_object *message = fnr_json_parse(in->data + LENGTH_SIZE, len, &err);
+	struct json_object *message = fnr_json_parse_own(in->data + LENGTH_SIZE, len, &err);
 	fnr_error_clear(&err);
 	if (!json_object_is_type(message, json_type_object)) {
 		json_object_put(message);

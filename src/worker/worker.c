@@ -58,7 +58,7 @@ static bool payload_read(struct attempt *attempt, struct run_error *error)
 		if (strncmp(file, folder, sizeof folder - 1) != 0 || !fnr_id_parse(file + sizeof folder - 1, &id))
 			return message_wrong(error, "payload_file is not one");
 		if (fnr_file_read(file, PAYLOAD_MAX, &data, &err) == FNR_OK)
-			payload = attempt->payload = fnr_json_parse(data.data, data.len, &err);
+			payload = attempt->payload = fnr_json_parse_own(data.data, data.len, &err);
 		fnr_buf_free(&data);
 		if (err.code != FNR_OK)
 			run_fail(error, FNR_CLASS_PERMANENT, "payload_lost", "Submit the job again.", NULL, err.message,

@@ -100,3 +100,19 @@ check_PROGRAMS += %D%/test_manager
 %C%_test_manager_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 EXTRA_%C%_test_manager_DEPENDENCIES = fnr-manager$(EXEEXT)
 TESTS += %D%/test_manager
+
+# The skeleton of fnr-api, with tables of routes of its own.
+UNIT_API = src/api/libapi.a src/http/libhttp.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
+	src/schema/libschema.a $(UNIT_BASE) $(FCGI_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)
+
+check_PROGRAMS += %D%/test_slots
+%C%_test_slots_SOURCES = %D%/test_slots.c
+%C%_test_slots_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_slots_LDADD = $(UNIT_API)
+TESTS += %D%/test_slots
+
+check_PROGRAMS += %D%/test_request
+%C%_test_request_SOURCES = %D%/test_request.c
+%C%_test_request_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_request_LDADD = $(UNIT_API)
+TESTS += %D%/test_request

@@ -1,0 +1,428 @@
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#define ANSWER_MOST (256u << 20)
+#define LINE_MOST (64u << 20)
+#define TRIES 12
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MOST_MS 10000
+
+struct client {
+	CURL *curl;
+	CURLM *multi;
+	char *url, *key;
+	char data[PATH_MAX];
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+bool client_interrupted(void)
+{
+	return interrupted;
+}
+
+void client_uninterrupt(void)
+{
+	interrupted = 0;
+}
+
+/* ---- where the server is ---- */
+
+static char *read_word(const char *folder, const char *name)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path || fnr_file_read(path, 4096, &text, NULL) != FNR_OK) {
+		fnr_buf_free(&text);
+		return NULL;
+	}
+	text.data[strcspn(text.data, "\r\n ")] = 0;
+	return fnr_buf_take(&text);
+}
+
+static char *choose(const char *option, const char *variable, const char *folder, const char *file, const char *usual)
+{
+	const char *from_environment = getenv(variable);
+	char *word = NULL;
+
+	if (option)
+		return fnr_strdup(option);
+	if (from_environment && *from_environment)
+		return fnr_strdup(from_environment);
+	if (*folder)
+		word = read_word(folder, file);
+	return word ? word : fnr_strdup(usual);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+struct client *client_open(const struct client_options *options)
+{
+	struct client *client = fnr_alloc(sizeof *client);
+	size_t len;
+
+	if (!realpath(data_dir(options->data), client->data))
+		client->data[0] = 0;
+	client->url = choose(options->url, "FNR_URL", client->data, "run/url", "http://127.0.0.1:8080");
+	client->key = choose(options->key, "FNR_KEY", client->data, "admin.key", "");
+	for (len = strlen(client->url); len > 0 && client->url[len - 1] == '/'; len--)
+		client->url[len - 1] = 0;
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	client->curl = curl_easy_init();
+	client->multi = curl_multi_init();
+	if (!client->curl || !client->multi)
+		fnr_die("libcurl cannot be used");
+	catch_signals();
+	return client;
+}
+
+void client_close(struct client *client)
+{
+	curl_multi_cleanup(client->multi);
+	curl_easy_cleanup(client->curl);
+	curl_global_cleanup();
+	free(client->url);
+	free(client->key);
+	free(client);
+}
+
+const char *client_data(const struct client *client) { return client->data; }
+const char *client_url(const struct client *client) { return client->url; }
+
+/* ---- one transfer ---- */
+
+static struct curl_slist *make_headers(const struct client *client, const char *const *headers, bool has_body)
+{
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	char *line;
+
+	if (*client->key) {
+		line = fnr_asprintf("Authorization: Bearer %s", client->key);
+		list = curl_slist_append(list, line);
+		free(line);
+	}
+	if (has_body)
+		list = curl_slist_append(list, "Content-Type: application/json");
+	for (; headers && *headers; headers++)
+		list = curl_slist_append(list, *headers);
+	return list;
+}
+
+static void prepare(struct client *client, const char *path, struct curl_slist *headers)
+{
+	char *url = fnr_asprintf("%s%s", client->url, path);
+
+	curl_easy_reset(client->curl);
+	curl_easy_setopt(client->curl, CURLOPT_URL, url);
+	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+	curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(client->curl, CURLOPT_USERAGENT, "fnr");
+	free(url);
+}
+
+/* Runs it to its end, or until we are interrupted or *stop becomes true. */
+static CURLcode perform(struct client *client, const bool *stop)
+{
+	CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+	CURLMsg *message;
+	int running = 1, left;
+
+	curl_multi_add_handle(client->multi, client->curl);
+	while (running && !interrupted && !(stop && *stop)) {
+		if (curl_multi_perform(client->multi, &running) != CURLM_OK)
+			break;
+		if (running)
+			curl_multi_poll(client->multi, NULL, 0, 200, NULL);
+	}
+	while ((message = curl_multi_info_read(client->multi, &left)))
+		if (message->msg == CURLMSG_DONE)
+			result = message->data.result;
+	curl_multi_remove_handle(client->multi, client->curl);
+	return result;
+}
+
+static size_t collect(char *data, size_t size, size_t count, void *context)
+{
+	struct fnr_buf *text = context;
+
+	if (text->len + size * count > ANSWER_MOST)
+		return 0;
+	fnr_buf_add(text, data, size * count);
+	return size * count;
+}
+
+static struct answer finish(struct client *client, CURLcode result, struct fnr_buf *text)
+{
+	struct answer answer = { 0, NULL };
+
+	if (result == CURLE_OK) {
+		curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer.status);
+		if (text->len)
+			answer.json = fnr_json_parse(text->data, text->len, NULL);
+	}
+	fnr_buf_free(text);
+	return answer;
+}
+
+struct answer client_request(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers)
+{
+	struct curl_slist *list = make_headers(client, headers, body != NULL);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct answer answer;
+	size_t len = 0;
+	const char *data = body ? fnr_json_text(body, &len) : "";
+
+	prepare(client, path, list);
+	if (strcmp(method, "GET") != 0) {
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, data);
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+		curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+	}
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
+	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 120L);
+	answer = finish(client, perform(client, NULL), &text);
+	curl_slist_free_all(list);
+	return answer;
+}
+
+struct answer client_persist(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers)
+{
+	struct answer answer = { 0, NULL };
+	long pause_ms = PAUSE_FIRST_MS;
+
+	for (int i = 0; i < TRIES && !interrupted; i++) {
+		answer = client_request(client, method, path, body, headers);
+		if (answer.status != 0 && answer.status != 502 && answer.status != 503 && answer.status != 504)
+			return answer;
+		if (i == TRIES - 1)
+			break;
+		answer_free(&answer);
+		usleep((useconds_t)pause_ms * 1000);
+		pause_ms = pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause_ms * 2;
+	}
+	return answer;
+}
+
+/* ---- uploads ---- */
+
+struct upload { FILE *file; curl_off_t size; void (*progress)(double, void *); void *context; };
+
+static int upload_progress(void *context, curl_off_t total_down, curl_off_t down, curl_off_t total_up, curl_off_t up)
+{
+	struct upload *upload = context;
+
+	(void)total_down, (void)down, (void)total_up;
+	if (upload->progress && upload->size > 0)
+		upload->progress((double)up / (double)upload->size, upload->context);
+	return interrupted;
+}
+
+/* The name as a header can carry it. */
+static char *file_header(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	char *line = fnr_asprintf("X-Filename: %.200s", slash ? slash + 1 : file);
+
+	fnr_text_clean(line);
+	return line;
+}
+
+struct answer client_upload(struct client *client, const char *file, void (*progress)(double, void *), void *context)
+{
+	struct upload upload = { .progress = progress, .context = context };
+	char *name = file_header(file);
+	const char *const headers[] = { name, "Content-Type: application/octet-stream", NULL };
+	struct curl_slist *list = make_headers(client, headers, false);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct answer answer = { 0, NULL };
+	struct stat info;
+
+	upload.file = fopen(file, "rbe");
+	if (upload.file && fstat(fileno(upload.file), &info) == 0) {
+		upload.size = info.st_size;
+		prepare(client, "/api/v1/uploads", list);
+		curl_easy_setopt(client->curl, CURLOPT_POST, 1L);
+		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, upload.size);
+		curl_easy_setopt(client->curl, CURLOPT_READDATA, upload.file);
+		curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, collect);
+		curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
+		curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, upload_progress);
+		curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, &upload);
+		curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
+		answer = finish(client, perform(client, NULL), &text);
+	}
+	if (upload.file)
+		fclose(upload.file);
+	curl_slist_free_all(list);
+	free(name);
+	return answer;
+}
+
+void answer_free(struct answer *answer)
+{
+	json_object_put(answer->json);
+	*answer = (struct answer){ 0, NULL };
+}
+
+char *client_escape(const char *text)
+{
+	struct fnr_buf out = FNR_BUF_INIT;
+
+	for (; *text; text++) {
+		if ((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') || strchr("-._~@", *text))
+			fnr_buf_add(&out, text, 1);
+		else
+			fnr_buf_printf(&out, "%%%02X", (unsigned char)*text);
+	}
+	return fnr_buf_take(&out);
+}
+
+/* ---- for people ---- */
+
+void client_complain(const struct client *client, const struct answer *answer)
+{
+	struct json_object *errors = fnr_json_get(answer->json, "errors");
+	const char *message = fnr_json_get_text(answer->json, "message", NULL), *suggestion = fnr_json_get_text(answer->json, "suggestion", NULL);
+	size_t count = json_object_is_type(errors, json_type_array) ? json_object_array_length(errors) : 0;
+
+	if (answer->status == 0) {
+		fprintf(stderr, "fnr: nothing answers at %s; start it with: fnr serve (or ./run), or name another with --url\n", client->url);
+		return;
+	}
+	if (count == 0)
+		fprintf(stderr, "fnr: %s\n", message ? message : "the server answered in a way that fnr does not understand");
+	if (count == 0 && !message)
+		fprintf(stderr, "     (HTTP status %ld from %s)\n", answer->status, client->url);
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *entry = json_object_array_get_idx(errors, i);
+		const char *fix = fnr_json_get_text(entry, "fix", NULL), *pointer = fnr_json_get_text(entry, "pointer", "");
+
+		fprintf(stderr, "fnr: %s%s%s\n", pointer + (*pointer == '/'), *pointer ? ": " : "", fnr_json_get_text(entry, "message", ""));
+		if (fix)
+			fprintf(stderr, "     %s\n", fix);
+	}
+	if (suggestion)
+		fprintf(stderr, "     %s\n", suggestion);
+}
+
+/* ---- streams (the text/event-stream of the HTML standard) ---- */
+
+struct stream {
+	struct client *client;
+	client_event *event;
+	void *context;
+	struct fnr_buf in, data, body;
+	char id[64], name[64];
+	bool stop;
+};
+
+static void dispatch(struct stream *stream)
+{
+	struct json_object *data = stream->data.len ? fnr_json_parse(stream->data.data, stream->data.len, NULL) : NULL;
+
+	if (data && !stream->stop)
+		stream->stop = !stream->event(stream->id, stream->name, data, stream->context);
+	json_object_put(data);
+	fnr_buf_reset(&stream->data);
+	stream->name[0] = 0;
+}
+
+static void take_line(struct stream *stream, char *line)
+{
+	char *value = strchr(line, ':');
+
+	if (!*line) {
+		dispatch(stream);
+		return;
+	}
+	if (value)
+		*value++ = 0;
+	else
+		value = line + strlen(line);
+	if (*value == ' ')
+		value++;
+	if (strcmp(line, "id") == 0)
+		fnr_text_copy(stream->id, sizeof stream->id, value);
+	else if (strcmp(line, "event") == 0)
+		fnr_text_copy(stream->name, sizeof stream->name, value);
+	else if (strcmp(line, "data") == 0)
+		fnr_buf_puts(&stream->data, value);
+}
+
+static size_t take_bytes(char *data, size_t size, size_t count, void *context)
+{
+	struct stream *stream = context;
+	char *end;
+	long status = 0;
+
+	curl_easy_getinfo(stream->client->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return collect(data, size, count, &stream->body);
+	fnr_buf_add(&stream->in, data, size * count);
+	while (stream->in.len && (end = memchr(stream->in.data, '\n', stream->in.len)) && !stream->stop) {
+		size_t len = (size_t)(end - stream->in.data);
+
+		*end = 0;
+		if (len && stream->in.data[len - 1] == '\r')
+			stream->in.data[len - 1] = 0;
+		take_line(stream, stream->in.data);
+		fnr_buf_drop(&stream->in, len + 1);
+	}
+	return stream->in.len > LINE_MOST ? 0 : size * count;
+}
+
+long client_stream(struct client *client, const char *path, const char *last_id, client_event *event, void *context, struct answer *answer_r)
+{
+	struct stream stream = { .client = client, .event = event, .context = context };
+	char *resume = *last_id ? fnr_asprintf("Last-Event-ID: %.40s", last_id) : NULL;
+	const char *const headers[] = { "Accept: text/event-stream", resume, NULL };
+	struct curl_slist *list = make_headers(client, headers, false);
+	long status = 0;
+
+	prepare(client, path, list);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_bytes);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &stream);
+	/* Comments come every 15 s: silence for a minute is a lost connection. */
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, 60L);
+	perform(client, &stream.stop);
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+	*answer_r = (struct answer){ status, stream.body.len ? fnr_json_parse(stream.body.data, stream.body.len, NULL) : NULL };
+	curl_slist_free_all(list);
+	free(resume);
+	fnr_buf_free(&stream.in);
+	fnr_buf_free(&stream.data);
+	fnr_buf_free(&stream.body);
+	return status;
+}
