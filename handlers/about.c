@@ -33,9 +33,13 @@ int about_openapi(struct request *req)
 	return document ? reply_json(req, 200, json_object_get(document)) : req->err.code;
 }
 
-/* nginx sends streams to fnr-events; whoever comes here came past it. */
+/* nginx sends streams to fnr-events; whoever comes here came past it, or asks for what cannot be an id. */
 int about_streams(struct request *req)
 {
+	struct fnr_id id;
+
+	if (req->args[0] && request_id_arg(req, 0, "job or batch", &id) != FNR_OK)
+		return req->err.code;
 	return fnr_fail(&req->err, FNR_E_UNAVAILABLE, "event streams are served by fnr-events: the web server in front is not set up for them "
 	                "(see nginx.conf of this installation)");
 }

@@ -37,10 +37,12 @@ static int check_body(struct request *req, struct json_object **jobs_r, struct j
 	json_object_object_foreach(req->body, name, value) {
 		(void)value;
 		if (strcmp(name, "defaults") != 0 && strcmp(name, "jobs") != 0 && strcmp(name, "stop_on_error") != 0) {
+			const char *nearest = fnr_text_nearest(name, members, 3);
 			char place[256] = "";
 
 			fnr_json_pointer_add(place, sizeof place, name);
-			fnr_error_add(&req->err, place, "unknown_member", fnr_text_nearest(name, members, 3), "a batch has no member '%s'", name);
+			fnr_error_add(&req->err, place, "unknown_member", nearest ? fnr_arena_printf(req->arena, "did you mean '%s'?", nearest) : "remove it",
+			              "a batch has no member '%s'", name);
 		}
 	}
 	if (!json_object_is_type(jobs, json_type_array) || json_object_array_length(jobs) == 0)

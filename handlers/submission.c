@@ -172,13 +172,18 @@ static void read_queue(struct submission *s)
 /* Members of the interface whose function is not there yet take only the value that asks for nothing. */
 static void refuse_later_members(struct submission *s)
 {
-	struct json_object *depends = fnr_json_get(s->source, "depends_on");
+	struct json_object *depends = fnr_json_get(s->source, "depends_on"), *dedupe = fnr_json_get(s->source, "dedupe");
+	const char *failure = text_member(s, "on_parent_failure");
 
 	if (depends && (!json_object_is_type(depends, json_type_array) || json_object_array_length(depends) > 0))
 		problem(s, "depends_on", "unsupported", "submit the jobs one after the other", "jobs cannot depend on others yet");
 	if (int_member(s, "count", 1, 1, INT53) != 1)
 		problem(s, "count", "unsupported", "send a batch with one job for each seed", "variations by count are not available yet");
-	if (fnr_json_get_bool(s->source, "dedupe", false))
+	if (failure && strcmp(failure, "fail") != 0 && strcmp(failure, "skip") != 0)
+		problem(s, "on_parent_failure", "enum", "use fail or skip", "'on_parent_failure' cannot be '%.64s'", failure);
+	if (dedupe && !json_object_is_type(dedupe, json_type_boolean))
+		problem(s, "dedupe", "type", "give true or false", "'dedupe' must be true or false");
+	else if (dedupe && json_object_get_boolean(dedupe))
 		problem(s, "dedupe", "unsupported", "send an Idempotency-Key", "deduplication by content is not available yet");
 }
 
@@ -188,10 +193,14 @@ static void read_fallback(struct submission *s)
 	if (!s->fallback)
 		return;
 	json_object_object_foreach(s->fallback, name, value) {
+		char place[256] = "";
+
+		fnr_text_copy(place, sizeof place, pointer(s, "fallback"));
+		fnr_json_pointer_add(place, sizeof place, name);
 		if (strcmp(name, "quality") != 0 && strcmp(name, "cpu") != 0)
-			problem(s, "fallback", "unknown_member", "use quality and cpu", "fallback has no member '%s'", name);
+			fnr_error_add(&s->req->err, place, "unknown_member", "use quality and cpu", "fallback has no member '%s'", name);
 		else if (!json_object_is_type(value, json_type_boolean))
-			problem(s, "fallback", "type", "give true or false", "fallback.%s must be true or false", name);
+			fnr_error_add(&s->req->err, place, "type", "give true or false", "fallback.%s must be true or false", name);
 	}
 }
 
@@ -211,6 +220,8 @@ static void read_members(struct submission *s)
 	s->metadata = object_member(s, "metadata");
 	s->inputs = object_member(s, "inputs");
 	s->node_id = text_member(s, "node_id");
+	if (s->prefix[0])
+		text_member(s, "ref");
 	if (s->node_id && strlen(s->node_id) > 128)
 		problem(s, "node_id", "max_length", "use at most 128 bytes", "'node_id' is too long");
 	if (!fnr_json_get(s->source, "inputs"))
@@ -330,10 +341,6 @@ static int write_payload(struct submission *s, struct op_job *job, const char *t
 		job->payload = text;
 		return FNR_OK;
 	}
-	if (len > (size_t)s->req->conf->job_max_inputs + (size_t)s->req->conf->job_max_inputs / 4)
-		return fnr_fail(&s->req->err, FNR_E_TOO_LARGE, "the inputs and metadata of %s are %zu bytes; the limit is %lld "
-		                "(send large data as an upload)", s->prefix[0] ? s->prefix : "the job", len,
-		                (long long)s->req->conf->job_max_inputs);
 	job->payload_file = fnr_id_random();
 	job->flags |= JOB_FLAG_PAYLOAD_FILE;
 	store_payload_path(&job->payload_file, path);
@@ -382,11 +389,25 @@ static int add_operation(struct submission *s, struct fnr_buf *operation, struct
 	return code;
 }
 
+/* The parameters repeat the inputs: they count once. */
+static int check_size(struct submission *s)
+{
+	size_t inputs = 0, metadata = 0;
+
+	if (s->inputs)
+		fnr_json_text(s->inputs, &inputs);
+	if (s->metadata)
+		fnr_json_text(s->metadata, &metadata);
+	if (inputs + metadata <= (size_t)s->req->conf->job_max_inputs)
+		return FNR_OK;
+	return fnr_fail(&s->req->err, FNR_E_TOO_LARGE, "the inputs and metadata of %s are %zu bytes; the limit is %lld (send large data as an upload)",
+	                s->prefix[0] ? s->prefix + 1 : "the job", inputs + metadata, (long long)s->req->conf->job_max_inputs);
+}
+
 int submission_add(struct request *req, struct json_object *job, const char *prefix, struct fnr_buf *operation,
                    struct fnr_buf *files)
 {
 	struct submission s = { .req = req, .prefix = prefix, .source = job };
-	size_t len = 0;
 	int code;
 
 	if (!json_object_is_type(job, json_type_object)) {
@@ -394,11 +415,9 @@ int submission_add(struct request *req, struct json_object *job, const char *pre
 		return req->err.code;
 	}
 	read_members(&s);
-	if (s.inputs)
-		fnr_json_text(s.inputs, &len);
-	if (len > (size_t)req->conf->job_max_inputs)
-		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the inputs are %zu bytes; the limit is %lld (send large data as an upload)",
-		                len, (long long)req->conf->job_max_inputs);
+	code = check_size(&s);
+	if (code != FNR_OK)
+		return code;
 	find_template(&s);
 	resolve(&s);
 	code = req->err.code;

@@ -49,7 +49,7 @@ char *route_decode(struct fnr_arena *arena, const char *text, size_t len, bool p
 	return has_controls(out, at) || !fnr_utf8_valid(out, at) ? NULL : out;
 }
 
-/* "/a/b" -> "a", "b". Empty segments stay, and fit nothing. FNR_E_NOT_FOUND if there are more than any pattern has. */
+/* "/a/b" -> "a", "b". Empty segments stay, and fit nothing, nor do "." and "..". FNR_E_NOT_FOUND if there are more than any pattern has. */
 static int split(struct fnr_arena *arena, const char *text, bool decoded, struct path *path, struct fnr_error *err)
 {
 	path->count = 0;
@@ -63,6 +63,8 @@ static int split(struct fnr_arena *arena, const char *text, bool decoded, struct
 			segment = has_controls(text, len) || !fnr_utf8_valid(text, len) ? NULL : fnr_arena_memdup0(arena, text, len);
 		else
 			segment = route_decode(arena, text, len, false);
+		if (segment && (strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0))
+			return FNR_E_NOT_FOUND;        /* nginx has resolved these for itself, and chose by the result */
 		if (!segment)
 			return fnr_fail(err, FNR_E_MALFORMED, "the path is not well-formed: each part must be valid UTF-8 without control "
 			                "characters, percent-encoded");

@@ -103,11 +103,28 @@ static void name_project(struct filter *filter, const struct delivery *delivery)
 		filter->project_number = number;
 }
 
+/* The same for the projects of a key. */
+static bool may_see(struct access *access, const struct delivery *delivery)
+{
+	char name[68];
+	uint32_t number = delivery->event.event->project;
+
+	if (access_project(access, number))
+		return true;
+	for (size_t i = 0; number && i < access->project_count; i++)
+		if (!access->project_numbers[i] && store_name_text(delivery->look->store, STORE_PROJECT, number, name)
+		    && strcmp(name, access->projects[i]) == 0) {
+			access->project_numbers[i] = number;
+			return true;
+		}
+	return false;
+}
+
 static bool wants(struct stream *stream, struct delivery *delivery)
 {
 	if (stream->kind != STREAM_WIDE)
 		return true;
-	if (!access_project(&stream->viewer->access, delivery->event.event->project))
+	if (!may_see(&stream->viewer->access, delivery))
 		return false;
 	name_project(stream->filter, delivery);
 	return filter_lets(stream->filter, &delivery->event);

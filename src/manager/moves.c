@@ -120,7 +120,7 @@ static void put_error(struct manager *manager, const struct job_head *head, stru
 	if (!error || head->attempt > 0)
 		return;
 	fnr_buf_printf(&text, "{\"attempt\":0,\"state\":\"%s\",\"worker\":null,\"backend\":null,\"placement\":null,\"started_at\":null",
-	               head->state == FNR_STATE_FAILED ? "failed" : "cancelled");
+	               fnr_state_name(head->state));
 	member_time(&text, "finished_at", manager->turn.now);
 	member_json(&text, "error", fnr_json_text(error, NULL));
 	fnr_buf_puts(&text, ",\"outputs\":[],\"result\":null,\"cpu_ms\":0,\"rss_max\":0}");

@@ -1,5 +1,5 @@
 /* What fnr-manager and its workers say to each other over a socket pair: frames of a u32 length (big-endian, at most
- * 32 MiB) and one JSON object. Paths are relative to the data directory.
+ * 192 MiB: take.json has inputs and parameters of up to 64 MiB each) and one JSON object. Paths are relative to the data directory.
  *
  * manager -> worker
  *   {"type":"run","job":id,"attempt":n,"backend":"local","kind":"script","definition":{…the normalised template…},
@@ -40,7 +40,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-#define WIRE_MAX (32u << 20)
+#define WIRE_MAX (192u << 20)
 
 /* Appends one frame to out. Does not put message. */
 void wire_add(struct fnr_buf *out, struct json_object *message);

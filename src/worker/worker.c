@@ -25,7 +25,7 @@
 #include "worker/wire.h"
 #include "worker/worker.h"
 
-#define PAYLOAD_MAX (64u << 20)
+#define PAYLOAD_MAX (256u << 20)
 #define HEARTBEAT_FIRST_MS 1000
 
 static void worker_send(struct worker *worker, struct json_object *message)

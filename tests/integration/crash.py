@@ -242,7 +242,7 @@ class Follower(threading.Thread):
             raise
 
     def connect(self):
-        with Stream(self.system, self.path, last_id=self.last, timeout=30, port=self.port) as stream:
+        with Stream(self.system, self.path, last_id=self.last, timeout=30, port=self.port, limit=3600) as stream:
             self.connections += 1
             if stream.status == 204:
                 self.ended = True

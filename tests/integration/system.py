@@ -102,7 +102,8 @@ class Event:
 class Stream:
     """A Server-Sent Events stream; iterate over its events. `status` and `headers` are there at once."""
 
-    def __init__(self, system, path, last_id=None, timeout=20, port=None, key=None):
+    def __init__(self, system, path, last_id=None, timeout=20, port=None, key=None, limit=90):
+        self.end = time.monotonic() + limit
         self.connection = http.client.HTTPConnection("127.0.0.1", port or system.port, timeout=timeout)
         headers = {"Authorization": "Bearer " + (key or system.key), "Accept": "text/event-stream"}
         if last_id is not None:
@@ -117,6 +118,7 @@ class Stream:
             line = self.response.readline()
             if not line:
                 return
+            assert time.monotonic() < self.end, "the stream goes on for too long"
             line = line.decode().rstrip("\r\n")
             if line == "":
                 if "data" in fields:

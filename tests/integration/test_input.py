@@ -513,27 +513,22 @@ def test_connection_cut_off_in_the_middle_of_a_submission(fnr):
     assert fnr.get("/readyz").status == 200
 
 
-def test_upload_in_chunks_and_empty(fnr, uploads):
-    data = b"some bytes" * 5000
-    body = b"".join(b"%x\r\n%s\r\n" % (len(data[i : i + 999]), data[i : i + 999]) for i in range(0, len(data), 999)) + b"0\r\n\r\n"
-    answer = fnr.raw("POST /api/v1/uploads HTTP/1.1\nContent-Type: application/octet-stream\nTransfer-Encoding: chunked", body)
-    assert answer.status == 201 and answer.json["bytes"] == len(data), answer.data
-    with open(os.path.join(fnr.data, "uploads", answer.json["id"]), "rb") as file:
-        assert file.read() == data
+def test_upload_of_unknown_length_or_empty(fnr, uploads):
+    """Room for it is looked at before it comes, so its length must be known."""
     before = uploads()
-    answer = fnr.post("/api/v1/uploads", b"", headers={"Content-Type": "application/octet-stream"})
-    if answer.status != 201:
-        assert_problem(answer, {400, 411, 422})
-        eventually(lambda: uploads() == before)
+    head = "POST /api/v1/uploads HTTP/1.1\nContent-Type: application/octet-stream\nTransfer-Encoding: chunked"
+    assert_problem(fnr.raw(head, b"5\r\nhello\r\n0\r\n\r\n"), 400, "malformed", "Content-Length")
+    assert_problem(fnr.post("/api/v1/uploads", b"", headers={"Content-Type": "application/octet-stream"}), 400, "malformed", "empty")
+    form = multipart([(b'form-data; name="file"; filename="a.png"', b"image/png", b"")])
+    answer = fnr.post("/api/v1/uploads", form, headers={"Content-Type": "multipart/form-data; boundary=xyz"})
+    assert answer.status == 201 or assert_problem(answer, {400, 422})
+    eventually(lambda: len(uploads() - before) == (answer.status == 201))
 
 
 def test_upload_too_large(fnr, uploads):
     before = uploads()
     headers = {"Content-Type": "application/octet-stream"}
     assert_problem(fnr.post("/api/v1/uploads", b"x" * (UPLOAD_MAX + 1), headers=headers), 413, "too_large", UPLOAD_MAX)
-    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    answer = fnr.raw("POST /api/v1/uploads HTTP/1.1\nContent-Type: application/octet-stream\nTransfer-Encoding: chunked", chunk * 20 + b"0\r\n\r\n")
-    assert_problem(answer, 413, "too_large", UPLOAD_MAX)
     eventually(lambda: uploads() == before)
     assert fnr.post("/api/v1/uploads", b"x" * UPLOAD_MAX, headers=headers).status == 201
 
@@ -626,7 +621,8 @@ def test_upload_without_the_right_is_refused_before_it_comes(fnr, uploads):
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8080", "10.0.0.1", "",
                                   "[::2]", "localhost@evil.example", "xlocalhost", "169.254.169.254"])
 def test_foreign_host(fnr, host):
-    for path in (JOBS, "/api/v1/events", "/", "/readyz", "/api/v1/templates", "/api/v1/nothing", "/api/v1/jobs/x/events"):
+    job = fnr.run()["id"]
+    for path in (JOBS, "/api/v1/events", "/", "/readyz", "/api/v1/templates", "/api/v1/nothing", f"/api/v1/jobs/{job}/events"):
         assert_problem(fnr.raw(f"GET {path} HTTP/1.1\nHost: {host}"), {400, 403})
 
 

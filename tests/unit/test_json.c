@@ -217,6 +217,21 @@ Test(json, depth_is_64_at_most)
 	free(text);
 }
 
+Test(json, what_we_wrote_ourselves_may_be_deeper)
+{
+	char *text = nest(128, true), *deeper = nest(129, true);
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_json_parse_own(text, strlen(text), &err);
+
+	cr_assert_not_null(value, "%s", err.message);
+	json_object_put(value);
+	cr_assert_null(fnr_json_parse_own(deeper, strlen(deeper), &err));
+	cr_assert_eq(err.code, FNR_E_MALFORMED);
+	fnr_error_clear(&err);
+	free(text);
+	free(deeper);
+}
+
 Test(json, depth_counts_nesting_not_siblings)
 {
 	struct fnr_buf text = FNR_BUF_INIT;

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/proc.h"
 
 /* ---- a table ---- */
 
@@ -214,6 +216,16 @@ static void leave(void)
 }
 
 TestSuite(request, .init = enter, .fini = leave, .timeout = 60);
+
+/* A child that does not outlive the test, however that ends. */
+static pid_t fork_tied(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		fnr_proc_tie(parent, SIGKILL);
+	return pid;
+}
 
 struct source { const char *data; size_t left; };
 
@@ -436,7 +448,7 @@ Test(request, posting)
 
 	cr_assert_eq(ask("POST", "/post/good", NULL, NULL), 503);      /* nobody takes it */
 	cr_assert(has_line("Retry-After: 1"));
-	committer = fork();
+	committer = fork_tied();
 	if (committer == 0)
 		_exit(committer_run(slots));
 	cr_assert_eq(ask("POST", "/post/good", NULL, NULL), 200);
@@ -463,7 +475,7 @@ static void enter_upload(void)
 {
 	enter();
 	server.routes = upload_routes;
-	committer_of_upload = fork();
+	committer_of_upload = fork_tied();
 	if (committer_of_upload == 0)
 		_exit(committer_run(slots));
 }

@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "http/access.h"
 
 #define PATIENCE_MS 5000
@@ -52,9 +53,19 @@ static void pause_us(long us)
 	nanosleep(&time, NULL);
 }
 
+/* A child that does not outlive the test, however that ends. */
+static pid_t fork_tied(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		fnr_proc_tie(parent, SIGKILL);
+	return pid;
+}
+
 static pid_t start_committer(struct slots *slots)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0)
 		_exit(committer_run(slots));
@@ -84,7 +95,7 @@ static int add_one(struct slots *slots, size_t slot, const char *name, struct fn
 
 static pid_t start_poster(struct slots *slots, size_t slot, int count)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		for (int i = 0; i < count; i++)
@@ -137,7 +148,7 @@ Test(slots, many_posters_one_committer)
 /* Keeps the store open meanwhile, as handlers do: then a commit that was cut off is not yet what readers see. */
 static pid_t start_bystander(void)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		struct store *store;
@@ -162,7 +173,11 @@ Test(slots, committers_killed_at_random)
 	for (size_t i = 0; i < 8; i++)
 		posters[i] = start_poster(slots, i, 200);
 	for (int round = 0; left > 0; round++) {
-		pause_us(3000 + round * 7919 % 12000);
+		int64_t began = fnr_mono_ms();
+
+		while (slots_committer_age_ms(slots) >= fnr_mono_ms() - began)     /* until it is at work */
+			pause_us(200);
+		pause_us(round * 7919 % 5000);
 		kill(committer, SIGKILL);
 		cr_assert_eq(waitpid(committer, &status, 0), committer);
 		committer = start_committer(slots);
@@ -192,7 +207,7 @@ static void die_at_step(enum committer_step step)
 
 static pid_t start_mortal(struct slots *slots)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		struct committer *committer = fnr_alloc(sizeof *committer);
@@ -287,7 +302,7 @@ Test(slots, taken_and_not_answered_is_not_known)
 	int status;
 
 	slots_use(slots, 1);
-	poster = fork();
+	poster = fork_tied();
 	if (poster == 0) {
 		int first = add_one(slots, 0, "sum", NULL), second = add_one(slots, 0, "sum", NULL);
 
@@ -362,7 +377,7 @@ Test(slots, files_of_an_earlier_start_are_removed)
 
 static pid_t post_raw(struct slots *slots, size_t slot, const char *data, size_t len, int expected)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_tied();
 
 	if (pid == 0) {
 		struct op_reply reply;
