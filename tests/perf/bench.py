@@ -160,6 +160,20 @@ def bench_memory(fnr):
     system.stop()
 
 
+def bench_spawn(fnr, workers=64):
+    system = System(fnr, f"workers: {{min: {workers}, max: {workers}}}\n")
+    times = []
+    while len(times) < workers:
+        time.sleep(0.1)
+        with open(os.path.join(system.data, "log")) as log:
+            times = [line[17:23] for line in log if "event=worker.started" in line]
+        if time.perf_counter() - system.started > 30:
+            sys.exit(f"only {len(times)} of {workers} workers started")
+    seconds = [float(text) for text in times]
+    show("worker spawn, mean of 64 started in a row", f"{(seconds[-1] - seconds[0]) % 60 / (workers - 1) * 1000:.2f} ms", "target 5 ms")
+    system.stop()
+
+
 def bench_lone(fnr, count=300):
     system = System(fnr)
     stream, client = system.http(), system.http()
@@ -235,6 +249,7 @@ def main():
         subprocess.run([options.store], check=True)
     bench_start(options.fnr)
     bench_memory(options.fnr)
+    bench_spawn(options.fnr)
     bench_lone(options.fnr)
     bench_accepts(options.fnr, options.load, options.seconds)
     bench_throughput(options.fnr)

@@ -59,7 +59,7 @@ Test(wire, several_frames_in_one_read)
 Test(wire, what_is_no_frame_is_refused)
 {
 	static const struct { const char *name, *bytes; size_t len; } cases[] = {
-		{ "too long", "\x02\x00\x00\x01", 4 }, { "all ones", "\xff\xff\xff\xff", 4 },
+		{ "too long", "\x0c\x00\x00\x01", 4 }, { "all ones", "\xff\xff\xff\xff", 4 },
 		{ "empty", "\0\0\0\0", 4 }, { "not JSON", "\0\0\0\x02{]", 6 }, { "an array", "\0\0\0\x02[]", 6 },
 		{ "null", "\0\0\0\x04null", 8 }, { "a number", "\0\0\0\x01" "1", 5 }, { "HTTP", "GET / HTTP/1.1\r\n", 16 },
 	};
