@@ -55,8 +55,8 @@ static int check_type(struct serving *s, const struct route *route, enum kind *k
 	*kind_r = type ? kind_of(type) : KIND_OTHER;
 	if (*kind_r == KIND_JSON || (*kind_r == KIND_YAML && (route->flags & ROUTE_YAML)))
 		return FNR_OK;
-	return fnr_fail(&s->req.err, FNR_E_MEDIA_TYPE, "the body's Content-Type is %s%.64s%s; send %s", type ? "'" : "", type ? type : "missing",
-	                type ? "'" : "", wanted);
+	return fnr_fail(&s->req.err, FNR_E_MEDIA_TYPE, "the body's Content-Type is %s%.64s%s; send %s", type ? "'" : "",
+	                type ? type : "missing", type ? "'" : "", wanted);
 }
 
 static int too_large(struct serving *s, long long size)
@@ -64,8 +64,10 @@ static int too_large(struct serving *s, long long size)
 	long long limit = s->req.conf->api_max_body;
 
 	if (size > limit)
-		return fnr_fail(&s->req.err, FNR_E_TOO_LARGE, "the body has %lld bytes; the limit is %lld (send large data as an upload)", size, limit);
-	return fnr_fail(&s->req.err, FNR_E_TOO_LARGE, "the body has more than %lld bytes, which is the limit (send large data as an upload)", limit);
+		return fnr_fail(&s->req.err, FNR_E_TOO_LARGE, "the body has %lld bytes; the limit is %lld "
+		                "(send large data as an upload)", size, limit);
+	return fnr_fail(&s->req.err, FNR_E_TOO_LARGE, "the body has more than %lld bytes, which is the limit "
+	                "(send large data as an upload)", limit);
 }
 
 /* -1: it was not said. */

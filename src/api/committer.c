@@ -18,6 +18,7 @@
 #define DATA_KEEP (1u << 20)       /* a round's memory above this is given back */
 #define FULL_RETRY_S 60
 #define TROUBLE_RETRY_S 2
+#define META_TAKE_OVERS "take_overs"
 
 static void step(struct committer *committer, enum committer_step at)
 {
@@ -61,10 +62,11 @@ static void look_at_limits(struct committer *committer)
 	free_bytes = disk_free();
 	limits->full = true;
 	if (committer->bytes_used >= (uint64_t)conf->store_max_bytes)
-		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); delete finished jobs, or raise it",
-		         conf->store_max_bytes);
+		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); "
+		         "delete finished jobs, or raise it", conf->store_max_bytes);
 	else if (free_bytes < (uint64_t)conf->disk_min_free)
-		snprintf(limits->reason, sizeof limits->reason, "less than disk.min_free (%" PRId64 " bytes) is free on the disk", conf->disk_min_free);
+		snprintf(limits->reason, sizeof limits->reason, "less than disk.min_free (%" PRId64 " bytes) is free on the disk",
+		         conf->disk_min_free);
 	else
 		limits->full = false;
 	if (limits->full != was_full)
@@ -226,30 +228,50 @@ bool committer_round(struct committer *committer)
 
 /* ---- the process ---- */
 
-/* What the predecessor had taken: answered if it was committed, else it goes into the first round. */
-static int take_over(struct committer *committer, struct fnr_error *err)
+/* Sorts what the predecessor had taken into what it had committed and what goes into the first round. */
+static size_t look_up_taken(struct committer *committer, struct store_txn *txn)
 {
-	struct store_txn *txn = store_read(committer->store, err);
-	size_t answered = 0;
+	size_t found = 0;
 	long slot = -1;
 
+	while ((slot = slots_taken(committer->slots, (size_t)(slot + 1))) >= 0) {
+		struct op_round_entry *entry = &committer->entries[found];
+
+		if (op_round_find(txn, slots_request(committer->slots, (size_t)slot), &entry->reply))
+			committer->taken[found++] = slot;
+	}
+	return found;
+}
+
+/* A predecessor that was killed in the middle of a commit may have written all of it, with nobody knowing: what readers
+ * see is moved on behind the write, and only the next one who gets the write lock puts that right. So this looks from
+ * within a write transaction, whatever a read one would show. Nor is it certain that the kill let the flush end: what is
+ * found is confirmed only when a commit of our own has flushed everything before it. */
+static int take_over(struct committer *committer, struct fnr_error *err)
+{
+	struct store_txn *txn;
+	long slot = -1;
+	int code;
+
+	if (slots_taken(committer->slots, 0) < 0)
+		return FNR_OK;
+	txn = store_write(committer->store, err);
 	if (!txn)
 		return err && err->code != FNR_OK ? err->code : FNR_E_IO;
-	while ((slot = slots_taken(committer->slots, (size_t)(slot + 1))) >= 0) {
-		struct op_reply reply;
-
-		if (op_round_find(txn, slots_request(committer->slots, (size_t)slot), &reply)) {
-			slots_answer(committer->slots, (size_t)slot, &reply);
-			answered++;
-		} else {
-			add_to_round(committer, slot);
-		}
+	committer->count = look_up_taken(committer, txn);
+	code = store_meta_put(txn, META_TAKE_OVERS, store_meta_get(txn, META_TAKE_OVERS) + 1, err);
+	if (code != FNR_OK) {
+		store_abort(txn);
+		return code;
 	}
-	store_read_end(txn);
-	if (answered || committer->count)
-		fnr_info(NULL, "took over: %zu requests were written already, %zu are written now", answered, committer->count);
-	if (answered)
-		fnr_bell_ring(FNR_BELL_MANAGER);     /* its predecessor may not have come to it */
+	code = store_commit(txn, err);
+	if (code != FNR_OK)
+		return code;
+	fnr_info(NULL, "took over: %zu requests had been written already", committer->count);
+	fnr_bell_ring(FNR_BELL_MANAGER);         /* its predecessor may not have come to it */
+	answer_all(committer);
+	while ((slot = slots_taken(committer->slots, (size_t)(slot + 1))) >= 0)
+		add_to_round(committer, slot);
 	return FNR_OK;
 }
 
@@ -259,7 +281,7 @@ int committer_open(struct committer *committer, struct slots *slots, struct fnr_
 
 	memset(committer, 0, sizeof *committer);
 	committer->slots = slots;
-	slots_conf_read(slots, &committer->conf_generation, &committer->conf);
+	refresh_conf(committer);
 	code = store_open(&committer->store, true, err);
 	if (code == FNR_OK)
 		code = take_over(committer, err);

@@ -82,8 +82,8 @@ int main(int argc, char **argv)
 	data = read_arguments(argc, argv);
 	umask(077);
 	if (chdir(data) < 0)
-		fnr_die("fnr-api: the data directory '%s' cannot be entered: %s", data, strerror(errno));
+		fnr_die("the data directory '%s' cannot be entered: %s", data, strerror(errno));
 	if (fnr_conf_load(&conf, "config.yaml", &err) != FNR_OK)
-		fnr_die("fnr-api: config.yaml: %s", err.message);
+		fnr_die("config.yaml: %s", err.message);
 	return master_run(&conf, routes);
 }

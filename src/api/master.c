@@ -336,12 +336,13 @@ static void run(struct master *master)
 
 static void make_folders(void)
 {
-	static const char *const folders[] = { "run", "store", "uploads", "blobs/payload", "blobs/templates", "workspace", "templates", "scripts" };
+	static const char *const folders[] = { "run", "store", "uploads", "blobs/payload", "blobs/templates", "workspace",
+		"templates", "scripts" };
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
 		if (fnr_dir_make(folders[i], 0700, &err) != FNR_OK)
-			fnr_die("fnr-api: %s", err.message);
+			fnr_die("%s", err.message);
 }
 
 /* The children of a master that was killed end at once, but not at the same moment. */
@@ -355,7 +356,7 @@ static int listen_on(const char *path)
 	while ((fd = fnr_unix_listen(path, BACKLOG, 0600, &err)) == FNR_E_EXISTS && fnr_mono_ms() < end)
 		nanosleep(&pause, NULL);
 	if (fd < 0)
-		fnr_die("fnr-api: %s", err.message);
+		fnr_die("%s", err.message);
 	return fd;
 }
 

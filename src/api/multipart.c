@@ -171,7 +171,8 @@ static int read_headers(struct window *window, bool *closed_r, char **headers_r)
 		return code;
 	end = memmem(begin, len > HEADERS_MOST ? HEADERS_MOST : len, "\r\n\r\n", 4);
 	if (!end)
-		return malformed(window, len > HEADERS_MOST ? "the headers of a part are longer than 16 KiB" : "it was cut off in the headers of a part");
+		return malformed(window, len > HEADERS_MOST ? "the headers of a part are longer than 16 KiB"
+		                                            : "it was cut off in the headers of a part");
 	if (memchr(begin, 0, (size_t)(end - begin)))
 		return malformed(window, "a part's headers have a 0 byte");
 	window->from += (size_t)(end - begin) + 2;    /* the second line end may begin the next delimiter */
@@ -217,7 +218,8 @@ static int find_file(struct window *window, struct multipart_part *part, multipa
 		if (code != FNR_OK)
 			return code;
 		if (closed || parts == PARTS_MOST)
-			return fnr_fail(window->err, FNR_E_INVALID, "the multipart body has no file: send it as a part with a filename, or as the body itself");
+			return fnr_fail(window->err, FNR_E_INVALID, "the multipart body has no file: send it as a part with a filename, "
+			                "or as the body itself");
 		is_file = read_part(headers, part);
 		free(headers);
 		code = pass_content(window, is_file ? sink : NULL, context);

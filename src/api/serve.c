@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#define LINGER_MS 100              /* on a kept connection, when the process is to end */
+#define LINGER_REQUESTS 32         /* served on it at most */
 #define LARGE (1u << 20)           /* memory of such a request is given back to the system */
 
 static struct server *here;
@@ -308,11 +312,13 @@ static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-static void serve_one(struct server *server, FCGX_Request *request, struct fnr_buf *out)
+static void serve_one(struct server *server, FCGX_Request *request, struct fnr_buf *out, bool last)
 {
 	serve_request(server, request->envp, read_body, request->in, out);
 	FCGX_PutStr(out->data, (int)out->len, request->out);
 	drain(request->in);
+	if (last)
+		request->keepConnection = 0;
 	FCGX_Finish_r(request);
 	if (out->size > LARGE)
 		fnr_buf_free(out);
@@ -320,26 +326,60 @@ static void serve_one(struct server *server, FCGX_Request *request, struct fnr_b
 		fnr_buf_reset(out);
 }
 
+/* Waits for the next request on a connection that nginx keeps, for ever or, when we are to end, for a moment. Closing it
+ * at once would lose a request under load: nginx uses it again before it notices. It gives a connection up itself after
+ * some requests. False: it is closed. */
+static bool kept_has_request(FCGX_Request *request, const sigset_t *none)
+{
+	struct pollfd fd = { .fd = request->ipcFd, .events = POLLIN };
+	const struct timespec moment = { .tv_nsec = LINGER_MS * 1000000 };
+	char byte;
+	int n;
+
+	do
+		n = ppoll(&fd, 1, stopping ? &moment : NULL, none);
+	while (n < 0 && errno == EINTR);
+	if (n == 1 && recv(request->ipcFd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+		return true;
+	FCGX_Free(request, 1);
+	return false;
+}
+
+/* A new connection; SIGTERM ends the wait. */
+static int accept_new(FCGX_Request *request, const sigset_t *term)
+{
+	int accepted;
+
+	sigprocmask(SIG_UNBLOCK, term, NULL);
+	accepted = stopping ? -1 : FCGX_Accept_r(request);
+	sigprocmask(SIG_BLOCK, term, NULL);
+	if (accepted < 0 && !stopping) {
+		fnr_err(NULL, "no connection can be taken: %s", strerror(errno));
+		pause_ms(100);
+	}
+	return accepted;
+}
+
 int serve_loop(struct server *server, int listener)
 {
 	struct fnr_buf out = FNR_BUF_INIT;
 	FCGX_Request request;
-	sigset_t term;
-	int accepted;
+	sigset_t term, none;
+	int accepted, left = LINGER_REQUESTS;
 
 	set_signals(&term);
+	sigemptyset(&none);
 	if (FCGX_Init() != 0 || FCGX_InitRequest(&request, listener, 0) != 0)
-		fnr_die("fnr-api: FastCGI cannot be set up");
-	while (!stopping) {
-		sigprocmask(SIG_UNBLOCK, &term, NULL);
-		accepted = stopping ? -1 : FCGX_Accept_r(&request);
-		sigprocmask(SIG_BLOCK, &term, NULL);
-		if (accepted >= 0) {
-			serve_one(server, &request, &out);
-		} else if (!stopping) {
-			fnr_err(NULL, "no connection can be taken: %s", strerror(errno));
-			pause_ms(100);
-		}
+		fnr_die("FastCGI cannot be set up");
+	while (!stopping || request.ipcFd >= 0) {
+		if (request.ipcFd < 0)
+			accepted = accept_new(&request, &term);
+		else
+			accepted = kept_has_request(&request, &none) ? FCGX_Accept_r(&request) : -1;
+		if (accepted < 0)
+			continue;
+		left -= stopping;
+		serve_one(server, &request, &out, left <= 0);
 	}
 	FCGX_Free(&request, 1);
 	fnr_buf_free(&out);

@@ -76,7 +76,7 @@ struct slots *slots_create(const struct fnr_conf *conf, int64_t patience_ms)
 	struct slots *slots = mmap(NULL, sizeof *slots, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (slots == MAP_FAILED)
-		fnr_die("fnr-api: no shared memory: %s", strerror(errno));
+		fnr_die("no shared memory: %s", strerror(errno));
 	slots->patience_ms = patience_ms;
 	slots_conf_publish(slots, conf);
 	return slots;
@@ -236,7 +236,8 @@ static int await(struct slots *slots, struct slot *slot, struct op_reply *reply_
 	if (state == POSTED && withdraw(slot)) {
 		if (err)
 			err->retry_after_s = 1;
-		return fnr_fail(err, FNR_E_UNAVAILABLE, "nothing can be stored at the moment: the committer does not answer; nothing was changed");
+		return fnr_fail(err, FNR_E_UNAVAILABLE, "nothing can be stored at the moment: the committer does not answer; "
+		                "nothing was changed");
 	}
 	if (state != DONE)
 		state = wait_change(slot, POSTED, TAKEN, fnr_mono_ms() + slots->patience_ms);
@@ -259,7 +260,8 @@ int slots_post(struct slots *slots, size_t index, const void *data, size_t len, 
 	if (len > SLOTS_OPERATION_MOST)
 		return fnr_fail(err, FNR_E_TOO_LARGE, "the request is %zu bytes in its stored form; the limit is %u", len, SLOTS_OPERATION_MOST);
 	if (!slots_settle(slots, index))
-		return fnr_fail(err, FNR_E_UNAVAILABLE, "nothing can be stored at the moment: the store is still busy with an earlier request; nothing was changed");
+		return fnr_fail(err, FNR_E_UNAVAILABLE, "nothing can be stored at the moment: the store is still busy with an earlier "
+		                "request; nothing was changed");
 	code = fill(slots, index, data, len, err);
 	if (code != FNR_OK)
 		return code;

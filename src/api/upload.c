@@ -32,7 +32,7 @@ struct filing {
 	struct request *req;
 	struct store_upload upload;
 	char path[64];                 /* uploads/<id> */
-	const char *body_file;         /* nginx's */
+	char body_file[64];            /* nginx's */
 	int body;                      /* it, open for reading */
 	int out;                       /* uploads/<id>, while it is written */
 	struct fnr_sha256 *sha;
@@ -124,7 +124,8 @@ static void header_name(struct request *req, char name[256])
 	if (given) {
 		decoded = route_decode(req->arena, given, strlen(given), false);
 		fnr_text_copy(name, 256, decoded ? decoded : given);
-	} else if (disposition && multipart_parameter(disposition, "filename*", encoded, sizeof encoded) && strncasecmp(encoded, "utf-8''", 7) == 0) {
+	} else if (disposition && multipart_parameter(disposition, "filename*", encoded, sizeof encoded)
+	           && strncasecmp(encoded, "utf-8''", 7) == 0) {
 		decoded = route_decode(req->arena, encoded + 7, strlen(encoded + 7), false);
 		fnr_text_copy(name, 256, decoded ? decoded : "");
 	} else if (disposition) {
@@ -173,18 +174,25 @@ static int take(struct filing *filing)
 static int open_body(struct filing *filing)
 {
 	struct request *req = filing->req;
+	const char *file, *name;
 	struct stat st;
 
-	filing->body_file = request_param(req, "FNR_BODY_FILE");
-	if (!filing->body_file || !*filing->body_file)
+	file = request_param(req, "FNR_BODY_FILE");
+	if (!file || !*file)
 		return fnr_fail(&req->err, FNR_E_MALFORMED, "the body is empty; send the file as the body, or as multipart/form-data");
+	/* Only what nginx has put there, whoever speaks to us: the file is moved away. */
+	name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+	if (!*name || strlen(name) > 20 || name[strspn(name, "0123456789")])
+		return fnr_fail(&req->err, FNR_E_IO, "the uploaded body is not in " INCOMING);
+	snprintf(filing->body_file, sizeof filing->body_file, INCOMING "/%s", name);
 	filing->body = open(filing->body_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (filing->body < 0 || fstat(filing->body, &st) < 0)
 		return fnr_fail_errno(&req->err, errno, "the uploaded body cannot be opened");
 	if (!S_ISREG(st.st_mode))
 		return fnr_fail(&req->err, FNR_E_IO, "the uploaded body is not a file");
 	if (st.st_size > req->conf->upload_max)
-		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the upload has %lld bytes; the limit is %" PRId64, (long long)st.st_size, req->conf->upload_max);
+		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the upload has %lld bytes; the limit is %" PRId64, (long long)st.st_size,
+		                req->conf->upload_max);
 	return FNR_OK;
 }
 

@@ -130,7 +130,7 @@ static void open_connection(struct load *load, struct connection *c)
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0)
-		fnr_die("load: 127.0.0.1:%d: %s", load->options.port, strerror(errno));
+		fnr_die("127.0.0.1:%d: %s", load->options.port, strerror(errno));
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	fnr_fd_nonblock(c->fd);
 	fnr_buf_reset(&c->in);
@@ -260,7 +260,7 @@ static void run(struct load *load)
 		int n = epoll_wait(load->epoll, events, 256, 10000);
 
 		if (n == 0)
-			fnr_die("load: nothing was answered for 10 s (%zu connections wait)", load->open);
+			fnr_die("nothing was answered for 10 s (%zu connections wait)", load->open);
 		for (int i = 0; i < n; i++)
 			on_event(load, events[i].data.ptr, events[i].events);
 	}
@@ -305,7 +305,7 @@ static void read_body(struct options *options, const char *text)
 	if (text[0] != '@')
 		fnr_buf_puts(&options->body, text);
 	else if (fnr_file_read(text + 1, BODY_MOST, &options->body, &err) != FNR_OK)
-		fnr_die("load: %s", err.message);
+		fnr_die("%s", err.message);
 }
 
 static void read_options(struct options *options, int argc, char **argv)

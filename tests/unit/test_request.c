@@ -469,11 +469,15 @@ Test(request, a_store_that_cannot_be_opened)
 
 /* ---- uploads ---- */
 
+#define INCOMING "uploads/incoming"
+#define BODY_FILE "FNR_BODY_FILE=/somewhere/" INCOMING "/0000000001"
+
 static pid_t committer_of_upload;
 
 static void enter_upload(void)
 {
 	enter();
+	cr_assert(mkdir(INCOMING, 0700) == 0);
 	server.routes = upload_routes;
 	committer_of_upload = fork_tied();
 	if (committer_of_upload == 0)
@@ -489,10 +493,16 @@ static void leave_upload(void)
 
 TestSuite(upload, .init = enter_upload, .fini = leave_upload, .timeout = 60);
 
+#define BODY "uploads/incoming/0000000001"
+
 static struct json_object *upload(int status, const char *content, size_t len, const char *const *variables)
 {
-	cr_assert_eq(fnr_file_write("body", content, len, 0600, NULL), FNR_OK);
+	cr_assert_eq(fnr_dir_make("uploads/incoming", 0700, NULL), FNR_OK);
+	cr_assert_eq(fnr_file_write(BODY, content, len, 0600, NULL), FNR_OK);
 	cr_assert_eq(ask("POST", "/api/v1/uploads", NULL, variables), status, "%s", out.data);
+	if (status == 201 && !strstr(variables[1], "multipart"))
+		cr_assert(access(BODY, F_OK) < 0, "the file has one name only");
+	unlink(BODY);                  /* nginx does this */
 	return fnr_json_parse(body_of_answer(), strlen(body_of_answer()), NULL);
 }
 
@@ -513,7 +523,7 @@ static void check_filed(struct json_object *answer, const char *content, size_t 
 
 static size_t files_in_uploads(void)
 {
-	FILE *pipe = popen("ls -A uploads | wc -l", "r");
+	FILE *pipe = popen("find uploads -type f | wc -l", "r");
 	unsigned count = 99;
 
 	cr_assert(pipe && fscanf(pipe, "%u", &count) == 1);
@@ -523,13 +533,12 @@ static size_t files_in_uploads(void)
 
 Test(upload, the_body_is_the_file)
 {
-	struct json_object *answer = upload(201, "hello", 5, V("FNR_BODY_FILE=body", "CONTENT_TYPE=text/plain; charset=x", "HTTP_X_FILENAME=a%20b.txt"));
+	struct json_object *answer = upload(201, "hello", 5, V("FNR_BODY_FILE=/data/" BODY, "CONTENT_TYPE=text/plain; charset=x", "HTTP_X_FILENAME=a%20b.txt"));
 	struct store_upload stored;
 	struct store_txn *txn;
 	struct fnr_id id;
 
 	check_filed(answer, "hello", 5);
-	cr_assert(access("body", F_OK) < 0, "the file has one name only");
 	cr_assert_str_eq(fnr_json_get_text(answer, "media_type", ""), "text/plain");
 	cr_assert_str_eq(fnr_json_get_text(answer, "name", ""), "a b.txt");
 	cr_assert(fnr_id_parse(fnr_json_get_text(answer, "id", ""), &id) && strstr(out.data, "Location: /api/v1/uploads/"));
@@ -544,7 +553,7 @@ Test(upload, a_form)
 	static const char form[] = "--B\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\nnot this\r\n--B\r\n"
 		"content-disposition: form-data; name=\"f\"; filename=\"C:\\\\x\\\\pic.PNG\"\r\nContent-Type: image/png\r\n\r\n"
 		"\r\n--b data\r\n--\r\n--B\r\n\r\n\r\n--B--\r\n";
-	struct json_object *answer = upload(201, form, sizeof form - 1, V("FNR_BODY_FILE=body", "CONTENT_TYPE=multipart/form-data; boundary=B"));
+	struct json_object *answer = upload(201, form, sizeof form - 1, V("FNR_BODY_FILE=/data/" BODY, "CONTENT_TYPE=multipart/form-data; boundary=B"));
 
 	check_filed(answer, "\r\n--b data\r\n--", 14);
 	cr_assert_str_eq(fnr_json_get_text(answer, "name", ""), "pic.PNG");
@@ -557,16 +566,22 @@ Test(upload, refusals_leave_nothing)
 	static const char cut[] = "--B\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\nhalf of i";
 	static const char empty[] = "--B\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\n\r\n--B--";
 	static const char large[1025];
-	const char *const form[] = { "FNR_BODY_FILE=body", "CONTENT_TYPE=multipart/form-data; boundary=B", NULL };
+	const char *const form[] = { "FNR_BODY_FILE=/data/" BODY, "CONTENT_TYPE=multipart/form-data; boundary=B", NULL };
 
 	json_object_put(upload(400, cut, sizeof cut - 1, form));
 	json_object_put(upload(422, empty, sizeof empty - 1, form));
 	json_object_put(upload(400, "x", 1, V("FNR_BODY_FILE=")));
-	json_object_put(upload(422, "", 0, V("FNR_BODY_FILE=body")));
-	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=absent")));
+	json_object_put(upload(422, "", 0, V("FNR_BODY_FILE=/data/" BODY)));
+	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=/data/uploads/incoming/0000000002")));
+	cr_assert_eq(fnr_file_write("admin.key", "secret", 6, 0600, NULL), FNR_OK);
+	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=admin.key")));
+	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=uploads/incoming/../../admin.key")));
+	cr_assert(access("admin.key", F_OK) == 0, "only what nginx has put there is taken");
+	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=/etc/passwd")));
+	json_object_put(upload(500, "x", 1, V("FNR_BODY_FILE=" INCOMING "/../0000000001x")));
 	conf.upload_max = 1024;
 	slots_conf_publish(slots, &conf);
-	json_object_put(upload(413, large, sizeof large, V("FNR_BODY_FILE=body")));
+	json_object_put(upload(413, large, sizeof large, V("FNR_BODY_FILE=/data/" BODY)));
 	cr_assert_eq(files_in_uploads(), 0);
 }
 

@@ -17,7 +17,6 @@
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "http/access.h"
@@ -34,7 +33,7 @@ static void enter(void)
 
 	cr_assert(mkdtemp(folder) && chdir(folder) == 0 && mkdir("uploads", 0700) == 0 && mkdir("run", 0700) == 0);
 	cr_assert_eq(fnr_conf_load(&conf, "config.yaml", &err), FNR_OK, "%s", err.message);
-	fnr_log_init("test", FNR_LOG_ERROR);
+	strcpy(conf.log_level, "error");
 	conf.disk_min_free = 0;
 }
 
@@ -421,7 +420,6 @@ Test(slots, a_full_store_takes_no_new_work_but_goes_on)
 	conf.store_max_bytes = 1;
 	slots = slots_create(&conf, PATIENCE_MS);
 	slots_use(slots, 1);
-	fnr_log_init("test", FNR_LOG_ERROR + 1);
 	committer = start_committer(slots);
 	op_upload(&operation, &upload);
 	cr_assert_eq(slots_post(slots, 0, operation.data, operation.len, &reply, NULL), FNR_OK);
