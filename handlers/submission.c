@@ -248,21 +248,21 @@ static void find_template(struct submission *s)
 	fnr_error_clear(&err);
 }
 
-static void check_uploads(struct submission *s)
+static bool may_use(const char *project, void *context)
+{
+	const struct submission *s = context;
+
+	return access_project_name(&s->req->access, project);
+}
+
+static void check_files(struct submission *s)
 {
 	s->upload_count = inputs_uploads(s->template_, s->inputs, s->uploads, SUBMISSION_UPLOADS);
 	if (s->upload_count > SUBMISSION_UPLOADS) {
 		problem(s, "inputs", "max_items", "use fewer files", "a job may name at most %d uploads", SUBMISSION_UPLOADS);
 		s->upload_count = SUBMISSION_UPLOADS;
 	}
-	for (size_t i = 0; i < s->upload_count; i++) {
-		struct store_upload upload;
-		char text[FNR_ID_TEXT];
-
-		if (store_upload_get(s->req->txn, &s->uploads[i], &upload) != FNR_OK)
-			problem(s, "inputs", "unknown_upload", "upload the file again: POST " API "/uploads",
-			        "there is no upload %s (unused ones are removed after a day)", fnr_id_format(&s->uploads[i], text));
-	}
+	inputs_check_files(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err);
 }
 
 static void resolve(struct submission *s)
@@ -275,7 +275,7 @@ static void resolve(struct submission *s)
 		inputs_check(s->template_, s->inputs, pointer(s, "inputs"), &s->req->err);
 	if (s->req->err.code != FNR_OK)
 		return;
-	check_uploads(s);
+	check_files(s);
 	s->parameters = parameters_resolve(s->req->txn, s->template_, s->quality, s->inputs, s->preset, &err);
 	if (!s->parameters)
 		problem(s, "quality", "resolve", NULL, "%s", err.message);

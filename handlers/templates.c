@@ -60,6 +60,19 @@ static struct json_object *show(struct json_object *definition)
 	return shown;
 }
 
+static int check_category(struct request *req)
+{
+	static const char *const categories[] = { "image", "video", "audio", "text", "generic" };
+	const char *category = request_query(req, "category");
+
+	for (size_t i = 0; category && i < sizeof categories / sizeof categories[0]; i++)
+		if (strcmp(categories[i], category) == 0)
+			return FNR_OK;
+	if (!category)
+		return FNR_OK;
+	return fnr_fail(&req->err, FNR_E_INVALID, "there is no category '%.64s'; use image, video, audio, text or generic", category);
+}
+
 int templates_list(struct request *req)
 {
 	static const char *const names[] = { "q", "category", "backend", "limit", "cursor", NULL };
@@ -71,6 +84,8 @@ int templates_list(struct request *req)
 
 	if (code == FNR_OK)
 		code = request_limit(req, &limit);
+	if (code == FNR_OK)
+		code = check_category(req);
 	if (code != FNR_OK)
 		return code;
 	store_templates(req->txn, NULL, collect_id, &newest);
@@ -159,6 +174,13 @@ int templates_schema(struct request *req)
 	return reply_json(req, 200, fnr_json_copy(template_input_schema(template_)));
 }
 
+static bool may_use(const char *project, void *context)
+{
+	const struct request *req = context;
+
+	return access_project_name(&req->access, project);
+}
+
 int templates_validate_inputs(struct request *req)
 {
 	struct json_object *inputs = fnr_json_get(req->body, "inputs"), *answer;
@@ -172,7 +194,8 @@ int templates_validate_inputs(struct request *req)
 		fnr_error_add(&req->err, "/inputs", "type", "give an object: {…}", "'inputs' must be an object");
 		return req->err.code;
 	}
-	inputs_check(template_, inputs, "/inputs", &problems);
+	if (inputs_check(template_, inputs, "/inputs", &problems) == FNR_OK)
+		inputs_check_files(req->txn, template_, inputs, "/inputs", may_use, req, &problems);
 	answer = json_object_new_object();
 	fnr_json_set_bool(answer, "valid", problems.code == FNR_OK);
 	fnr_json_set(answer, "errors", problems.errors ? json_object_get(problems.errors) : json_object_new_array());

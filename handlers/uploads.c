@@ -20,12 +20,14 @@ int uploads_check(struct request *req)
 	if (bytes == 0)
 		return fnr_fail(&req->err, FNR_E_MALFORMED, "the body is empty; send the file as the body, or as multipart/form-data");
 	if (bytes > req->conf->upload_max)
-		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the upload has %" PRId64 " bytes; the limit (upload.max) is %" PRId64, bytes, req->conf->upload_max);
+		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the upload has %" PRId64 " bytes; the limit (upload.max) is %" PRId64, bytes,
+		                req->conf->upload_max);
 	if (statvfs("uploads", &disk) < 0)
 		return fnr_fail_errno(&req->err, errno, "the free space for uploads cannot be found out");
 	if ((uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)bytes + (uint64_t)req->conf->disk_min_free) {
 		req->err.retry_after_s = 60;
-		return fnr_fail(&req->err, FNR_E_FULL, "there is no room for an upload of %" PRId64 " bytes: disk.min_free would be touched", bytes);
+		return fnr_fail(&req->err, FNR_E_FULL, "there is no room for an upload of %" PRId64 " bytes: disk.min_free would "
+		                "be touched", bytes);
 	}
 	return reply_empty(req, 204);
 }

@@ -1,5 +1,6 @@
 /* Loading of template files and presets into the store. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,22 +10,33 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/yaml.h"
-#include "registry/registry.h"
+#include "registry/internal.h"
 #include "store/ops.h"
 
 #define TEMPLATE_MOST (1u << 20)
 #define DEPTH_MOST 4
-#define PATH_SIZE 1024
+#define LINES_MOST 20       /* of the log, about one file */
 
-/* One version that a file gave, or that a broken file would have given. */
-struct seen { char id[68]; struct store_version version; char source[PATH_SIZE]; bool good; };
+/* What was met on the way: a version and the file it came from; a broken file, or a folder that could not be read, from
+ * which versions may be in force. */
+struct seen {
+	enum { SEEN_GOOD, SEEN_BROKEN, SEEN_CLOSED } what;
+	char id[68];
+	struct store_version version;
+	char *source;
+	size_t next;                 /* in its chain; 0 ends it */
+};
+
+#define CHAINS 4096
 
 struct loader {
 	struct store *store;
 	registry_post *post;
 	void *context;
-	struct seen *seen;
+	struct seen *seen;           /* the first is not used */
 	size_t count, size;
+	size_t chains[CHAINS];       /* of good ones by id and version, of broken ones by source */
+	size_t closed;               /* chain of closed folders */
 	int broken;
 };
 
@@ -36,108 +48,157 @@ static int send(struct loader *loader, struct fnr_buf *operation)
 	return code;
 }
 
-static void remember(struct loader *loader, const struct template_version *template_, const char *source, bool good)
+/* ---- what was seen ---- */
+
+static size_t *chain_of(struct loader *loader, const char *text)
 {
+	uint32_t hash = 2166136261u;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	return &loader->chains[hash % CHAINS];
+}
+
+static void remember(struct loader *loader, int what, const char *id, struct store_version version, const char *source)
+{
+	size_t *chain = what == SEEN_CLOSED ? &loader->closed : chain_of(loader, what == SEEN_GOOD ? id : source);
 	struct seen *seen;
 
-	if (loader->count == loader->size) {
+	if (loader->count + 1 >= loader->size) {
 		loader->size = loader->size ? loader->size * 2 : 64;
 		loader->seen = fnr_realloc(loader->seen, loader->size * sizeof *loader->seen);
 	}
-	seen = &loader->seen[loader->count++];
-	memset(seen, 0, sizeof *seen);
-	seen->good = good;
-	snprintf(seen->source, sizeof seen->source, "%s", source);
-	if (template_) {
-		snprintf(seen->id, sizeof seen->id, "%s", template_->id);
-		seen->version = template_->version;
-	}
+	seen = &loader->seen[++loader->count];
+	*seen = (struct seen){ .what = what, .version = version, .source = fnr_strdup(source), .next = *chain };
+	snprintf(seen->id, sizeof seen->id, "%s", id);
+	*chain = loader->count;
 }
 
-static void report_broken(struct loader *loader, const char *path, const struct fnr_error *err)
+static void forget_all(struct loader *loader)
 {
+	for (size_t i = 1; i <= loader->count; i++)
+		free(loader->seen[i].source);
+	free(loader->seen);
+}
+
+static const struct seen *seen_good(struct loader *loader, const char *id, struct store_version version)
+{
+	for (size_t i = *chain_of(loader, id); i; i = loader->seen[i].next)
+		if (loader->seen[i].what == SEEN_GOOD && strcmp(loader->seen[i].id, id) == 0 &&
+		    memcmp(&loader->seen[i].version, &version, sizeof version) == 0)
+			return &loader->seen[i];
+	return NULL;
+}
+
+static bool seen_broken(struct loader *loader, const char *source)
+{
+	for (size_t i = *chain_of(loader, source); i; i = loader->seen[i].next)
+		if (loader->seen[i].what == SEEN_BROKEN && strcmp(loader->seen[i].source, source) == 0)
+			return true;
+	for (size_t i = loader->closed; i; i = loader->seen[i].next) {
+		size_t len = strlen(loader->seen[i].source);
+
+		if (strncmp(loader->seen[i].source, source, len) == 0 && source[len] == '/')
+			return true;
+	}
+	return false;
+}
+
+/* ---- reports ---- */
+
+static void report_broken(struct loader *loader, const char *kind, const char *path, const struct fnr_error *err)
+{
+	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
+
 	loader->broken++;
-	if (!err->errors)
-		fnr_err(NULL, "template %s is broken: %s", path, err->message);
-	for (size_t i = 0; err->errors && i < json_object_array_length(err->errors); i++) {
+	if (!count)
+		fnr_err(NULL, "event=%s.broken file=%s problem: %s", kind, path, err->message);
+	for (size_t i = 0; i < count && i < LINES_MOST; i++) {
 		struct json_object *entry = json_object_array_get_idx(err->errors, i);
 		const char *fix = fnr_json_get_text(entry, "fix", NULL);
 
-		fnr_err(NULL, "template %s is broken at %s: %s%s%s", path, fnr_json_get_text(entry, "pointer", ""),
-		        fnr_json_get_text(entry, "message", ""), fix ? ": " : "", fix ? fix : "");
+		fnr_err(NULL, "event=%s.broken file=%s pointer=%s rule=%s problem: %s%s%s", kind, path, fnr_json_get_text(entry, "pointer", ""),
+		        fnr_json_get_text(entry, "rule", ""), fnr_json_get_text(entry, "message", ""), fix ? "; fix: " : "", fix ? fix : "");
 	}
+	if (count > LINES_MOST)
+		fnr_err(NULL, "event=%s.broken file=%s and %zu problems more", kind, path, count - LINES_MOST);
 }
 
+static bool is_json(const char *path)
+{
+	const char *dot = strrchr(path, '.');
+
+	return dot && strcmp(dot, ".json") == 0;
+}
+
+/* A value to put, or NULL with *err set. */
 static struct json_object *parse_file(const char *path, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *value = NULL;
-	const char *dot = strrchr(path, '.');
 
 	if (fnr_file_read(path, TEMPLATE_MOST, &text, err) == FNR_OK) {
-		if (dot && strcmp(dot, ".json") == 0)
-			value = fnr_json_parse(text.data, text.len, err);
+		if (is_json(path))
+			value = fnr_json_parse(text.data ? text.data : "", text.len, err);
 		else
-			value = fnr_yaml_parse(text.data, text.len, path, err);
+			value = fnr_yaml_parse(text.data ? text.data : "", text.len, path, err);
 	}
 	fnr_buf_free(&text);
 	if (!value && err->code == FNR_OK)
-		fnr_fail(err, FNR_E_MALFORMED, "%s is empty", path);
+		fnr_fail(err, FNR_E_MALFORMED, "it holds nothing; a template begins with id: and version:");
 	return value;
 }
 
-struct stored { struct store_version version; uint8_t digest[32]; bool found, same; };
+/* ---- one template ---- */
+
+struct stored { const struct template_version *template_; const char *source; bool same; };
 
 static bool stored_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
 {
 	struct stored *stored = context;
 
-	(void)id, (void)source;
-	if (memcmp(&version, &stored->version, sizeof version) != 0)
+	(void)id;
+	if (memcmp(&version, &stored->template_->version, sizeof version) != 0)
 		return true;
-	stored->found = true;
-	stored->same = memcmp(digest, stored->digest, 32) == 0;
+	stored->same = memcmp(digest, stored->template_->digest, 32) == 0 && strcmp(source, stored->source) == 0;
 	return false;
 }
 
-static bool is_stored(struct loader *loader, const struct template_version *template_)
+static bool is_stored(struct loader *loader, const struct template_version *template_, const char *source)
 {
-	struct stored stored = { .version = template_->version };
+	struct stored stored = { template_, source, false };
 	struct store_txn *txn = store_read(loader->store, NULL);
 
-	memcpy(stored.digest, template_->digest, 32);
 	if (txn)
 		store_templates(txn, template_->id, stored_row, &stored);
 	store_read_end(txn);
-	return stored.found && stored.same;
+	return stored.same;
 }
 
-static const struct seen *seen_before(const struct loader *loader, const struct template_version *template_)
-{
-	for (size_t i = 0; i < loader->count; i++)
-		if (loader->seen[i].good && strcmp(loader->seen[i].id, template_->id) == 0 &&
-		    memcmp(&loader->seen[i].version, &template_->version, sizeof template_->version) == 0)
-			return &loader->seen[i];
-	return NULL;
-}
-
+/* The files first: who finds the template in the store finds them too. They are looked at even if it is stored already,
+ * so that a blobs/ folder that was lost comes back. */
 static int put_template(struct loader *loader, const struct template_version *template_, const char *folder, const char *source,
                         struct fnr_error *err)
 {
 	struct fnr_buf operation = FNR_BUF_INIT;
-	int code;
+	char version[40];
+	int code = template_store_files(template_, folder, "scripts", err);
 
-	if (is_stored(loader, template_))
-		return FNR_OK;
-	code = template_store_files(template_, folder, "scripts", err);
-	if (code != FNR_OK)
+	if (code != FNR_OK || is_stored(loader, template_, source))
 		return code;
 	op_template_put(&operation, template_->id, template_->version, template_->digest, source, fnr_json_text(template_->definition, NULL));
 	code = send(loader, &operation);
 	if (code != FNR_OK)
-		return fnr_fail(err, code, "it could not be stored");
-	fnr_info(NULL, "event=template.loaded template=%s source=%s", template_->id, source);
+		return fnr_fail(err, code, "it is sound but could not be stored");
+	template_version_format(template_->version, version);
+	fnr_info(NULL, "event=template.loaded template=%s version=%s source=%s", template_->id, version, source);
 	return FNR_OK;
+}
+
+/* JSON is also what workflows and data beside a template are written in. */
+static bool is_data(const char *path, struct json_object *value)
+{
+	return is_json(path) && value && !json_object_object_get_ex(value, "id", NULL) && !json_object_object_get_ex(value, "version", NULL);
 }
 
 static void load_file(struct loader *loader, const char *path, const char *folder, const char *source)
@@ -145,47 +206,79 @@ static void load_file(struct loader *loader, const char *path, const char *folde
 	struct template_version template_ = { .definition = NULL };
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct json_object *value = parse_file(path, &err);
-	const struct seen *other;
+	const struct seen *other = NULL;
 
+	if (is_data(path, value)) {
+		json_object_put(value);
+		return;
+	}
 	if (value)
 		template_read(value, folder, "scripts", &template_, &err);
-	other = template_.definition ? seen_before(loader, &template_) : NULL;
+	if (template_.definition)
+		other = seen_good(loader, template_.id, template_.version);
 	if (other)
-		fnr_fail(&err, FNR_E_EXISTS, "%s has the same id and version", other->source);
+		fnr_error_add(&err, "/version", "unique", "give one of them another version", "%s has the same id and version", other->source);
 	else if (template_.definition)
 		put_template(loader, &template_, folder, source, &err);
 	if (err.code != FNR_OK)
-		report_broken(loader, path, &err);
-	remember(loader, template_.definition ? &template_ : NULL, source, err.code == FNR_OK);
+		report_broken(loader, "template", path, &err);
+	remember(loader, err.code == FNR_OK ? SEEN_GOOD : SEEN_BROKEN, template_.id, template_.version, source);
 	json_object_put(template_.definition);
 	json_object_put(value);
 	fnr_error_clear(&err);
 }
 
+/* ---- folders ---- */
+
 static bool is_template_name(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+	return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+}
+
+/* What is in force from there stays, as nobody knows what the folder holds. */
+static void folder_closed(struct loader *loader, const char *folder, const char *source, const char *why, const char *fix)
+{
+	struct store_version none = { 0, 0, 0 };
+
+	loader->broken++;
+	fnr_err(NULL, "event=template.folder_closed folder=%s the folder cannot be read: %s; fix: %s", folder, why, fix);
+	remember(loader, SEEN_CLOSED, "", none, source);
+}
+
+static void load_folder(struct loader *loader, const char *folder, const char *source, int depth);
+
+static void load_entry(struct loader *loader, const char *folder, const char *source, const char *name, int depth)
+{
+	char *path = fnr_asprintf("%s/%s", folder, name), *below = fnr_asprintf("%s/%s", source, name);
+	struct stat info;
+
+	if (name[0] != '.' && stat(path, &info) == 0) {
+		if (S_ISDIR(info.st_mode) && strcmp(name, "__pycache__") != 0)
+			load_folder(loader, path, below, depth + 1);
+		else if (S_ISREG(info.st_mode) && is_template_name(name))
+			load_file(loader, path, folder, below);
+	}
+	free(path);
+	free(below);
 }
 
 static void load_folder(struct loader *loader, const char *folder, const char *source, int depth)
 {
 	struct dirent **entries;
-	int count = scandir(folder, &entries, NULL, alphasort);
+	int count;
 
+	if (depth > DEPTH_MOST) {
+		fnr_warn(NULL, "the folder %s is not looked at: it lies more than %d folders deep", folder, DEPTH_MOST);
+		return;
+	}
+	count = scandir(folder, &entries, NULL, alphasort);
+	/* An operator may do without templates of his own; that none are shipped means that something is wrong. */
+	if (count < 0 && (errno != ENOENT || strcmp(source, "shipped") == 0))
+		folder_closed(loader, folder, source, strerror(errno), "make it readable for the owner of the data directory, or install again");
 	for (int i = 0; i < count; i++) {
-		char path[PATH_SIZE], name[PATH_SIZE];
-		struct stat info;
-
-		snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-		snprintf(name, sizeof name, "%s/%s", source, entries[i]->d_name);
-		if (entries[i]->d_name[0] != '.' && stat(path, &info) == 0) {
-			if (S_ISDIR(info.st_mode) && depth < DEPTH_MOST)
-				load_folder(loader, path, name, depth + 1);
-			else if (S_ISREG(info.st_mode) && is_template_name(entries[i]->d_name))
-				load_file(loader, path, folder, name);
-		}
+		load_entry(loader, folder, source, entries[i]->d_name, depth);
 		free(entries[i]);
 	}
 	if (count >= 0)
@@ -194,19 +287,7 @@ static void load_folder(struct loader *loader, const char *folder, const char *s
 
 /* ---- versions whose file is gone ---- */
 
-struct gone { struct loader *loader; struct seen *list; size_t count; };
-
-static bool source_seen(const struct loader *loader, const char *id, struct store_version version, const char *source)
-{
-	for (size_t i = 0; i < loader->count; i++) {
-		const struct seen *seen = &loader->seen[i];
-
-		if (seen->good ? strcmp(seen->id, id) == 0 && memcmp(&seen->version, &version, sizeof version) == 0
-		               : strcmp(seen->source, source) == 0)
-			return true;      /* a broken file leaves the last good version in force */
-	}
-	return false;
-}
+struct gone { struct loader *loader; struct template_version *list; size_t count; };
 
 static bool gone_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
 {
@@ -215,7 +296,7 @@ static bool gone_row(const char *id, struct store_version version, const uint8_t
 	(void)digest;
 	if (strncmp(source, "shipped/", 8) != 0 && strncmp(source, "data/", 5) != 0)
 		return true;
-	if (source_seen(gone->loader, id, version, source))
+	if (seen_good(gone->loader, id, version) || seen_broken(gone->loader, source))
 		return true;
 	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
 	snprintf(gone->list[gone->count].id, sizeof gone->list[0].id, "%s", id);
@@ -233,59 +314,104 @@ static void remove_gone(struct loader *loader)
 	store_read_end(txn);
 	for (size_t i = 0; i < gone.count; i++) {
 		struct fnr_buf operation = FNR_BUF_INIT;
+		char version[40];
 
+		template_version_format(gone.list[i].version, version);
 		op_template_delete(&operation, gone.list[i].id, gone.list[i].version);
 		if (send(loader, &operation) == FNR_OK)
-			fnr_info(NULL, "event=template.removed template=%s", gone.list[i].id);
+			fnr_info(NULL, "event=template.removed template=%s version=%s", gone.list[i].id, version);
 	}
 	free(gone.list);
 }
 
 /* ---- presets ---- */
 
-static void put_preset(struct loader *loader, struct json_object *preset)
+static int put_preset(struct loader *loader, struct json_object *preset, struct fnr_error *err)
 {
 	const char *id = fnr_json_get_text(preset, "id", ""), *text = fnr_json_text(preset, NULL);
 	struct fnr_buf stored = FNR_BUF_INIT, operation = FNR_BUF_INIT;
 	struct store_txn *txn = store_read(loader->store, NULL);
 	bool same = txn && store_preset_get(txn, id, &stored) == FNR_OK && strcmp(stored.data, text) == 0;
+	int code;
 
 	store_read_end(txn);
 	fnr_buf_free(&stored);
 	if (same)
-		return;
+		return FNR_OK;
 	op_preset_put(&operation, id, text);
-	send(loader, &operation);
+	code = send(loader, &operation);
+	return code == FNR_OK ? FNR_OK : fnr_fail(err, code, "the preset '%s' could not be stored", id);
 }
 
+/* The list of a presets file, all of it sound; or NULL with *err set. */
+static struct json_object *check_presets(struct json_object *file, struct fnr_error *err)
+{
+	struct json_object *list = rules_want(file, "", "presets", json_type_array, "write a list of presets", err);
+	char at[REGISTRY_PATH];
+
+	if (!list && err->code == FNR_OK)
+		fnr_error_add(err, "/presets", "required", "begin the file with presets:", "there is no list of presets");
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		snprintf(at, sizeof at, "/presets/%zu", i);
+		preset_check(json_object_array_get_idx(list, i), at, err);
+	}
+	return err->code == FNR_OK ? list : NULL;
+}
+
+static bool tiers_stored(struct loader *loader, struct fnr_error *err)
+{
+	struct store_txn *txn = store_read(loader->store, err);
+	bool all = txn != NULL;
+
+	for (int quality = 0; all && quality < FNR_QUALITY_COUNT; quality++)
+		all = preset_of_tier(txn, (enum fnr_quality)quality, err) != NULL;
+	store_read_end(txn);
+	return all;
+}
+
+/* Nothing of a broken file is taken; then the presets that are stored stay in force. */
 static int load_presets(struct loader *loader, const char *path, struct fnr_error *err)
 {
-	struct json_object *file = parse_file(path, err), *list = fnr_json_get(file, "presets");
+	struct fnr_error own = FNR_ERROR_INIT, missing = FNR_ERROR_INIT;
+	struct json_object *file = parse_file(path, &own), *list = own.code == FNR_OK ? check_presets(file, &own) : NULL;
+	int code = FNR_OK;
 
-	if (!json_object_is_type(list, json_type_array)) {
-		json_object_put(file);
-		return fnr_fail(err, err->code ? err->code : FNR_E_MALFORMED, "the presets cannot be read: %s", err->code ? err->message : path);
-	}
-	for (size_t i = 0; i < json_object_array_length(list); i++)
-		put_preset(loader, json_object_array_get_idx(list, i));
+	for (size_t i = 0; list && own.code == FNR_OK && i < json_object_array_length(list); i++)
+		put_preset(loader, json_object_array_get_idx(list, i), &own);
+	if (own.code != FNR_OK)
+		report_broken(loader, "presets", path, &own);
+	if (!tiers_stored(loader, &missing))
+		code = fnr_fail(err, own.code ? own.code : missing.code, "%s has not all four tiers: %.300s", path,
+		                own.code ? own.message : missing.message);
 	json_object_put(file);
-	return FNR_OK;
+	fnr_error_clear(&own);
+	fnr_error_clear(&missing);
+	return code;
 }
 
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err)
 {
-	struct loader loader = { .store = store, .post = post, .context = context };
+	struct loader *loader = fnr_alloc(sizeof *loader);
 	struct fnr_buf operation = FNR_BUF_INIT;
-	int code = load_presets(&loader, presets, err);
+	int code, broken;
 
-	if (code != FNR_OK)
-		return code;
-	for (size_t i = 0; i < folder_count; i++)
-		load_folder(&loader, folders[i], i == 0 ? "shipped" : "data", 1);
-	remove_gone(&loader);
-	free(loader.seen);
-	op_meta_add(&operation, STORE_META_TEMPLATES, 1);
-	code = send(&loader, &operation);
-	return code == FNR_OK ? loader.broken : fnr_fail(err, code, "the templates could not be stored");
+	loader->store = store;
+	loader->post = post;
+	loader->context = context;
+	template_files_sweep();
+	code = load_presets(loader, presets, err);
+	for (size_t i = 0; code == FNR_OK && i < folder_count; i++)
+		load_folder(loader, folders[i], i == 0 ? "shipped" : "data", 1);
+	if (code == FNR_OK) {
+		remove_gone(loader);
+		op_meta_add(&operation, STORE_META_TEMPLATES, 1);
+		code = send(loader, &operation);
+		if (code != FNR_OK)
+			fnr_fail(err, code, "the templates could not be stored");
+	}
+	broken = loader->broken;
+	forget_all(loader);
+	free(loader);
+	return code == FNR_OK ? broken : code;
 }

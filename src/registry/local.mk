@@ -1,2 +1,3 @@
 noinst_LIBRARIES += %D%/libregistry.a
-%C%_libregistry_a_SOURCES = %D%/loader.c %D%/lookup.c %D%/registry.h %D%/resolve.c %D%/template.c
+%C%_libregistry_a_SOURCES = %D%/files.c %D%/internal.h %D%/loader.c %D%/lookup.c %D%/presets.c %D%/registry.h %D%/resolve.c \
+	%D%/rules.c %D%/template.c

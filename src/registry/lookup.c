@@ -1,4 +1,5 @@
-/* Finding templates: by reference in the store's list of versions, compiled by digest in a small cache. */
+/* Finding templates: by reference in the store's list of versions, compiled by digest in a small cache. A digest names
+ * its content, so what is in the cache never becomes stale. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #define CACHE 64
 #define NAMES_MOST 512
+#define VERSIONS_NAMED 200    /* bytes, about */
 
 struct template_ {
 	uint8_t digest[32];
@@ -85,10 +87,12 @@ int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const 
 		fnr_buf_free(&text);
 		return fnr_fail(err, FNR_E_NOT_FOUND, "the definition of the template is not stored");
 	}
-	definition = fnr_json_parse_own(text.data, text.len, err);
+	definition = fnr_json_parse_own(text.data, text.len, NULL);
 	fnr_buf_free(&text);
-	if (!definition)
+	if (!json_object_is_type(definition, json_type_object)) {
+		json_object_put(definition);
 		return fnr_fail(err, FNR_E_CORRUPT, "the definition of the template cannot be read; run fnr check");
+	}
 	if (*slot) {
 		json_object_put((*slot)->definition);
 		free(*slot);
@@ -117,14 +121,16 @@ static bool version_row(const char *id, struct store_version version, const uint
 
 	(void)id, (void)source;
 	wanted->known = true;
+	if ((wanted->parts < 1 || version.major == wanted->version.major) && (wanted->parts < 2 || version.minor == wanted->version.minor) &&
+	    (wanted->parts < 3 || version.patch == wanted->version.patch)) {
+		memcpy(wanted->digest, digest, 32);
+		wanted->found = true;
+		return false;
+	}
 	template_version_format(version, text);
-	fnr_buf_printf(&wanted->versions, "%s%s", wanted->versions.len ? ", " : "", text);
-	if ((wanted->parts >= 1 && version.major != wanted->version.major) || (wanted->parts >= 2 && version.minor != wanted->version.minor) ||
-	    (wanted->parts >= 3 && version.patch != wanted->version.patch))
-		return true;
-	memcpy(wanted->digest, digest, 32);
-	wanted->found = true;
-	return false;
+	if (wanted->versions.len < VERSIONS_NAMED)
+		fnr_buf_printf(&wanted->versions, "%s%s", wanted->versions.len ? ", " : "", text);
+	return true;
 }
 
 struct id_list { char ids[NAMES_MOST][68]; size_t count; };

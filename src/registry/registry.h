@@ -34,11 +34,17 @@
  *   examples: [{name: …, inputs: {…}, quality: draft}]
  *   backend: {type: script, python: title_card.py, class: TitleCard}   # or command: [program, arg…]; or {type: noop}
  *
- * Input types: string, integer, number, boolean, file, array (with items: a short form), object, any.
- * The files that a script backend names lie beside the template (or in DATA/scripts/) and are part of its digest.
+ * Input types: string, integer, number, boolean, file, array (with items: a short form), object, any; all that a short
+ * form may have is in schema/inputs.h. A name is either an input or a parameter, not both.
+ *
+ * The files of a script backend lie beside the template, or else in DATA/scripts/: the Python file, with every other
+ * *.py beside it (it can import them); the program of a command, and each argument that is the name of a file there; and
+ * what backend.files lists (fonts, data). They are plain files of at most 16 MiB, named by relative paths without "..",
+ * reached over no symlink. They are part of the template's digest.
  *
  * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
- * hex digits), "input_schema" (JSON Schema 2020-12) and "files" ({"title_card.py": sha256 hex}). The folder
+ * hex digits), "input_schema" (JSON Schema 2020-12) and "files" ({"title_card.py": sha256 hex}). The digest is over
+ * content: the order of members does not count, but for that of inputs and outputs, which people see. The folder
  * blobs/templates/<digest>/ holds its files, so that later edits never reach a job that was accepted with it.
  */
 #ifndef FNR_REGISTRY_REGISTRY_H
@@ -53,11 +59,12 @@ struct template_version { char id[68]; struct store_version version; uint8_t dig
 
 /* Checks and normalises one parsed template. folder: where the files it names are looked for (may be NULL: it may name
  * none); scripts: the second place ("scripts", or NULL). Every problem is in err->errors with its JSON Pointer.
- * On success the caller puts out->definition. Writes nothing. */
+ * On success the caller puts out->definition; otherwise it is NULL. Writes nothing. */
 int template_read(struct json_object *source, const char *folder, const char *scripts, struct template_version *out,
                   struct fnr_error *err);
 
-/* Copies the files of a template into blobs/templates/<digest>/ (durably; existing is fine). */
+/* Copies the files of a template into blobs/templates/<digest>/ (durably; existing is fine). FNR_E_CONFLICT if one has
+ * changed since template_read: what lies there is always what the digest says. */
 int template_store_files(const struct template_version *template_, const char *folder, const char *scripts, struct fnr_error *err);
 
 /* "1", "1.2", "1.2.0" -> how many parts were given (0 = text not valid). */
@@ -89,15 +96,30 @@ double template_stage_weight(const struct template_ *template_, enum fnr_stage s
 /* ---- inputs and parameters (resolve.c) ---- */
 
 /* Checks inputs (NULL = empty object) against the template; all errors at once in err->errors, pointers relative to
- * prefix ("" or "/inputs"). Unknown inputs are errors that name the nearest known one. */
+ * prefix ("" or "/inputs"). Unknown inputs are errors that name the nearest known one. When err holds more than
+ * INPUTS_ERRORS (schema/inputs.h) problems nothing is added any more, but the code is still returned. */
 int inputs_check(const struct template_ *template_, struct json_object *inputs, const char *prefix, struct fnr_error *err);
 
-/* The ids of uploads that inputs of type file name ("upload:<id>"); at most `limit`; returns how many there are. */
+/* The ids of uploads that inputs of type file name ("upload:<id>"), each once; at most `limit` are stored; returns how
+ * many there are (above the limit, one that was not stored may be counted again). */
 size_t inputs_uploads(const struct template_ *template_, struct json_object *inputs, struct fnr_id *ids, size_t limit);
 
-/* Merges: template parameters and input defaults, then the preset of the quality (its "generic" and category part, then
- * the template's own part), then the inputs given (null counts as not given). The same arguments give the same result,
- * always. Returns an object to put, or NULL with *err set. preset_r gets "draft@1", the preset and its version. */
+/* The files behind inputs that inputs_check found sound: each upload and take must be there, and of a media type that the
+ * input takes. may: may the caller see this project? (NULL: every one); a take of another is as one that there is not. */
+typedef bool inputs_may(const char *project, void *context);
+int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
+                       inputs_may *may, void *context, struct fnr_error *err);
+
+/* Merges, each over the one before: the template's parameters and its inputs' defaults; the preset of the quality, its
+ * part "generic", that of the template's category, that of the template's id; the template's own part of `presets`; the
+ * inputs given (null counts as not given). The same arguments give the same result, always.
+ *
+ * A preset is made without knowing the template, so it brings nothing in: of its parts only such parameters count as the
+ * template has in `inputs` or `parameters`. To an input it gives what the input allows (a number beyond min or max becomes
+ * that bound, anything else that does not fit is left out); to a parameter only a value of the same JSON type as its
+ * default. The template's own part was checked when it was read.
+ *
+ * Returns an object to put, or NULL with *err set. preset_r gets "draft@1", the preset and its version. */
 struct json_object *parameters_resolve(struct store_txn *txn, const struct template_ *template_, enum fnr_quality quality,
                                        struct json_object *inputs, char preset_r[80], struct fnr_error *err);
 
@@ -106,10 +128,19 @@ uint64_t scheduling_class(const struct template_ *template_, enum fnr_quality qu
 
 /* ---- loading (loader.c), run in a process of its own by fnr-api ---- */
 
-/* Reads every template file (*.yaml, *.yml, *.json) of the folders in order and the presets file, and hands what is
- * new or changed, as encoded operations (store/ops.h), to `post` (0 = accepted). Versions that came from a file which is
- * gone are removed. A broken file is logged with its problems and skipped: the last good version stays in force.
- * Returns the number of broken files, or a negative code if nothing could be done. */
+/* Reads every template file (*.yaml, *.yml, *.json; of at most 1 MiB, at most 4 folders deep, hidden ones left out) of
+ * the folders in order and the presets file, and hands what is new or changed, as encoded operations (store/ops.h), to
+ * `post` (0 = accepted); at last it counts STORE_META_TEMPLATES up. A .json file that is no object with an id or a
+ * version is taken for data and passed over.
+ *
+ * The source of a version is the path of its file below its folder, with "shipped/" (the first folder) or "data/" in
+ * front. Versions whose file is gone, or now holds another, are removed; those with a source of another form were not
+ * loaded from files and are left alone. A broken file is logged with all its problems and skipped: its last good version
+ * stays in force, as does everything below a folder that cannot be read. Of two files with the same id and version the
+ * first wins, the other counts as broken.
+ *
+ * Returns the number of broken files (the presets file is one), or a negative code if nothing could be done, or if a tier
+ * would be without a preset. */
 typedef int registry_post(const void *data, size_t len, void *context);
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err);

@@ -1,87 +1,33 @@
 /* Reading of one template: checked completely, every default filled in, and named by its digest. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "registry/registry.h"
+#include "registry/internal.h"
 #include "schema/inputs.h"
 
-#define FILE_MOST (16u << 20)
-#define PATH_SIZE 1024
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define WORDS_MOST 31      /* arguments of a command, with the program */
+#define EXAMPLES_MOST 100
 
-static const char *const categories[] = { "image", "video", "audio", "text", "generic" };
-static const char *const output_types[] = { "image", "video", "audio", "text", "json", "file" };
-static const char *const tiers[] = { "draft", "standard", "high", "ultra" };
-static const char *const stage_names[] = { "preparation", "execution", "finalization" };
 static const char *const members[] = {
 	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
 	"resources", "queue", "timeout_s", "retry", "on_lost", "stages", "models", "examples", "backend",
 };
-static const char *const resource_names[] = { "cpu", "memory_mb", "gpu", "vram_mb", "disk_mb", "compute_capability" };
-static const char *const retry_names[] = { "max_attempts", "delay_s", "max_delay_s" };
-static const char *const queue_names[] = { "cpu", "gpu", "io", "priority" };
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-static bool among(const char *text, const char *const *list, size_t count)
-{
-	for (size_t i = 0; text && i < count; i++)
-		if (strcmp(list[i], text) == 0)
-			return true;
-	return false;
-}
+/* One template on its way: what is checked, and what is found. */
+struct reading {
+	struct json_object *source;
+	struct json_object *inputs;   /* those of the source, with type any for what is not sound: safe to check values with */
+	struct json_object *files;
+	struct template_folders folders;
+	struct fnr_error *err;
+};
 
-static const char *place(char out[PATH_SIZE], const char *parent, const char *name)
-{
-	snprintf(out, PATH_SIZE, "%s", parent);
-	fnr_json_pointer_add(out, PATH_SIZE, name);
-	return out;
-}
-
-/* Only members of the list; each other one is named with its nearest. */
-static void only(struct json_object *object, const char *pointer, const char *const *list, size_t count, struct fnr_error *err)
-{
-	char at[PATH_SIZE];
-
-	json_object_object_foreach(object, name, value) {
-		(void)value;
-		if (!among(name, list, count))
-			fnr_error_add(err, place(at, pointer, name), "unknown_member", fnr_text_nearest(name, list, count), "there is no member '%.64s' here", name);
-	}
-}
-
-static void need_text(struct json_object *source, const char *name, const char *const *list, size_t count, const char *fix, struct fnr_error *err)
-{
-	const char *text = fnr_json_get_text(source, name, NULL);
-	char at[PATH_SIZE];
-
-	place(at, "", name);
-	if (!text || !*text)
-		fnr_error_add(err, at, "required", fix, "'%s' must be text", name);
-	else if (list && !among(text, list, count))
-		fnr_error_add(err, at, "enum", fix, "'%s' cannot be '%.64s'", name, text);
-}
-
-/* An optional member of a JSON type; NULL if it is missing or wrong. */
-static struct json_object *want(struct json_object *source, const char *name, enum json_type type, const char *fix, struct fnr_error *err)
-{
-	struct json_object *value = fnr_json_get(source, name);
-	char at[PATH_SIZE];
-
-	if (!value || json_object_is_type(value, type))
-		return value;
-	fnr_error_add(err, place(at, "", name), "type", fix, "'%s' has a value of the wrong type", name);
-	return NULL;
-}
-
-/* ---- parts ---- */
+/* ---- version ---- */
 
 int template_version_parse(const char *text, struct store_version *version)
 {
@@ -113,263 +59,341 @@ void template_version_format(struct store_version version, char out[40])
 	snprintf(out, 40, "%u.%u.%u", version.major, version.minor, version.patch);
 }
 
-static void check_identity(struct json_object *source, struct template_version *out, struct fnr_error *err)
-{
-	const char *id = fnr_json_get_text(source, "id", ""), *version = fnr_json_get_text(source, "version", "");
+/* ---- who it is ---- */
 
-	if (!fnr_name_valid(id))
-		fnr_error_add(err, "/id", "name", "use " FNR_NAME_RULE, "'id' is not a valid name");
+static void check_identity(struct reading *r, struct template_version *out)
+{
+	struct json_object *version = fnr_json_get(r->source, "version");
+	const char *id = fnr_json_get_text(r->source, "id", ""), *text = fnr_json_get_text(r->source, "version", "");
+
+	if (!fnr_name_valid(id) || strpbrk(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+		fnr_error_add(r->err, "/id", *id ? "name" : "required", "use " FNR_NAME_RULE ", in lower case",
+		              *id ? "'%.64s' is not a valid id" : "'id' is missing%s", id);
 	else
 		snprintf(out->id, sizeof out->id, "%s", id);
-	if (template_version_parse(version, &out->version) != 3)
-		fnr_error_add(err, "/version", "version", "write it like 1.0.0, in quotes if it has only two parts", "'version' must be major.minor.patch");
-	need_text(source, "name", NULL, 0, "say what people call it", err);
-	need_text(source, "category", categories, COUNT(categories), "use image, video, audio, text or generic", err);
+	if (template_version_parse(text, &out->version) != 3)
+		fnr_error_add(r->err, "/version", version ? "version" : "required", "write it like 1.0.0",
+		              version ? "%.64s is not a version: it must be text, major.minor.patch" : "'version' is missing%s",
+		              version ? fnr_json_text(version, NULL) : "");
+	rules_text(r->source, "", "name", RULES_REQUIRED, 200, NULL, 0, "say what people call it", r->err);
+	rules_text(r->source, "", "category", RULES_REQUIRED, 64, registry_categories, REGISTRY_CATEGORIES,
+	           "use image, video, audio, text or generic", r->err);
+	rules_text(r->source, "", "description", RULES_OPTIONAL, 10000, NULL, 0, "write text, in quotes if need be", r->err);
+	rules_text(r->source, "", "author", RULES_OPTIONAL, 200, NULL, 0, "write text, in quotes if need be", r->err);
+	rules_text(r->source, "", "icon", RULES_OPTIONAL, 200, NULL, 0, "write text, in quotes if need be", r->err);
 }
 
-static void check_inputs(struct json_object *inputs, struct fnr_error *err)
+/* A list of texts. */
+static void check_words(struct reading *r, const char *name, size_t most)
 {
-	char at[PATH_SIZE];
+	struct json_object *list = rules_want(r->source, "", name, json_type_array, "write a list of texts, like [red, blue]", r->err);
+	char at[REGISTRY_PATH], index[24], item[REGISTRY_PATH];
 
-	json_object_object_foreach(inputs, name, input) {
-		place(at, "/inputs", name);
-		if (!fnr_name_valid(name))
-			fnr_error_add(err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of an input", name);
-		input_check_form(input, at, err);
+	if (list && json_object_array_length(list) > most)
+		fnr_error_add(r->err, rules_below(at, "", name), "max_items", "leave some out", "'%s' has more than %zu items", name, most);
+	for (size_t i = 0; list && i < json_object_array_length(list) && i < most; i++) {
+		if (json_object_is_type(json_object_array_get_idx(list, i), json_type_string))
+			continue;
+		snprintf(index, sizeof index, "%zu", i);
+		fnr_error_add(r->err, rules_below(item, rules_below(at, "", name), index), "type", "write text, in quotes if need be",
+		              "%.64s is not text", fnr_json_text(json_object_array_get_idx(list, i), NULL));
 	}
 }
 
-static void check_outputs(struct json_object *outputs, struct fnr_error *err)
+/* ---- inputs, outputs ---- */
+
+static void check_inputs(struct reading *r)
+{
+	struct json_object *inputs = rules_want(r->source, "", "inputs", json_type_object, "write {} if there are none", r->err);
+	char at[REGISTRY_PATH];
+
+	if (!inputs)
+		return;
+	if (json_object_object_length(inputs) > INPUTS_MOST)
+		fnr_error_add(r->err, "/inputs", "max_items", "use one input of type object", "there are more than %d inputs", INPUTS_MOST);
+	json_object_object_foreach(inputs, name, input) {
+		rules_below(at, "/inputs", name);
+		if (!fnr_name_valid(name))
+			fnr_error_add(r->err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of an input", name);
+		if (input_check_form(input, at, r->err)) {
+			fnr_json_set(r->inputs, name, json_object_get(input));
+		} else {
+			struct json_object *any = json_object_new_object();
+
+			fnr_json_set_text(any, "type", "any");
+			fnr_json_set(r->inputs, name, any);
+		}
+	}
+}
+
+static void check_outputs(struct reading *r)
 {
 	static const char *const names[] = { "type", "media_type", "description", "label" };
-	char at[PATH_SIZE];
+	static const char *const types[] = { "image", "video", "audio", "text", "json", "file" };
+	struct json_object *outputs = rules_want(r->source, "", "outputs", json_type_object, "write {} if there are none", r->err);
+	char at[REGISTRY_PATH];
 
+	if (!outputs)
+		return;
 	json_object_object_foreach(outputs, name, output) {
-		place(at, "/outputs", name);
+		rules_below(at, "/outputs", name);
 		if (!fnr_name_valid(name))
-			fnr_error_add(err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of an output", name);
+			fnr_error_add(r->err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of an output", name);
 		if (!json_object_is_type(output, json_type_object)) {
-			fnr_error_add(err, at, "type", "write it like {type: image}", "an output must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {type: image}", "an output must be an object");
 			continue;
 		}
-		only(output, at, names, COUNT(names), err);
-		if (!among(fnr_json_get_text(output, "type", NULL), output_types, COUNT(output_types)))
-			fnr_error_add(err, at, "enum", "use image, video, audio, text, json or file", "an output needs a type");
+		rules_only(output, at, names, COUNT(names), r->err);
+		rules_text(output, at, "type", RULES_REQUIRED, 64, types, COUNT(types), "use image, video, audio, text, json or file", r->err);
+		rules_text(output, at, "media_type", RULES_OPTIONAL, 100, NULL, 0, "write it like image/png", r->err);
+		if (*fnr_json_get_text(output, "media_type", "") && !strchr(fnr_json_get_text(output, "media_type", ""), '/'))
+			fnr_error_add(r->err, at, "media", "write it like image/png", "'media_type' is not a media type");
+		rules_text(output, at, "description", RULES_OPTIONAL, 10000, NULL, 0, "write text", r->err);
+		rules_text(output, at, "label", RULES_OPTIONAL, 200, NULL, 0, "write text", r->err);
 	}
 }
 
-/* What the template's own presets and parameters may name. */
-static bool declared(struct json_object *source, const char *name)
+/* ---- parameters, presets ---- */
+
+static void check_parameters(struct reading *r)
 {
-	return json_object_object_get_ex(fnr_json_get(source, "inputs"), name, NULL) ||
-	       json_object_object_get_ex(fnr_json_get(source, "parameters"), name, NULL);
+	struct json_object *parameters = rules_want(r->source, "", "parameters", json_type_object, "write it like {height: 1080}", r->err);
+	char at[REGISTRY_PATH];
+
+	if (!parameters)
+		return;
+	json_object_object_foreach(parameters, name, value) {
+		(void)value;
+		rules_below(at, "/parameters", name);
+		if (!fnr_name_valid(name))
+			fnr_error_add(r->err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of a parameter", name);
+		if (json_object_object_get_ex(r->inputs, name, NULL))
+			fnr_error_add(r->err, at, "duplicate", "give the input a default instead", "'%.64s' is an input already", name);
+	}
 }
 
-static void check_presets(struct json_object *source, struct json_object *presets, struct fnr_error *err)
+static bool same_kind(struct json_object *a, struct json_object *b)
 {
-	only(presets, "/presets", tiers, COUNT(tiers), err);
+	enum json_type left = json_object_get_type(a), right = json_object_get_type(b);
+
+	return !a || !b || (left == json_type_double ? json_type_int : left) == (right == json_type_double ? json_type_int : right);
+}
+
+/* Inputs by their rules, other parameters by the kind of their default. */
+static void check_preset_values(struct reading *r, struct json_object *values, const char *pointer)
+{
+	struct json_object *parameters = fnr_json_get(r->source, "parameters");
+	char at[REGISTRY_PATH];
+
+	json_object_object_foreach(values, name, value) {
+		struct json_object *usual = NULL, *input = fnr_json_get(r->inputs, name);
+
+		rules_below(at, pointer, name);
+		if (input)
+			input_check_value(input, value, at, r->err);
+		else if (!json_object_is_type(parameters, json_type_object) || !json_object_object_get_ex(parameters, name, &usual))
+			fnr_error_add(r->err, at, "unknown_parameter", "declare it in inputs or parameters", "the template has no parameter '%.64s'", name);
+		else if (!same_kind(usual, value))
+			fnr_error_add(r->err, at, "type", "give a value of the same type as in parameters", "'%.64s' has another type in parameters", name);
+	}
+}
+
+static void check_presets(struct reading *r)
+{
+	struct json_object *presets = rules_want(r->source, "", "presets", json_type_object, "write it like {draft: {height: 360}}", r->err);
+	char at[REGISTRY_PATH];
+
+	if (!presets)
+		return;
+	rules_only(presets, "/presets", registry_tiers, REGISTRY_TIERS, r->err);
 	json_object_object_foreach(presets, tier, values) {
-		char at[PATH_SIZE], inner[PATH_SIZE];
-
-		place(at, "/presets", tier);
-		if (!json_object_is_type(values, json_type_object)) {
-			fnr_error_add(err, at, "type", "write it like {height: 720}", "a preset must be an object");
-			continue;
-		}
-		json_object_object_foreach(values, name, value) {
-			struct json_object *input = fnr_json_get(fnr_json_get(source, "inputs"), name);
-
-			place(inner, at, name);
-			if (!declared(source, name))
-				fnr_error_add(err, inner, "unknown_parameter", "declare it in inputs or parameters", "there is no parameter '%.64s'", name);
-			else if (json_object_is_type(input, json_type_object))
-				input_check_value(input, value, inner, err);
-		}
+		rules_below(at, "/presets", tier);
+		if (json_object_is_type(values, json_type_object))
+			check_preset_values(r, values, at);
+		else
+			fnr_error_add(r->err, at, "type", "write it like {height: 720}", "a preset must be an object");
 	}
 }
 
-static void check_numbers(struct json_object *object, const char *pointer, const char *const *names, size_t count, struct fnr_error *err)
+/* ---- how it is run ---- */
+
+static void check_stages(struct reading *r)
 {
-	char at[PATH_SIZE];
+	static const char *const stages_[] = { "preparation", "execution", "finalization" }, *const names[] = { "weight", "message" };
+	static const struct rules_number weight = { "weight", 0, 1000, false };
+	struct json_object *stages = rules_want(r->source, "", "stages", json_type_object, "write it like {execution: {message: Working…}}", r->err);
+	char at[REGISTRY_PATH];
 
-	only(object, pointer, names, count, err);
-	json_object_object_foreach(object, name, value) {
-		bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
-
-		if (among(name, names, count) && (!number || json_object_get_double(value) < 0))
-			fnr_error_add(err, place(at, pointer, name), "type", "give a number that is not negative", "'%s' must be a number", name);
-	}
-}
-
-static void check_stages(struct json_object *stages, struct fnr_error *err)
-{
-	static const char *const names[] = { "weight", "message" };
-	char at[PATH_SIZE];
-
-	only(stages, "/stages", stage_names, COUNT(stage_names), err);
+	if (!stages)
+		return;
+	rules_only(stages, "/stages", stages_, COUNT(stages_), r->err);
 	json_object_object_foreach(stages, name, stage) {
-		place(at, "/stages", name);
+		rules_below(at, "/stages", name);
 		if (!json_object_is_type(stage, json_type_object)) {
-			fnr_error_add(err, at, "type", "write it like {weight: 0.8, message: Working…}", "a stage must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {weight: 0.8, message: Working…}", "a stage must be an object");
 			continue;
 		}
-		only(stage, at, names, COUNT(names), err);
-		if (fnr_json_get_real(stage, "weight", 0) < 0 || fnr_json_get_real(stage, "weight", 0) > 1000)
-			fnr_error_add(err, at, "range", "use a share like 0.8", "a weight must be from 0 to 1000");
+		rules_only(stage, at, names, COUNT(names), r->err);
+		rules_number(stage, at, &weight, r->err);
+		rules_text(stage, at, "message", RULES_OPTIONAL, 200, NULL, 0, "write what people read while it runs", r->err);
 	}
 }
 
-static void check_examples(struct json_object *source, struct json_object *examples, struct fnr_error *err)
+static void check_running(struct reading *r)
+{
+	static const char *const queues[] = { "cpu", "gpu", "io", "priority" }, *const lost[] = { "retry", "fail" };
+	static const struct rules_number resources[] = {
+		{ "cpu", 0, 1024, false }, { "memory_mb", 0, 16777216, true }, { "gpu", 0, 64, true }, { "vram_mb", 0, 16777216, true },
+		{ "disk_mb", 0, 1073741824, true }, { "compute_capability", 0, 100, false },
+	}, retry[] = { { "max_attempts", 1, 100, true }, { "delay_s", 0, 86400, false }, { "max_delay_s", 0, 2592000, false } },
+	   timeout = { "timeout_s", 1, 2592000, true };
+	struct json_object *part;
+
+	if ((part = rules_want(r->source, "", "resources", json_type_object, "write it like {cpu: 1, memory_mb: 512}", r->err)))
+		rules_numbers(part, "/resources", resources, COUNT(resources), r->err);
+	if ((part = rules_want(r->source, "", "retry", json_type_object, "write it like {max_attempts: 4}", r->err))) {
+		rules_numbers(part, "/retry", retry, COUNT(retry), r->err);
+		if (fnr_json_get(part, "max_delay_s") && fnr_json_get_real(part, "delay_s", 0) > fnr_json_get_real(part, "max_delay_s", 0))
+			fnr_error_add(r->err, "/retry/delay_s", "range", "exchange or correct the two", "'delay_s' is larger than 'max_delay_s'");
+	}
+	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, queues, COUNT(queues), "use cpu, gpu, io or priority", r->err);
+	rules_text(r->source, "", "on_lost", RULES_OPTIONAL, 64, lost, COUNT(lost), "use retry or fail", r->err);
+	rules_number(r->source, "", &timeout, r->err);
+}
+
+/* ---- examples ---- */
+
+static void check_example(struct reading *r, struct json_object *example, const char *pointer)
 {
 	static const char *const names[] = { "name", "description", "inputs", "quality" };
-	char index[24], at[PATH_SIZE], inputs[PATH_SIZE];
+	const char *quality = fnr_json_get_text(example, "quality", "");
+	struct json_object *inputs;
+	char at[REGISTRY_PATH];
 
-	for (size_t i = 0; i < json_object_array_length(examples); i++) {
+	rules_only(example, pointer, names, COUNT(names), r->err);
+	rules_text(example, pointer, "name", RULES_OPTIONAL, 200, NULL, 0, "write text", r->err);
+	rules_text(example, pointer, "description", RULES_OPTIONAL, 10000, NULL, 0, "write text", r->err);
+	if (fnr_json_get(example, "quality") && fnr_quality_parse(quality) < 0)
+		fnr_error_add(r->err, rules_below(at, pointer, "quality"), "enum", "use draft, standard, high or ultra", "there is no quality '%.64s'", quality);
+	inputs = rules_want(example, pointer, "inputs", json_type_object, "write it like {text: Hello}", r->err);
+	if (inputs || !fnr_json_get(example, "inputs"))
+		inputs_check_values(r->inputs, inputs, rules_below(at, pointer, "inputs"), r->err);
+}
+
+static void check_examples(struct reading *r)
+{
+	struct json_object *examples = rules_want(r->source, "", "examples", json_type_array, "write a list", r->err);
+	char index[24], at[REGISTRY_PATH];
+
+	if (examples && json_object_array_length(examples) > EXAMPLES_MOST)
+		fnr_error_add(r->err, "/examples", "max_items", "leave some out", "there are more than %d examples", EXAMPLES_MOST);
+	for (size_t i = 0; examples && i < json_object_array_length(examples) && i < EXAMPLES_MOST; i++) {
 		struct json_object *example = json_object_array_get_idx(examples, i);
 
 		snprintf(index, sizeof index, "%zu", i);
-		place(at, "/examples", index);
-		if (!json_object_is_type(example, json_type_object)) {
-			fnr_error_add(err, at, "type", NULL, "an example must be an object");
-			continue;
-		}
-		only(example, at, names, COUNT(names), err);
-		inputs_check_values(fnr_json_get(source, "inputs"), fnr_json_get(example, "inputs"), place(inputs, at, "inputs"), err);
-		if (fnr_json_get(example, "quality") && fnr_quality_parse(fnr_json_get_text(example, "quality", "")) < 0)
-			fnr_error_add(err, at, "enum", "use draft, standard, high or ultra", "the example has an unknown quality");
+		rules_below(at, "/examples", index);
+		if (json_object_is_type(example, json_type_object))
+			check_example(r, example, at);
+		else
+			fnr_error_add(r->err, at, "type", "write it like {name: …, inputs: {…}}", "an example must be an object");
 	}
 }
 
-/* ---- files ---- */
+/* ---- backend ---- */
 
-static bool file_name_safe(const char *name)
+static bool list_of_texts(struct json_object *list, size_t least, size_t most)
 {
-	return name && *name && name[0] != '/' && !strstr(name, "..") && strlen(name) < 200;
+	if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) < least || json_object_array_length(list) > most)
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!json_object_is_type(json_object_array_get_idx(list, i), json_type_string))
+			return false;
+	return true;
 }
 
-/* Where a file of the template is: beside it, or in the second folder. */
-static bool find_file(char path[PATH_SIZE], const char *name, const char *folder, const char *scripts)
+static bool ends_with(const char *text, const char *end)
 {
-	const char *const folders[] = { folder, scripts };
+	size_t len = strlen(text), end_len = strlen(end);
 
-	for (size_t i = 0; i < 2; i++) {
-		struct stat info;
-
-		if (!folders[i])
-			continue;
-		snprintf(path, PATH_SIZE, "%s/%s", folders[i], name);
-		if (stat(path, &info) == 0 && S_ISREG(info.st_mode))
-			return true;
-	}
-	return false;
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static void add_file(struct json_object *files, const char *name, const char *pointer, const char *folder, const char *scripts,
-                     struct fnr_error *err)
+/* A name as Python has it, in ASCII. */
+static bool class_name_valid(const char *text)
 {
-	struct fnr_buf text = FNR_BUF_INIT;
-	char path[PATH_SIZE], hex[FNR_SHA256_TEXT];
-	struct fnr_error read = FNR_ERROR_INIT;
-	uint8_t sha[32];
+	static const char letters[] = "_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-	if (!file_name_safe(name)) {
-		fnr_error_add(err, pointer, "file", "name a file beside the template", "'%.64s' is not the name of a file of the template", name ? name : "");
-		return;
-	}
-	if (!find_file(path, name, folder, scripts)) {
-		fnr_error_add(err, pointer, "file", "put it beside the template, or in scripts/", "there is no file '%.64s'", name);
-		return;
-	}
-	if (fnr_file_read(path, FILE_MOST, &text, &read) != FNR_OK) {
-		fnr_error_add(err, pointer, "file", NULL, "%s", read.message);
-	} else {
-		fnr_sha256_of(text.data, text.len, sha);
-		fnr_json_set_text(files, name, fnr_hex(sha, 32, hex));
-	}
-	fnr_error_clear(&read);
-	fnr_buf_free(&text);
+	return *text && strlen(text) <= 200 && strspn(text, letters) == strlen(text) && (*text < '0' || *text > '9');
 }
 
-static void check_command(struct json_object *command, struct json_object *files, const char *folder, const char *scripts, struct fnr_error *err)
+static void check_python(struct json_object *backend, struct fnr_error *err)
 {
-	if (!json_object_is_type(command, json_type_array) || json_object_array_length(command) == 0) {
-		fnr_error_add(err, "/backend/command", "type", "write it like [program, argument]", "'command' must be a list of texts");
-		return;
-	}
-	for (size_t i = 0; i < json_object_array_length(command); i++)
-		if (!json_object_is_type(json_object_array_get_idx(command, i), json_type_string)) {
-			fnr_error_add(err, "/backend/command", "type", "put each argument in quotes", "'command' must be a list of texts");
-			return;
-		}
-	add_file(files, json_object_get_string(json_object_array_get_idx(command, 0)), "/backend/command/0", folder, scripts, err);
+	struct json_object *class_ = fnr_json_get(backend, "class");
+
+	if (!ends_with(fnr_json_get_text(backend, "python", ""), ".py"))
+		fnr_error_add(err, "/backend/python", "file", "name a file that ends with .py", "'python' is not the name of a Python file");
+	if (!class_name_valid(fnr_json_get_text(backend, "class", "")))
+		fnr_error_add(err, "/backend/class", class_ ? "name" : "required", "name the class in the file, like class: TitleCard",
+		              class_ ? "%.64s is not the name of a class" : "'class' is missing%s", class_ ? fnr_json_text(class_, NULL) : "");
 }
 
-static void check_backend(struct json_object *source, struct json_object *files, const char *folder, const char *scripts, struct fnr_error *err)
+static void check_script(struct json_object *backend, struct fnr_error *err)
 {
-	static const char *const names[] = { "type", "python", "class", "command" };
-	struct json_object *backend = fnr_json_get(source, "backend");
-	const char *type = fnr_json_get_text(backend, "type", NULL);
-	bool python, command;
+	static const char *const names[] = { "type", "python", "class", "command", "files" };
+	struct json_object *python = fnr_json_get(backend, "python"), *command = fnr_json_get(backend, "command");
 
-	if (!json_object_is_type(backend, json_type_object) || !type) {
-		fnr_error_add(err, "/backend", "required", "write it like {type: script, python: file.py, class: Name}", "'backend' must be an object with a type");
-		return;
-	}
-	only(backend, "/backend", names, COUNT(names), err);
-	if (strcmp(type, "noop") == 0)
-		return;
-	if (strcmp(type, "script") != 0) {
-		fnr_error_add(err, "/backend/type", "enum", "use script or noop", "there is no backend type '%.64s'", type);
-		return;
-	}
-	python = fnr_json_get(backend, "python") != NULL;
-	command = fnr_json_get(backend, "command") != NULL;
-	if (python == command) {
+	rules_only(backend, "/backend", names, COUNT(names), err);
+	if ((python != NULL) == (command != NULL))
 		fnr_error_add(err, "/backend", "required", "name either python and class, or command", "a script backend runs a Python class or a command");
-		return;
-	}
-	if (command) {
-		check_command(fnr_json_get(backend, "command"), files, folder, scripts, err);
-		return;
-	}
-	add_file(files, fnr_json_get_text(backend, "python", NULL), "/backend/python", folder, scripts, err);
-	if (!*fnr_json_get_text(backend, "class", ""))
-		fnr_error_add(err, "/backend/class", "required", "name the class in the file", "'class' is missing");
+	else if (python)
+		check_python(backend, err);
+	else if (!list_of_texts(command, 1, WORDS_MOST))
+		fnr_error_add(err, "/backend/command", "type", "write it like [program, \"argument\"], each in quotes if need be",
+		              "'command' must be a list of 1 to %d texts", WORDS_MOST);
+	if (command && fnr_json_get(backend, "class"))
+		fnr_error_add(err, "/backend/class", "unknown_member", "remove it", "'class' goes with python, not with command");
+	if (fnr_json_get(backend, "files") && !list_of_texts(fnr_json_get(backend, "files"), 0, REGISTRY_FILES_MOST))
+		fnr_error_add(err, "/backend/files", "type", "write it like [font.ttf, data.json]", "'files' must be a list of at most %d texts",
+		              REGISTRY_FILES_MOST);
+}
+
+static void check_backend(struct reading *r)
+{
+	static const char *const types[] = { "script", "noop" };
+	struct json_object *backend = fnr_json_get(r->source, "backend");
+	const char *type = fnr_json_get_text(backend, "type", "");
+	struct fnr_error own = FNR_ERROR_INIT;
+
+	if (!json_object_is_type(backend, json_type_object))
+		fnr_error_add(&own, "/backend", backend ? "type" : "required", "write it like {type: script, python: file.py, class: Name}",
+		              backend ? "'backend' must be an object" : "'backend' is missing");
+	else if (strcmp(type, "noop") == 0)
+		rules_only(backend, "/backend", (const char *const[]){ "type" }, 1, &own);
+	else if (strcmp(type, "script") == 0)
+		check_script(backend, &own);
+	else
+		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script or noop", &own);
+	if (own.code == FNR_OK && strcmp(type, "script") == 0)
+		template_files_add(backend, &r->folders, r->files, &own);
+	rules_move(r->err, &own);
 }
 
 /* ---- the whole ---- */
 
-static void check(struct json_object *source, struct template_version *out, struct json_object *files, const char *folder,
-                  const char *scripts, struct fnr_error *err)
+static void check(struct reading *r, struct template_version *out)
 {
-	struct json_object *part;
-
-	only(source, "", members, COUNT(members), err);
-	check_identity(source, out, err);
-	if ((part = want(source, "inputs", json_type_object, "write {} if there are none", err)))
-		check_inputs(part, err);
-	if ((part = want(source, "outputs", json_type_object, "write {} if there are none", err)))
-		check_outputs(part, err);
-	want(source, "parameters", json_type_object, "write it like {height: 1080}", err);
-	if (err->code == FNR_OK && (part = want(source, "presets", json_type_object, "write it like {draft: {height: 360}}", err)))
-		check_presets(source, part, err);
-	if ((part = want(source, "resources", json_type_object, "write it like {cpu: 1, memory_mb: 512}", err)))
-		check_numbers(part, "/resources", resource_names, COUNT(resource_names), err);
-	if ((part = want(source, "retry", json_type_object, "write it like {max_attempts: 4}", err)))
-		check_numbers(part, "/retry", retry_names, COUNT(retry_names), err);
-	if ((part = want(source, "stages", json_type_object, "write it like {execution: {message: Working…}}", err)))
-		check_stages(part, err);
-	if (err->code == FNR_OK && (part = want(source, "examples", json_type_array, "write a list", err)))
-		check_examples(source, part, err);
-	want(source, "tags", json_type_array, "write a list of texts", err);
-	want(source, "models", json_type_array, "write a list", err);
-	if (fnr_json_get(source, "queue"))
-		need_text(source, "queue", queue_names, COUNT(queue_names), "use cpu, gpu, io or priority", err);
-	if (fnr_json_get(source, "on_lost"))
-		need_text(source, "on_lost", (const char *const[]){ "retry", "fail" }, 2, "use retry or fail", err);
-	if (fnr_json_get(source, "timeout_s") && fnr_json_get_int(source, "timeout_s", 0) < 1)
-		fnr_error_add(err, "/timeout_s", "range", "give seconds, at least 1", "'timeout_s' must be a whole number of seconds");
-	check_backend(source, files, folder, scripts, err);
+	rules_only(r->source, "", members, COUNT(members), r->err);
+	check_identity(r, out);
+	check_words(r, "tags", 100);
+	rules_want(r->source, "", "models", json_type_array, "write a list", r->err);
+	check_inputs(r);
+	check_outputs(r);
+	check_parameters(r);
+	check_presets(r);
+	check_running(r);
+	check_stages(r);
+	check_examples(r);
+	check_backend(r);
 }
 
 static void fill(struct json_object *definition, const char *name, struct json_object *value)
@@ -379,6 +403,28 @@ static void fill(struct json_object *definition, const char *name, struct json_o
 	else
 		fnr_json_set(definition, name, value);
 }
+
+static void normalise(struct json_object *definition, struct json_object *files)
+{
+	static const char *const texts[] = { "description", "author", "icon" }, *const lists[] = { "tags", "models", "examples" };
+	static const char *const objects[] = { "inputs", "outputs", "parameters", "presets", "resources", "retry", "stages" };
+	struct json_object *resources;
+
+	for (size_t i = 0; i < COUNT(texts); i++)
+		fill(definition, texts[i], json_object_new_string(""));
+	for (size_t i = 0; i < COUNT(lists); i++)
+		fill(definition, lists[i], json_object_new_array());
+	for (size_t i = 0; i < COUNT(objects); i++)
+		fill(definition, objects[i], json_object_new_object());
+	resources = fnr_json_get(definition, "resources");
+	fill(resources, "cpu", json_object_new_int64(1));
+	fill(resources, "gpu", json_object_new_int64(0));
+	fill(definition, "queue", json_object_new_string(fnr_json_get_real(resources, "gpu", 0) > 0 ? "gpu" : "cpu"));
+	fill(definition, "on_lost", json_object_new_string("retry"));
+	fnr_json_set(definition, "files", json_object_get(files));
+}
+
+/* ---- digest ---- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -422,101 +468,45 @@ static void add_canonical(struct fnr_buf *out, struct json_object *value)
 	}
 }
 
-static void normalise(struct json_object *definition, struct json_object *files)
+/* Nobody sees the order of most members, so it does not count; that of inputs and outputs is the order on the page. */
+static void digest_of(struct json_object *definition, uint8_t digest[32])
 {
-	struct json_object *resources;
+	static const char *const ordered[] = { "inputs", "outputs" };
+	struct fnr_buf canonical = FNR_BUF_INIT;
 
-	fill(definition, "description", json_object_new_string(""));
-	fill(definition, "inputs", json_object_new_object());
-	fill(definition, "outputs", json_object_new_object());
-	fill(definition, "parameters", json_object_new_object());
-	fill(definition, "presets", json_object_new_object());
-	fill(definition, "resources", json_object_new_object());
-	resources = fnr_json_get(definition, "resources");
-	fill(resources, "cpu", json_object_new_int64(1));
-	fill(resources, "gpu", json_object_new_int64(0));
-	fill(definition, "queue", json_object_new_string(fnr_json_get_real(resources, "gpu", 0) > 0 ? "gpu" : "cpu"));
-	fill(definition, "on_lost", json_object_new_string("retry"));
-	fill(definition, "tags", json_object_new_array());
-	fill(definition, "models", json_object_new_array());
-	fill(definition, "examples", json_object_new_array());
-	fnr_json_set(definition, "files", json_object_get(files));
+	add_canonical(&canonical, definition);
+	for (size_t i = 0; i < COUNT(ordered); i++) {
+		json_object_object_foreach(fnr_json_get(definition, ordered[i]), name, value) {
+			(void)value;
+			fnr_buf_printf(&canonical, "%s/%s\n", ordered[i], name);
+		}
+	}
+	fnr_sha256_of(canonical.data, canonical.len, digest);
+	fnr_buf_free(&canonical);
 }
 
 int template_read(struct json_object *source, const char *folder, const char *scripts, struct template_version *out, struct fnr_error *err)
 {
-	struct json_object *files;
-	struct fnr_buf canonical = FNR_BUF_INIT;
+	struct fnr_error own = FNR_ERROR_INIT;
+	struct reading r = { .source = source, .folders = TEMPLATE_FOLDERS(folder, scripts), .err = &own };
 	char hex[FNR_SHA256_TEXT];
 
 	memset(out, 0, sizeof *out);
 	if (!json_object_is_type(source, json_type_object)) {
-		fnr_error_add(err, "", "type", NULL, "a template must be an object");
-		return err->code;
+		fnr_error_add(err, "", "type", "begin it with id: and version:", "a template must be an object");
+		return FNR_E_INVALID;
 	}
-	files = json_object_new_object();
-	check(source, out, files, folder, scripts, err);
-	if (err->code != FNR_OK) {
-		json_object_put(files);
-		return err->code;
+	r.inputs = json_object_new_object();
+	r.files = json_object_new_object();
+	check(&r, out);
+	if (own.code == FNR_OK) {
+		out->definition = fnr_json_copy(source);
+		normalise(out->definition, r.files);
+		digest_of(out->definition, out->digest);
+		fnr_json_set_text(out->definition, "digest", fnr_hex(out->digest, 32, hex));
+		fnr_json_set(out->definition, "input_schema", inputs_schema(fnr_json_get(out->definition, "inputs")));
 	}
-	out->definition = fnr_json_copy(source);
-	normalise(out->definition, files);
-	json_object_put(files);
-	add_canonical(&canonical, out->definition);
-	fnr_sha256_of(canonical.data, canonical.len, out->digest);
-	fnr_buf_free(&canonical);
-	fnr_json_set_text(out->definition, "digest", fnr_hex(out->digest, 32, hex));
-	fnr_json_set(out->definition, "input_schema", inputs_schema(fnr_json_get(out->definition, "inputs")));
-	return FNR_OK;
-}
-
-/* ---- files, kept ---- */
-
-static int keep_file(const char *target, const char *name, const char *folder, const char *scripts, struct fnr_error *err)
-{
-	struct fnr_buf text = FNR_BUF_INIT;
-	char from[PATH_SIZE], to[PATH_SIZE], parent[PATH_SIZE];
-	struct stat info;
-	int code;
-
-	if (!find_file(from, name, folder, scripts) || stat(from, &info) != 0)
-		return fnr_fail(err, FNR_E_NOT_FOUND, "the file %s of the template is gone", name);
-	snprintf(to, sizeof to, "%s/%s", target, name);
-	snprintf(parent, sizeof parent, "%s", to);
-	*strrchr(parent, '/') = 0;
-	code = fnr_dir_make(parent, 0700, err);
-	if (code == FNR_OK)
-		code = fnr_file_read(from, FILE_MOST, &text, err);
-	if (code == FNR_OK)
-		code = fnr_file_write(to, text.data ? text.data : "", text.len, (info.st_mode & 0111) ? 0700 : 0600, err);
-	fnr_buf_free(&text);
-	return code;
-}
-
-int template_store_files(const struct template_version *template_, const char *folder, const char *scripts, struct fnr_error *err)
-{
-	char final[256], temporary[300], hex[FNR_SHA256_TEXT];
-	struct stat info;
-	int code;
-
-	snprintf(final, sizeof final, "blobs/templates/%s", fnr_hex(template_->digest, 32, hex));
-	if (stat(final, &info) == 0)
-		return FNR_OK;
-	snprintf(temporary, sizeof temporary, "blobs/templates/.tmp-%d-%.16s", (int)getpid(), hex);
-	fnr_tree_remove(temporary, NULL);
-	code = fnr_dir_make(temporary, 0700, err);
-	json_object_object_foreach(fnr_json_get(template_->definition, "files"), name, sha) {
-		(void)sha;
-		if (code == FNR_OK)
-			code = keep_file(temporary, name, folder, scripts, err);
-	}
-	if (code == FNR_OK)
-		code = fnr_dir_flush(temporary, err);
-	if (code == FNR_OK && rename(temporary, final) != 0 && errno != EEXIST && errno != ENOTEMPTY)
-		code = fnr_fail_errno(err, errno, "cannot put %s in its place", final);
-	if (code == FNR_OK)
-		code = fnr_dir_flush("blobs/templates", err);
-	fnr_tree_remove(temporary, NULL);
-	return code;
+	json_object_put(r.inputs);
+	json_object_put(r.files);
+	return rules_move(err, &own);
 }

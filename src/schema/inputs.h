@@ -1,27 +1,61 @@
 /* Inputs of a template in their short form: what they may be, as JSON Schema, and whether values fit.
  *
- * A short form is {"type","required","default","enum","min","max","min_length","max_length","pattern","format","items",
- * "min_items","max_items","media","label","description"}; types are string, integer, number, boolean, file, array,
- * object, any. Everything is reported at once, each problem with its JSON Pointer, rule and remedy.
+ * An input in short form is an object. Its members, by type:
+ *
+ *   all       type (one of string, integer, number, boolean, file, array, object, any), required, label, description,
+ *             group, unit; and, but for files, default and enum
+ *   string    min_length, max_length (characters), pattern (regular expression, not anchored), format: color
+ *             ("#rgb", "#rrggbb" or "#rrggbbaa")
+ *   integer,  min, max, exclusive_min, exclusive_max; 3.0 is an integer
+ *   number
+ *   file      media: list of patterns ("audio/wav", or a star behind the slash). A value is a reference: "upload:<id>"
+ *             or "take:<project>/<shot>/<n>/<file>". Whether the file is there and of such a type is not looked at here.
+ *   array     items (a short form, without required and default), min_items, max_items
+ *
+ * Every problem is reported in one pass, each with its JSON Pointer, rule, what was found and the remedy; behind
+ * INPUTS_ERRORS of them one more says that there are more, and the rest is not looked at: a client cannot make a small
+ * request a huge answer. inputs_schema gives the same as JSON Schema, draft 2020-12; templates that bring a whole JSON
+ * Schema will be checked against it in the same way, with the same kind of report.
  */
 #ifndef FNR_SCHEMA_INPUTS_H
 #define FNR_SCHEMA_INPUTS_H
 
 #include <stdbool.h>
 
+#include "base/id.h"
 #include "base/json.h"
 
-/* Is `input` a sound short form? Problems go to err with pointers below `pointer`. */
-void input_check_form(struct json_object *input, const char *pointer, struct fnr_error *err);
+#define INPUTS_ERRORS 100   /* problems reported of one object of values */
+#define INPUTS_MOST 256     /* inputs of one template */
 
-/* The JSON Schema (2020-12) of an object that has these inputs; an object to put. */
+/* Is `input` a sound short form, with a default and enum that fit it? Problems go to err with pointers below `pointer`.
+ * Only a sound one may be given to the functions below. */
+bool input_check_form(struct json_object *input, const char *pointer, struct fnr_error *err);
+
+/* The JSON Schema of an object that has these inputs; an object to put. */
 struct json_object *inputs_schema(struct json_object *inputs);
 
 /* Does value fit? Problems go to err with pointers below `pointer`. */
 void input_check_value(struct json_object *input, struct json_object *value, const char *pointer, struct fnr_error *err);
+bool input_fits(struct json_object *input, struct json_object *value);
 
-/* All of an object's values: required ones, unknown ones (with the nearest known name), each value. null counts as not
- * given. `values` may be NULL: an empty object. */
+/* All of an object's values: required ones, each value, unknown ones (with the nearest known name). null counts as not
+ * given. `inputs` and `values` may be NULL: an empty object. */
 void inputs_check_values(struct json_object *inputs, struct json_object *values, const char *pointer, struct fnr_error *err);
+
+/* ---- references to files ---- */
+
+struct file_reference {
+	enum { FILE_UPLOAD, FILE_TAKE } kind;
+	struct fnr_id upload;                     /* FILE_UPLOAD */
+	char project[68], shot[68], file[132];    /* FILE_TAKE */
+	uint32_t take;
+};
+bool file_reference_parse(const char *text, struct file_reference *reference_r);
+
+/* Calls `row` for each value in `values` that stands where `inputs` have type file and that is a reference, whatever it
+ * refers to, until it returns false. */
+typedef bool inputs_file_row(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context);
+void inputs_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_row *row, void *context);
 
 #endif

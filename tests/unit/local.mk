@@ -83,9 +83,16 @@ TESTS += %D%/test_queue
 
 check_PROGRAMS += %D%/test_registry
 %C%_test_registry_SOURCES = %D%/test_registry.c
+%C%_test_registry_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_SOURCE=\"$(abs_top_srcdir)\"
 %C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_registry_LDADD = src/registry/libregistry.a src/schema/libschema.a src/store/libstore.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
+%C%_test_registry_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
 TESTS += %D%/test_registry
+
+check_PROGRAMS += %D%/test_inputs
+%C%_test_inputs_SOURCES = %D%/test_inputs.c
+%C%_test_inputs_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_inputs_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+TESTS += %D%/test_inputs
 
 check_PROGRAMS += %D%/test_progress
 %C%_test_progress_SOURCES = %D%/test_progress.c

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/yaml.h"
 #include "registry/registry.h"
 #include "store/ops.h"
@@ -43,8 +45,11 @@ static const char good[] =
 
 static const char presets[] =
 	"presets:\n"
-	"  - {id: draft, version: 3, parameters: {generic: {width: 1, stranger: 7}, image: {width: 2, height: 3}}}\n"
-	"  - {id: high, version: 1, parameters: {image: {width: 200}}}\n";
+	"  - {id: draft, name: Draft, base: draft, version: 3,\n"
+	"     parameters: {generic: {width: 1, stranger: 7}, image: {width: 2, height: 3}}}\n"
+	"  - {id: standard, name: Standard, base: standard, version: 1, parameters: {}}\n"
+	"  - {id: high, name: High, base: high, version: 1, parameters: {image: {width: 200, own: text, tone: hot}, card: {height: 77}}}\n"
+	"  - {id: ultra, name: Ultra, base: ultra, version: 1, parameters: {image: {size: 4000, width: 4000}}}\n";
 
 static int read_text(const char *text, struct template_version *out, struct fnr_error *err)
 {
@@ -100,6 +105,22 @@ Test(registry, refusals_name_the_place)
 		{ "examples: [{inputs: {}}]\n", "/examples/0/inputs/text" },
 		{ "retry: {max: 3}\n", "/retry/max" },
 		{ "tags: red\n", "/tags" },
+		{ "tags: [red, 1]\n", "/tags/1" },
+		{ "description: [a]\n", "/description" },
+		{ "timeout_s: soon\n", "/timeout_s" },
+		{ "timeout_s: 1.5\n", "/timeout_s" },
+		{ "timeout_s: 99999999\n", "/timeout_s" },
+		{ "resources: {gpu: 0.5}\n", "/resources/gpu" },
+		{ "resources: {cpu: one}\n", "/resources/cpu" },
+		{ "retry: {max_attempts: 0}\n", "/retry/max_attempts" },
+		{ "retry: {delay_s: 9, max_delay_s: 3}\n", "/retry/delay_s" },
+		{ "stages: {execution: {weight: heavy}}\n", "/stages/execution/weight" },
+		{ "stages: {execution: {message: 5}}\n", "/stages/execution/message" },
+		{ "stages: {execution: 1}\n", "/stages/execution" },
+		{ "examples: [{inputs: []}]\n", "/examples/0/inputs" },
+		{ "examples: [7]\n", "/examples/0" },
+		{ "examples: [{inputs: {text: a}, quality: best}]\n", "/examples/0/quality" },
+		{ "examples: [{inputs: {text: a}, qualty: draft}]\n", "/examples/0/qualty" },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -111,6 +132,86 @@ Test(registry, refusals_name_the_place)
 		cr_expect_eq(read_text(text, &out, &err), FNR_E_INVALID, "%s", cases[i].more);
 		cr_assert(err.errors, "%s", cases[i].more);
 		cr_expect_str_eq(fnr_json_get_text(json_object_array_get_idx(err.errors, 0), "pointer", ""), cases[i].pointer);
+		fnr_error_clear(&err);
+	}
+}
+
+/* Members that the common template has already. */
+Test(registry, refusals_of_the_main_members)
+{
+	static const struct { const char *id, *more, *pointer; } cases[] = {
+		{ "x", "presets: {draf: {}}", "/presets/draf" },
+		{ "x", "presets: {draft: 5}", "/presets/draft" },
+		{ "x", "presets: {draft: {heigth: 5}}", "/presets/draft/heigth" },
+		{ "x", "presets: {draft: {height: tall}}", "/presets/draft/height" },
+		{ "x", "presets: {draft: {size: 99}}", "/presets/draft/size" },
+		{ "x", "parameters2: {}", "/parameters2" },
+		{ "x", "outputs: {image: {type: picture}}", "/outputs/image/type" },
+		{ "x", "outputs: {image: {}}", "/outputs/image/type" },
+		{ "x", "outputs: {image: image}", "/outputs/image" },
+		{ "x", "outputs: {'a/b': {type: image}}", "/outputs/a~1b" },
+		{ "X", "", "/id" }, { "'../x'", "", "/id" }, { "7", "", "/id" }, { "''", "", "/id" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct template_version out;
+		char text[1024];
+
+		snprintf(text, sizeof text, "id: %s\nversion: 1.0.0\nname: X\ncategory: text\nbackend: {type: noop}\n"
+		         "inputs: {size: {type: integer, max: 9}}\nparameters: {height: 1}\n%s\n", cases[i].id, cases[i].more);
+		cr_expect_eq(read_text(text, &out, &err), FNR_E_INVALID, "%s %s", cases[i].id, cases[i].more);
+		cr_assert(err.errors, "%s", cases[i].more);
+		cr_expect_str_eq(fnr_json_get_text(json_object_array_get_idx(err.errors, 0), "pointer", ""), cases[i].pointer);
+		cr_expect_eq(json_object_array_length(err.errors), 1, "%s", fnr_json_text(err.errors, NULL));
+		cr_expect_null(out.definition);
+		fnr_error_clear(&err);
+	}
+}
+
+Test(registry, everything_wrong_is_said_at_once)
+{
+	static const char text[] =
+		"id: A b\nversion: 1\nname: ''\ncategory: picture\ncolour: x\ninputs: {a: {type: text}, b: {type: integer, min: 3, max: 1}}\n"
+		"outputs: {o: {type: x}}\nparameters: {a: 1}\npresets: {draft: {zz: 1}}\nresources: {cpu: -1}\nqueue: q\n"
+		"examples: [{inputs: {c: 1}}]\nbackend: {type: script, python: gone.py}\n";
+	static const char *const pointers[] = {
+		"/id", "/version", "/name", "/category", "/colour", "/inputs/a/type", "/inputs/b/min", "/outputs/o/type", "/parameters/a",
+		"/presets/draft/zz", "/resources/cpu", "/queue", "/examples/0/inputs/c", "/backend/class",
+	};
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version out;
+
+	cr_expect_eq(read_text(text, &out, &err), FNR_E_INVALID);
+	cr_expect_eq(json_object_array_length(err.errors), sizeof pointers / sizeof pointers[0], "%s", fnr_json_text(err.errors, NULL));
+	for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
+		char member[64];
+
+		snprintf(member, sizeof member, "\"pointer\":\"%s\"", pointers[i]);
+		cr_expect(strstr(fnr_json_text(err.errors, NULL), member), "%s in %s", member, fnr_json_text(err.errors, NULL));
+	}
+	fnr_error_clear(&err);
+	cr_expect_eq(read_text(text, &out, NULL), FNR_E_INVALID, "a NULL error is allowed");
+}
+
+/* Members that other checks rely on, missing or of another type. */
+Test(registry, odd_shapes_are_refused_not_fatal)
+{
+	static const char *const texts[] = {
+		"examples: [{inputs: {a: 1}}]", "inputs: []\nexamples: [{inputs: {a: 1}}]", "inputs: {a: 5}\npresets: {draft: {a: 1}}",
+		"inputs: {a: {type: string, enum: {}}}\npresets: {draft: {a: x}}\nexamples: [{inputs: {a: x}}]", "presets: []", "parameters: 5\npresets: {draft: {a: 1}}",
+		"stages: []", "resources: 1", "retry: x", "inputs: {a: {type: array, items: 5}}\npresets: {draft: {a: [1]}}", "examples: {}",
+		"inputs: {a: {type: array, items: [string]}}", "inputs: {a: null}", "outputs: {a: null}", "presets: {draft: null}",
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct template_version out;
+		char text[1024];
+
+		snprintf(text, sizeof text, "id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend: {type: noop}\n%s\n", texts[i]);
+		cr_expect_eq(read_text(text, &out, &err), FNR_E_INVALID, "%s", texts[i]);
+		cr_expect_null(out.definition);
 		fnr_error_clear(&err);
 	}
 }
@@ -139,10 +240,19 @@ Test(registry, backends_name_files_beside_them_only)
 	static const char *const bad[] = {
 		"{type: script}", "{type: script, python: gone.py, class: A}", "{type: script, command: [/bin/sh]}",
 		"{type: script, command: ['../x']}", "{type: script, command: []}", "{type: magic}", "{type: script, python: f.py}",
-		"{type: script, python: f.py, class: A, command: [f.py]}", "noop",
+		"{type: script, python: f.py, class: A, command: [f.py]}", "noop", "{type: noop, python: f.py}",
+		"{type: script, python: f.py, class: 9}", "{type: script, python: f.py, class: 'a b'}", "{type: script, python: f.txt, class: A}",
+		"{type: script, command: [link]}", "{type: script, command: [folder]}", "{type: script, command: [fifo]}", "{type: script, command: [out/f.py]}",
+		"{type: script, command: [f.py, 5]}", "{type: script, command: [./f.py]}", "{type: script, command: [f.py], class: A}",
+		"{type: script, command: [f.py], files: [gone]}", "{type: script, command: [f.py], files: f.py}", "{type: script, command: ['a b']}",
 	};
 
 	write_file("f.py", "x");
+	write_file("f.txt", "x");
+	cr_assert_eq(symlink("f.py", "link"), 0);
+	cr_assert_eq(symlink(".", "out"), 0);
+	cr_assert_eq(mkdir("folder", 0700), 0);
+	cr_assert_eq(mkfifo("fifo", 0600), 0);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		struct fnr_error err = FNR_ERROR_INIT;
 		struct template_version out;
@@ -155,6 +265,84 @@ Test(registry, backends_name_files_beside_them_only)
 		json_object_put(source);
 		fnr_error_clear(&err);
 	}
+}
+
+static void read_script(const char *backend, struct template_version *out)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *source;
+	char text[512];
+
+	snprintf(text, sizeof text, "id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend: %s\n", backend);
+	source = fnr_yaml_parse(text, strlen(text), "t", &err);
+	cr_assert_eq(template_read(source, "beside", "scripts", out, &err), FNR_OK, "%s", err.message);
+	json_object_put(source);
+}
+
+Test(registry, files_belong_to_the_digest_and_are_kept)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version a, b;
+	char path[200], hex[70];
+	struct stat info;
+
+	cr_assert_eq(fnr_dir_make("beside/lib", 0700, NULL), FNR_OK);
+	cr_assert_eq(fnr_dir_make("scripts", 0700, NULL), FNR_OK);
+	write_file("beside/f.py", "import g");
+	write_file("beside/g.py", "1");
+	write_file("beside/lib/font.ttf", "F");
+	write_file("scripts/tool", "#!/bin/sh\n");
+	read_script("{type: script, python: f.py, class: A, files: [lib/font.ttf]}", &a);
+	cr_expect_eq(json_object_object_length(fnr_json_get(a.definition, "files")), 3, "the file, the module beside it, the font");
+	write_file("beside/g.py", "2");
+	read_script("{type: script, python: f.py, class: A, files: [lib/font.ttf]}", &b);
+	cr_expect_neq(memcmp(a.digest, b.digest, 32), 0, "a module is part of it");
+	cr_expect_eq(template_store_files(&a, "beside", "scripts", &err), FNR_E_CONFLICT, "g.py is not any more what a says");
+	fnr_error_clear(&err);
+	cr_assert_eq(template_store_files(&b, "beside", "scripts", &err), FNR_OK, "%s", err.message);
+	cr_assert_eq(template_store_files(&b, "beside", "scripts", &err), FNR_OK, "again is fine");
+	snprintf(path, sizeof path, "blobs/templates/%s/lib/font.ttf", fnr_hex(b.digest, 32, hex));
+	cr_expect_eq(stat(path, &info), 0);
+	snprintf(path, sizeof path, "blobs/templates/%s", fnr_hex(a.digest, 32, hex));
+	cr_expect_neq(stat(path, &info), 0, "nothing half-made stays");
+	json_object_put(a.definition);
+	json_object_put(b.definition);
+
+	read_script("{type: script, command: [tool, g.py, --fast]}", &a);
+	cr_expect_eq(json_object_object_length(fnr_json_get(a.definition, "files")), 2, "the program, the argument that is a file");
+	cr_assert_eq(template_store_files(&a, "beside", "scripts", &err), FNR_OK, "%s", err.message);
+	snprintf(path, sizeof path, "blobs/templates/%s/tool", fnr_hex(a.digest, 32, hex));
+	cr_assert_eq(stat(path, &info), 0);
+	cr_expect_eq(info.st_mode & 0777, 0700, "the program can be run");
+	json_object_put(a.definition);
+}
+
+Test(registry, order_of_inputs_counts)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version a, b;
+	static const char head[] = "id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend: {type: noop}\n";
+	char text[512];
+
+	snprintf(text, sizeof text, "%sinputs: {a: {type: string}, b: {type: string}}\n", head);
+	cr_assert_eq(read_text(text, &a, &err), FNR_OK);
+	snprintf(text, sizeof text, "%sinputs: {b: {type: string}, a: {type: string}}\n", head);
+	cr_assert_eq(read_text(text, &b, &err), FNR_OK);
+	cr_expect_neq(memcmp(a.digest, b.digest, 32), 0, "it is the order on the page");
+	json_object_put(a.definition);
+	json_object_put(b.definition);
+}
+
+Test(registry, versions)
+{
+	static const struct { const char *text; int parts; } cases[] = {
+		{ "1", 1 }, { "1.2", 2 }, { "1.2.3", 3 }, { "0.0.0", 3 }, { "10.20.30", 3 }, { "", 0 }, { "v1", 0 }, { "1.", 0 }, { "1..2", 0 },
+		{ "1.2.3.4", 0 }, { "01.0.0", 0 }, { "1.0.0-a", 0 }, { "-1", 0 }, { "99999999999", 0 }, { " 1", 0 },
+	};
+	struct store_version version;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_eq(template_version_parse(cases[i].text, &version), cases[i].parts, "'%s'", cases[i].text);
 }
 
 Test(registry, digest_is_of_content_not_of_order)
@@ -182,7 +370,7 @@ Test(registry, loading_finding_and_removal)
 	write_file("shipped/card.yaml", good);
 	write_file("templates/broken.yaml", "id: broken\nversion: one\n");
 	cr_expect_eq(load(&posts), 1, "one file is broken");
-	cr_expect_eq(posts, 4, "two presets, one template, the end; %d", posts);
+	cr_expect_eq(posts, 6, "four presets, one template, the end; %d", posts);
 	cr_expect_eq(load(&posts), 1);
 	cr_expect_eq(posts, 1, "nothing changed: only the end; %d", posts);
 
@@ -196,6 +384,7 @@ Test(registry, loading_finding_and_removal)
 	cr_expect_eq(template_find(txn, "crad", &found, &err), FNR_E_NOT_FOUND);
 	cr_expect(strstr(err.suggestion, "card"), "%s", err.suggestion);
 	cr_expect_eq(template_find(txn, "../x@1", &found, &err), FNR_E_NOT_FOUND);
+	cr_expect_eq(store_meta_get(txn, STORE_META_TEMPLATES), 2);
 	store_read_end(txn);
 
 	write_file("shipped/card.yaml", "id: card\nversion: 1.2.0\nnonsense: 1\n");
@@ -208,6 +397,123 @@ Test(registry, loading_finding_and_removal)
 	cr_expect_eq(load(&posts), 1);
 	txn = store_read(store, NULL);
 	cr_expect_eq(template_find(txn, "card", &found, &err), FNR_E_NOT_FOUND, "its file is gone");
+	store_read_end(txn);
+}
+
+static bool there(const char *reference)
+{
+	struct store_txn *txn = store_read(store, NULL);
+	const struct template_ *found;
+	bool result = template_find(txn, reference, &found, NULL) == FNR_OK;
+
+	store_read_end(txn);
+	return result;
+}
+
+#define MINIMAL(id, version) "id: " id "\nversion: " version "\nname: X\ncategory: text\nbackend: {type: noop}\n"
+
+Test(registry, which_files_are_templates)
+{
+	int posts;
+
+	cr_assert_eq(fnr_dir_make("templates/a/b/c/d", 0700, NULL), FNR_OK);
+	write_file("templates/flat.yml", MINIMAL("flat", "1.0.0"));
+	write_file("templates/flat.json", "{\"id\":\"json\",\"version\":\"1.0.0\",\"name\":\"X\",\"category\":\"text\",\"backend\":{\"type\":\"noop\"}}");
+	write_file("templates/a/b/c/deep.yaml", MINIMAL("deep", "1.0.0"));
+	write_file("templates/a/b/c/d/deeper.yaml", MINIMAL("deeper", "1.0.0"));
+	write_file("templates/.hidden.yaml", MINIMAL("hidden", "1.0.0"));
+	write_file("templates/notes.txt", "x");
+	write_file("templates/a/workflow.json", "{\"3\":{\"class_type\":\"KSampler\"}}");
+	write_file("templates/a/list.json", "[1]");
+	cr_expect_eq(load(&posts), 0, "a workflow and data are no templates");
+	cr_expect(there("flat") && there("json") && there("deep"));
+	cr_expect(!there("deeper") && !there("hidden"));
+	write_file("templates/no_id.yaml", "name: x\n");
+	write_file("templates/empty.yaml", "");
+	write_file("templates/list.yaml", "[1, 2]");
+	write_file("templates/not.json", "{");
+	write_file("templates/half.json", "{\"id\":\"half\"}");
+	write_file("templates/same.yaml", MINIMAL("flat", "1.0.0"));
+	cr_expect_eq(load(&posts), 6);
+	cr_expect(there("flat") && there("json") && there("deep"));
+}
+
+Test(registry, what_a_file_has_stays_until_it_is_known_to_be_gone)
+{
+	int posts;
+
+	cr_assert_eq(fnr_dir_make("templates/sub", 0700, NULL), FNR_OK);
+	write_file("templates/sub/a.yaml", MINIMAL("one", "1.0.0"));
+	write_file("templates/b.yaml", MINIMAL("two", "1.0.0"));
+	cr_expect_eq(load(&posts), 0);
+
+	cr_assert_eq(rename("templates/b.yaml", "templates/c.yaml"), 0);
+	cr_expect_eq(load(&posts), 0);
+	cr_expect_eq(posts, 2, "its new place is stored, and the end; %d", posts);
+	write_file("templates/c.yaml", "id: two\nbroken\n");
+	cr_expect_eq(load(&posts), 1);
+	cr_expect(there("two@1.0.0"), "broken in its new place: the last good one stays");
+	write_file("templates/c.yaml", MINIMAL("two", "1.1.0"));
+	cr_expect_eq(load(&posts), 0);
+	cr_expect(there("two@1.1") && !there("two@1.0"), "the file now holds another version");
+
+	if (geteuid() != 0) {
+		cr_assert_eq(chmod("templates/sub", 0), 0);
+		cr_expect_eq(load(&posts), 1);
+		cr_expect(there("one"), "nobody can say whether it is gone");
+		cr_assert_eq(chmod("templates/sub", 0700), 0);
+	}
+	cr_assert_eq(rename("shipped", "elsewhere"), 0);
+	cr_expect_eq(load(&posts), 1, "the shipped ones cannot be gone");
+	cr_assert_eq(rename("elsewhere", "shipped"), 0);
+	fnr_tree_remove("templates", NULL);
+	cr_expect_eq(load(&posts), 0, "an operator may have none");
+	cr_expect(!there("one") && !there("two"));
+}
+
+Test(registry, broken_presets_leave_the_good_ones)
+{
+	const char *const folders[] = { "shipped", "templates" };
+	struct fnr_error err = FNR_ERROR_INIT;
+	int posts = 0;
+
+	write_file("bad.yaml", "presets: [{id: draft, base: fast, parameters: {image: 5}}]\n");
+	write_file("shipped/x.yaml", MINIMAL("x", "1.0.0"));
+	cr_expect_lt(registry_load(store, folders, 2, "bad.yaml", post, &posts, &err), 0, "a tier would be without preset");
+	cr_expect(strstr(err.message, "bad.yaml"), "%s", err.message);
+	cr_expect_lt(registry_load(store, folders, 2, "none.yaml", post, &posts, &err), 0);
+	cr_expect_eq(posts, 0);
+	cr_expect_eq(load(&posts), 0);
+	posts = 0;
+	cr_expect_eq(registry_load(store, folders, 2, "bad.yaml", post, &posts, &err), 1, "those that are stored stay in force");
+	cr_expect(there("x"));
+}
+
+Test(registry, the_shipped_files_are_sound)
+{
+	const char *const folders[] = { FNR_SOURCE "/templates", "templates" };
+	static const char *const qualities[] = { "draft", "standard", "high", "ultra" };
+	static const char *const categories[] = { "image", "video", "audio", "text", "generic" };
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn;
+	int posts = 0;
+
+	cr_expect_eq(registry_load(store, folders, 2, FNR_SOURCE "/share/presets.yaml", post, &posts, &err), 0, "%s", err.message);
+	cr_expect(there("noop") && there("create_title_card@1"));
+	txn = store_read(store, NULL);
+	for (size_t i = 0; i < 4; i++) {
+		struct fnr_buf text = FNR_BUF_INIT;
+		struct json_object *preset;
+
+		cr_assert_eq(store_preset_get(txn, qualities[i], &text), FNR_OK);
+		preset = fnr_json_parse(text.data, text.len, &err);
+		cr_expect(fnr_json_get_bool(preset, "builtin", false));
+		cr_expect_eq(fnr_json_get_int(preset, "level", 0), (int64_t)i + 1);
+		for (size_t j = 0; j < 5; j++)
+			cr_expect(fnr_json_get(fnr_json_get(preset, "parameters"), categories[j]), "%s %s", qualities[i], categories[j]);
+		json_object_put(preset);
+		fnr_buf_free(&text);
+	}
 	store_read_end(txn);
 }
 
@@ -246,11 +552,17 @@ Test(registry, parameters_merge_in_order)
 	cr_expect_eq(resolved("draft", "{\"size\":null}", "size"), 2, "null counts as not given");
 	cr_expect_eq(resolved("draft", "{}", "stranger"), -1, "what the template does not know is not brought in");
 	cr_expect_eq(resolved("low", "{}", "width"), 2, "the old name");
+	cr_expect_eq(resolved("high", "{}", "height"), 77, "the preset's part for this template");
+	cr_expect_eq(resolved("high", "{}", "own"), 1, "a preset's value of another type is not taken");
+	cr_expect_eq(resolved("ultra", "{}", "size"), 9, "a preset's number beyond what the input takes");
+	cr_expect_eq(resolved("ultra", "{\"size\":3}", "size"), 3);
+	cr_expect_eq(resolved("standard", "{}", "width"), 100);
 }
 
 Test(registry, all_input_errors_at_once)
 {
 	static const char text[] = "{\"text\":\"too long\",\"size\":10,\"tone\":\"worm\",\"picture\":\"x.png\",\"txt\":1}";
+	struct fnr_error more = FNR_ERROR_INIT;
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct json_object *inputs = fnr_json_parse(text, strlen(text), &err);
 	const struct template_ *found;
@@ -265,7 +577,97 @@ Test(registry, all_input_errors_at_once)
 	cr_expect_eq(json_object_array_length(err.errors), 5);
 	cr_expect(strstr(fnr_json_text(err.errors, NULL), "did you mean 'warm'?"));
 	cr_expect(strstr(fnr_json_text(err.errors, NULL), "did you mean 'text'?"));
+	for (int i = 0; i < 1000; i++)
+		cr_expect_eq(inputs_check(found, inputs, "", &more), FNR_E_INVALID);
+	cr_expect_leq(json_object_array_length(more.errors), 110, "a batch of a thousand wrong jobs is not told everything");
 	store_read_end(txn);
 	json_object_put(inputs);
 	fnr_error_clear(&err);
+	fnr_error_clear(&more);
+}
+
+/* ---- files ---- */
+
+static void put_upload(struct fnr_id *id, const char *media_type)
+{
+	struct store_upload upload = { .bytes = 5, .created_at = 1 };
+	struct store_txn *txn = store_write(store, NULL);
+
+	upload.id = *id = fnr_id_random();
+	snprintf(upload.media_type, sizeof upload.media_type, "%s", media_type);
+	cr_assert_eq(store_upload_put(txn, &upload, NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+}
+
+static void put_take(void)
+{
+	struct store_txn *txn = store_write(store, NULL);
+	uint32_t project = store_name_make(txn, STORE_PROJECT, "demo", NULL), shot = store_name_make(txn, STORE_SHOT, "s1", NULL);
+
+	cr_assert_eq(store_take_put(txn, project, shot, 2, "{}", NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+}
+
+static bool may_not(const char *project, void *context)
+{
+	return strcmp(project, context) != 0;
+}
+
+Test(registry, files_must_be_there_and_fit)
+{
+	static const char template_[] =
+		"id: f\nversion: 1.0.0\nname: F\ncategory: image\nbackend: {type: noop}\n"
+		"inputs: {p: {type: file, media: [image/*, audio/wav]}, list: {type: array, items: {type: file}}, any: {type: any}}\n";
+	struct fnr_id picture, film, ids[4];
+	char picture_text[FNR_ID_TEXT], film_text[FNR_ID_TEXT], text[512];
+	const struct template_ *found;
+	struct store_txn *txn;
+	int posts;
+
+	write_file("shipped/f.yaml", template_);
+	load(&posts);
+	put_upload(&picture, "image/png");
+	put_upload(&film, "video/mp4");
+	put_take();
+	fnr_id_format(&picture, picture_text);
+	fnr_id_format(&film, film_text);
+	const struct { const char *format, *id, *rule, *pointer; bool may; } cases[] = {
+		{ "{\"p\":\"upload:%s\"}", picture_text, NULL, NULL, true },
+		{ "{\"p\":\"upload:%s\"}", film_text, "media", "/i/p", true },
+		{ "{\"list\":[\"upload:%s\",\"upload:01980000-0000-7000-8000-000000000000\"]}", film_text, "unknown_upload", "/i/list/1", true },
+		{ "{\"any\":\"upload:%s\"}", film_text, NULL, NULL, true },
+		{ "{\"p\":\"take:demo/s1/2/%s.png\"}", "a", NULL, NULL, true },
+		{ "{\"p\":\"take:demo/s1/2/%s.mp4\"}", "a", "media", "/i/p", true },
+		{ "{\"p\":\"take:demo/s1/3/%s.png\"}", "a", "unknown_take", "/i/p", true },
+		{ "{\"p\":\"take:nope/s1/2/%s.png\"}", "a", "unknown_take", "/i/p", true },
+		{ "{\"p\":\"take:demo/s1/2/%s.png\"}", "a", "unknown_take", "/i/p", false },
+	};
+	txn = store_read(store, NULL);
+	cr_assert_eq(template_find(txn, "f", &found, NULL), FNR_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct json_object *inputs;
+
+		snprintf(text, sizeof text, cases[i].format, cases[i].id);
+		inputs = fnr_json_parse(text, strlen(text), &err);
+		cr_expect_eq(inputs_check(found, inputs, "/i", &err), FNR_OK, "%s", text);
+		inputs_check_files(txn, found, inputs, "/i", cases[i].may ? NULL : may_not, (char[]){ "demo" }, &err);
+		if (cases[i].rule) {
+			struct json_object *entry = err.errors ? json_object_array_get_idx(err.errors, 0) : NULL;
+
+			cr_expect_str_eq(fnr_json_get_text(entry, "rule", ""), cases[i].rule, "%s", text);
+			cr_expect_str_eq(fnr_json_get_text(entry, "pointer", ""), cases[i].pointer);
+		} else {
+			cr_expect_eq(err.code, FNR_OK, "%s: %s", text, err.message);
+		}
+		json_object_put(inputs);
+		fnr_error_clear(&err);
+	}
+	snprintf(text, sizeof text, "{\"p\":\"upload:%s\",\"list\":[\"upload:%s\",\"upload:%s\"],\"any\":\"upload:%s\"}", picture_text, film_text, picture_text, film_text);
+	struct json_object *inputs = fnr_json_parse(text, strlen(text), NULL);
+	cr_expect_eq(inputs_uploads(found, inputs, ids, 4), 2, "each once, and only where files are expected");
+	cr_expect_eq(inputs_uploads(found, inputs, ids, 1), 2, "how many there are, whatever the room");
+	cr_expect_eq(inputs_uploads(found, NULL, ids, 4), 0);
+	json_object_put(inputs);
+	store_read_end(txn);
 }

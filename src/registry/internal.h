@@ -1,0 +1,61 @@
+/* What the parts of this folder share. */
+#ifndef FNR_REGISTRY_INTERNAL_H
+#define FNR_REGISTRY_INTERNAL_H
+
+#include "registry/registry.h"
+
+#define REGISTRY_PATH 1024
+#define REGISTRY_FILE_MOST (16u << 20)   /* bytes of one file of a template */
+#define REGISTRY_FILES_MOST 256          /* files of one template */
+
+/* Where the files of a template are looked for, in this order; either may be NULL. */
+struct template_folders { const char *folders[2]; };
+#define TEMPLATE_FOLDERS(beside, scripts) { { (beside), (scripts) } }
+
+/* ---- files.c ---- */
+
+/* Adds name and SHA-256 of the backend's files to `files`; problems go to err. The backend has been checked. */
+void template_files_add(struct json_object *backend, const struct template_folders *folders, struct json_object *files, struct fnr_error *err);
+
+/* Removes what loaders that were killed left in blobs/templates/. */
+void template_files_sweep(void);
+
+/* ---- checks that both kinds of files need (rules.c) ---- */
+
+const char *rules_below(char out[REGISTRY_PATH], const char *pointer, const char *name);
+bool rules_among(const char *text, const char *const *list, size_t count);
+
+/* Every member that the list does not have is named, with the nearest of the list. */
+void rules_only(struct json_object *object, const char *pointer, const char *const *list, size_t count, struct fnr_error *err);
+
+/* A member of this JSON type, or NULL if it is missing (fine, also as null) or of another one (reported with the fix). */
+struct json_object *rules_want(struct json_object *object, const char *pointer, const char *name, enum json_type type,
+                               const char *fix, struct fnr_error *err);
+
+/* A text of at least one and at most `most` characters, of the list if there is one. */
+enum rules_need { RULES_OPTIONAL, RULES_REQUIRED };
+void rules_text(struct json_object *object, const char *pointer, const char *name, enum rules_need need, size_t most,
+                const char *const *list, size_t count, const char *fix, struct fnr_error *err);
+
+/* Only members of the rules, each a number in its bounds. */
+struct rules_number { const char *name; double least, most; bool whole; };
+void rules_numbers(struct json_object *object, const char *pointer, const struct rules_number *rules, size_t count, struct fnr_error *err);
+void rules_number(struct json_object *object, const char *pointer, const struct rules_number *rule, struct fnr_error *err);
+
+/* Moves all that is in `from` to the end of `to` (which may be NULL) and empties it; returns from's code. */
+int rules_move(struct fnr_error *to, struct fnr_error *from);
+
+extern const char *const registry_categories[];
+extern const char *const registry_tiers[];
+#define REGISTRY_CATEGORIES 5
+#define REGISTRY_TIERS 4
+
+/* ---- presets.c ---- */
+
+/* Checks one parsed preset; pointers are below `pointer`. */
+void preset_check(struct json_object *preset, const char *pointer, struct fnr_error *err);
+
+/* The stored preset, parsed; borrowed until the next call for the same tier. NULL with *err set. */
+struct json_object *preset_of_tier(struct store_txn *txn, enum fnr_quality quality, struct fnr_error *err);
+
+#endif

@@ -1,0 +1,118 @@
+/* Checks of parsed files, and how their problems are put. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "registry/internal.h"
+
+const char *const registry_categories[REGISTRY_CATEGORIES] = { "image", "video", "audio", "text", "generic" };
+const char *const registry_tiers[REGISTRY_TIERS] = { "draft", "standard", "high", "ultra" };
+
+const char *rules_below(char out[REGISTRY_PATH], const char *pointer, const char *name)
+{
+	fnr_text_copy(out, REGISTRY_PATH, pointer);
+	fnr_json_pointer_add(out, REGISTRY_PATH, name);
+	return out;
+}
+
+bool rules_among(const char *text, const char *const *list, size_t count)
+{
+	for (size_t i = 0; text && i < count; i++)
+		if (strcmp(list[i], text) == 0)
+			return true;
+	return false;
+}
+
+void rules_only(struct json_object *object, const char *pointer, const char *const *list, size_t count, struct fnr_error *err)
+{
+	char at[REGISTRY_PATH], fix[128];
+
+	json_object_object_foreach(object, name, value) {
+		const char *nearest;
+
+		(void)value;
+		if (rules_among(name, list, count))
+			continue;
+		nearest = fnr_text_nearest(name, list, count);
+		snprintf(fix, sizeof fix, nearest ? "did you mean '%s'?" : "remove it%.0s", nearest ? nearest : "");
+		fnr_error_add(err, rules_below(at, pointer, name), "unknown_member", fix, "there is no member '%.64s' here", name);
+	}
+}
+
+struct json_object *rules_want(struct json_object *object, const char *pointer, const char *name, enum json_type type,
+                               const char *fix, struct fnr_error *err)
+{
+	struct json_object *value = fnr_json_get(object, name);
+	char at[REGISTRY_PATH];
+
+	if (!value || json_object_is_type(value, type))
+		return value;
+	fnr_error_add(err, rules_below(at, pointer, name), "type", fix, "'%s' has a value of the wrong type", name);
+	return NULL;
+}
+
+void rules_text(struct json_object *object, const char *pointer, const char *name, enum rules_need need, size_t most,
+                const char *const *list, size_t count, const char *fix, struct fnr_error *err)
+{
+	struct json_object *value = fnr_json_get(object, name);
+	const char *text = fnr_json_get_text(object, name, NULL);
+	char at[REGISTRY_PATH];
+
+	rules_below(at, pointer, name);
+	if (!value && need == RULES_OPTIONAL)
+		return;
+	if (value && !text)
+		fnr_error_add(err, at, "type", fix, "'%s' must be text", name);
+	else if (!text || (!*text && need == RULES_REQUIRED))
+		fnr_error_add(err, at, "required", fix, "'%s' is missing", name);
+	else if (fnr_utf8_length(text) > most)
+		fnr_error_add(err, at, "max_length", "shorten it", "'%s' has more than %zu characters", name, most);
+	else if (list && !rules_among(text, list, count))
+		fnr_error_add(err, at, "enum", fix, "'%s' cannot be '%.64s'", name, text);
+}
+
+void rules_number(struct json_object *object, const char *pointer, const struct rules_number *rule, struct fnr_error *err)
+{
+	struct json_object *value = fnr_json_get(object, rule->name);
+	double number = json_object_get_double(value);
+	char at[REGISTRY_PATH], fix[96];
+
+	if (!value)
+		return;
+	rules_below(at, pointer, rule->name);
+	snprintf(fix, sizeof fix, "give a %snumber from %.15g to %.15g", rule->whole ? "whole " : "", rule->least, rule->most);
+	if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
+		fnr_error_add(err, at, "type", fix, "'%s' must be a number", rule->name);
+	else if (number < rule->least || number > rule->most)
+		fnr_error_add(err, at, "range", fix, "'%s' cannot be %.15g", rule->name, number);
+	else if (rule->whole && floor(number) != number)
+		fnr_error_add(err, at, "type", fix, "'%s' must be a whole number", rule->name);
+}
+
+void rules_numbers(struct json_object *object, const char *pointer, const struct rules_number *rules, size_t count, struct fnr_error *err)
+{
+	const char *names[16] = { NULL };
+
+	for (size_t i = 0; i < count; i++)
+		names[i] = rules[i].name;
+	rules_only(object, pointer, names, count, err);
+	for (size_t i = 0; i < count; i++)
+		rules_number(object, pointer, &rules[i], err);
+}
+
+int rules_move(struct fnr_error *to, struct fnr_error *from)
+{
+	int code = from->code;
+
+	for (size_t i = 0; from->errors && i < json_object_array_length(from->errors); i++) {
+		struct json_object *entry = json_object_array_get_idx(from->errors, i);
+
+		fnr_error_add(to, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
+		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
+	}
+	if (code != FNR_OK && !from->errors)
+		fnr_fail(to, code, "%s", from->message);
+	fnr_error_clear(from);
+	return code;
+}

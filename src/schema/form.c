@@ -1,0 +1,311 @@
+/* The short form itself: whether it is sound, and what it is as JSON Schema. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "schema/internal.h"
+#include "schema/pattern.h"
+
+static const char *const type_names[T_COUNT] = { "string", "integer", "number", "boolean", "file", "array", "object", "any" };
+
+/* The members of a short form: for which types, of what kind, and what they are called in JSON Schema (NULL: they are
+ * written by hand below). */
+#define FOR(type) (1u << (type))
+#define ALL (FOR(T_COUNT) - 1)
+#define NUMBERS (FOR(T_INTEGER) | FOR(T_NUMBER))
+enum member_kind { M_TEXT, M_FLAG, M_LENGTH, M_NUMBER, M_LIST, M_OBJECT, M_ANY };
+static const struct member { const char *name; unsigned types; enum member_kind kind; const char *keyword; } members[] = {
+	{ "type", ALL, M_TEXT, NULL },
+	{ "required", ALL, M_FLAG, NULL },
+	{ "default", ALL & ~FOR(T_FILE), M_ANY, "default" },
+	{ "enum", ALL & ~FOR(T_FILE), M_LIST, "enum" },
+	{ "label", ALL, M_TEXT, "title" },
+	{ "description", ALL, M_TEXT, "description" },
+	{ "group", ALL, M_TEXT, "x-group" },
+	{ "unit", ALL, M_TEXT, "x-unit" },
+	{ "min", NUMBERS, M_NUMBER, "minimum" },
+	{ "max", NUMBERS, M_NUMBER, "maximum" },
+	{ "exclusive_min", NUMBERS, M_NUMBER, "exclusiveMinimum" },
+	{ "exclusive_max", NUMBERS, M_NUMBER, "exclusiveMaximum" },
+	{ "min_length", FOR(T_STRING), M_LENGTH, "minLength" },
+	{ "max_length", FOR(T_STRING), M_LENGTH, "maxLength" },
+	{ "pattern", FOR(T_STRING), M_TEXT, "pattern" },
+	{ "format", FOR(T_STRING), M_TEXT, "format" },
+	{ "media", FOR(T_FILE), M_LIST, "x-media" },
+	{ "items", FOR(T_ARRAY), M_OBJECT, NULL },
+	{ "min_items", FOR(T_ARRAY), M_LENGTH, "minItems" },
+	{ "max_items", FOR(T_ARRAY), M_LENGTH, "maxItems" },
+};
+#define MEMBERS (sizeof members / sizeof members[0])
+
+static const char *const kind_names[] = {
+	[M_TEXT] = "text", [M_FLAG] = "true or false", [M_LENGTH] = "a whole number, at least 0", [M_NUMBER] = "a number",
+	[M_LIST] = "a list with at least one value", [M_OBJECT] = "an object", [M_ANY] = "a value",
+};
+
+enum input_type input_type_of(struct json_object *input)
+{
+	const char *text = fnr_json_get_text(input, "type", "");
+	int i = 0;
+
+	while (i < T_COUNT && strcmp(type_names[i], text) != 0)
+		i++;
+	return (enum input_type)i;
+}
+
+const char *input_type_name(enum input_type type)
+{
+	return type < T_COUNT ? type_names[type] : "unknown";
+}
+
+const char *input_below(char out[INPUT_POINTER], const char *pointer, const char *name)
+{
+	fnr_text_copy(out, INPUT_POINTER, pointer);
+	fnr_json_pointer_add(out, INPUT_POINTER, name);
+	return out;
+}
+
+const char *input_below_index(char out[INPUT_POINTER], const char *pointer, size_t index)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%zu", index);
+	return input_below(out, pointer, text);
+}
+
+/* ---- is it sound? ---- */
+
+static bool kind_fits(struct json_object *value, enum member_kind kind)
+{
+	switch (kind) {
+	case M_TEXT: return json_object_is_type(value, json_type_string);
+	case M_FLAG: return json_object_is_type(value, json_type_boolean);
+	case M_LENGTH: return json_object_is_type(value, json_type_int) && json_object_get_int64(value) >= 0;
+	case M_NUMBER: return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+	case M_LIST: return json_object_is_type(value, json_type_array) && json_object_array_length(value) > 0;
+	case M_OBJECT: return json_object_is_type(value, json_type_object);
+	case M_ANY: return true;
+	}
+	return false;
+}
+
+static const struct member *find_member(const char *name)
+{
+	for (size_t i = 0; i < MEMBERS; i++)
+		if (strcmp(members[i].name, name) == 0)
+			return &members[i];
+	return NULL;
+}
+
+static void unknown_member(const char *name, const char *place, struct fnr_error *err)
+{
+	const char *names[MEMBERS], *nearest;
+	char fix[96] = "remove it";
+
+	for (size_t i = 0; i < MEMBERS; i++)
+		names[i] = members[i].name;
+	nearest = fnr_text_nearest(name, names, MEMBERS);
+	if (nearest)
+		snprintf(fix, sizeof fix, "did you mean '%s'?", nearest);
+	fnr_error_add(err, place, "unknown_member", fix, "an input has no member '%.64s'", name);
+}
+
+static void check_member(const char *name, struct json_object *value, enum input_type type, const char *pointer, struct fnr_error *err)
+{
+	const struct member *member = find_member(name);
+	char place[INPUT_POINTER], fix[96];
+
+	input_below(place, pointer, name);
+	if (!member) {
+		unknown_member(name, place, err);
+	} else if (!(member->types & FOR(type))) {
+		fnr_error_add(err, place, "unknown_member", "remove it", "'%s' does not apply to type %s", name, type_names[type]);
+	} else if (!kind_fits(value, member->kind)) {
+		snprintf(fix, sizeof fix, "give %s", kind_names[member->kind]);
+		fnr_error_add(err, place, "type", fix, "'%s' must be %s", name, kind_names[member->kind]);
+	}
+}
+
+static void check_bounds(struct json_object *input, const char *least, const char *most, const char *pointer, struct fnr_error *err)
+{
+	char place[INPUT_POINTER];
+
+	if (fnr_json_get(input, least) && fnr_json_get(input, most) && fnr_json_get_real(input, least, 0) > fnr_json_get_real(input, most, 0))
+		fnr_error_add(err, input_below(place, pointer, least), "range", "exchange or correct the two", "'%s' is larger than '%s'", least, most);
+}
+
+static void check_texts(struct json_object *input, const char *pointer, struct fnr_error *err)
+{
+	const char *pattern = fnr_json_get_text(input, "pattern", NULL), *format = fnr_json_get_text(input, "format", NULL);
+	char place[INPUT_POINTER], why[192];
+
+	if (format && strcmp(format, "color") != 0)
+		fnr_error_add(err, input_below(place, pointer, "format"), "enum", "use color, or leave it out", "there is no format '%.64s'", format);
+	if (pattern && !pattern_sound(pattern, why, sizeof why))
+		fnr_error_add(err, input_below(place, pointer, "pattern"), "pattern", "correct the regular expression",
+		              "the pattern cannot be used: %s", why);
+}
+
+/* "type/subtype", where the subtype may be a star */
+static bool media_sound(struct json_object *value)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789.+-";
+	const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+	size_t type = strspn(text, allowed), rest;
+
+	if (type == 0 || text[type] != '/')
+		return false;
+	rest = strlen(text + type + 1);
+	return strcmp(text + type + 1, "*") == 0 || (rest > 0 && strspn(text + type + 1, allowed) == rest);
+}
+
+static void check_media(struct json_object *list, const char *pointer, struct fnr_error *err)
+{
+	char place[INPUT_POINTER], item[INPUT_POINTER];
+
+	input_below(place, pointer, "media");
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!media_sound(json_object_array_get_idx(list, i)))
+			fnr_error_add(err, input_below_index(item, place, i), "media", "write it like image/png or image/*, in lower case",
+			              "%.80s is not a media type", fnr_json_text(json_object_array_get_idx(list, i), NULL));
+}
+
+static void check_items(struct json_object *items, const char *pointer, struct fnr_error *err)
+{
+	static const char *const of_the_whole[] = { "required", "default" };
+	char place[INPUT_POINTER], member[INPUT_POINTER];
+
+	input_check_form(items, input_below(place, pointer, "items"), err);
+	for (size_t i = 0; i < 2; i++)
+		if (json_object_object_get_ex(items, of_the_whole[i], NULL))
+			fnr_error_add(err, input_below(member, place, of_the_whole[i]), "unknown_member", "remove it, or give it to the array itself",
+			              "'%s' does not apply to the items of an array", of_the_whole[i]);
+}
+
+/* The default and the values of an enum have to fit what the rest says. */
+static void check_own_values(struct json_object *input, const char *pointer, struct fnr_error *err)
+{
+	struct json_object *list = fnr_json_get(input, "enum"), *value = fnr_json_get(input, "default"), *bare;
+	char place[INPUT_POINTER], item[INPUT_POINTER];
+
+	if (value)
+		input_check_value(input, value, input_below(place, pointer, "default"), err);
+	if (!list)
+		return;
+	bare = fnr_json_copy(input);
+	json_object_object_del(bare, "enum");
+	input_below(place, pointer, "enum");
+	for (size_t i = 0; i < json_object_array_length(list) && !input_errors_full(err); i++)
+		input_check_value(bare, json_object_array_get_idx(list, i), input_below_index(item, place, i), err);
+	json_object_put(bare);
+}
+
+static void check_form(struct json_object *input, const char *pointer, struct fnr_error *err)
+{
+	enum input_type type = input_type_of(input);
+	const char *text = fnr_json_get_text(input, "type", NULL);
+	char place[INPUT_POINTER];
+
+	if (!json_object_is_type(input, json_type_object)) {
+		fnr_error_add(err, pointer, "type", "write it like {type: string}", "an input must be an object");
+		return;
+	}
+	if (type == T_COUNT) {
+		fnr_error_add(err, input_below(place, pointer, "type"), text ? "enum" : "required", "use " INPUT_TYPES,
+		              text ? "there is no type '%.64s'" : "the type is missing%s", text ? text : "");
+		return;
+	}
+	json_object_object_foreach(input, name, value)
+		check_member(name, value, type, pointer, err);
+	check_bounds(input, "min", "max", pointer, err);
+	check_bounds(input, "exclusive_min", "exclusive_max", pointer, err);
+	check_bounds(input, "min_length", "max_length", pointer, err);
+	check_bounds(input, "min_items", "max_items", pointer, err);
+	check_texts(input, pointer, err);
+	if (type == T_FILE && json_object_is_type(fnr_json_get(input, "media"), json_type_array))
+		check_media(fnr_json_get(input, "media"), pointer, err);
+	if (type == T_ARRAY && json_object_is_type(fnr_json_get(input, "items"), json_type_object))
+		check_items(fnr_json_get(input, "items"), pointer, err);
+	if (err->code == FNR_OK)
+		check_own_values(input, pointer, err);
+}
+
+bool input_check_form(struct json_object *input, const char *pointer, struct fnr_error *err)
+{
+	struct fnr_error own = FNR_ERROR_INIT;
+	bool sound;
+
+	check_form(input, pointer, &own);
+	sound = own.code == FNR_OK;
+	for (size_t i = 0; own.errors && i < json_object_array_length(own.errors); i++) {
+		struct json_object *entry = json_object_array_get_idx(own.errors, i);
+
+		fnr_error_add(err, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
+		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
+	}
+	fnr_error_clear(&own);
+	return sound;
+}
+
+/* ---- as JSON Schema ---- */
+
+#define COLOR_PATTERN "^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$"
+
+/* A pattern that comes with the type; the input's own one stands beside it. */
+static void add_pattern(struct json_object *schema, const char *pattern)
+{
+	struct json_object *all, *one;
+
+	if (!fnr_json_get(schema, "pattern")) {
+		fnr_json_set_text(schema, "pattern", pattern);
+		return;
+	}
+	all = json_object_new_array();
+	one = json_object_new_object();
+	fnr_json_set_text(one, "pattern", pattern);
+	json_object_array_add(all, one);
+	fnr_json_set(schema, "allOf", all);
+}
+
+static struct json_object *schema_of(struct json_object *input)
+{
+	struct json_object *schema = json_object_new_object(), *items = fnr_json_get(input, "items");
+	enum input_type type = input_type_of(input);
+
+	if (type != T_ANY)
+		fnr_json_set_text(schema, "type", type == T_FILE ? "string" : type_names[type]);
+	for (size_t i = 0; i < MEMBERS; i++) {
+		struct json_object *value = fnr_json_get(input, members[i].name);
+
+		if (value && members[i].keyword)
+			fnr_json_set(schema, members[i].keyword, fnr_json_copy(value));
+	}
+	if (type == T_FILE) {
+		fnr_json_set_text(schema, "format", "file");
+		add_pattern(schema, "^(upload|take):");
+	} else if (fnr_json_get(input, "format")) {
+		add_pattern(schema, COLOR_PATTERN);
+	}
+	if (items)
+		fnr_json_set(schema, "items", schema_of(items));
+	return schema;
+}
+
+struct json_object *inputs_schema(struct json_object *inputs)
+{
+	struct json_object *schema = json_object_new_object(), *properties = json_object_new_object(), *required = json_object_new_array();
+
+	if (json_object_is_type(inputs, json_type_object)) {
+		json_object_object_foreach(inputs, name, input) {
+			fnr_json_set(properties, name, schema_of(input));
+			if (fnr_json_get_bool(input, "required", false))
+				json_object_array_add(required, json_object_new_string(name));
+		}
+	}
+	fnr_json_set_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
+	fnr_json_set_text(schema, "type", "object");
+	fnr_json_set(schema, "properties", properties);
+	fnr_json_set(schema, "required", required);
+	fnr_json_set_bool(schema, "additionalProperties", false);
+	return schema;
+}
