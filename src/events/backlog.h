@@ -1,6 +1,7 @@
 /* What waits to be sent on one stream: bounded, in order. A reader that falls behind loses outdated progress first
- * (of each job the last one stays); one that still does not keep up is given up: its connection ends and it resumes
- * by the number of its last event. One thread only. Start with BACKLOG_INIT (all zero). */
+ * (of each job the last one stays). When that makes no room, one that goes on reading gets the rest from the journal;
+ * one that takes nothing is given up: its connection ends and it resumes by the number of its last event. One thread
+ * only. Start with BACKLOG_INIT (all zero). */
 #ifndef FNR_EVENTS_BACKLOG_H
 #define FNR_EVENTS_BACKLOG_H
 
@@ -18,7 +19,7 @@ struct backlog {
 #define BACKLOG_INIT { 0 }
 
 /* Takes the caller's hold on message, whatever it returns. False: there is no room even after outdated progress was
- * dropped; the stream must end. */
+ * dropped. */
 bool backlog_add(struct backlog *backlog, struct message *message);
 
 /* Moves up to size bytes to out; 0 when nothing waits. */

@@ -10,6 +10,7 @@
 #define HUNGRY 256                   /* a stream that catches up gets more when fewer messages wait */
 #define HUNGRY_BYTES (1u << 20)
 #define WORK_MS 5                    /* of each turn, for snapshots and catching up */
+#define SLOW_TURNS 4                 /* a reader that took nothing for so many turns is slow */
 
 /* ---- streams ---- */
 
@@ -43,13 +44,26 @@ void hub_drop_stream(struct hub *hub, struct stream *stream, const char *why)
 	hub_end_stream(hub, stream);
 }
 
+static bool add(struct hub *hub, struct stream *stream, struct message *message)
+{
+	if (stream->backlog.count == 0)
+		stream->moved = hub->turn;
+	if (!backlog_add(&stream->backlog, message))
+		return false;
+	hub->wake(stream);
+	return true;
+}
+
+static void drop_slow(struct hub *hub, struct stream *stream)
+{
+	hub_drop_stream(hub, stream, "its reader is too slow; it can resume by the number of its last event");
+}
+
 bool hub_send(struct hub *hub, struct stream *stream, struct message *message)
 {
-	if (backlog_add(&stream->backlog, message)) {
-		hub->wake(stream);
+	if (add(hub, stream, message))
 		return true;
-	}
-	hub_drop_stream(hub, stream, "its reader is too slow; it can resume by the number of its last event");
+	drop_slow(hub, stream);
 	return false;
 }
 
@@ -139,10 +153,23 @@ static bool ends(const struct stream *stream, struct delivery *delivery)
 	return stream->kind != STREAM_WIDE && ends_job(type);
 }
 
-/* Gives one event to one stream. False: the stream has ended. */
+/* There is no room for an event. A burst is more than any reader can take at once: one that goes on reading gets the
+ * rest from the journal, at its own pace. */
+static void no_room(struct hub *hub, struct stream *stream, uint64_t after)
+{
+	if (hub->turn - stream->moved >= SLOW_TURNS) {
+		drop_slow(hub, stream);
+		return;
+	}
+	stream->after = after;
+	stream->phase = PHASE_BEHIND;
+}
+
+/* Gives one event to one stream. False: it takes no more now, or has ended. */
 static bool give(struct stream *stream, struct delivery *delivery)
 {
 	struct hub *hub = delivery->hub;
+	uint64_t before = stream->after;
 
 	stream->after = delivery->event.event->number;
 	if (stream->kind == STREAM_WAIT) {
@@ -152,8 +179,10 @@ static bool give(struct stream *stream, struct delivery *delivery)
 		hub_end_stream(hub, stream);
 		return false;
 	}
-	if (wants(stream, delivery) && !hub_send(hub, stream, delivery_message(delivery)))
+	if (wants(stream, delivery) && !add(hub, stream, delivery_message(delivery))) {
+		no_room(hub, stream, before);
 		return false;
+	}
 	if (!ends(stream, delivery))
 		return true;
 	hub_end_stream(hub, stream);

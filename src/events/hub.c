@@ -104,8 +104,12 @@ int hub_stream_open(struct hub *hub, const struct hub_ask *ask, struct stream **
 	int code;
 
 	*stream_r = NULL;
-	code = hub->ending ? fnr_fail(err, FNR_E_UNAVAILABLE, "the event service is stopping; try again")
-	                   : look_begin(&look, hub->store, hub->journal, err);
+	if (hub->ending)
+		code = fnr_fail(err, FNR_E_UNAVAILABLE, "the event service is stopping; try again");
+	else if (!hub->journal && hub->complained) /* the manager is about to make another; numbers must not fall back to 0 */
+		code = fnr_fail(err, FNR_E_UNAVAILABLE, "the journal is being made anew; try again");
+	else
+		code = look_begin(&look, hub->store, hub->journal, err);
 	if (code != FNR_OK) {
 		free(ask->filter);
 		return code;
@@ -148,6 +152,8 @@ size_t hub_stream_read(struct hub *hub, struct stream *stream, char *out, size_t
 {
 	size_t moved = backlog_read(&stream->backlog, out, size);
 
+	if (moved > 0)
+		stream->moved = hub->turn;
 	if (stream->phase == PHASE_BEHIND && hub_hungry(stream))
 		hub_start_work(hub, stream);
 	return moved;
@@ -304,6 +310,7 @@ void hub_ring(struct hub *hub)
 
 void hub_turn(struct hub *hub, int64_t now)
 {
+	hub->turn++;
 	hub->turned = now;
 	turn_journal(hub, now);
 	turn_beat(hub, now);

@@ -21,6 +21,7 @@ struct hub {
 	size_t count;
 	int64_t turned, polled, beat_at, keys_at, deadline;   /* fnr_mono_ms; deadline 0 = none */
 	unsigned beat, next_beat;
+	uint32_t turn;                   /* how many there were */
 	bool rung, more, ending;
 };
 

@@ -39,6 +39,7 @@ struct stream {
 	uint64_t after;                  /* number of the last event it needs no more */
 	int64_t deadline;                /* STREAM_WAIT: when to give up (fnr_mono_ms) */
 	uint32_t project;                /* of the job or batch */
+	uint32_t moved;                  /* turn of the hub in which its reader last took something, or had nothing to take */
 	uint8_t kind, phase, beat;
 	bool asleep;                     /* its connection is suspended */
 	bool working;                    /* is on the hub's list of work */
