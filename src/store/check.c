@@ -239,15 +239,33 @@ static void check_active(struct check *check, const struct job_head *head)
 	walk_next(&check->active);
 }
 
+/* Each attempt that has ended left its record; number 0 is the error of a job that never began one. */
 static void check_attempts(struct check *check, const struct job_head *head)
 {
+	size_t there = 0, ended = head->attempt - (fnr_state_running(head->state) && head->attempt ? 1u : 0u);
+
 	while (catch_up(check, &check->attempt, DB_ATTEMPT, &head->id)) {
 		uint64_t attempt = walk_key(&check->attempt, sizeof head->id, 2);
 
 		if (attempt > head->attempt)
 			job_problem(check, head, "it has the record of an attempt that never began");
+		else if (attempt > 0)
+			there++;
 		walk_next(&check->attempt);
 	}
+	if (there < ended)
+		job_problem(check, head, "the record of an attempt is missing");
+}
+
+/* A take stays when its job goes, but not the other way round. */
+static void check_take_of(struct check *check, const struct job_head *head)
+{
+	struct fnr_buf take = FNR_BUF_INIT;
+
+	if (head->state == FNR_STATE_COMPLETED && head->take != 0
+	    && store_take_get(check->txn, head->project, head->shot, head->take, &take) != FNR_OK)
+		job_problem(check, head, "the record of its take is missing");
+	fnr_buf_free(&take);
 }
 
 /* ---- batches: their jobs follow each other ---- */
@@ -305,6 +323,7 @@ static void check_job(struct check *check, const struct walk *walk)
 	check_body(check, &head);
 	check_active(check, &head);
 	check_attempts(check, &head);
+	check_take_of(check, &head);
 	check_batch(check, &head);
 }
 
