@@ -1,5 +1,6 @@
 /* fnr check: recounts a data directory and compares; running or stopped. fnr config: all there is to configure. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,19 @@
 #include "cli/cli.h"
 #include "store/store.h"
 
+/* LMDB reads the file as memory: one that was cut off, or a disk that fails, ends in a signal and not in an error. */
+static void on_bus_error(int number)
+{
+	static const char text[] = "fnr: the store cannot be read: its file is shorter than what it should hold, or the disk fails; restore it "
+	                           "from a backup\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
+		/* nothing more can be said */
+	}
+	_exit(EXIT_FAILED);
+}
+
 static int check(const char *data)
 {
 	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
@@ -17,6 +31,7 @@ static int check(const char *data)
 	struct store *store = NULL;
 	size_t problems;
 
+	signal(SIGBUS, on_bus_error);
 	if (chdir(data) != 0 || access("store", F_OK) != 0) {
 		fprintf(stderr, "fnr: %s is no data directory; name one with --data DIR\n", data);
 		return EXIT_FAILED;

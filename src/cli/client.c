@@ -18,6 +18,7 @@
 #define ANSWER_MOST (256u << 20)
 #define LINE_MOST (64u << 20)
 #define TRIES 12
+#define TRIES_SILENT 3
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
 
@@ -41,9 +42,9 @@ bool client_interrupted(void)
 	return interrupted;
 }
 
-void client_uninterrupt(void)
+void client_set_interrupted(bool now)
 {
-	interrupted = 0;
+	interrupted = now;
 }
 
 /* ---- where the server is ---- */
@@ -136,6 +137,21 @@ static struct curl_slist *make_headers(const struct client *client, const char *
 	return list;
 }
 
+/* A proxy of the environment is meant for other machines, also where nobody thought of no_proxy. */
+static bool is_here(const char *url)
+{
+	static const char *const hosts[] = { "://127.0.0.1", "://localhost", "://[::1]" };
+	const char *at = strstr(url, "://");
+
+	for (size_t i = 0; at && i < sizeof hosts / sizeof hosts[0]; i++) {
+		size_t len = strlen(hosts[i]);
+
+		if (strncmp(at, hosts[i], len) == 0 && strchr(":/", at[len]))
+			return true;
+	}
+	return false;
+}
+
 static void prepare(struct client *client, const char *path, struct curl_slist *headers)
 {
 	char *url = fnr_asprintf("%s%s", client->url, path);
@@ -147,6 +163,8 @@ static void prepare(struct client *client, const char *path, struct curl_slist *
 	curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(client->curl, CURLOPT_USERAGENT, "fnr");
+	if (is_here(client->url))
+		curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
 	free(url);
 }
 
@@ -227,6 +245,8 @@ struct answer client_persist(struct client *client, const char *method, const ch
 			return answer;
 		if (i == TRIES - 1)
 			break;
+		if (i == TRIES_SILENT)
+			fprintf(stderr, "fnr: %s does not answer now; trying again for a minute\n", client->url);
 		answer_free(&answer);
 		usleep((useconds_t)pause_ms * 1000);
 		pause_ms = pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause_ms * 2;

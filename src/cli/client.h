@@ -19,7 +19,7 @@ const char *client_url(const struct client *client);      /* without a slash at 
 
 /* True once SIGINT or SIGTERM has come; every call below then ends soon. Handlers are set by client_open. */
 bool client_interrupted(void);
-void client_uninterrupt(void);                            /* for what must be said after an interruption */
+void client_set_interrupted(bool now);                    /* false: for what must be said after an interruption */
 
 struct answer { long status; struct json_object *json; }; /* status 0: no answer came. json owned, may be NULL */
 

@@ -1,11 +1,13 @@
 #include "cli/follow.h"
 
 #include <limits.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -48,16 +50,32 @@ static void format_seconds(char *out, size_t size, double seconds)
 		snprintf(out, size, "%ld s", whole);
 }
 
-/* Cuts to so many characters, counting each as one cell wide. */
+/* Cuts to so many cells of a terminal, where a character has none, one or two. Names and messages are UTF-8 whatever the
+ * user's locale is. */
 static void cut(char *text, size_t cells)
 {
-	size_t count = 0;
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), old = utf8 ? uselocale(utf8) : (locale_t)0;
+	mbstate_t state = { 0 };
+	size_t used = 0, len = 1;
 
-	for (char *at = text; *at; at++)
-		if (((unsigned char)*at & 0xc0) != 0x80 && count++ == cells) {
+	for (char *at = text; *at; at += len) {
+		wchar_t letter;
+		int wide;
+
+		len = mbrtowc(&letter, at, MB_LEN_MAX, &state);
+		wide = len < (size_t)-2 ? wcwidth(letter) : 1;
+		if (len >= (size_t)-2)
+			len = 1;
+		used += wide > 0 ? (size_t)wide : 0;
+		if (used > cells) {
 			*at = 0;
-			return;
+			break;
 		}
+	}
+	if (utf8) {
+		uselocale(old);
+		freelocale(utf8);
+	}
 }
 
 static void draw_bar(struct follow *follow, double eta)
@@ -209,6 +227,28 @@ static int show_end(struct follow *follow, const char *path)
 	return status;
 }
 
+/* A bar can be drawn there. */
+static bool is_terminal(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
+/* What the job itself answers says more than its stream ("there is no job …"). */
+static int show_refusal(struct client *client, const char *path, const struct answer *of_stream)
+{
+	struct answer answer = client_request(client, "GET", path, NULL, NULL);
+
+	if (client_interrupted()) {
+		answer_free(&answer);
+		return EXIT_INTERRUPTED;
+	}
+	client_complain(client, answer.status == 200 ? of_stream : &answer);
+	answer_free(&answer);
+	return EXIT_FAILED;
+}
+
 /* The server may be started again while we follow; then we go on from the last event. */
 static bool worth_waiting(struct follow *follow, long status)
 {
@@ -217,7 +257,7 @@ static bool worth_waiting(struct follow *follow, long status)
 
 int follow_job(struct client *client, const char *id, bool json)
 {
-	struct follow follow = { .client = client, .json = json, .terminal = !json && isatty(STDOUT_FILENO), .heard_at = fnr_mono_ms() };
+	struct follow follow = { .client = client, .json = json, .terminal = !json && is_terminal(), .heard_at = fnr_mono_ms() };
 	char *job = client_escape(id), *path = fnr_asprintf("/api/v1/jobs/%s", job), *events = fnr_asprintf("%s/events", path);
 	int result = -1;
 
@@ -233,8 +273,7 @@ int follow_job(struct client *client, const char *id, bool json)
 			result = show_end(&follow, path);
 		} else if (!worth_waiting(&follow, status)) {
 			clear_bar(&follow);
-			client_complain(client, &answer);
-			result = EXIT_FAILED;
+			result = show_refusal(client, path, &answer);
 		} else {
 			usleep(PAUSE_MS * 1000);
 		}

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/id.h"
@@ -26,10 +27,15 @@ struct run_options {
 static char *upload(struct client *client, const char *file)
 {
 	struct answer answer;
+	struct stat info;
 	char *reference = NULL;
 
-	if (access(file, R_OK) != 0) {
+	if (access(file, R_OK) != 0 || stat(file, &info) != 0) {
 		fprintf(stderr, "fnr: cannot read the file %s: %s\n", file, strerror(errno));
+		return NULL;
+	}
+	if (!S_ISREG(info.st_mode)) {
+		fprintf(stderr, "fnr: %s is %s; only a regular file can be uploaded\n", file, S_ISDIR(info.st_mode) ? "a folder" : "no regular file");
 		return NULL;
 	}
 	answer = client_upload(client, file, follow_upload, (void *)file);
@@ -139,30 +145,12 @@ static struct json_object *make_body(const struct run_options *options, const ch
 	return body;
 }
 
-/* With a key of its own, so that a repetition after a lost connection cannot submit twice. */
-static char *submit(struct client *client, const struct run_options *options, struct json_object *body)
-{
-	struct fnr_id random = fnr_id_random();
-	char text[FNR_ID_TEXT], *header, *id = NULL;
-	struct answer answer;
-
-	header = fnr_asprintf("Idempotency-Key: %s", options->key ? options->key : fnr_id_format(&random, text));
-	answer = client_persist(client, "POST", "/api/v1/jobs", body, (const char *const[]){ header, NULL });
-	if (answer.status == 202 || answer.status == 200)
-		id = fnr_strdup(fnr_json_get_text(answer.json, "id", ""));
-	else if (!client_interrupted())
-		client_complain(client, &answer);
-	answer_free(&answer);
-	free(header);
-	return id;
-}
-
 static int interrupted(struct client *client, const char *id)
 {
 	char *path = fnr_asprintf("/api/v1/jobs/%s/cancel", id);
 	struct answer answer;
 
-	client_uninterrupt();
+	client_set_interrupted(false);
 	answer = client_request(client, "POST", path, NULL, NULL);
 	if (answer.status == 202)
 		fprintf(stderr, "fnr: interrupted; job %s is being cancelled\n", id);
@@ -173,14 +161,52 @@ static int interrupted(struct client *client, const char *id)
 	return EXIT_INTERRUPTED;
 }
 
+/* Interrupted while the job was being submitted: nobody knows whether it was accepted. The same request again, which
+ * gives the same job, tells its id, and so it can be cancelled. */
+static void withdraw(struct client *client, struct json_object *body, const char *const *headers)
+{
+	struct answer answer;
+
+	client_set_interrupted(false);
+	answer = client_request(client, "POST", "/api/v1/jobs", body, headers);
+	if (answer.status == 202 || answer.status == 200)
+		interrupted(client, fnr_json_get_text(answer.json, "id", ""));
+	answer_free(&answer);
+	client_set_interrupted(true);
+}
+
+/* With a key of its own, so that a repetition after a lost connection cannot submit twice. */
+static char *submit(struct client *client, const struct run_options *options, struct json_object *body)
+{
+	struct fnr_id random = fnr_id_random();
+	char text[FNR_ID_TEXT], *header, *id = NULL;
+	const char *headers[2] = { NULL, NULL };
+	struct answer answer;
+
+	header = fnr_asprintf("Idempotency-Key: %s", options->key ? options->key : fnr_id_format(&random, text));
+	headers[0] = header;
+	answer = client_persist(client, "POST", "/api/v1/jobs", body, headers);
+	if (client_interrupted() && answer.status == 0)
+		withdraw(client, body, headers);
+	else if (answer.status == 202 || answer.status == 200)
+		id = fnr_strdup(fnr_json_get_text(answer.json, "id", ""));
+	else if (!client_interrupted())
+		client_complain(client, &answer);
+	answer_free(&answer);
+	free(header);
+	return id;
+}
+
 static int run(struct client *client, const struct run_options *options, const char *template_)
 {
 	struct json_object *inputs = make_inputs(client, template_, &options->inputs), *body;
 	char *id;
 	int status;
 
-	if (!inputs)
+	if (client_interrupted() || !inputs) {
+		json_object_put(inputs);
 		return client_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILED;
+	}
 	body = make_body(options, template_, inputs);
 	id = submit(client, options, body);
 	json_object_put(body);

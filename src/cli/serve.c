@@ -31,6 +31,7 @@
 #include "base/proc.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "store/store.h"
 
 #define OPEN_FILES 65536
 #define READY_WITHIN_MS 30000
@@ -58,6 +59,8 @@ struct serve {
 	struct fnr_conf conf;
 	struct service services[4];
 	int signals, lock;
+	int log, terminal;             /* where the log goes from the first program on, and where our own complaints go; -1: as it is */
+	const char *log_name;
 	bool ready, stopping;
 	int64_t kill_at;
 };
@@ -136,6 +139,36 @@ static void take_lock(struct serve *serve)
 		fnr_die("cannot write run/serve.lock in %s: %s", serve->data, strerror(errno));
 }
 
+/* LMDB reads a file as memory: one that was cut off kills whoever opens it, without a word. So it is tried first, by a
+ * process that may die of it. */
+static void try_store(const struct serve *serve)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store *store;
+	int status = 0;
+	pid_t pid;
+
+	if (access("store/data.mdb", F_OK) != 0)
+		return;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGBUS, SIG_DFL);
+		if (store_open(&store, false, &err) == FNR_OK)
+			store_close(store);
+		else if (err.code == FNR_E_CORRUPT)
+			fnr_die("%s; restore %s/store from a backup", err.message, serve->data);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		fnr_die("cannot try the store: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		fnr_die("the store in %s/store cannot be read: its file is shorter than what it should hold, or the disk fails; restore it from a backup",
+		        serve->data);
+	if (WEXITSTATUS(status) != 0)
+		exit(EXIT_FAILED);
+}
+
 /* ---- nginx ---- */
 
 static void replace(struct fnr_buf *text, const char *mark, const char *value)
@@ -187,6 +220,9 @@ static void write_nginx_conf(const struct serve *serve)
 	replace(&text, "@BODY_MAX@", number);
 	snprintf(number, sizeof number, "%lld", (long long)serve->conf.upload_max);
 	replace(&text, "@UPLOAD_MAX@", number);
+	/* Each kept connection keeps a handler to itself, so there must be others. */
+	snprintf(number, sizeof number, "keepalive %lld;", (long long)serve->conf.api_handlers / 2);
+	replace(&text, "@KEEPALIVE@", serve->conf.api_handlers > 1 ? number : "");
 	replace(&text, "@ACCESS_LOG@", "off");
 	if (fnr_file_write("run/nginx.conf", text.data, text.len, 0600, &err) != FNR_OK)
 		fnr_die("%s", err.message);
@@ -252,7 +288,10 @@ static void start(struct service *service)
 
 static void obituary(const struct service *service)
 {
-	if (WIFSIGNALED(service->status))
+	if (WIFSIGNALED(service->status) && WTERMSIG(service->status) == SIGBUS)
+		fnr_err(NULL, "%s (pid %d) could not read the store or the journal: a file there is shorter than what it should hold, or the disk fails",
+		          service->name, (int)service->pid);
+	else if (WIFSIGNALED(service->status))
 		fnr_warn(NULL, "%s (pid %d) was ended by signal %d", service->name, (int)service->pid, WTERMSIG(service->status));
 	else
 		fnr_warn(NULL, "%s (pid %d) ended with status %d", service->name, (int)service->pid, WEXITSTATUS(service->status));
@@ -330,6 +369,15 @@ static bool any_alive(const struct serve *serve)
 	return false;
 }
 
+/* What keeps us from starting is said to whoever started us; the log begins when there are programs to write it. */
+static void log_to_file(struct serve *serve)
+{
+	if (serve->log < 0)
+		return;
+	serve->terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	dup2(serve->log, STDERR_FILENO);
+}
+
 static void give_up(struct serve *serve, const struct service *service)
 {
 	end_all(serve, SIGKILL);
@@ -339,7 +387,10 @@ static void give_up(struct serve *serve, const struct service *service)
 		reap(serve);
 	}
 	end_strays(serve);
-	fnr_die("%s cannot be started; its last words are above", service->name);
+	if (serve->terminal < 0)
+		fnr_die("%s cannot be started; its last words are above", service->name);
+	dup2(serve->terminal, STDERR_FILENO);
+	fnr_die("%s cannot be started; its last words are in %s", service->name, serve->log_name);
 }
 
 /* ---- readiness ---- */
@@ -464,14 +515,12 @@ static void raise_files(void)
 	}
 }
 
-static void open_log(const char *path)
+static void open_log(struct serve *serve, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-
-	if (fd < 0)
+	serve->log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	serve->log_name = path;
+	if (serve->log < 0)
 		fnr_die("cannot write the log %s: %s", path, strerror(errno));
-	dup2(fd, STDERR_FILENO);
-	close(fd);
 }
 
 /* Every problem of the configuration at once. */
@@ -502,12 +551,14 @@ static int serve_run(struct serve *serve, const char *data)
 	fnr_proc_kill_marked("FNR_SERVE", serve->data);
 	fnr_proc_kill_marked("FNR_DATA", serve->data);
 	check_port(serve->port);
+	try_store(serve);
 	raise_files();
 	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */
 	setenv("FNR_SERVE", serve->data, 1);
 	write_nginx_conf(serve);
 	define(serve);
 	serve->signals = fnr_proc_signalfd();
+	log_to_file(serve);
 	run(serve);
 	stop(serve);
 	return EXIT_DONE;
@@ -515,7 +566,7 @@ static int serve_run(struct serve *serve, const char *data)
 
 static int run_serve(const struct command *command, int argc, char **argv)
 {
-	static struct serve serve;
+	static struct serve serve = { .log = -1, .terminal = -1 };
 	const char *data = NULL, *host = NULL, *log = NULL;
 	bool no_keys = false;
 	long port = 8080;
@@ -538,7 +589,7 @@ static int run_serve(const struct command *command, int argc, char **argv)
 	if (no_keys)
 		setenv("FNR_API_KEYS", "0", 1);
 	if (log)
-		open_log(log);
+		open_log(&serve, log);
 	serve.port = (int)port;
 	return serve_run(&serve, data_dir(data));
 }

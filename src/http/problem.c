@@ -1,10 +1,23 @@
 #include "http/problem.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json.h"
+#include "base/mem.h"
+#include "base/text.h"
 
 #define PROBLEM_ROOT "https://function-runner.invalid/problems/"
+
+/* A path may be any bytes; the document is UTF-8. */
+static void set_instance(struct json_object *problem, const char *path)
+{
+	char *clean = fnr_strdup(path);
+
+	fnr_text_clean(clean);
+	fnr_json_set_text(problem, "instance", clean);
+	free(clean);
+}
 
 struct json_object *problem_make(const struct fnr_error *err, const char *path, const char *request_id)
 {
@@ -17,7 +30,7 @@ struct json_object *problem_make(const struct fnr_error *err, const char *path, 
 	fnr_json_set_int(problem, "status", fnr_code_status(err->code));
 	fnr_json_set_text(problem, "detail", err->message);
 	if (path)
-		fnr_json_set_text(problem, "instance", path);
+		set_instance(problem, path);
 	fnr_json_set_text(problem, "code", fnr_code_type(err->code));
 	if (request_id)
 		fnr_json_set_text(problem, "request_id", request_id);
