@@ -24,7 +24,7 @@ as_root() {
 # Installs what is missing. nginx must not start Debian's own site on port 80, now or at the next boot: packages may not
 # start services meanwhile, and the service is switched off if it was not there before.
 install_packages() {
-	local missing policy=/usr/sbin/policy-rc.d made=no had_nginx=yes
+	local missing had_nginx=yes
 	command -v dpkg-query >/dev/null || die "this is not a Debian system; install what the file 'packages' names by hand"
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
@@ -34,20 +34,28 @@ Install them as root: apt-get install --no-install-recommends $missing"
 	fi
 	say "installing: $missing"
 	case " $missing" in *" nginx-light "*) [ -e /usr/sbin/nginx ] || had_nginx=no ;; esac
+	# shellcheck disable=SC2086
+	(install_quietly $missing) || die "apt-get could not install: $missing"
+	if [ "$had_nginx" = no ]; then
+		if [ -d /run/systemd/system ]; then
+			as_root systemctl disable --now nginx
+		else
+			as_root update-rc.d nginx disable
+		fi >/dev/null 2>&1
+	fi
+}
+
+# Runs in a subshell: the policy goes when that ends, also by Ctrl-C; left behind it would keep every later service down.
+install_quietly() {
+	local policy=/usr/sbin/policy-rc.d
 	if [ ! -e "$policy" ]; then
+		trap 'as_root rm -f "$policy"' EXIT
+		trap 'exit 130' INT TERM
 		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
 		as_root chmod 755 "$policy"
-		made=yes
 	fi
 	as_root apt-get update -qq >&2 || say "apt-get update failed; going on with the lists there are"
-	# shellcheck disable=SC2086
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
-	local status=$?
-	[ "$made" = no ] || as_root rm -f "$policy"
-	if [ "$had_nginx" = no ] && [ -d /run/systemd/system ]; then
-		as_root systemctl disable --now nginx >/dev/null 2>&1
-	fi
-	[ "$status" = 0 ] || die "apt-get could not install: $missing"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2 </dev/null
 }
 
 # build NAME CC-AND-OPTIONS… : configures (once), builds and installs into build/NAME-inst. Quick when nothing changed.

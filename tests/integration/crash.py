@@ -370,7 +370,7 @@ def check_take(folder, number, jobs):
     assert take["take"] == number, take
     job = jobs[take["job"]]
     assert job["state"] == "completed" and job["take"] == number, (job, take)
-    assert set(os.listdir(folder)) == {file["file"] for file in take["files"]} | {"take.json"}, folder
+    assert set(os.listdir(folder)) == {file["file"] for file in take["files"]} | {"take.json", ".job"}, folder
     for file in take["files"]:
         path = os.path.join(folder, file["file"])
         assert os.path.getsize(path) == file["bytes"] and sha256(path) == file["sha256"], path

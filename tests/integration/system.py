@@ -7,6 +7,8 @@ import http.client
 import io
 import json
 import os
+import re
+import random
 import shutil
 import signal
 import socket
@@ -20,10 +22,19 @@ FNR = os.path.join(PREFIX, "bin", "fnr")
 TERMINAL = {"completed", "failed", "cancelled", "expired"}
 
 
+STARTED = []  # every System that was started, for conftest.py
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to clients: none of them can take it before the server does."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Answer:
@@ -77,6 +88,13 @@ class ReplySocket:
 
     def makefile(self, *_):
         return io.BytesIO(self.data)
+
+
+def is_whole(data):
+    """Are these bytes a whole answer, as far as one can tell without reading to the end of the connection?"""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head.lower())
+    return bool(end) and length is not None and len(body) >= int(length.group(1))
 
 
 def parse_answer(data, method="GET"):
@@ -155,6 +173,7 @@ class System:
     # -- life --
 
     def start(self, timeout=60):
+        STARTED.append(self)
         self.log = open(os.path.join(self.data, "test.log"), "ab")
         self.process = subprocess.Popen(
             [FNR, "serve", "--data", self.data, "--port", str(self.port), *self.arguments],
@@ -263,13 +282,13 @@ class System:
             connection.close()
 
     def send_raw(self, data, timeout=20, cut=False):
-        """Sends bytes as they are. With `cut` the connection is closed at once; else what comes back until the server
-        closes it or says nothing for so long. Requests that should end the connection say `Connection: close`."""
+        """Sends bytes as they are. With `cut` the connection is closed at once; else what comes back until there is a whole
+        answer, the server closes it, or says nothing for so long."""
         answer = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             try:
                 connection.sendall(data)
-                while not cut:
+                while not cut and not is_whole(answer):
                     piece = connection.recv(65536)
                     if not piece:
                         break

@@ -580,11 +580,13 @@ def test_large_batch(fnr):
 
 
 def test_batch_that_stops_on_an_error(fnr):
-    jobs = [{"template": "fails"}] + [{"template": "noop", "not_before": "2099-01-01T00:00:00Z"}] * 5 + [{"template": "slow"}]
+    jobs = [{"template": "fails"}] + [{"template": "noop", "not_before": "2099-01-01T00:00:00Z"}] * 5
     answer = fnr.post("/api/v1/batches", {"defaults": {"inputs": {}}, "jobs": jobs, "stop_on_error": True})
     assert answer.status == 202 and answer.json["stop_on_error"] is True
     batch = batch_end(fnr, answer.json["id"])
-    assert batch["state"] == "failed" and batch["counts"]["failed"] == 1 and batch["counts"]["cancelled"] == 6
+    assert batch["state"] == "failed" and batch["counts"]["failed"] == 1 and batch["counts"]["cancelled"] == 5
+    job = fnr.get(f"{JOBS}/{batch['jobs'][5]}").json
+    assert job["state"] == "cancelled" and job["error"]["code"] == "batch_stopped" and job["error"]["suggestion"]
 
 
 def test_batch_that_goes_on_after_an_error(fnr):
@@ -709,13 +711,22 @@ def test_takes(fnr):
 
 
 def test_take_that_there_is_not_as_an_input(fnr):
-    for reference in ("take:film/s010/99/picture.png", "take:film/s010/1/other.png", "take:nothing/s010/1/picture.png"):
-        answer = fnr.post(JOBS, {"template": "copy", "inputs": {"picture": reference}})
-        if answer.status == 202:
-            job = fnr.wait(answer.json["id"])
-            assert job["state"] == "failed" and job["error"]["class"] == "validation" and job["error"]["code"] == "input_missing", job
-        else:
-            assert_problem(answer, 422, "invalid", "/inputs/picture")
+    fnr.run("copy", {"picture": "upload:" + upload(fnr)["id"]}, project="given", shot="s1")
+    for reference in ("take:given/s1/99/picture.png", "take:nothing/s1/1/picture.png"):
+        assert_problem(fnr.post(JOBS, {"template": "copy", "inputs": {"picture": reference}}), 422, "invalid", "/inputs/picture")
+    assert_problem(fnr.post(JOBS, {"template": "copy", "inputs": {"picture": "take:given/s1/1/page.html"}}), 422, "invalid", "/inputs/picture")
+    job = fnr.run("copy", {"picture": "take:given/s1/1/other.png"})  # the take is there, its file is not
+    assert job["state"] == "failed" and (job["error"]["class"], job["error"]["code"]) == ("validation", "input_missing"), job
+
+
+def test_take_of_a_project_that_the_key_may_not_see(fnr):
+    fnr.run("copy", {"picture": "upload:" + upload(fnr)["id"]}, project="secret", shot="s1")
+    key = fnr.post("/api/v1/keys", {"name": "x", "scopes": ["submit"], "projects": ["open"]}).json["key"]
+    body = {"template": "copy", "project": "open", "inputs": {"picture": "take:secret/s1/1/picture.png"}}
+    assert_problem(fnr.post(JOBS, body, key=key), 422, "invalid", "/inputs/picture", "no take")
+    answer = fnr.post("/api/v1/templates/copy/validate-inputs", {"inputs": body["inputs"]}, key=key)
+    assert answer.json["valid"] is False
+    assert fnr.post(JOBS, body).status == 202
 
 
 def test_projects(fnr):
@@ -736,7 +747,7 @@ def test_templates(fnr):
     ids = [item["id"] for item in items]
     assert ids == sorted(ids) and {"create_title_card", "noop", "slow", "copy"} <= set(ids)
     for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image", {"create_title_card"}),
-                          ("backend=noop", {"noop"}), ("q=nothing", set()), ("category=generic&backend=script&q=slow", {"slow"})):
+                          ("backend=noop", {"noop"}), ("q=zzz", set()), ("category=generic&backend=script&q=slow", {"slow"})):
         assert {item["id"] for item in fnr.get("/api/v1/templates?" + query).json["items"]} == wanted, query
     assert_problem(fnr.get("/api/v1/templates?category=music"), 422, "invalid")
     for item in items:

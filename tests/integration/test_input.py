@@ -4,6 +4,7 @@ Everything goes through nginx. The limits are small here, so that going over the
 """
 
 import concurrent.futures
+import http.client
 import json
 import os
 import random
@@ -319,7 +320,16 @@ def test_upload_that_there_is_not(fnr):
     inputs = {"picture": f"upload:{uuid.uuid4()}"}
     assert_problem(fnr.post(JOBS, {"template": "typed", "inputs": inputs}), 422, "invalid", "upload")
     inputs = {"picture": "upload:01980000-0000-7000-8000-000000000000"}
-    assert_problem(fnr.post(JOBS, {"template": "typed", "inputs": inputs}), 422, "invalid", "/inputs", "POST /api/v1/uploads")
+    problem = assert_problem(fnr.post(JOBS, {"template": "typed", "inputs": inputs}), 422, "invalid", "POST /api/v1/uploads")
+    assert pointers(problem) == {"/inputs/picture"}
+    assert pointers(fnr.post("/api/v1/templates/typed/validate-inputs", {"inputs": inputs}).json) == {"/inputs/picture"}
+
+
+def test_take_that_there_is_not(fnr):
+    """Also one of a project that the key may not see: it is told no more than that there is none."""
+    for reference in ("take:demo/main/99/picture.png", "take:nothing/main/1/picture.png", "take:demo/nothing/1/picture.png"):
+        problem = assert_problem(fnr.post(JOBS, {"template": "typed", "inputs": {"picture": reference}}), 422, "invalid", "no take")
+        assert pointers(problem) == {"/inputs/picture"}
 
 
 def test_references_count_only_where_files_are_expected(fnr):
@@ -431,7 +441,7 @@ def test_header_too_long(fnr):
 # ---- names ----
 
 STRANGE = ["..", ".", "%2e%2e", "..%2f..%2fadmin.key", "%2e%2e%2fadmin.key", "..%5c..%5cadmin.key", "%00", "a%00b", "%0d%0aX:%20y", "%ff%fe", "%c0%ae%c0%ae",
-           "%e2%80%ae", "%F0%9F%8E%AC", "x" * 300, "%7f", "%20", "a%20b", "*", "~", "-", "%25", "$(id)", "'", "%22", "<script>", "{id}", "con", "%3f", "%23"]
+           "%e2%80%ae", "%F0%9F%8E%AC", "x" * 300, "%7f", "%20", "a%20b", "*", "~", "-", "%25", "$(id)", "'", "%22", "\xff\xfe", "\xc3", "<script>", "{id}", "con", "%3f", "%23"]
 PLACES = ["/api/v1/jobs/{}", "/api/v1/jobs/{}/log", "/api/v1/jobs/{}/result", "/api/v1/jobs/{}/events", "/api/v1/jobs/{job}/outputs/{}",
           "/api/v1/batches/{}", "/api/v1/batches/{}/events", "/api/v1/templates/{}", "/api/v1/templates/{}/schema",
           "/api/v1/templates/noop/versions/{}", "/api/v1/presets/{}", "/api/v1/projects/{}/shots/main/takes",
@@ -609,8 +619,9 @@ def test_upload_without_the_right_is_refused_before_it_comes(fnr, uploads):
     reader = make_key(fnr, "read")["key"]
     for head, status in (("Authorization: Bearer fnr_wrong", 401), (f"Authorization: Bearer {reader}", 403), ("Host: evil.example", 403),
                          ("Origin: http://evil.example", 403), ("Sec-Fetch-Site: cross-site", 403)):
-        answer = fnr.raw(f"POST /api/v1/uploads HTTP/1.1\n{head}\nContent-Type: image/png\nContent-Length: 500000", timeout=10)
-        assert answer is not None, "it waited for the body"
+        began = time.monotonic()
+        answer = fnr.raw(f"POST /api/v1/uploads HTTP/1.1\n{head}\nContent-Type: image/png\nContent-Length: 500000", timeout=40)
+        assert answer is not None and time.monotonic() - began < 15, "it waited for the body"
         assert_problem(answer, status)
     assert uploads() == before
 
@@ -850,10 +861,15 @@ SMUGGLED = b"GET /api/v1/keys HTTP/1.1\r\nHost: localhost\r\n\r\n"
     "GET jobs HTTP/1.1", "PRI * HTTP/2.0",
 ])
 def test_what_is_no_http(fnr, head):
-    answer = fnr.raw(head, SMUGGLED, timeout=3)
-    assert answer is None or answer.status in (200, 400, 404, 405, 411, 501, 505), answer.status
+    try:
+        answer = fnr.raw(head, SMUGGLED, timeout=3)
+    except http.client.HTTPException:  # HTTP/0.9 has no status
+        assert head == "GET /api/v1/jobs"
+        answer = None
     if answer is not None and answer.status == 200:
-        assert head.startswith("GET /api/v1/jobs"), head  # a header of which nothing is to be feared, or HTTP/0.9
+        assert head.startswith("GET /api/v1/jobs"), head  # a header of which nothing is to be feared
+    elif answer is not None:
+        assert_problem(answer, {400, 404, 405, 415})
     assert fnr.get("/readyz").status == 200
 
 
@@ -1041,7 +1057,7 @@ def test_random_requests(fnr, uploads):
     batch = fnr.post("/api/v1/batches", {"jobs": [NOOP]}).json["id"]
     seeds = fuzz_seeds(fnr, job, batch)
     chance = random.Random(20260131)
-    requests = [fuzz_request(chance, seeds) for _ in range(3000)]
+    requests = [fuzz_request(chance, seeds) for _ in range(8000)]
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         heads = list(pool.map(lambda data: first_line(fnr, data), requests))
     statuses = {}
@@ -1049,7 +1065,7 @@ def test_random_requests(fnr, uploads):
         status = int(head[9:12]) if head.startswith(b"HTTP/1.1 ") else None
         statuses[status] = statuses.get(status, 0) + 1
         assert status is None or status < 500 or (status == 503 and b"retry-after:" in head.lower()), (data, head)
-    assert sum(count for status, count in statuses.items() if status) > 2500, statuses
+    assert sum(count for status, count in statuses.items() if status) > 0.85 * len(requests), statuses
     assert {200, 202, 400, 404, 422} <= set(statuses), statuses
     eventually(lambda: fnr.get("/readyz").status == 200)
     assert fnr.run()["state"] == "completed"

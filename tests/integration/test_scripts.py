@@ -24,7 +24,7 @@ def landlock():
 
 # Tries to get at everything of the server's, and tells what worked.
 SPIES = """#!/usr/bin/python3 -IB
-import glob, json, os, signal, socket, sys
+import glob, json, os, signal, sys
 request = json.load(sys.stdin)
 data, parent, done = os.environ["FNR_DATA"], os.getppid(), []
 def attempt(name, action):
@@ -39,9 +39,6 @@ def read(path):
 def write(path):
     with open(path, "wb") as file:
         file.write(b"x")
-def connect(path):
-    os.chdir(os.path.dirname(path))
-    socket.socket(socket.AF_UNIX).connect(os.path.basename(path))
 for path in ("admin.key", "store/data.mdb", "store/lock.mdb", "config.yaml", "run/nginx.conf", "test.log", "templates/good/good.json"):
     attempt("read " + path, lambda: read(data + "/" + path))
 for path in ("store", "journal", "run", "uploads", "blobs", "blobs/payload", "workspace", "workspace/victim", "."):
@@ -53,8 +50,6 @@ attempt("write next to the data", lambda: write(os.path.dirname(data) + "/fnr_ev
 attempt("write home", lambda: write("/root/fnr_evil"))
 attempt("write shared memory", lambda: write("/dev/shm/fnr_evil"))
 attempt("read the neighbours' jobs", lambda: [read(path) for path in glob.glob(data + "/workspace/victim/main/*/*")][0])
-for path in ("run/api.sock", "run/events.sock", "run/upload.sock"):
-    attempt("connect " + path, lambda: connect(data + "/" + path))
 attempt("truncate", lambda: os.truncate(data + "/store/data.mdb", 0))
 attempt("unlink", lambda: os.unlink(data + "/admin.key"))
 attempt("rename", lambda: os.rename(data + "/admin.key", "stolen"))
@@ -86,7 +81,7 @@ open("a/b/c", "w").write("x")
 os.chmod("a/b", 0); os.chmod("a", 0); os.chmod(".", 0)
 raise SystemExit(1)
 """
-EMPTY_LINES = "#!/bin/sh\nyes '' | head -c 3000000\nyes '{\"progress\":0.5}' | head -c 3000000\nprintf x > out.txt\necho '{\"output\":\"text\",\"path\":\"out.txt\"}'\n"
+EMPTY_LINES = "#!/bin/sh\nyes '' | head -n 1000000\nyes '{\"progress\":0.5}' | head -n 100000\nprintf x > out.txt\necho '{\"output\":\"text\",\"path\":\"out.txt\"}'\n"
 DEEP_RESULT = """#!/usr/bin/python3 -IB
 import json
 value = 1
@@ -244,7 +239,7 @@ def test_failing_script(fnr, name):
     assert job["attempt"] == 1
     (attempt,) = fnr.get(f"{JOBS}/{job['id']}/attempts").json["items"]
     assert attempt["state"] == "failed" and attempt["error"] == job["error"]
-    assert job["progress"]["stages"][2]["state"] in ("failed", "skipped") and job["progress"]["percent"] < 100
+    assert [stage["state"] for stage in job["progress"]["stages"]].count("failed") == 1 and job["progress"]["percent"] < 100
     assert not os.path.exists(os.path.join(fnr.data, "workspace", "bad", name, "take_001"))
     assert_nothing_is_left(fnr)
     assert fnr.get("/readyz").status == 200

@@ -139,7 +139,7 @@ def test_it_replaces_itself_after_kill_9():
 
 def test_everything_ends_with_fnr_serve():
     """Nobody starts it again: nothing of it may stay, and its port is free."""
-    with System() as system:
+    with System("stop: {grace: 1}\n") as system:
         system.submit(metadata={"noop": {"duration_ms": 60000}})
         os.kill(system.process.pid, signal.SIGKILL)
         system.process.wait()
@@ -183,7 +183,7 @@ def test_ctrl_c_of_a_terminal():
         system.process.stdout.close()
     assert system.pids() == {}
     system.check()
-    with system.start():
+    with system:
         pass
 
 
@@ -421,8 +421,9 @@ def test_logs():
             assert word not in text, word
             for path, _, files in os.walk(os.path.join(system.data, "run")):
                 for name in files:
-                    with open(os.path.join(path, name), errors="replace") as file:
-                        assert word not in file.read(), (path, name)
+                    if os.path.isfile(os.path.join(path, name)):   # not a socket
+                        with open(os.path.join(path, name), errors="replace") as file:
+                            assert word not in file.read(), (path, name)
         system.start()
 
 
@@ -700,7 +701,7 @@ def change_counter(store):
             name = bytes.fromhex(line.decode().strip())
         except ValueError:
             continue
-        if b"counter" in name or name == b"hot":
+        if name == b".state":
             value = bytearray.fromhex(lines[i + 1].decode().strip())
             value[len(value) // 2] ^= 5
             lines[i + 1] = b" " + value.hex().encode()
@@ -763,7 +764,7 @@ def healthy_data():
 def test_check_finds(what, healthy_data, tmp_path):
     """Exit status 1, and the difference is named."""
     data = str(tmp_path / "data")
-    shutil.copytree(healthy_data, data)
+    shutil.copytree(healthy_data, data, ignore=shutil.ignore_patterns("run"))
     assert run("check", "--data", data).returncode == 0
     DAMAGES[what](os.path.join(data, "store"))
     result = run("check", "--data", data)
@@ -774,7 +775,7 @@ def test_check_of_a_broken_file(healthy_data, tmp_path):
     """A file that is no store any more: told, not crashed over."""
     for how in ("garbage", "cut"):
         data = str(tmp_path / how)
-        shutil.copytree(healthy_data, data)
+        shutil.copytree(healthy_data, data, ignore=shutil.ignore_patterns("run"))
         path = os.path.join(data, "store", "data.mdb")
         if how == "garbage":
             with open(path, "r+b") as file:

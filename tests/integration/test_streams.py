@@ -122,26 +122,32 @@ def quiet(place):
 
 
 class KeepAlive(threading.Thread):
+    """When comments came on the connection that is open now. Other tests kill what holds it: then it begins anew."""
+
     def __init__(self, place):
         super().__init__(daemon=True)
-        self.stream = place.stream("/api/v1/events?types=alert.raised", timeout=60)
-        self.began, self.comments = time.monotonic(), []
+        self.place, self.halt = place, threading.Event()
+        self.times = []
         self.start()
 
     def run(self):
-        try:
-            while True:
-                line = self.stream.response.readline()
-                if not line:
-                    return
-                if line.startswith(b":"):
-                    self.comments.append(time.monotonic() - self.began)
-        except (OSError, ValueError, AttributeError, http.client.HTTPException):
-            pass
+        while not self.halt.wait(0.1):
+            try:
+                with self.place.stream("/api/v1/events?types=alert.raised", timeout=60) as stream:
+                    self.listen(stream.response)
+            except (OSError, http.client.HTTPException):
+                pass
+
+    def listen(self, response):
+        self.times = [time.monotonic()]
+        while line := response.readline():
+            if line.startswith(b":"):
+                self.times.append(time.monotonic())
+            if self.halt.is_set():
+                return
 
     def close(self):
-        self.stream.connection.sock and self.stream.connection.sock.shutdown(socket.SHUT_RDWR)
-        self.join(10)
+        self.halt.set()
 
 
 def events_of(id):
@@ -270,7 +276,7 @@ def test_numbers_that_cannot_be_resumed_from(place):
     id = place.submit("steps")
     system = place.system
     try:
-        for last in ("0", "1", "9007199254740991", "99999999999999999999999", "-1", "abc", "1.5"):
+        for last in ("0", "9007199254740991", "99999999999999999999999", "-1", "abc", "1.5"):
             with place.stream(events_of(id), last_id=last) as stream:
                 events = iter(stream)
                 first, second = next(events), next(events)
@@ -485,6 +491,9 @@ def test_a_key_sees_its_projects_only(place):
 # ---- many, and slow ones ----
 
 
+COMPLETED = b"event: job.completed\n"
+
+
 class RawStream:
     """A stream read by hand, from a socket that may be made slow."""
 
@@ -496,16 +505,29 @@ class RawStream:
         self.socket.connect(("127.0.0.1", place.port))
         head = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {place.system.key}\r\nAccept: text/event-stream\r\n"
         self.socket.sendall((head + (f"Last-Event-ID: {last}\r\n" if last is not None else "") + "\r\n").encode())
-        self.data = b""
+        self.pieces, self.completed, self.tail = [], 0, b""
 
     def read(self):
         """False at its end."""
         try:
-            piece = self.socket.recv(1 << 18)
+            piece = self.socket.recv(1 << 20)
         except ConnectionResetError:
             piece = b""
-        self.data += piece
+        self.pieces.append(piece)
+        text = self.tail + piece
+        self.completed += text.count(COMPLETED)
+        self.tail = text[-len(COMPLETED) + 1:]
         return bool(piece)
+
+    def begin(self):
+        """Reads the snapshot, which is shorter than what one read gives."""
+        while b"event: snapshot" not in self.data:
+            assert self.read(), "it ended before it began"
+        return self
+
+    @property
+    def data(self):
+        return b"".join(self.pieces)
 
     def events(self):
         """Whole ones, of what was read."""
@@ -536,8 +558,7 @@ def test_three_hundred_streams_get_everything(place):
     jobs = [place.submit(metadata={"noop": {"duration_ms": 4000}}, project="long") for _ in range(5)]
     streams_of_jobs = [RawStream(place, events_of(jobs[i % 5])) for i in range(50)]
     for stream in streams + streams_of_jobs:
-        while b"event: snapshot" not in stream.data:
-            assert stream.read()
+        stream.begin()
     batch = submit_many(place, 40, project="many")
     wait_for_batch(place, batch)
     waiting = {stream.socket.fileno(): stream for stream in streams}
@@ -546,7 +567,7 @@ def test_three_hundred_streams_get_everything(place):
         assert time.monotonic() < end, f"{len(waiting)} streams miss something"
         for fd in select.select(list(waiting), [], [], 5)[0]:
             assert waiting[fd].read(), "a stream ended that should not"
-            if waiting[fd].data.count(b"event: job.completed") >= 40:
+            if waiting[fd].completed >= 40:
                 del waiting[fd]
     expected = None
     for stream in streams:
@@ -564,12 +585,10 @@ def test_three_hundred_streams_get_everything(place):
 
 def test_a_slow_reader_holds_up_nobody_and_loses_nothing(place):
     """It is given up at last, and resumes by number; others see everything in time meanwhile."""
-    slow = RawStream(place, "/api/v1/events?project=flood", receive_buffer=4096)
-    quick = RawStream(place, "/api/v1/events?project=flood")
-    while b"event: snapshot" not in slow.data:
-        assert slow.read()
+    slow = RawStream(place, "/api/v1/events?project=flood", receive_buffer=4096).begin()
+    quick = RawStream(place, "/api/v1/events?project=flood").begin()
     batches = [submit_many(place, 4000, project="flood") for _ in range(3)]
-    while quick.data.count(b"event: job.completed") < 12000:
+    while quick.completed < 12000:
         assert quick.read(), "the quick reader was given up"
     for batch in batches:
         wait_for_batch(place, batch)
@@ -590,7 +609,7 @@ def slow_reader_to_the_end(place, stream, wanted):
         assert time.monotonic() < end, f"{len(wanted - seen)} of {len(wanted)} were lost"
         try:
             while stream.read():
-                if stream.data.count(b"event: job.completed") >= len(wanted):
+                if stream.completed >= len(wanted):
                     break
         except socket.timeout:
             pass
@@ -623,7 +642,6 @@ def test_prefer_wait_through_both(place):
 
 def test_a_silent_stream_is_kept_alive(place, quiet):
     """A comment at least every 15 s, through both; so no time-out of a proxy ends it."""
-    until(lambda: len(quiet.comments) >= 1 and time.monotonic() - quiet.began > 20, "no comment comes", timeout=40)
-    times = [0, *quiet.comments]
-    assert max(b - a for a, b in zip(times, times[1:])) < 20, times
-    assert quiet.is_alive()
+    until(lambda: len(quiet.times) > 1 and time.monotonic() - quiet.times[0] > 17, "no comment comes")
+    times = list(quiet.times)
+    assert max(b - a for a, b in zip(times, times[1:])) < 17, times

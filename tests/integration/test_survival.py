@@ -65,7 +65,6 @@ PROCESSES = {
     "all handlers": lambda system: system.pids_of("fnr-api: handler"),
     "committer": lambda system: system.pids_of("fnr-api: committer"),
     "upload": lambda system: system.pids_of("fnr-api: upload"),
-    "loader": lambda system: system.pids_of("fnr-api: loader"),
     "manager": lambda system: system.pids_of("fnr-manager"),
     "spawner": lambda system: system.pids_of("fnr-spawner"),
     "worker": lambda system: system.pids_of("fnr-worker")[:1],
