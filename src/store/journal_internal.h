@@ -20,6 +20,7 @@ struct journal {
 	struct env env;
 	struct journal_txn read;
 	uint64_t generation;
+	bool writer;
 };
 
 bool journal_event_parse(const MDB_val *key, const MDB_val *value, struct journal_event *event_r);

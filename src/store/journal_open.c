@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/journal_internal.h"
 
@@ -172,7 +173,9 @@ static void probe_child(uint64_t generation)
 
 /* ---- can it be read? (in the parent) ---- */
 
-static bool child_succeeds(pid_t child)
+enum probe { PROBE_GOOD, PROBE_BAD, PROBE_SLOW };
+
+static enum probe await_probe(pid_t child)
 {
 	int64_t end = fnr_mono_ms() + PROBE_MS;
 	struct timespec pause = { .tv_nsec = 1000000 };
@@ -182,9 +185,9 @@ static bool child_succeeds(pid_t child)
 		pid_t pid = waitpid(child, &status, WNOHANG);
 
 		if (pid == child)
-			return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? PROBE_GOOD : PROBE_BAD;
 		if (pid < 0 && errno != EINTR)
-			return false;
+			return PROBE_BAD;
 		if (fnr_mono_ms() >= end)
 			break;
 		nanosleep(&pause, NULL);
@@ -192,7 +195,28 @@ static bool child_succeeds(pid_t child)
 	kill(child, SIGKILL);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
-	return false;
+	return PROBE_SLOW;
+}
+
+static char *unproved_file(uint64_t generation, char path[80])
+{
+	char folder[64];
+
+	snprintf(path, 80, "%s/unproved", folder_of(generation, folder));
+	return path;
+}
+
+/* A large one cannot be walked through in the time of a start. It is used all the same, with a mark beside it; if whoever
+ * used it then did not end well, it is not trusted a second time. */
+static bool trust_unproved(uint64_t generation)
+{
+	char path[80];
+
+	if (access(unproved_file(generation, path), F_OK) == 0)
+		return false;
+	fnr_info(NULL, "event=journal.unproved generation=%llu too large to be walked through in %d ms", (unsigned long long)generation,
+	         PROBE_MS);
+	return fnr_file_write(path, "", 0, 0600, NULL) == FNR_OK;
 }
 
 static bool can_be_read(uint64_t generation)
@@ -201,7 +225,12 @@ static bool can_be_read(uint64_t generation)
 
 	if (child == 0)
 		probe_child(generation);
-	return child > 0 && child_succeeds(child);
+	switch (child > 0 ? await_probe(child) : PROBE_SLOW) {
+	case PROBE_GOOD: return true;
+	case PROBE_SLOW: return trust_unproved(generation);
+	case PROBE_BAD: break;
+	}
+	return false;
 }
 
 /* ---- generations ---- */
@@ -281,6 +310,7 @@ static int open_generation(struct journal **journal_r, uint64_t generation, stru
 	int code = open_env(&journal->env, generation, MDB_NOSYNC | MDB_NOMETASYNC, err);
 
 	journal->generation = generation;
+	journal->writer = true;
 	if (code == FNR_OK && (code = clear_live(journal, err)) != FNR_OK)
 		env_close(&journal->env);
 	if (code != FNR_OK) {
@@ -291,16 +321,27 @@ static int open_generation(struct journal **journal_r, uint64_t generation, stru
 	return FNR_OK;
 }
 
+/* Why the journal cannot be used, or NULL. */
+static const char *why_not(uint64_t generation)
+{
+	if (!generation)
+		return "there was none";
+	if (!is_of_this_boot(generation))
+		return "it was deleted, or written before this machine was started";
+	return can_be_read(generation) ? NULL : "it is damaged";
+}
+
 int journal_open_writer(struct journal **journal_r, uint64_t generation, uint64_t *generation_r, struct fnr_error *err)
 {
 	uint64_t highest;
+	const char *why;
 	int code = fnr_dir_make(JOURNAL_PATH, 0700, err);
 
 	*journal_r = NULL;
 	if (code != FNR_OK)
 		return code;
-	if (generation && is_of_this_boot(generation) && can_be_read(generation)
-	    && open_generation(journal_r, generation, NULL) == FNR_OK) {
+	why = why_not(generation);
+	if (!why && open_generation(journal_r, generation, NULL) == FNR_OK) {
 		*generation_r = generation;
 		remove_others(generation);
 		return FNR_OK;
@@ -310,9 +351,13 @@ int journal_open_writer(struct journal **journal_r, uint64_t generation, uint64_
 	code = make_generation(*generation_r, err);
 	if (code == FNR_OK)
 		code = open_generation(journal_r, *generation_r, err);
-	if (code == FNR_OK)
-		remove_others(*generation_r);
-	return code;
+	if (code != FNR_OK)
+		return code;
+	if (generation)
+		fnr_warn(NULL, "event=journal.lost generation=%llu %s; old progress and logs are gone, jobs and results are not",
+		         (unsigned long long)generation, why ? why : "it cannot be opened");
+	remove_others(*generation_r);
+	return FNR_OK;
 }
 
 int journal_open_reader(struct journal **journal_r, uint64_t generation, struct fnr_error *err)
@@ -341,8 +386,12 @@ uint64_t journal_generation(const struct journal *journal)
 
 void journal_close(struct journal *journal)
 {
+	char path[80];
+
 	if (!journal)
 		return;
 	env_close(&journal->env);
+	if (journal->writer)
+		unlink(unproved_file(journal->generation, path));
 	free(journal);
 }

@@ -57,6 +57,18 @@ static int check_schema(struct store *store, struct fnr_error *err)
 	return schema ? FNR_OK : make_schema(store, err);
 }
 
+/* A writer that was killed inside a commit may have written it with the readers' view still before it; taking the write
+ * lock moves the view on. */
+static int finish_cut_commit(struct store *store, struct fnr_error *err)
+{
+	struct env_txn txn;
+	int code = env_write(&store->env, NULL, &txn, err);
+
+	if (code == FNR_OK)
+		env_end(&txn);
+	return code;
+}
+
 int store_open(struct store **store_r, bool writer, struct fnr_error *err)
 {
 	const struct env_spec spec = { .path = STORE_PATH, .what = "the store", .map = STORE_MAP,
@@ -70,7 +82,7 @@ int store_open(struct store **store_r, bool writer, struct fnr_error *err)
 	store = fnr_alloc(sizeof *store);
 	store->writer = writer;
 	code = env_open(&store->env, &spec, err);
-	if (code == FNR_OK && (code = check_schema(store, err)) != FNR_OK)
+	if (code == FNR_OK && ((writer && (code = finish_cut_commit(store, err)) != FNR_OK) || (code = check_schema(store, err)) != FNR_OK))
 		env_close(&store->env);
 	if (code != FNR_OK) {
 		free(store);
