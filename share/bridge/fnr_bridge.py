@@ -105,6 +105,7 @@ def make_progress(protocol):
             line["message"] = text_of(message, 300)
         protocol.send(**line)
 
+    progress.preview = lambda path: protocol.send(preview=os.fspath(path))
     return progress
 
 
