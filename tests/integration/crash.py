@@ -438,7 +438,7 @@ def completions_in_journal(system):
         assert dump.returncode == 0, dump.stderr
         lines = [line[1:] for line in dump.stdout.splitlines() if line.startswith(" ")]
         for value in map(bytes.fromhex, lines[1::2]):
-            if value[0] == 7:   # job.completed
-                id = str(uuid.UUID(bytes=value[1:17]))
+            if value[1] == 7:   # version of the record, type (job.completed), job
+                id = str(uuid.UUID(bytes=value[2:18]))
                 counts[id] = counts.get(id, 0) + 1
     return counts
