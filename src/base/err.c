@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -93,6 +94,22 @@ void fnr_error_clear(struct fnr_error *err)
 		return;
 	json_object_put(err->errors);
 	*err = (struct fnr_error)FNR_ERROR_INIT;
+}
+
+int fnr_error_move(struct fnr_error *to, struct fnr_error *from)
+{
+	int code = from->code;
+
+	for (size_t i = 0; from->errors && i < json_object_array_length(from->errors); i++) {
+		struct json_object *entry = json_object_array_get_idx(from->errors, i);
+
+		fnr_error_add(to, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
+		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
+	}
+	if (code != FNR_OK && !from->errors)
+		fnr_fail(to, code, "%s", from->message);
+	fnr_error_clear(from);
+	return code;
 }
 
 static size_t find(int code)

@@ -64,6 +64,9 @@ int fnr_fail_errno(struct fnr_error *err, int saved, const char *format, ...) __
 void fnr_error_add(struct fnr_error *err, const char *pointer, const char *rule, const char *fix,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Moves all that is in `from` to the end of `to` (which may be NULL) and empties it; returns from's code. */
+int fnr_error_move(struct fnr_error *to, struct fnr_error *from);
+
 /* Frees what err owns and makes it empty again. */
 void fnr_error_clear(struct fnr_error *err);
 

@@ -42,9 +42,6 @@ struct rules_number { const char *name; double least, most; bool whole; };
 void rules_numbers(struct json_object *object, const char *pointer, const struct rules_number *rules, size_t count, struct fnr_error *err);
 void rules_number(struct json_object *object, const char *pointer, const struct rules_number *rule, struct fnr_error *err);
 
-/* Moves all that is in `from` to the end of `to` (which may be NULL) and empties it; returns from's code. */
-int rules_move(struct fnr_error *to, struct fnr_error *from);
-
 extern const char *const registry_categories[];
 extern const char *const registry_tiers[];
 #define REGISTRY_CATEGORIES 5

@@ -26,7 +26,7 @@ int inputs_check(const struct template_ *template_, struct json_object *inputs, 
 
 	inputs_check_values(inputs_of(template_), inputs, prefix, &own);
 	if (!full(err))
-		return rules_move(err, &own);
+		return fnr_error_move(err, &own);
 	code = own.code;
 	fnr_error_clear(&own);
 	return code;
@@ -118,7 +118,7 @@ int inputs_check_files(struct store_txn *txn, const struct template_ *template_,
 	struct files files = { txn, may, context, &own };
 
 	inputs_files(inputs_of(template_), inputs, prefix, file_row, &files);
-	return rules_move(err, &own);
+	return fnr_error_move(err, &own);
 }
 
 /* ---- parameters ---- */

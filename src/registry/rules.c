@@ -100,19 +100,3 @@ void rules_numbers(struct json_object *object, const char *pointer, const struct
 	for (size_t i = 0; i < count; i++)
 		rules_number(object, pointer, &rules[i], err);
 }
-
-int rules_move(struct fnr_error *to, struct fnr_error *from)
-{
-	int code = from->code;
-
-	for (size_t i = 0; from->errors && i < json_object_array_length(from->errors); i++) {
-		struct json_object *entry = json_object_array_get_idx(from->errors, i);
-
-		fnr_error_add(to, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
-		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
-	}
-	if (code != FNR_OK && !from->errors)
-		fnr_fail(to, code, "%s", from->message);
-	fnr_error_clear(from);
-	return code;
-}

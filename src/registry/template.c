@@ -375,7 +375,7 @@ static void check_backend(struct reading *r)
 		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script or noop", &own);
 	if (own.code == FNR_OK && strcmp(type, "script") == 0)
 		template_files_add(backend, &r->folders, r->files, &own);
-	rules_move(r->err, &own);
+	fnr_error_move(r->err, &own);
 }
 
 /* ---- the whole ---- */
@@ -508,5 +508,5 @@ int template_read(struct json_object *source, const char *folder, const char *sc
 	}
 	json_object_put(r.inputs);
 	json_object_put(r.files);
-	return rules_move(err, &own);
+	return fnr_error_move(err, &own);
 }

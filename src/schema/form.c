@@ -233,18 +233,9 @@ static void check_form(struct json_object *input, const char *pointer, struct fn
 bool input_check_form(struct json_object *input, const char *pointer, struct fnr_error *err)
 {
 	struct fnr_error own = FNR_ERROR_INIT;
-	bool sound;
 
 	check_form(input, pointer, &own);
-	sound = own.code == FNR_OK;
-	for (size_t i = 0; own.errors && i < json_object_array_length(own.errors); i++) {
-		struct json_object *entry = json_object_array_get_idx(own.errors, i);
-
-		fnr_error_add(err, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
-		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
-	}
-	fnr_error_clear(&own);
-	return sound;
+	return fnr_error_move(err, &own) == FNR_OK;
 }
 
 /* ---- as JSON Schema ---- */
