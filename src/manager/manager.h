@@ -59,6 +59,7 @@ struct task {
 	int64_t deadline, cancel_by;        /* CLOCK_BOOTTIME; 0 = none */
 	enum killed_for killed_for;
 	struct progress progress;
+	bool begun;                         /* its function was started, for all we know */
 	bool reported;                      /* progress was told by the worker at least once */
 	bool untold;                        /* … and not yet by us */
 	int64_t told_at;                    /* CLOCK_BOOTTIME */

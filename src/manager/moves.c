@@ -486,7 +486,8 @@ bool move_failed(struct manager *manager, struct job_head *head, struct task *ta
 bool move_lost(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error)
 {
 	struct job_head before = *head;
-	bool again = !(head->flags & JOB_FLAG_ON_LOST_FAIL) && head->lost < manager->conf.job_max_lost;
+	bool may_repeat = !(head->flags & JOB_FLAG_ON_LOST_FAIL) || !task->begun;
+	bool again = may_repeat && head->lost < manager->conf.job_max_lost;
 
 	if (!move(head, head->state == FNR_STATE_CANCELLING || again ? TRIGGER_LOST : TRIGGER_FAIL))
 		return false;

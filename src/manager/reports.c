@@ -76,6 +76,15 @@ static void on_progress(struct manager *manager, struct worker *worker, struct j
 		move_stage(manager, &head, task);
 }
 
+static void on_begun(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	struct task *task = task_of(worker, message);
+
+	(void)manager;
+	if (task)
+		task->begun = true;
+}
+
 static void on_log(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	struct task *task = task_of(worker, message);
@@ -273,6 +282,7 @@ static void on_finish_failed(struct manager *manager, struct worker *worker, str
 
 typedef void report_call(struct manager *manager, struct worker *worker, struct json_object *message);
 static const struct report_kind { const char *type; bool durable; report_call *call; } kinds[] = {
+	{ "begun", false, on_begun },
 	{ "progress", false, on_progress },
 	{ "manifest", true, on_manifest },
 	{ "heartbeat", false, on_heartbeat },

@@ -174,6 +174,14 @@ static void send_failed(struct attempt *attempt, const struct run_error *error)
 	attempt_send(attempt, "failed", message);
 }
 
+static bool begin(struct attempt *attempt, struct run_error *error)
+{
+	if (!folders_make(attempt, error))
+		return false;
+	attempt_send(attempt, "begun", json_object_new_object());
+	return true;
+}
+
 /* From the message to the last report. The folders are gone before a failure is told, so that a next attempt finds
  * clean ground; a manifest is told first, as somebody waits for it. */
 static void attempt_run(struct attempt *attempt)
@@ -182,7 +190,7 @@ static void attempt_run(struct attempt *attempt)
 	struct json_object *outputs = NULL;
 	const struct backend_kind *kind = backend_find(fnr_json_get_text(attempt->message, "kind", ""));
 	enum run_result result = RUN_FAILED;
-	if (message_read(attempt, kind, &error) && (kind->no_files || folders_make(attempt, &error)))
+	if (message_read(attempt, kind, &error) && (kind->no_files || begin(attempt, &error)))
 		result = kind->execute(&attempt->run, &error);
 	if (result == RUN_DONE && !attempt->cancelled && (outputs = attempt_collect(attempt, &error)) == NULL)
 		result = RUN_FAILED;

@@ -173,6 +173,19 @@ def test_on_lost_fail(shared):
     shared.check()
 
 
+def test_what_never_began_may_begin_again(shared):
+    """A worker that dies before it looked at its job costs nothing, also where an attempt must not be repeated."""
+    workers = shared.pids_of("fnr-worker")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    id = shared.submit("fragile")["id"]
+    until(lambda: shared.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it is not given to a worker")
+    kill(workers)
+    job = shared.wait(id)
+    assert (job["state"], job["attempt"]) == ("completed", 2), job
+    assert check_attempts(shared, job)[0]["state"] == "lost"
+
+
 def test_no_stray_process_runs_on(shared):
     """A child that detached itself is ended with its worker, with the manager, and by the next start at the latest."""
     def detached():
