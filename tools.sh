@@ -46,8 +46,8 @@ Install them as root: apt-get install --no-install-recommends $missing"
 }
 
 # Runs in a subshell: the policy goes when that ends, also by Ctrl-C; left behind it would keep every later service down.
+policy=/usr/sbin/policy-rc.d     # not local: the trap runs when the function is over
 install_quietly() {
-	local policy=/usr/sbin/policy-rc.d
 	if [ ! -e "$policy" ]; then
 		trap 'as_root rm -f "$policy"' EXIT
 		trap 'exit 130' INT TERM
