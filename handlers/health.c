@@ -29,7 +29,9 @@ int health_live(struct request *req)
 
 static const char *check_templates(struct request *req)
 {
-	return store_meta_get(req->txn, STORE_META_TEMPLATES) ? NULL : "templates are being loaded";
+	struct server *server = serve_here();
+
+	return server && slots_loaded(server->slots) && store_meta_get(req->txn, STORE_META_TEMPLATES) ? NULL : "templates are being loaded";
 }
 
 static const char *check_committer(struct request *req)

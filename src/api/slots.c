@@ -37,7 +37,7 @@ struct slots {
 	atomic_uint used;
 	_Alignas(64) atomic_uint bell;           /* counts what the committer should look at */
 	atomic_uint asleep;                      /* the committer sleeps, or is about to */
-	atomic_bool stop, clear_readers;
+	atomic_bool stop, clear_readers, loaded;
 	_Atomic int64_t committer_at;            /* CLOCK_BOOTTIME ms */
 	_Alignas(64) atomic_uint conf_generation; /* odd while it is being written */
 	struct fnr_conf conf;
@@ -277,7 +277,17 @@ int64_t slots_committer_age_ms(struct slots *slots)
 	return at ? fnr_mono_ms() - at : INT64_MAX;
 }
 
+bool slots_loaded(struct slots *slots)
+{
+	return atomic_load(&slots->loaded);
+}
+
 /* ---- the master ---- */
+
+void slots_set_loaded(struct slots *slots)
+{
+	atomic_store(&slots->loaded, true);
+}
 
 void slots_stop(struct slots *slots, bool stop)
 {

@@ -50,12 +50,16 @@ bool slots_settle(struct slots *slots, size_t slot);
 /* How long ago the committer was last seen at work; INT64_MAX before the first time. */
 int64_t slots_committer_age_ms(struct slots *slots);
 
+/* Has a loader run to its end since this master started? Before that a new key or template may not be in force yet. */
+bool slots_loaded(struct slots *slots);
+
 /* Copies the configuration if it is another than *generation (0 = none yet). True if it was copied. */
 bool slots_conf_read(struct slots *slots, uint32_t *generation, struct fnr_conf *conf);
 
 /* ---- the master ---- */
 
 void slots_conf_publish(struct slots *slots, const struct fnr_conf *conf);
+void slots_set_loaded(struct slots *slots);
 void slots_stop(struct slots *slots, bool stop);            /* the committer ends when all is answered */
 void slots_ask_clear_readers(struct slots *slots);          /* a process died: its reader slots in the store are stale */
 void slots_remove_files(void);                              /* operations in files that an earlier start left behind */
