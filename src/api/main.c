@@ -21,6 +21,7 @@
 #include "api/master.h"
 #include "api/route.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/proc.h"
 
 static void list_routes(void)
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
 
 	fnr_proc_title_init(argc, argv);
 	fnr_log_init("api", FNR_LOG_INFO);
+	fnr_notify_init();
 	data = read_arguments(argc, argv);
 	umask(077);
 	if (chdir(data) < 0)

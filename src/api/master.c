@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/mem.h"
 #include "base/proc.h"
 #include "base/sock.h"
@@ -172,8 +173,10 @@ static void bury(struct master *master, struct child *child, int status)
 		fnr_err(NULL, "a %s was killed by signal %d (pid %d); next one in %d ms", role, WTERMSIG(status), (int)pid, child->delay);
 	else if (!good && WIFEXITED(status))
 		fnr_err(NULL, "a %s ended with status %d (pid %d); next one in %d ms", role, WEXITSTATUS(status), (int)pid, child->delay);
-	if (child->role == ROLE_LOADER)
+	if (child->role == ROLE_LOADER) {
 		slots_set_loaded(master->slots);
+		fnr_notify_ready();
+	}
 	if (child->role == ROLE_LOADER && good) {
 		child->wanted = again && !master->stopping;
 		child->start_at = 0;

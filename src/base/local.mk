@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
 	%D%/mem.c %D%/mem.h \
+	%D%/notify.c %D%/notify.h \
 	%D%/pack.c %D%/pack.h \
 	%D%/proc.c %D%/proc.h \
 	%D%/sock.c %D%/sock.h \

@@ -27,10 +27,12 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/mem.h"
+#include "base/notify.h"
 #include "base/proc.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/data.h"
+#include "cli/nginx_conf.h"
 #include "store/store.h"
 
 #define OPEN_FILES 65536
@@ -55,7 +57,7 @@ struct service {
 
 struct serve {
 	char data[PATH_MAX];           /* absolute */
-	int port;
+	struct listen listen;
 	struct fnr_conf conf;
 	struct service services[4];
 	int signals, lock;
@@ -69,55 +71,11 @@ enum { MANAGER, API_, EVENTS, NGINX, SERVICES };
 
 /* ---- places ---- */
 
-/* share is FNR_SHARE or where `make install` put the data files. */
-static const char *share_dir(void)
-{
-	const char *share = getenv("FNR_SHARE");
-
-	return share && *share ? share : FNR_PKGDATADIR;
-}
-
 static const char *program_dir(void)
 {
 	const char *programs = getenv("FNR_LIBEXEC");
 
 	return programs && *programs ? programs : FNR_LIBEXECDIR;
-}
-
-static void make_folders(void)
-{
-	static const char *const folders[] = {
-		"store", "journal", "run/nginx", "uploads/incoming", "blobs/payload", "blobs/templates", "workspace/.jobs", "workspace/.work",
-		"templates", "scripts",
-	};
-	struct fnr_error err = FNR_ERROR_INIT;
-
-	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
-		if (fnr_dir_make(folders[i], 0700, &err) != FNR_OK)
-			fnr_die("%s", err.message);
-}
-
-static const char *owner_name(uid_t uid)
-{
-	const struct passwd *entry = getpwuid(uid);
-
-	return entry ? entry->pw_name : "another user";
-}
-
-static void enter_data(struct serve *serve, const char *path)
-{
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct stat info;
-
-	if (fnr_dir_make(path, 0700, &err) != FNR_OK)
-		fnr_die("%s; name another data directory with --data DIR", err.message);
-	if (chdir(path) != 0 || !getcwd(serve->data, sizeof serve->data))
-		fnr_die("cannot use the data directory %s: %s", path, strerror(errno));
-	if (stat(".", &info) == 0 && info.st_uid != geteuid())
-		fnr_die("the data directory %s belongs to %s; run as that user: files of another would be in its way", serve->data, owner_name(info.st_uid));
-	if (strpbrk(serve->data, "\"$\\\n"))
-		fnr_die("the path of the data directory may not contain any of \" $ \\: %s", serve->data);
-	make_folders();
 }
 
 static void take_lock(struct serve *serve)
@@ -169,76 +127,16 @@ static void try_store(const struct serve *serve)
 		exit(EXIT_FAILED);
 }
 
-/* ---- nginx ---- */
-
-static void replace(struct fnr_buf *text, const char *mark, const char *value)
-{
-	struct fnr_buf out = FNR_BUF_INIT;
-	const char *at = text->data, *found;
-
-	while ((found = strstr(at, mark))) {
-		fnr_buf_add(&out, at, (size_t)(found - at));
-		fnr_buf_puts(&out, value);
-		at = found + strlen(mark);
-	}
-	fnr_buf_puts(&out, at);
-	fnr_buf_free(text);
-	*text = out;
-}
-
-/* "localhost 127.0.0.1" -> "\"localhost\" 1; \"127.0.0.1\" 1;" */
-static void host_entries(const char *hosts, struct fnr_buf *out)
-{
-	char *copy = fnr_strdup(hosts), *save = NULL;
-
-	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		if (strpbrk(word, "\"\\;{}$"))
-			fnr_die("api.hosts has a name that cannot be one: %s", word);
-		fnr_buf_printf(out, "\"%s\" 1; ", word);
-	}
-	free(copy);
-}
-
-static void write_nginx_conf(const struct serve *serve)
-{
-	struct fnr_buf text = FNR_BUF_INIT, hosts = FNR_BUF_INIT;
-	struct fnr_error err = FNR_ERROR_INIT;
-	char path[PATH_MAX], number[32];
-
-	snprintf(path, sizeof path, "%s/nginx/nginx.conf.in", share_dir());
-	if (fnr_file_read(path, 1 << 20, &text, &err) != FNR_OK)
-		fnr_die("%s; is the installation complete?", err.message);
-	host_entries(serve->conf.api_hosts, &hosts);
-	snprintf(number, sizeof number, "%d", serve->port);
-	replace(&text, "@PORT@", number);
-	replace(&text, "@DATA@", serve->data);
-	snprintf(path, sizeof path, "%s/web", share_dir());
-	replace(&text, "@WEB@", path);
-	replace(&text, "@USER@", geteuid() == 0 ? "user root root;" : "");
-	replace(&text, "@HOSTS@", hosts.data ? hosts.data : "");
-	snprintf(number, sizeof number, "%lld", (long long)serve->conf.api_max_body);
-	replace(&text, "@BODY_MAX@", number);
-	snprintf(number, sizeof number, "%lld", (long long)serve->conf.upload_max);
-	replace(&text, "@UPLOAD_MAX@", number);
-	/* Each kept connection keeps a handler to itself, so there must be others. */
-	snprintf(number, sizeof number, "keepalive %lld;", (long long)serve->conf.api_handlers / 2);
-	replace(&text, "@KEEPALIVE@", serve->conf.api_handlers > 1 ? number : "");
-	replace(&text, "@ACCESS_LOG@", "off");
-	if (fnr_file_write("run/nginx.conf", text.data, text.len, 0600, &err) != FNR_OK)
-		fnr_die("%s", err.message);
-	fnr_buf_free(&text);
-	fnr_buf_free(&hosts);
-}
+/* ---- the port ---- */
 
 /* nginx would say it in its own words and only after the others were started. */
-static void check_port(int port)
+static void check_port(const struct listen *listen)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	int fd = socket(listen->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-		fnr_die("port %d of 127.0.0.1 cannot be used: %s; choose another with --port N", port,
+	if (bind(fd, (const struct sockaddr *)&listen->address, listen->len) != 0)
+		fnr_die("%s cannot be used: %s; choose another port with --port N", listen->text,
 		        errno == EADDRINUSE ? "another program listens there" : strerror(errno));
 	close(fd);
 }
@@ -395,17 +293,16 @@ static void give_up(struct serve *serve, const struct service *service)
 
 /* ---- readiness ---- */
 
-static bool ask_ready(int port)
+static bool ask_ready(const struct listen *listen)
 {
 	static const char request[] = "GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n";
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct timeval patience = { .tv_sec = 2 };
 	char answer[64] = "";
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(listen->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ssize_t len = -1;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 && fnr_write_all(fd, request, sizeof request - 1))
+	if (connect(fd, (const struct sockaddr *)&listen->address, listen->len) == 0 && fnr_write_all(fd, request, sizeof request - 1))
 		len = recv(fd, answer, sizeof answer - 1, MSG_WAITALL);
 	close(fd);
 	return len > 12 && strncmp(answer + 8, " 200", 4) == 0;
@@ -413,13 +310,14 @@ static bool ask_ready(int port)
 
 static void tell_ready(struct serve *serve)
 {
-	char url[64];
+	char url[sizeof serve->listen.text + 16];
 
-	snprintf(url, sizeof url, "http://127.0.0.1:%d/\n", serve->port);
+	snprintf(url, sizeof url, "http://%s/\n", serve->listen.near);
 	fnr_file_write("run/url", url, strlen(url), 0600, NULL);
 	serve->ready = true;
 	printf("ready %s", url);
 	fflush(stdout);
+	fnr_notify_ready();
 }
 
 /* ---- the loop ---- */
@@ -427,6 +325,7 @@ static void tell_ready(struct serve *serve)
 static void stop_begin(struct serve *serve)
 {
 	serve->stopping = true;
+	fnr_notify_stopping();
 	serve->kill_at = fnr_mono_ms() + serve->conf.stop_grace * 1000 + STOP_SLACK_MS;
 	fnr_info(NULL, "stopping; running jobs may finish within %lld s", (long long)serve->conf.stop_grace);
 	/* First nothing new comes in, then what came in is written, then what runs may finish; streams end last. */
@@ -475,7 +374,7 @@ static void run(struct serve *serve)
 			if (serve->services[i].vain >= STARTS_IN_VAIN)
 				give_up(serve, &serve->services[i]);
 		start_due(serve);
-		if (!serve->ready && ask_ready(serve->port))
+		if (!serve->ready && ask_ready(&serve->listen))
 			tell_ready(serve);
 		if (!serve->ready && fnr_mono_ms() > give_up_at)
 			give_up(serve, &serve->services[API_]);
@@ -523,39 +422,22 @@ static void open_log(struct serve *serve, const char *path)
 		fnr_die("cannot write the log %s: %s", path, strerror(errno));
 }
 
-/* Every problem of the configuration at once. */
-static void load_conf(struct serve *serve)
-{
-	struct fnr_error err = FNR_ERROR_INIT;
-	int level;
-
-	if (fnr_conf_load(&serve->conf, "config.yaml", &err) != FNR_OK) {
-		for (size_t i = 0; err.errors && i < json_object_array_length(err.errors); i++) {
-			struct json_object *entry = json_object_array_get_idx(err.errors, i);
-
-			fprintf(stderr, "fnr: config.yaml: %s: %s\n", fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "message", ""));
-		}
-		fnr_die("the configuration in %s/config.yaml is not valid: %s", serve->data, err.message);
-	}
-	level = fnr_log_level_parse(serve->conf.log_level);
-	fnr_log_init("serve", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
-}
-
 static int serve_run(struct serve *serve, const char *data)
 {
 	umask(077);
-	enter_data(serve, data);
-	load_conf(serve);
+	fnr_notify_init();
+	data_enter(data, serve->data);
+	data_conf(serve->data, "serve", &serve->conf);
 	take_lock(serve);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	fnr_proc_kill_marked("FNR_SERVE", serve->data);
 	fnr_proc_kill_marked("FNR_DATA", serve->data);
-	check_port(serve->port);
+	check_port(&serve->listen);
 	try_store(serve);
 	raise_files();
 	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */
 	setenv("FNR_SERVE", serve->data, 1);
-	write_nginx_conf(serve);
+	nginx_conf_write(serve->data, &serve->listen, &serve->conf);
 	define(serve);
 	serve->signals = fnr_proc_signalfd();
 	log_to_file(serve);
@@ -572,8 +454,9 @@ static int run_serve(const struct command *command, int argc, char **argv)
 	long port = 8080;
 	const struct option_row rows[] = {
 		{ "--data", 0, OPTION_TEXT, &data, 0, 0, "DIR", "the data directory, made if absent (default FNR_DATA_DIR, else ./var)" },
-		{ "--port", 0, OPTION_INT, &port, 1, 65535, "N", "port on 127.0.0.1 (default 8080)" },
-		{ "--host", 0, OPTION_TEXT, &host, 0, 0, "ADDRESS", "127.0.0.1, the only one; put a web server with TLS in front for others" },
+		{ "--port", 0, OPTION_INT, &port, 1, 65535, "N", "port (default 8080)" },
+		{ "--host", 0, OPTION_TEXT, &host, 0, 0, "ADDRESS", "address (default 127.0.0.1); the connection is not encrypted: for others use a web "
+		  "server with TLS in front" },
 		{ "--no-keys", 0, OPTION_FLAG, &no_keys, 0, 0, NULL, "ask for no API keys; for development only" },
 		{ "--log", 0, OPTION_TEXT, &log, 0, 0, "FILE", "write the log there (default: standard error)" },
 		{ 0 },
@@ -584,13 +467,14 @@ static int run_serve(const struct command *command, int argc, char **argv)
 		return status;
 	if (operands)
 		return usage_error(command, "fnr serve takes no operand '%s'", argv[1]);
-	if (host && strcmp(host, "127.0.0.1") != 0 && strcmp(host, "localhost") != 0)
-		return usage_error(command, "fnr serve listens on 127.0.0.1 only, not on %s; put a web server with TLS in front of it", host);
+	if (!listen_parse(&serve.listen, host, (int)port))
+		return usage_error(command, "--host needs an address of this machine, like 127.0.0.1 or ::1, not '%s'", host);
+	if (no_keys && !serve.listen.loopback)
+		return usage_error(command, "without keys it listens on this machine only, not on %s", host);
 	if (no_keys)
 		setenv("FNR_API_KEYS", "0", 1);
 	if (log)
 		open_log(&serve, log);
-	serve.port = (int)port;
 	return serve_run(&serve, data_dir(data));
 }
 

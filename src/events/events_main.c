@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/proc.h"
 #include "base/sock.h"
 #include "events/serve.h"
@@ -136,6 +137,7 @@ static void run(struct program *program)
 		}
 		hub_turn(program->hub, fnr_mono_ms());
 		serve_run(program->serve);
+		fnr_notify_alive(fnr_mono_ms());
 	}
 }
 
@@ -148,6 +150,7 @@ int main(int argc, char **argv)
 
 	fnr_proc_title_init(argc, argv);
 	fnr_log_init("events", FNR_LOG_INFO);
+	fnr_notify_init();
 	data = read_arguments(argc, argv);
 	if (chdir(data) < 0)
 		fnr_die("fnr-events: the data directory '%s' cannot be entered: %s", data, strerror(errno));
@@ -160,6 +163,7 @@ int main(int argc, char **argv)
 	if (program.bell < 0 || hub_open(&program.hub, &program.conf, serve_wake, &err) != FNR_OK
 	    || serve_open(&program.serve, program.hub, connections, &err) != FNR_OK)
 		fnr_die("fnr-events: %s", err.message);
+	fnr_notify_ready();
 	fnr_info(NULL, "ready for %u connections", connections);
 	run(&program);
 	serve_close(program.serve);

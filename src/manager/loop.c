@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/proc.h"
 #include "base/sock.h"
 #include "manager/manager.h"
@@ -223,6 +224,7 @@ int loop_run(struct manager *manager)
 		if (count > 0)
 			take_ready(manager, events, count);
 		turn(manager);
+		fnr_notify_alive(manager->turn.mono);
 	}
 	turn_begin(manager);
 	turn_end(manager);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/proc.h"
 #include "manager/manager.h"
 #include "manager/spawner.h"
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
 
 	fnr_proc_title_init(argc, argv);
 	fnr_log_init("manager", FNR_LOG_INFO);
+	fnr_notify_init();
 	enter_data_dir(data_dir_of(argc, argv), absolute);
 	manager.conf_path = "config.yaml";
 	if (fnr_conf_load(&manager.conf, manager.conf_path, &err) != FNR_OK)
@@ -170,6 +172,7 @@ int main(int argc, char **argv)
 	manager.lanes = lanes_create();
 	manager.functions = functions_create();
 	begin(&manager);
+	fnr_notify_ready();
 	status = loop_run(&manager);
 	journal_close(manager.journal);
 	store_close(manager.store);
