@@ -93,7 +93,7 @@ static void host_entries(const char *hosts, struct fnr_buf *out)
 	free(copy);
 }
 
-void nginx_conf_write(const char *data, const struct listen *listen, const struct fnr_conf *conf)
+void nginx_conf_write(const char *data, const struct listen *listen, bool master, const struct fnr_conf *conf)
 {
 	struct fnr_buf text = FNR_BUF_INIT, hosts = FNR_BUF_INIT;
 	struct fnr_error err = FNR_ERROR_INIT;
@@ -104,6 +104,7 @@ void nginx_conf_write(const char *data, const struct listen *listen, const struc
 		fnr_die("%s; is the installation complete?", err.message);
 	host_entries(conf->api_hosts, &hosts);
 	replace(&text, "@LISTEN@", listen->text);
+	replace(&text, "@MASTER@", master ? "on" : "off");
 	replace(&text, "@DATA@", data);
 	snprintf(path, sizeof path, "%s/web", share_dir());
 	replace(&text, "@WEB@", path);
@@ -148,7 +149,7 @@ static int run_nginx_conf(const struct command *command, int argc, char **argv)
 	umask(077);
 	data_enter(data_dir(data), absolute);
 	data_conf(absolute, "nginx-conf", &conf);
-	nginx_conf_write(absolute, &listen, &conf);
+	nginx_conf_write(absolute, &listen, true, &conf);
 	printf("%s/run/nginx.conf\n", absolute);
 	return EXIT_DONE;
 }

@@ -17,8 +17,8 @@ struct listen {
 /* host: a numeric address, "localhost", or NULL: 127.0.0.1. False: it is none. */
 bool listen_parse(struct listen *listen, const char *host, int port);
 
-/* Writes run/nginx.conf from the template in the share folder. Called in the data directory; ends the program when it
- * cannot be written. */
-void nginx_conf_write(const char *data, const struct listen *listen, const struct fnr_conf *conf);
+/* Writes run/nginx.conf from the template in the share folder, for nginx with a master process or as one process. Called in
+ * the data directory; ends the program when it cannot be written. */
+void nginx_conf_write(const char *data, const struct listen *listen, bool master, const struct fnr_conf *conf);
 
 #endif

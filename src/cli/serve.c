@@ -437,7 +437,7 @@ static int serve_run(struct serve *serve, const char *data)
 	raise_files();
 	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */
 	setenv("FNR_SERVE", serve->data, 1);
-	nginx_conf_write(serve->data, &serve->listen, &serve->conf);
+	nginx_conf_write(serve->data, &serve->listen, false, &serve->conf);
 	define(serve);
 	serve->signals = fnr_proc_signalfd();
 	log_to_file(serve);
