@@ -8,6 +8,7 @@
 #include "base/json.h"
 
 #define API "/api/v1"
+#define POSITION_ROWS 2000     /* of lanes; a job that stands behind more has no position yet */
 
 /* The members of a summary that a job shows as they are. */
 static const char *const summary_members[] = { "template", "version", "quality", "preset", "seed", "queue", "project", "shot", "node_id" };
@@ -101,8 +102,8 @@ struct json_object *view_progress(struct store_txn *txn, struct journal_txn *jou
 {
 	struct json_object *progress = NULL;
 	bool completed = head->state == FNR_STATE_COMPLETED;
+	int64_t position = -1;
 
-	(void)txn;
 	if (!fnr_state_waiting(head->state))
 		progress = progress_of_journal(journal, head);
 	if (progress && fnr_json_get_int(progress, "attempt", head->attempt) == head->attempt &&
@@ -112,12 +113,17 @@ struct json_object *view_progress(struct store_txn *txn, struct journal_txn *jou
 		return progress;
 	}
 	json_object_put(progress);
+	if (txn && head->state == FNR_STATE_QUEUED)
+		position = store_lane_position(txn, head, POSITION_ROWS);
 	progress = json_object_new_object();
 	fnr_json_set_real(progress, "percent", completed ? 100.0 : 0.0);
 	fnr_json_set_text(progress, "message", state_message(head->state));
 	fnr_json_set_text(progress, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
 	fnr_json_set(progress, "stages", stages_of(head));
-	fnr_json_set(progress, "position", NULL);
+	if (position >= 0)
+		fnr_json_set_int(progress, "position", position);
+	else
+		fnr_json_set(progress, "position", NULL);
 	fnr_json_set(progress, "eta_seconds", NULL);
 	fnr_json_set(progress, "eta_confidence", NULL);
 	return progress;
@@ -270,7 +276,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	fnr_json_set_int(job, "max_attempts", head->max_attempts);
 	set_where(job, txn, head, attempt);
 	set_result(job, head, id, summary, attempt);
-	fnr_json_set(job, "progress", view_progress(txn, journal, head));
+	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));
 	fnr_json_set_text(job, "waiting_for", waiting_for(head));
 	set_times(job, head);
 	set_urls(job, id);

@@ -11,7 +11,8 @@
 struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head, bool brief,
                              struct fnr_error *err);
 
-/* The progress object of a job: the last one of the journal if it is of this attempt and state, else made from the head. */
+/* The progress object of a job: the last one of the journal if it is of this attempt and state, else made from the head.
+ * txn may be NULL: then a waiting job's place in its queue is not looked up. */
 struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head);
 
 /* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum. */

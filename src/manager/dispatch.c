@@ -250,6 +250,14 @@ static void refuse(struct manager *manager, struct job_head *head, struct task *
 	task_free(manager, task);
 }
 
+static void estimate_look_up(struct manager *manager, const struct job_head *head, struct task *task)
+{
+	struct store_estimate past;
+
+	if (!task->function->no_files && store_estimate_get(manager->turn.txn, task->function->digest, head->quality, task->backend, &past) == FNR_OK)
+		progress_expect(&task->progress, &past, manager->turn.now);
+}
+
 static void start(struct manager *manager, struct job_head *head, struct worker *worker)
 {
 	struct json_object *summary = job_summary(manager, &head->id);
@@ -271,6 +279,7 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	fnr_text_copy(task->backend, sizeof task->backend, "local");
 	fnr_text_copy(task->placement, sizeof task->placement, "first free worker");
 	progress_begin(&task->progress, task->function, head->queued_at, task->started_at);
+	estimate_look_up(manager, head, task);
 	worker->task = task;
 	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
 	move_dispatch(manager, head, task->summary, task);

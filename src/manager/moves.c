@@ -14,7 +14,10 @@
 #include "http/view.h"
 #include "manager/manager.h"
 #include "manager/render.h"
+#include "queue/estimate.h"
 #include "queue/retry.h"
+
+#define ESTIMATE_FROM_MS 100     /* what takes less is over before anybody has read how long it takes */
 
 struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
                                const char *format, ...)
@@ -416,6 +419,25 @@ bool move_manifest(struct manager *manager, struct job_head *head, struct task *
 	return true;
 }
 
+/* The next ones will be told how long this one took. */
+static void remember_time(struct manager *manager, const struct job_head *head, const struct task *task)
+{
+	struct store_txn *txn = manager->turn.txn;
+	int64_t ms = manager->turn.now - task->started_at;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_estimate past;
+	int code;
+
+	if (!task->function || task->function->no_files || ms < ESTIMATE_FROM_MS)
+		return;
+	code = store_estimate_get(txn, task->function->digest, head->quality, task->backend, &past);
+	if (code != FNR_OK && code != FNR_E_NOT_FOUND)
+		past = (struct store_estimate){ 0 };
+	estimate_add(&past, (double)ms);
+	turn_check(manager, store_estimate_put(txn, task->function->digest, head->quality, task->backend, &past, &err), &err,
+	           "an estimate cannot be written");
+}
+
 bool move_done(struct manager *manager, struct job_head *head, struct task *task)
 {
 	struct job_head before = *head;
@@ -423,6 +445,7 @@ bool move_done(struct manager *manager, struct job_head *head, struct task *task
 	if (!move(head, TRIGGER_DONE))
 		return false;
 	tell_untold(manager, task, &before);
+	remember_time(manager, head, task);
 	put_attempt(manager, head, task, "completed", NULL);
 	end(manager, head, task->summary, task, NULL);
 	return true;

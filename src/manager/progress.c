@@ -66,22 +66,35 @@ static void enter_stage(struct progress *progress, enum fnr_stage stage, int64_t
 	}
 }
 
-/* From the pace of the stage that runs; what comes after it is taken to run at the same pace for its weight. */
+/* What the pace of the stage that runs says is left, in ms, or -1; what comes after it is taken to run at the same pace
+ * for its weight. */
+static double pace_left(const struct progress *progress, const struct function *function, int64_t now)
+{
+	double fraction = progress->fraction[FNR_STAGE_EXECUTION], weight = weight_of(function, FNR_STAGE_EXECUTION), whole, left;
+
+	if (progress->stage != FNR_STAGE_EXECUTION || fraction <= ETA_FROM)
+		return -1;
+	whole = (double)(now - progress->start[FNR_STAGE_EXECUTION]) / fraction;
+	left = whole * (1.0 - fraction);
+	return weight > 0 ? left + whole * weight_of(function, FNR_STAGE_FINALIZATION) / weight : left;
+}
+
 static void estimate(struct progress *progress, const struct function *function, int64_t now)
 {
-	double fraction = progress->fraction[FNR_STAGE_EXECUTION], weight = weight_of(function, FNR_STAGE_EXECUTION), whole;
+	double elapsed = (double)(now - progress->start[FNR_STAGE_PREPARATION]), left;
 
-	if (progress->stage == FNR_STAGE_FINALIZATION)
-		return;
-	progress->eta_s = -1;
-	progress->confidence = 0;
-	if (progress->stage != FNR_STAGE_EXECUTION || fraction <= ETA_FROM)
-		return;
-	whole = (double)(now - progress->start[FNR_STAGE_EXECUTION]) / 1000.0 / fraction;
-	progress->eta_s = whole * (1.0 - fraction);
-	if (weight > 0)
-		progress->eta_s += whole * weight_of(function, FNR_STAGE_FINALIZATION) / weight;
-	progress->confidence = 0.2 + 0.75 * fraction;
+	left = estimate_left(&progress->past, elapsed, pace_left(progress, function, now),
+	                     0.2 + 0.75 * progress->fraction[FNR_STAGE_EXECUTION], &progress->confidence);
+	if (left >= 0)
+		progress->eta_s = left / 1000.0;
+	else if (progress->stage != FNR_STAGE_FINALIZATION)
+		progress->eta_s = -1;
+}
+
+void progress_expect(struct progress *progress, const struct store_estimate *past, int64_t now)
+{
+	progress->past = *past;
+	estimate(progress, NULL, now);
 }
 
 void progress_report(struct progress *progress, const struct function *function, enum fnr_stage stage, double fraction,

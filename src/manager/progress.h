@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "manager/functions.h"
+#include "queue/estimate.h"
 
 struct progress {
 	enum fnr_stage stage;
@@ -13,6 +14,7 @@ struct progress {
 	double percent;
 	char message[256];
 	double eta_s, confidence;                               /* eta_s < 0: unknown */
+	struct store_estimate past;                             /* of runs like this one */
 };
 
 /* Of a job that no attempt is known of: what its head tells. */
@@ -20,6 +22,9 @@ void progress_of_head(struct progress *progress, const struct job_head *head);
 
 /* An attempt begins. function may be NULL (it cannot be read any more): then every stage weighs the same. */
 void progress_begin(struct progress *progress, const struct function *function, int64_t queued_at, int64_t started_at);
+
+/* How long runs like this one took: from here on that counts for the ETA as well. */
+void progress_expect(struct progress *progress, const struct store_estimate *past, int64_t now);
 
 /* The worker says how far it is. Earlier stages are then completed; a report of a stage that is over changes nothing.
  * message NULL: the template's. */

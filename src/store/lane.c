@@ -82,3 +82,26 @@ int store_lane_next(struct store_txn *txn, const struct lane_key *after, struct 
 	walk_end(&walk);
 	return code;
 }
+
+int64_t store_lane_position(struct store_txn *txn, const struct job_head *head, size_t most)
+{
+	struct key prefix = KEY_INIT;
+	struct lane_key lane;
+	int64_t before = 0;
+	uint64_t seq;
+	struct walk walk;
+	size_t rows = 0;
+
+	key_u16(&prefix, head->queue);
+	for (bool on = walk_from(&walk, &txn->t, DB_LANE, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk)) {
+		if (!lane_parse(&walk.key, &lane, &seq) || lane.priority < head->priority)
+			break;
+		if (rows++ == most) {
+			before = -1;
+			break;
+		}
+		before += lane.priority > head->priority || seq < head->lane_seq;
+	}
+	walk_end(&walk);
+	return before;
+}

@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/check.c \
 	%D%/command.c \
 	%D%/env.c %D%/env.h \
+	%D%/estimate.c \
 	%D%/idempotency.c \
 	%D%/internal.h \
 	%D%/job.c \

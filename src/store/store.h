@@ -32,6 +32,7 @@
  *   definition  digest (32)                   -> JSON text of the normalised template
  *   preset      id                            -> JSON text
  *   key         SHA-256 of the API key (32)   -> JSON text
+ *   estimate    digest (32), quality u8, backend as text -> struct store_estimate, packed
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
  * acceptance, store_job_put and store_job_delete alone: the put functions of these records leave them as they are.
@@ -166,6 +167,19 @@ struct lane_head { struct lane_key key; uint64_t seq; struct fnr_id job; };
 int store_lane_first(struct store_txn *txn, const struct lane_key *key, uint64_t from, struct lane_head *head_r);
 /* The head of the lane behind `after` in key order (NULL: of the first lane): skips from prefix to prefix. OK or NOT_FOUND. */
 int store_lane_next(struct store_txn *txn, const struct lane_key *after, struct lane_head *head_r);
+
+/* How many jobs of its queue stand before a waiting one: those of higher priority, and older ones of its own. At most
+ * `most` rows are looked at; -1 when that was not enough. (Fair shares among projects may let it start earlier.) */
+int64_t store_lane_position(struct store_txn *txn, const struct job_head *head, size_t most);
+
+/* ---- estimates ---- */
+
+/* Of past runs; count 0: nothing is known. */
+struct store_estimate { uint32_t count; double mean_ms, deviation_ms; };
+int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+                       struct store_estimate *estimate_r);   /* OK, NOT_FOUND (it is all zero then), CORRUPT */
+int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+                       const struct store_estimate *estimate, struct fnr_error *err);
 
 /* ---- counters, numbers ---- */
 

@@ -21,7 +21,6 @@
 #include "worker/worker.h"
 
 #define PROGRESS_MS 100
-#define PREVIEW_MS 200
 #define HEARTBEAT_MS 1000
 #define PREVIEW_MAX (8u << 20)
 #define LOG_LINES 2000
@@ -88,7 +87,7 @@ static void send_due(struct attempt *attempt, int64_t now, bool all)
 {
 	if (attempt->progress_waits && (all || now - attempt->progress_sent >= PROGRESS_MS))
 		progress_send(attempt, now);
-	if (attempt->preview.len > 0 && (all || now - attempt->preview_sent >= PREVIEW_MS))
+	if (attempt->preview.len > 0 && (all || now - attempt->preview_sent >= attempt->worker->conf.preview_interval))
 		preview_send(attempt, now);
 }
 

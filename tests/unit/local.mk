@@ -76,7 +76,7 @@ check_PROGRAMS += %D%/test_store %D%/test_ops %D%/test_journal
 TESTS += %D%/test_store %D%/test_ops %D%/test_journal
 
 check_PROGRAMS += %D%/test_queue
-%C%_test_queue_SOURCES = %D%/test_lanes.c %D%/test_retry.c %D%/test_state.c
+%C%_test_queue_SOURCES = %D%/test_estimate.c %D%/test_lanes.c %D%/test_retry.c %D%/test_state.c
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
 TESTS += %D%/test_queue
@@ -97,7 +97,7 @@ TESTS += %D%/test_inputs
 check_PROGRAMS += %D%/test_progress
 %C%_test_progress_SOURCES = %D%/test_progress.c
 %C%_test_progress_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_progress_LDADD = src/manager/libmanager.a $(UNIT_BASE) -lm
+%C%_test_progress_LDADD = src/manager/libmanager.a src/queue/libqueue.a $(UNIT_BASE) -lm
 TESTS += %D%/test_progress
 
 check_PROGRAMS += %D%/test_manager

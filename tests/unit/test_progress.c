@@ -78,6 +78,21 @@ Test(progress, eta_from_the_pace)
 	cr_assert(progress.confidence > 0.5 && progress.confidence < 0.8);
 }
 
+Test(progress, knows_from_past_runs_before_the_first_report)
+{
+	const struct store_estimate past = { .count = 8, .mean_ms = 10000, .deviation_ms = 100 };
+	struct progress progress;
+
+	progress_begin(&progress, &function, T0, T0);
+	progress_expect(&progress, &past, T0);
+	cr_assert_float_eq(progress.eta_s, 10.0, 0.001);
+	progress_report(&progress, &function, FNR_STAGE_PREPARATION, 0.5, NULL, T0 + 4000);
+	cr_assert_float_eq(progress.eta_s, 6.0, 0.001);
+	progress_report(&progress, &function, FNR_STAGE_FINALIZATION, 0.0, NULL, T0 + 9500);
+	cr_assert_float_eq(progress.eta_s, 0.5, 0.001);
+	cr_assert_gt(progress.confidence, 0.8);
+}
+
 Test(progress, ends)
 {
 	struct progress progress;

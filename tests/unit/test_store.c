@@ -519,6 +519,7 @@ Test(store, lanes)
 	struct store_txn *txn = fixture_write();
 	struct op_job job = FIXTURE_JOB;
 	struct lane_head head;
+	struct job_head waiting;
 
 	store_name_make(txn, STORE_QUEUE, "cpu", NULL);
 	store_name_make(txn, STORE_PROJECT, "a", NULL);
@@ -545,7 +546,31 @@ Test(store, lanes)
 		cr_assert_eq(store_lane_first(txn, &head.key, 300, &second), i == 0 ? FNR_OK : FNR_E_NOT_FOUND);
 	}
 	cr_assert_eq(store_lane_next(txn, &head.key, &head), FNR_E_NOT_FOUND);
+	/* The tenth of cpu, priority 5, class 1 of a: before it all 50 of priority 10, and of the others those that are older. */
+	cr_assert_eq(store_lane_next(txn, NULL, &head), FNR_OK);
+	cr_assert_eq(store_lane_next(txn, &head.key, &head), FNR_OK);
+	cr_assert_eq(store_lane_first(txn, &head.key, head.seq + 9 * 6, &head), FNR_OK);
+	cr_assert_eq(store_job_get(txn, &head.job, &waiting), FNR_OK);
+	cr_assert_eq(store_lane_position(txn, &waiting, 1000), 50 + 9 + 10 + 10);
+	cr_assert_eq(store_lane_position(txn, &waiting, 20), -1);
 	fixture_audit(txn, 0);
+	fixture_commit(txn);
+}
+
+Test(store, estimates)
+{
+	const struct store_estimate written = { .count = 3, .mean_ms = 1234.5, .deviation_ms = 0.25 };
+	const uint8_t digest[32] = { 1 };
+	struct store_txn *txn = fixture_write();
+	struct store_estimate read;
+
+	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "local", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(read.count, 0);
+	cr_assert_eq(store_estimate_put(txn, digest, FNR_QUALITY_HIGH, "local", &written, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "local", &read), FNR_OK);
+	cr_assert(read.count == 3 && read.mean_ms == 1234.5 && read.deviation_ms == 0.25);
+	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_DRAFT, "local", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "other", &read), FNR_E_NOT_FOUND);
 	fixture_commit(txn);
 }
 
