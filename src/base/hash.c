@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -34,6 +35,11 @@ void fnr_sha256_end(struct fnr_sha256 *sha, uint8_t out[FNR_SHA256_SIZE])
 void fnr_sha256_of(const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE])
 {
 	FNR_MUST(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
+}
+
+void fnr_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE])
+{
+	FNR_MUST(HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) != NULL);
 }
 
 char *fnr_hex(const void *data, size_t len, char *out)

@@ -1,4 +1,4 @@
-/* SHA-256 and hexadecimal, over OpenSSL's libcrypto. */
+/* SHA-256, HMAC and hexadecimal, over OpenSSL's libcrypto. */
 #ifndef FNR_BASE_HASH_H
 #define FNR_BASE_HASH_H
 
@@ -14,6 +14,7 @@ struct fnr_sha256 *fnr_sha256_create(void);
 void fnr_sha256_add(struct fnr_sha256 *sha, const void *data, size_t len);
 void fnr_sha256_end(struct fnr_sha256 *sha, uint8_t out[FNR_SHA256_SIZE]); /* frees sha */
 void fnr_sha256_of(const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE]);
+void fnr_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE]);
 
 char *fnr_hex(const void *data, size_t len, char *out);     /* lower case; out has 2*len+1 bytes; returns out */
 bool fnr_unhex(const char *text, void *out, size_t len);    /* exactly 2*len digits */

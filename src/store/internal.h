@@ -10,7 +10,7 @@
 	X(META, "meta") X(JOB, "job") X(BODY, "body") X(LANE, "lane") X(PROJECT_JOB, "project_job") X(DUE, "due") \
 	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
-	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(ESTIMATE, "estimate")
+	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -46,6 +46,7 @@ int hot_put(struct store_txn *txn, const struct hot *hot, struct fnr_error *err)
 #define META_HOT ".state"
 #define META_ROUND ".round"
 #define META_SCHEMA "schema"
+#define META_SECRET ".secret"
 struct key meta_key(const char *name);
 
 /* ---- records: one function makes a key, used by all who need it ---- */
@@ -98,6 +99,10 @@ int batch_move(struct store_txn *txn, const struct fnr_id *id, int from, int to,
 
 int upload_read(const MDB_val *value, struct store_upload *upload_r);
 int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, struct fnr_error *err);   /* NOT_FOUND */
+
+/* Writes a session (or link) of a key that must exist, takes expired ones away, and the key's oldest where it has too many. */
+int session_put(struct store_txn *txn, const uint8_t hash[32], const struct store_session *session, int64_t now, struct fnr_error *err);
+void session_delete_of_key(struct store_txn *txn, const uint8_t key[32]);
 
 int idempotency_read(const MDB_val *value, struct store_idempotency *entry_r);
 int active_read(const MDB_val *value, struct job_active *active_r);

@@ -13,6 +13,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/lane.c \
 	%D%/names.c \
 	%D%/ops.c %D%/ops.h \
+	%D%/session.c \
 	%D%/store.c %D%/store.h \
 	%D%/take.c \
 	%D%/template.c \

@@ -12,6 +12,10 @@
  *   KEY_PUT           bytes hash; text json
  *   KEY_DELETE        text id
  *   META_ADD          text name; u64 add
+ *   SESSION_PUT       bytes hash, hash of the key; u8 link; u64 expires_at
+ *   SESSION_OPEN      bytes hash of the link, hash; u64 expires_at
+ *   SESSION_DELETE    bytes hash
+ *   SECRET            bytes secret
  *
  * The last round, meta ".round": u32 count, and for each request id (16), u32 code, u8 is_batch, u8 replayed, id,
  * u32 retry_after_s, text message.
@@ -130,6 +134,35 @@ void op_key_delete(struct fnr_buf *out, const char *id)
 {
 	fnr_put_u8(out, OP_KEY_DELETE);
 	fnr_put_text(out, id);
+}
+
+void op_session_put(struct fnr_buf *out, const uint8_t hash[32], const uint8_t key[32], bool link, int64_t expires_at)
+{
+	fnr_put_u8(out, OP_SESSION_PUT);
+	fnr_put_bytes(out, hash, HASH_SIZE);
+	fnr_put_bytes(out, key, HASH_SIZE);
+	fnr_put_u8(out, link);
+	fnr_put_u64(out, (uint64_t)expires_at);
+}
+
+void op_session_open(struct fnr_buf *out, const uint8_t link[32], const uint8_t hash[32], int64_t expires_at)
+{
+	fnr_put_u8(out, OP_SESSION_OPEN);
+	fnr_put_bytes(out, link, HASH_SIZE);
+	fnr_put_bytes(out, hash, HASH_SIZE);
+	fnr_put_u64(out, (uint64_t)expires_at);
+}
+
+void op_session_delete(struct fnr_buf *out, const uint8_t hash[32])
+{
+	fnr_put_u8(out, OP_SESSION_DELETE);
+	fnr_put_bytes(out, hash, HASH_SIZE);
+}
+
+void op_secret(struct fnr_buf *out, const uint8_t secret[32])
+{
+	fnr_put_u8(out, OP_SECRET);
+	fnr_put_bytes(out, secret, HASH_SIZE);
 }
 
 void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add)
@@ -459,6 +492,55 @@ static int apply_meta_add(struct apply *a)
 	return store_meta_put(a->txn, name, store_meta_get(a->txn, name) + add, &a->err);
 }
 
+static int apply_session_put(struct apply *a)
+{
+	struct store_session session = { .created_at = a->now };
+	uint8_t hash[HASH_SIZE];
+
+	get_hash(&a->in, hash);
+	get_hash(&a->in, session.key);
+	session.link = fnr_get_u8(&a->in);
+	session.expires_at = (int64_t)fnr_get_u64(&a->in);
+	return ended(&a->in) ? session_put(a->txn, hash, &session, a->now, &a->err) : malformed(a);
+}
+
+/* Of two that come with the same link, the second finds it gone. */
+static int apply_session_open(struct apply *a)
+{
+	uint8_t link[HASH_SIZE], hash[HASH_SIZE];
+	struct store_session session;
+	int64_t expires_at;
+
+	get_hash(&a->in, link);
+	get_hash(&a->in, hash);
+	expires_at = (int64_t)fnr_get_u64(&a->in);
+	if (!ended(&a->in))
+		return malformed(a);
+	if (store_session_get(a->txn, link, &session) != FNR_OK || !session.link || session.expires_at <= a->now)
+		return fnr_fail(&a->err, FNR_E_UNAUTHORIZED, "this one-time link was used already, or has expired; 'fnr link' makes another");
+	store_session_delete(a->txn, link);
+	session.link = false;
+	session.created_at = a->now;
+	session.expires_at = expires_at;
+	return session_put(a->txn, hash, &session, a->now, &a->err);
+}
+
+static int apply_session_delete(struct apply *a)
+{
+	uint8_t hash[HASH_SIZE];
+
+	get_hash(&a->in, hash);
+	return ended(&a->in) ? store_session_delete(a->txn, hash) : malformed(a);
+}
+
+static int apply_secret(struct apply *a)
+{
+	uint8_t secret[HASH_SIZE];
+
+	get_hash(&a->in, secret);
+	return ended(&a->in) ? store_secret_make(a->txn, secret, &a->err) : malformed(a);
+}
+
 static int dispatch(struct apply *a, uint8_t operation)
 {
 	switch (operation) {
@@ -472,6 +554,10 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_KEY_PUT: return apply_key_put(a);
 	case OP_KEY_DELETE: return apply_key_delete(a);
 	case OP_META_ADD: return apply_meta_add(a);
+	case OP_SESSION_PUT: return apply_session_put(a);
+	case OP_SESSION_OPEN: return apply_session_open(a);
+	case OP_SESSION_DELETE: return apply_session_delete(a);
+	case OP_SECRET: return apply_secret(a);
 	}
 	return malformed(a);
 }

@@ -10,7 +10,7 @@
 
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
-	OP_KEY_DELETE, OP_META_ADD
+	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET
 };
 
 /* One job to accept. Texts are borrowed until encoded. */
@@ -47,6 +47,12 @@ void op_template_delete(struct fnr_buf *out, const char *id, struct store_versio
 void op_preset_put(struct fnr_buf *out, const char *id, const char *json);
 void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json);
 void op_key_delete(struct fnr_buf *out, const char *id);
+/* A session, or with `link` a one-time link, of the API key with that hash: FNR_E_UNAUTHORIZED if it is gone by then. */
+void op_session_put(struct fnr_buf *out, const uint8_t hash[32], const uint8_t key[32], bool link, int64_t expires_at);
+/* A session from a link, which is used up: FNR_E_UNAUTHORIZED if there is none, or it has expired. */
+void op_session_open(struct fnr_buf *out, const uint8_t link[32], const uint8_t hash[32], int64_t expires_at);
+void op_session_delete(struct fnr_buf *out, const uint8_t hash[32]);
+void op_secret(struct fnr_buf *out, const uint8_t secret[32]);          /* store_secret_make */
 void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds to a meta counter */
 
 /* Plain memory: it lies in shared slots and in the record of the last round. */

@@ -11,7 +11,8 @@
  * Sub-databases (integers big-endian, so that byte order is scan order; schema version 1, in `meta`):
  *
  *   meta        text                          -> schema version, seq, event number block, counters, last job id,
- *                                                last round of the committer, generation of the journal, flags
+ *                                                last round of the committer, generation of the journal, the secret of the
+ *                                                installation, flags
  *   job         job id (16)                   -> struct job_head, as it lies in memory (little-endian hosts only)
  *   body        job id (16)                   -> u8 version, u8 flags, text summary, payload inline or id of its file,
  *                                                ids of uploads
@@ -33,6 +34,7 @@
  *   preset      id                            -> JSON text
  *   key         SHA-256 of the API key (32)   -> JSON text
  *   estimate    digest (32), quality u8, backend as text -> struct store_estimate, packed
+ *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
  * acceptance, store_job_put and store_job_delete alone: the put functions of these records leave them as they are.
@@ -273,8 +275,26 @@ size_t store_presets(struct store_txn *txn, store_text_row *row, void *context);
 /* {"id","name","scopes":["read","submit","admin"],"projects":["demo"] or null,"created_at","revoked":false} */
 int store_key_put(struct store_txn *txn, const uint8_t hash[32], const char *json, struct fnr_error *err);
 int store_key_get(struct store_txn *txn, const uint8_t hash[32], struct fnr_buf *json_r);
-int store_key_delete(struct store_txn *txn, const char *id);   /* by its id; NOT_FOUND */
+int store_key_find(struct store_txn *txn, const char *id, uint8_t hash_r[32]);   /* by its id; OK, NOT_FOUND */
+int store_key_delete(struct store_txn *txn, const char *id);   /* the same, with its sessions and links; NOT_FOUND */
 size_t store_keys(struct store_txn *txn, store_text_row *row, void *context);
+
+/* ---- browser sessions, one-time links, the installation's secret ---- */
+
+#define STORE_SESSIONS_MOST 100   /* of one key; as many links */
+
+/* Both stand for an API key, and go with it. */
+struct store_session {
+	uint8_t key[32];              /* hash of the API key */
+	bool link;                    /* good for making one session, and for nothing else */
+	int64_t created_at, expires_at;
+};
+int store_session_get(struct store_txn *txn, const uint8_t hash[32], struct store_session *session_r);   /* OK, NOT_FOUND, CORRUPT */
+int store_session_delete(struct store_txn *txn, const uint8_t hash[32]);                                 /* OK, NOT_FOUND */
+
+/* 32 bytes that nobody outside knows, made once. Making keeps the ones that are there. */
+int store_secret_get(struct store_txn *txn, uint8_t secret_r[32]);   /* OK, NOT_FOUND before the first start */
+int store_secret_make(struct store_txn *txn, const uint8_t secret[32], struct fnr_error *err);
 
 /* ---- idempotency ---- */
 

@@ -183,21 +183,36 @@ static void key_id_of(const struct walk *walk, char out[68])
 	json_object_put(object);
 }
 
-int store_key_delete(struct store_txn *txn, const char *id)
+int store_key_find(struct store_txn *txn, const char *id, uint8_t hash_r[32])
 {
-	struct key key = KEY_INIT;
 	char found[ID_MOST + 1];
 	struct walk walk;
+	int code = FNR_E_NOT_FOUND;
 
 	if (!id || !id[0])
-		return FNR_E_NOT_FOUND;
-	for (bool on = walk_from(&walk, &txn->t, DB_KEY, NULL); on && !key.len; on = walk_next(&walk)) {
+		return code;
+	for (bool on = walk_from(&walk, &txn->t, DB_KEY, NULL); on && code != FNR_OK; on = walk_next(&walk)) {
 		key_id_of(&walk, found);
-		if (strcmp(found, id) == 0 && walk.key.mv_size <= sizeof key.data)
-			key_bytes(&key, walk.key.mv_data, walk.key.mv_size);
+		if (strcmp(found, id) != 0 || walk.key.mv_size != DIGEST_SIZE)
+			continue;
+		memcpy(hash_r, walk.key.mv_data, DIGEST_SIZE);
+		code = FNR_OK;
 	}
 	walk_end(&walk);
-	return key.len ? env_delete(&txn->t, DB_KEY, &key, NULL) : FNR_E_NOT_FOUND;
+	return code;
+}
+
+int store_key_delete(struct store_txn *txn, const char *id)
+{
+	uint8_t hash[DIGEST_SIZE];
+	int code = store_key_find(txn, id, hash);
+	struct key key;
+
+	if (code != FNR_OK)
+		return code;
+	key = hash_key(hash);
+	session_delete_of_key(txn, hash);
+	return env_delete(&txn->t, DB_KEY, &key, NULL);
 }
 
 size_t store_keys(struct store_txn *txn, store_text_row *row, void *context)

@@ -20,6 +20,16 @@ Test(hash, sha256)
 	cr_assert_str_eq(fnr_hex(digest, sizeof digest, text), ABC);
 }
 
+/* RFC 4231, test case 2. */
+Test(hash, hmac)
+{
+	uint8_t mac[FNR_SHA256_SIZE];
+	char text[FNR_SHA256_TEXT];
+
+	fnr_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, mac);
+	cr_assert_str_eq(fnr_hex(mac, sizeof mac, text), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 Test(hash, hexadecimal)
 {
 	uint8_t bytes[2] = { 7, 7 };

@@ -336,6 +336,176 @@ Test(ops, the_others)
 	fnr_buf_free(&text);
 }
 
+/* ---- sessions ---- */
+
+static struct op_reply apply_at(struct fnr_buf *operation, int64_t now)
+{
+	struct op_limits limits = { 0 };
+	struct op_reply reply;
+	struct store_txn *txn = fixture_write();
+
+	op_apply(txn, operation->data, operation->len, now, &limits, &reply);
+	if (reply.code == FNR_OK)
+		fixture_commit(txn);
+	else
+		store_abort(txn);
+	fnr_buf_reset(operation);
+	return reply;
+}
+
+static int session_code(const uint8_t hash[32])
+{
+	struct store_session session;
+	struct store_txn *txn = fixture_read();
+	int code = store_session_get(txn, hash, &session);
+
+	store_read_end(txn);
+	return code;
+}
+
+static void put_key(const uint8_t hash[32], const char *id)
+{
+	struct fnr_buf operation = FNR_BUF_INIT, json = FNR_BUF_INIT;
+
+	fnr_buf_printf(&json, "{\"id\":\"%s\"}", id);
+	op_key_put(&operation, hash, json.data);
+	cr_assert_eq(apply_at(&operation, 1).code, FNR_OK);
+	fnr_buf_free(&operation);
+	fnr_buf_free(&json);
+}
+
+Test(ops, a_link_makes_one_session_in_time)
+{
+	static const struct { const char *what; int64_t now; int first, second; } cases[] = {
+		{ "in time", 5999, FNR_OK, FNR_E_UNAUTHORIZED },
+		{ "at its end", 6000, FNR_E_UNAUTHORIZED, FNR_E_UNAUTHORIZED },
+		{ "later", 7000, FNR_E_UNAUTHORIZED, FNR_E_UNAUTHORIZED },
+	};
+	struct fnr_buf operation = FNR_BUF_INIT;
+	uint8_t key[32] = { 1 }, link[32] = { 2 }, made[32] = { 3 };
+
+	put_key(key, "k1");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		link[1] = made[1] = (uint8_t)i;
+		op_session_put(&operation, link, key, true, 6000);
+		cr_assert_eq(apply_at(&operation, 5000).code, FNR_OK);
+		op_session_open(&operation, link, made, 9000);
+		cr_expect_eq(apply_at(&operation, cases[i].now).code, cases[i].first, "%s", cases[i].what);
+		op_session_open(&operation, link, made, 9000);
+		cr_expect_eq(apply_at(&operation, cases[i].now).code, cases[i].second, "%s", cases[i].what);
+		cr_expect_eq(session_code(made), cases[i].first == FNR_OK ? FNR_OK : FNR_E_NOT_FOUND, "%s", cases[i].what);
+	}
+	made[1] = 0;
+	op_session_open(&operation, made, link, 9000);
+	cr_expect_eq(apply_at(&operation, 5000).code, FNR_E_UNAUTHORIZED, "a session is no link");
+	fnr_buf_free(&operation);
+}
+
+Test(ops, sessions_go_with_their_key_and_with_time)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	uint8_t one[32] = { 1 }, two[32] = { 2 }, of_one[32] = { 3 }, link_of_one[32] = { 4 }, of_two[32] = { 5 }, late[32] = { 6 };
+
+	put_key(one, "k1");
+	put_key(two, "k2");
+	op_session_put(&operation, of_one, one, false, 9000);
+	cr_assert_eq(apply_at(&operation, 5000).code, FNR_OK);
+	op_session_put(&operation, link_of_one, one, true, 9000);
+	cr_assert_eq(apply_at(&operation, 5000).code, FNR_OK);
+	op_session_put(&operation, of_two, two, false, 6000);
+	cr_assert_eq(apply_at(&operation, 5000).code, FNR_OK);
+	op_key_delete(&operation, "k1");
+	cr_assert_eq(apply_at(&operation, 5000).code, FNR_OK);
+	cr_expect_eq(session_code(of_one), FNR_E_NOT_FOUND);
+	cr_expect_eq(session_code(link_of_one), FNR_E_NOT_FOUND);
+	cr_expect_eq(session_code(of_two), FNR_OK);
+	op_session_put(&operation, of_one, one, false, 9000);
+	cr_expect_eq(apply_at(&operation, 5000).code, FNR_E_UNAUTHORIZED, "the key is gone");
+	op_session_put(&operation, late, two, false, 9000);
+	cr_assert_eq(apply_at(&operation, 6000).code, FNR_OK);
+	cr_expect_eq(session_code(of_two), FNR_E_NOT_FOUND, "an expired one goes when another is made");
+	op_session_delete(&operation, late);
+	cr_assert_eq(apply_at(&operation, 6000).code, FNR_OK);
+	op_session_delete(&operation, late);
+	cr_expect_eq(apply_at(&operation, 6000).code, FNR_E_NOT_FOUND);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, the_oldest_session_of_a_key_goes)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	uint8_t one[32] = { 1 }, two[32] = { 2 }, other[32] = { 3 }, link[32] = { 4 }, hash[32] = { 5 };
+
+	put_key(one, "k1");
+	put_key(two, "k2");
+	op_session_put(&operation, other, two, false, 9000);
+	cr_assert_eq(apply_at(&operation, 1).code, FNR_OK);
+	op_session_put(&operation, link, one, true, 9000);
+	cr_assert_eq(apply_at(&operation, 1).code, FNR_OK);
+	for (int i = 0; i <= STORE_SESSIONS_MOST; i++) {
+		hash[1] = (uint8_t)(255 - i);      /* not in the order of their age */
+		op_session_put(&operation, hash, one, false, 9000);
+		cr_assert_eq(apply_at(&operation, 100 + i).code, FNR_OK);
+	}
+	cr_expect_eq(session_code(hash), FNR_OK);
+	hash[1] = 255;
+	cr_expect_eq(session_code(hash), FNR_E_NOT_FOUND);
+	hash[1] = 254;
+	cr_expect_eq(session_code(hash), FNR_OK);
+	cr_expect_eq(session_code(other), FNR_OK);
+	cr_expect_eq(session_code(link), FNR_OK);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, the_secret_is_made_once)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	uint8_t one[32] = { 1 }, two[32] = { 2 }, secret[32];
+	struct store_txn *txn = fixture_read();
+
+	cr_assert_eq(store_secret_get(txn, secret), FNR_E_NOT_FOUND);
+	store_read_end(txn);
+	op_secret(&operation, one);
+	cr_assert_eq(apply_at(&operation, 1).code, FNR_OK);
+	op_secret(&operation, two);
+	cr_assert_eq(apply_at(&operation, 1).code, FNR_OK);
+	txn = fixture_read();
+	cr_assert_eq(store_secret_get(txn, secret), FNR_OK);
+	cr_assert_arr_eq(secret, one, sizeof one);
+	store_read_end(txn);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, sessions_cut_anywhere_are_malformed)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct store_txn *txn;
+	uint8_t hash[32] = { 1 };
+
+	put_key(hash, "k1");
+	txn = fixture_write();
+	for (int kind = 0; kind < 4; kind++) {
+		fnr_buf_reset(&operation);
+		if (kind == 0)
+			op_session_put(&operation, hash, hash, false, 9000);
+		else if (kind == 1)
+			op_session_open(&operation, hash, hash, 9000);
+		else if (kind == 2)
+			op_session_delete(&operation, hash);
+		else
+			op_secret(&operation, hash);
+		for (size_t len = 0; len < operation.len; len++) {
+			struct fnr_buf cut = { .data = operation.data, .len = len };
+
+			cr_assert_eq(fixture_apply(txn, &cut, NULL).code, FNR_E_MALFORMED, "%d cut at %zu", kind, len);
+		}
+		fnr_buf_puts(&operation, "x");
+		cr_assert_eq(fixture_apply(txn, &operation, NULL).code, FNR_E_MALFORMED, "%d: one byte too many", kind);
+	}
+	store_abort(txn);
+	fnr_buf_free(&operation);
+}
+
 /* ---- garbage ---- */
 
 static void apply_garbage(const struct fnr_buf *operation, size_t len)
@@ -388,7 +558,7 @@ Test(ops, random_bytes)
 			for (size_t at = 0; at < len; at++)
 				fnr_buf_add(&bytes, &(char){ (char)rand_r(&seed) }, 1);
 			if (len)
-				bytes.data[0] = (char)(rand_r(&seed) % 12);
+				bytes.data[0] = (char)(rand_r(&seed) % 16);
 		}
 		apply_garbage(&bytes, len);
 	}
