@@ -180,6 +180,21 @@ static void sweep_uploads(struct store *store)
 		fnr_info(NULL, "removed %zu files that unfinished uploads had left", count);
 }
 
+/* Once in the life of a data directory; what is there already is kept. */
+static int make_secret(struct poster *poster, struct fnr_error *err)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	uint8_t secret[32];
+	int code;
+
+	fnr_random(secret, sizeof secret);
+	op_secret(&operation, secret);
+	explicit_bzero(secret, sizeof secret);
+	code = post(poster, &operation, err);
+	fnr_buf_free(&operation);
+	return code;
+}
+
 int loader_run(struct slots *slots, size_t slot)
 {
 	struct poster poster = { slots, slot };
@@ -191,6 +206,8 @@ int loader_run(struct slots *slots, size_t slot)
 
 	while (!slots_conf_read(slots, &generation, &conf))
 		;
+	if (code == FNR_OK)
+		code = make_secret(&poster, &err);
 	if (code == FNR_OK && conf.api_keys)
 		code = loader_admin_key(store, slots, slot, &err);
 	if (code == FNR_OK)

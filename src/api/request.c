@@ -53,11 +53,27 @@ static int add_query(struct serving *s, const char *text, size_t len)
 	if (!name || !value)
 		return fnr_fail(&s->req.err, FNR_E_MALFORMED, "the query is not well-formed: names and values must be valid UTF-8 without "
 		                "control characters, percent-encoded");
+	if (s->ticket && strcmp(name, "ticket") == 0)
+		return FNR_OK;
 	if (s->query_count == QUERY_MOST)
 		return fnr_fail(&s->req.err, FNR_E_MALFORMED, "the query has more than %d parameters", QUERY_MOST);
 	s->query[s->query_count].name = name;
 	s->query[s->query_count++].value = value;
 	return FNR_OK;
+}
+
+const char *request_find_ticket(struct serving *s)
+{
+	const char *at = request_param(&s->req, "QUERY_STRING");
+
+	for (; at && *at; at += *at == '&') {
+		size_t len = strcspn(at, "&");
+
+		if (strncmp(at, "ticket=", 7) == 0)
+			return fnr_arena_memdup0(s->req.arena, at + 7, len - 7);
+		at += len;
+	}
+	return NULL;
 }
 
 int request_read_query(struct serving *s)

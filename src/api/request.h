@@ -41,7 +41,8 @@ enum route_flag {
 	ROUTE_INTERNAL = 2,      /* only by nginx's own internal redirects and subrequests */
 	ROUTE_NO_STORE = 4,      /* touches nothing: no store, no key */
 	ROUTE_YAML = 8,          /* with ROUTE_BODY: application/yaml is taken as well */
-	ROUTE_BODY_OPTIONAL = 16 /* with ROUTE_BODY: an empty body is an empty object */
+	ROUTE_BODY_OPTIONAL = 16,/* with ROUTE_BODY: an empty body is an empty object */
+	ROUTE_TICKET = 32        /* GET and HEAD are open to ?ticket= */
 };
 
 struct route { const char *method, *pattern; unsigned scope, flags; handler *call; };

@@ -157,12 +157,23 @@ static int begin_reading(struct serving *s)
 	return s->req.err.code;
 }
 
+/* nginx makes the requests of its own with GET, on behalf of ones that are not. */
 static int check_access(struct serving *s, unsigned scope)
 {
 	struct request *req = &s->req;
-	struct access_headers headers = { .method = req->method, .host = request_header(req, "Host"), .origin = request_header(req, "Origin"),
-		.fetch_site = request_header(req, "Sec-Fetch-Site"), .authorization = request_header(req, "Authorization") };
+	struct access_headers headers = {
+		.method = s->upstream ? "POST" : req->method,
+		.host = request_header(req, "Host"),
+		.origin = request_header(req, "Origin"),
+		.fetch_site = request_header(req, "Sec-Fetch-Site"),
+		.authorization = request_header(req, "Authorization"),
+		.cookie = request_header(req, "Cookie"),
+		.marker = request_header(req, "X-Function-Runner"),
+		.ticket = s->ticket,
+	};
 
+	if (s->ticket && !(headers.path = route_decode(req->arena, req->path, strlen(req->path), false)))
+		headers.ticket = NULL;
 	return access_check(req->txn, req->conf, &headers, scope, &req->access, &req->err);
 }
 
@@ -171,6 +182,8 @@ static int prepare(struct serving *s, const struct route *route)
 	const char *accept = request_header(&s->req, "Accept");
 	int code = FNR_OK;
 
+	if (route->flags & ROUTE_TICKET)
+		s->ticket = request_find_ticket(s);
 	if (!(route->flags & ROUTE_NO_STORE)) {
 		code = begin_reading(s);
 		if (code == FNR_OK)

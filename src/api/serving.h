@@ -30,6 +30,7 @@ struct serving {
 	struct { const char *name, *value; } query[QUERY_MOST];
 	size_t query_count;
 	struct journal_txn *journal;
+	const char *ticket;                /* ?ticket= of a route that takes one; handlers do not see it */
 	bool head;                         /* HEAD: the body is left out */
 	bool upstream;                     /* a ROUTE_INTERNAL request: problems go into a header too */
 };
@@ -41,6 +42,7 @@ static inline struct serving *serving_of(struct request *req)
 
 /* request.c */
 int request_read_query(struct serving *s);             /* MALFORMED */
+const char *request_find_ticket(struct serving *s);    /* NULL if there is none */
 void request_end_reading(struct serving *s);           /* ends the read transactions of store and journal */
 
 /* body.c: reads and checks the body as the route wants it. MALFORMED, TOO_LARGE, MEDIA_TYPE, INVALID. */

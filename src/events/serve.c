@@ -150,6 +150,8 @@ static enum MHD_Result query_row(void *context, enum MHD_ValueKind kind, const c
 {
 	struct query_walk *walk = context;
 
+	if (strcmp(name, "ticket") == 0)
+		return MHD_YES;
 	if (strcmp(name, "last_event_id") == 0) {
 		walk->last = value;
 		return MHD_YES;
@@ -162,7 +164,7 @@ static enum MHD_Result query_row(void *context, enum MHD_ValueKind kind, const c
 }
 
 /* The header wins: an EventSource repeats the query of its address for ever, and tells in the header where it is. */
-static int read_ask(struct MHD_Connection *connection, struct hub_ask *ask, struct fnr_error *err)
+static int read_ask(struct MHD_Connection *connection, const char *path, struct hub_ask *ask, struct fnr_error *err)
 {
 	struct query_walk walk = { ask, err, NULL };
 	const char *last = header(connection, "Last-Event-ID");
@@ -174,8 +176,17 @@ static int read_ask(struct MHD_Connection *connection, struct hub_ask *ask, stru
 		last = walk.last;
 	ask->resumes = last && *last;
 	ask->last = ask->resumes ? parse_last(last) : 0;
-	ask->headers = (struct access_headers){ .method = "GET", .host = header(connection, "Host"), .origin = header(connection, "Origin"),
-		.fetch_site = header(connection, "Sec-Fetch-Site"), .authorization = header(connection, "Authorization") };
+	ask->headers = (struct access_headers){
+		.method = "GET",
+		.host = header(connection, "Host"),
+		.origin = header(connection, "Origin"),
+		.fetch_site = header(connection, "Sec-Fetch-Site"),
+		.authorization = header(connection, "Authorization"),
+		.cookie = header(connection, "Cookie"),
+		.marker = header(connection, "X-Function-Runner"),
+		.path = path,
+		.ticket = query(connection, "ticket"),
+	};
 	return FNR_OK;
 }
 
@@ -187,7 +198,7 @@ static enum MHD_Result open_stream(struct serve *serve, struct MHD_Connection *c
 
 	if (ask->kind == STREAM_WIDE)
 		ask->filter = filter_make();
-	if (read_ask(connection, ask, &err) != FNR_OK) {
+	if (read_ask(connection, path, ask, &err) != FNR_OK) {
 		free(ask->filter);
 		return answer_problem(connection, path, &err);
 	}

@@ -1,4 +1,4 @@
-/* Viewers: the keys with which streams are open, each once, however many streams it has. A key is looked at again every
+/* Viewers: the keys and sessions with which streams are open, each once, however many streams it has. It is looked at again every
  * few seconds; streams of one that is gone, or that may no longer read what they show, are ended by the hub. */
 #ifndef FNR_EVENTS_VIEWER_H
 #define FNR_EVENTS_VIEWER_H
@@ -14,8 +14,7 @@ struct viewer {
 	TAILQ_ENTRY(viewer) entry;
 	struct stream_list streams;      /* by stream->of_viewer */
 	struct access access;
-	uint64_t hash;                   /* of the two texts below */
-	char *authorization, *host;      /* as they were sent; authorization may be NULL */
+	char *host;                      /* as it was sent */
 };
 TAILQ_HEAD(viewer_list, viewer);
 

@@ -4,8 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "http/ticket.h"
 
 #define KEY_PREFIX "fnr_"
 #define KEY_MOST 95
@@ -96,34 +98,21 @@ static void take_projects(struct store_txn *txn, struct json_object *key, struct
 	}
 }
 
-/* FNR_OK with *access filled, or FNR_E_UNAUTHORIZED. */
-static int identify(struct store_txn *txn, const char *authorization, struct access *access, struct fnr_error *err)
+/* Every way in ends here: at the key with that hash. */
+static int load_key(struct store_txn *txn, const uint8_t hash[32], struct access *access, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
-	struct json_object *key;
-	uint8_t hash[32];
-	const char *secret;
+	struct json_object *key = NULL;
 
-	if (!authorization)
-		return fnr_fail(err, FNR_E_UNAUTHORIZED, "no API key was sent; send the header 'Authorization: Bearer KEY' "
-		                "(the first key is in admin.key of the data directory)");
-	if (strncasecmp(authorization, "Bearer ", 7) != 0)
-		return fnr_fail(err, FNR_E_UNAUTHORIZED, "the Authorization header must be 'Bearer KEY'");
-	secret = authorization + 7 + strspn(authorization + 7, " ");
-	if (strlen(secret) > KEY_MOST || strncmp(secret, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
-		return fnr_fail(err, FNR_E_UNAUTHORIZED, "this is not an API key of this server; they begin with '" KEY_PREFIX "'");
-	access_key_hash(secret, hash);
-	if (store_key_get(txn, hash, &text) != FNR_OK) {
-		fnr_buf_free(&text);
-		return fnr_fail(err, FNR_E_UNAUTHORIZED, "this API key is not known here, or was revoked");
-	}
-	key = fnr_json_parse(text.data, text.len, NULL);
+	if (store_key_get(txn, hash, &text) == FNR_OK)
+		key = fnr_json_parse(text.data, text.len, NULL);
 	fnr_buf_free(&text);
 	if (!key || fnr_json_get_bool(key, "revoked", false)) {
 		json_object_put(key);
 		return fnr_fail(err, FNR_E_UNAUTHORIZED, "this API key is not known here, or was revoked");
 	}
 	snprintf(access->key, sizeof access->key, "%s", fnr_json_get_text(key, "id", ""));
+	memcpy(access->key_hash, hash, sizeof access->key_hash);
 	access->key_number = store_name_find(txn, STORE_KEY, access->key);
 	access->scopes = scopes_of(key);
 	take_projects(txn, key, access);
@@ -131,11 +120,123 @@ static int identify(struct store_txn *txn, const char *authorization, struct acc
 	return FNR_OK;
 }
 
+static int by_key(struct store_txn *txn, const char *authorization, struct access *access, struct fnr_error *err)
+{
+	uint8_t hash[32];
+	const char *secret;
+
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return fnr_fail(err, FNR_E_UNAUTHORIZED, "the Authorization header must be 'Bearer KEY'");
+	secret = authorization + 7 + strspn(authorization + 7, " ");
+	if (strlen(secret) > KEY_MOST || strncmp(secret, KEY_PREFIX, strlen(KEY_PREFIX)) != 0)
+		return fnr_fail(err, FNR_E_UNAUTHORIZED, "this is not an API key of this server; they begin with '" KEY_PREFIX "'");
+	access_key_hash(secret, hash);
+	return load_key(txn, hash, access, err);
+}
+
+static int load_session(struct store_txn *txn, const uint8_t hash[32], struct access *access, struct fnr_error *err)
+{
+	struct store_session session;
+
+	if (store_session_get(txn, hash, &session) != FNR_OK || session.link || session.expires_at <= fnr_now_ms())
+		return fnr_fail(err, FNR_E_UNAUTHORIZED, "you are not signed in any more; sign in again with a key, or with a link of 'fnr link'");
+	access->session = true;
+	access->expires_at = session.expires_at;
+	memcpy(access->session_hash, hash, sizeof access->session_hash);
+	return load_key(txn, session.key, access, err);
+}
+
+/* The value of our cookie among "a=1; b=2"; false if it is not there. */
+static bool find_cookie(struct store_txn *txn, const char *cookies, char out[ACCESS_TOKEN_SIZE])
+{
+	char name[COOKIE_NAME_SIZE];
+	size_t len;
+
+	if (!cookies || !ticket_cookie_name(txn, name))
+		return false;
+	len = strlen(name);
+	for (const char *at = cookies + strspn(cookies, "; "); *at; at += strspn(at, "; ")) {
+		size_t pair = strcspn(at, ";");
+
+		if (pair > len && strncmp(at, name, len) == 0 && at[len] == '=') {
+			snprintf(out, ACCESS_TOKEN_SIZE, "%.*s", (int)(pair - len - 1), at + len + 1);
+			return true;
+		}
+		at += pair;
+	}
+	return false;
+}
+
+static bool own_page_asks(const struct access_headers *headers)
+{
+	if (headers->marker)
+		return true;
+	return headers->fetch_site && (strcmp(headers->method, "GET") == 0 || strcmp(headers->method, "HEAD") == 0);
+}
+
+static int by_session(struct store_txn *txn, const char *token, const struct access_headers *headers, struct access *access,
+                      struct fnr_error *err)
+{
+	uint8_t hash[32];
+	int code;
+
+	access_key_hash(token, hash);
+	code = load_session(txn, hash, access, err);
+	if (code == FNR_OK && !own_page_asks(headers))
+		code = fnr_fail(err, FNR_E_FORBIDDEN, "a request with the cookie of a session needs the header 'X-Function-Runner: 1', so that "
+		                "no other page can make it; for pictures and streams there are tickets");
+	return code;
+}
+
+/* FNR_OK with *access filled, FNR_E_UNAUTHORIZED, or FNR_E_FORBIDDEN. */
+static int identify(struct store_txn *txn, const struct access_headers *headers, struct access *access, struct fnr_error *err)
+{
+	char token[ACCESS_TOKEN_SIZE];
+	bool has_cookie;
+	uint8_t hash[32];
+	int code;
+
+	if (headers->authorization)
+		return by_key(txn, headers->authorization, access, err);
+	has_cookie = find_cookie(txn, headers->cookie, token);
+	if (headers->ticket) {
+		code = ticket_check(txn, headers->ticket, headers->path, fnr_now_ms(), hash, err);
+		if (code == FNR_OK)
+			return load_key(txn, hash, access, err);
+		if (!has_cookie)
+			return code;
+		fnr_error_clear(err);
+	}
+	if (has_cookie)
+		return by_session(txn, token, headers, access, err);
+	return fnr_fail(err, FNR_E_UNAUTHORIZED, "no API key was sent; send the header 'Authorization: Bearer KEY' "
+	                "(the first key is in admin.key of the data directory)");
+}
+
 static const char *scope_word(unsigned scope)
 {
 	if (scope & FNR_SCOPE_ADMIN)
 		return "admin";
 	return scope & FNR_SCOPE_SUBMIT ? "submit" : "read";
+}
+
+int access_of_session(struct store_txn *txn, const uint8_t hash[32], struct access *access, struct fnr_error *err)
+{
+	memset(access, 0, sizeof *access);
+	return load_session(txn, hash, access, err);
+}
+
+static void let_all_in(struct access *access)
+{
+	access->scopes = FNR_SCOPE_ADMIN | FNR_SCOPE_SUBMIT | FNR_SCOPE_READ;
+	access->all_projects = true;
+}
+
+static int check_scope(const struct access *access, unsigned scope, struct fnr_error *err)
+{
+	if (access->scopes & scope)
+		return FNR_OK;
+	return fnr_fail(err, FNR_E_FORBIDDEN, "this needs a key with the scope '%s'", scope_word(scope));
 }
 
 int access_check(struct store_txn *txn, const struct fnr_conf *conf, const struct access_headers *headers,
@@ -148,21 +249,36 @@ int access_check(struct store_txn *txn, const struct fnr_conf *conf, const struc
 	if (code != FNR_OK)
 		return code;
 	if (!conf->api_keys) {
-		access->scopes = FNR_SCOPE_ADMIN | FNR_SCOPE_SUBMIT | FNR_SCOPE_READ;
-		access->all_projects = true;
+		let_all_in(access);
 		return FNR_OK;
 	}
 	if (scope == FNR_SCOPE_NONE) {
-		if (txn && headers->authorization && identify(txn, headers->authorization, access, NULL) != FNR_OK)
+		if (txn && identify(txn, headers, access, NULL) != FNR_OK)
 			memset(access, 0, sizeof *access);
 		return FNR_OK;
 	}
-	code = identify(txn, headers->authorization, access, err);
+	code = identify(txn, headers, access, err);
+	return code == FNR_OK ? check_scope(access, scope, err) : code;
+}
+
+int access_renew(struct store_txn *txn, const struct fnr_conf *conf, const struct access_headers *headers, unsigned scope,
+                 const struct access *before, struct access *access, struct fnr_error *err)
+{
+	int code;
+
+	memset(access, 0, sizeof *access);
+	code = check_browser(conf, headers, err);
 	if (code != FNR_OK)
 		return code;
-	if (!(access->scopes & scope))
-		return fnr_fail(err, FNR_E_FORBIDDEN, "this needs a key with the scope '%s'", scope_word(scope));
-	return FNR_OK;
+	if (!conf->api_keys) {
+		let_all_in(access);
+		return FNR_OK;
+	}
+	if (before->session)
+		code = load_session(txn, before->session_hash, access, err);
+	else
+		code = load_key(txn, before->key_hash, access, err);
+	return code == FNR_OK ? check_scope(access, scope, err) : code;
 }
 
 bool access_project(const struct access *access, uint32_t project)
@@ -200,4 +316,13 @@ void access_key_make(char text[96], char id[16], uint8_t hash[32])
 void access_key_hash(const char *text, uint8_t hash[32])
 {
 	fnr_sha256_of(text, strlen(text), hash);
+}
+
+void access_token_make(char text[ACCESS_TOKEN_SIZE], uint8_t hash[32])
+{
+	uint8_t random[32];
+
+	fnr_random(random, sizeof random);
+	fnr_hex(random, sizeof random, text);
+	access_key_hash(text, hash);
 }

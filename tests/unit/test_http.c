@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "http/access.h"
 #include "http/problem.h"
+#include "http/ticket.h"
 #include "http/view.h"
 #include "store/ops.h"
 
@@ -91,7 +93,7 @@ Test(http, hosts_and_origins)
 	struct access access;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct access_headers headers = { "GET", cases[i].host, cases[i].origin, cases[i].fetch_site, NULL };
+		struct access_headers headers = { .method = "GET", .host = cases[i].host, .origin = cases[i].origin, .fetch_site = cases[i].fetch_site };
 
 		cr_expect_eq(check(&headers, FNR_SCOPE_NONE, &access), cases[i].code, "%s %s %s", cases[i].host ? cases[i].host : "-",
 		             cases[i].origin ? cases[i].origin : "-", cases[i].fetch_site ? cases[i].fetch_site : "-");
@@ -143,6 +145,143 @@ Test(http, scopes_contain_lower_ones)
 	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_OK, "who submits may see what comes of it");
 	cr_expect_eq(check(&headers, FNR_SCOPE_SUBMIT, &access), FNR_OK);
 	cr_expect_eq(check(&headers, FNR_SCOPE_ADMIN, &access), FNR_E_FORBIDDEN);
+}
+
+/* A session of the last key made; its cookie as a browser sends it. */
+static void put_session(bool link, int64_t expires_at, char cookie[160])
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	char token[ACCESS_TOKEN_SIZE], name[COOKIE_NAME_SIZE];
+	uint8_t key[32], hash[32], secret[32] = { 9 };
+	struct op_reply reply;
+	struct store_txn *txn;
+
+	op_secret(&operation, secret);
+	apply(&operation, &reply);
+	fnr_buf_reset(&operation);
+	access_key_hash(key_text, key);
+	access_token_make(token, hash);
+	op_session_put(&operation, hash, key, link, expires_at);
+	apply(&operation, &reply);
+	fnr_buf_free(&operation);
+	txn = store_read(store, NULL);
+	cr_assert(ticket_cookie_name(txn, name));
+	store_read_end(txn);
+	snprintf(cookie, 160, "a=b; %s=%s; c", name, token);
+}
+
+Test(http, sessions)
+{
+	struct access_headers headers = { .method = "GET", .host = "localhost", .marker = "1" };
+	struct access access;
+	char cookie[160];
+
+	put_key("[\"submit\"]", "[\"demo\"]");
+	headers.cookie = cookie;
+	put_session(true, fnr_now_ms() + 60000, cookie);
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "a link is no session");
+	put_session(false, fnr_now_ms() - 1, cookie);
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "it has expired");
+	put_session(false, fnr_now_ms() + 60000, cookie);
+	cr_expect_eq(check(&headers, FNR_SCOPE_SUBMIT, &access), FNR_OK);
+	cr_expect(access.session && access.expires_at > fnr_now_ms());
+	cr_expect(access_project_name(&access, "demo"));
+	cr_expect_not(access_project_name(&access, "other"));
+	cr_expect_eq(check(&headers, FNR_SCOPE_ADMIN, &access), FNR_E_FORBIDDEN);
+}
+
+Test(http, a_cookie_alone_is_not_enough)
+{
+	static const struct { const char *method, *marker, *fetch_site; int code; } cases[] = {
+		{ "GET", NULL, NULL, FNR_E_FORBIDDEN },
+		{ "GET", "", NULL, FNR_OK },
+		{ "GET", NULL, "same-origin", FNR_OK },
+		{ "HEAD", NULL, "none", FNR_OK },
+		{ "GET", NULL, "same-site", FNR_E_FORBIDDEN },
+		{ "GET", "1", "cross-site", FNR_E_FORBIDDEN },
+		{ "POST", NULL, "same-origin", FNR_E_FORBIDDEN },
+		{ "DELETE", NULL, "none", FNR_E_FORBIDDEN },
+		{ "POST", "1", NULL, FNR_OK },
+		{ "POST", "1", "same-origin", FNR_OK },
+		{ "get", NULL, "same-origin", FNR_E_FORBIDDEN },
+	};
+	struct access access;
+	char cookie[160];
+
+	put_key("[\"admin\"]", "null");
+	put_session(false, fnr_now_ms() + 60000, cookie);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct access_headers headers = { .method = cases[i].method, .host = "localhost", .cookie = cookie, .marker = cases[i].marker,
+		                                  .fetch_site = cases[i].fetch_site };
+
+		cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), cases[i].code, "case %zu", i);
+	}
+}
+
+Test(http, tickets)
+{
+	struct access_headers headers = { .method = "GET", .host = "localhost", .path = "/api/v1/events" };
+	char cookie[160], ticket[TICKET_SIZE], old[TICKET_SIZE];
+	int64_t now = fnr_now_ms();
+	struct access access;
+	struct store_txn *txn;
+	char id[9];
+	uint8_t key[32];
+
+	put_key("[\"read\"]", "null");
+	put_session(false, now + 60000, cookie);       /* makes the secret */
+	snprintf(id, sizeof id, "%.8s", key_text + 4);
+	access_key_hash(key_text, key);
+	txn = store_read(store, NULL);
+	cr_assert(ticket_make(txn, id, key, "/api/v1/events", now + 60000, ticket));
+	cr_assert(ticket_make(txn, id, key, "/api/v1/events", now - 1000, old));
+	store_read_end(txn);
+	headers.ticket = ticket;
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_OK);
+	cr_expect_str_eq(access.key, id);
+	cr_expect_eq(check(&headers, FNR_SCOPE_SUBMIT, &access), FNR_E_FORBIDDEN);
+	headers.path = "/api/v1/event";
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "another path");
+	headers.path = "/api/v1/events";
+	headers.ticket = old;
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "it has expired");
+	headers.ticket = ticket;
+	for (size_t i = 0; ticket[i]; i++) {
+		ticket[i] ^= 1;
+		cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "another character %zu", i);
+		ticket[i] ^= 1;
+	}
+	put_key("[\"read\"]", "null");
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_OK, "other keys do not matter");
+	txn = store_write(store, NULL);
+	cr_assert_eq(store_key_delete(txn, id), FNR_OK);
+	cr_assert_eq(store_key_put(txn, (uint8_t[32]){ 7 }, "{\"id\":\"later\",\"scopes\":[\"read\"]}", NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED, "its key is gone");
+}
+
+/* The key of a data directory is always called "admin": a new one does not take over the tickets of the one before. */
+Test(http, tickets_are_for_the_key_not_for_its_id)
+{
+	struct access_headers headers = { .method = "GET", .host = "localhost", .path = "/p" };
+	uint8_t one[32] = { 1 }, two[32] = { 2 }, secret[32] = { 3 };
+	static const char json[] = "{\"id\":\"admin\",\"scopes\":[\"admin\"]}";
+	struct store_txn *txn = store_write(store, NULL);
+	char ticket[TICKET_SIZE];
+	struct access access;
+
+	cr_expect_not(ticket_make(txn, "admin", one, "/p", fnr_now_ms() + 60000, ticket), "no secret yet");
+	cr_assert_eq(store_secret_make(txn, secret, NULL), FNR_OK);
+	cr_assert_eq(store_key_put(txn, one, json, NULL), FNR_OK);
+	cr_assert(ticket_make(txn, "admin", one, "/p", fnr_now_ms() + 60000, ticket));
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+	headers.ticket = ticket;
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_OK);
+	txn = store_write(store, NULL);
+	cr_assert_eq(store_key_delete(txn, "admin"), FNR_OK);
+	cr_assert_eq(store_key_put(txn, two, json, NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+	cr_expect_eq(check(&headers, FNR_SCOPE_READ, &access), FNR_E_UNAUTHORIZED);
 }
 
 Test(http, problem_has_every_member)
