@@ -1,7 +1,9 @@
 #include "handlers/common.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "files/path.h"
 #include "http/view.h"
 
@@ -78,6 +80,31 @@ int common_reply_file(struct request *req, const char *path, const char *media_t
 	reply_header(req, "Content-Type", media_type);
 	reply_header(req, "Content-Disposition", fnr_arena_printf(req->arena, "%s; filename=\"%s\"", place, file_name));
 	return reply_accel(req, fnr_arena_printf(req->arena, "/internal/files/workspace/%s", path));
+}
+
+static void unknown_member(struct request *req, const char *what, const char *member, const char *const *members, size_t count)
+{
+	const char *nearest = fnr_text_nearest(member, members, count);
+	char place[256] = "";
+
+	fnr_json_pointer_add(place, sizeof place, member);
+	fnr_error_add(&req->err, place, "unknown_member", nearest ? fnr_arena_printf(req->arena, "did you mean '%s'?", nearest) : "remove it",
+	              "%s has no member '%s'", what, member);
+}
+
+void common_members_only(struct request *req, const char *what, const char *const *members)
+{
+	size_t count = 0, at;
+
+	while (members[count])
+		count++;
+	json_object_object_foreach(req->body, member, value) {
+		(void)value;
+		for (at = 0; at < count && strcmp(members[at], member) != 0; at++)
+			;
+		if (at == count)
+			unknown_member(req, what, member, members, count);
+	}
 }
 
 struct json_object *common_parse(const struct fnr_buf *text)

@@ -25,6 +25,9 @@ void common_location(struct request *req, const char *kind, const struct fnr_id 
  * workspace; file_name is what a browser saves it as. */
 int common_reply_file(struct request *req, const char *path, const char *media_type, const char *file_name);
 
+/* Adds an error for each member of the body that is not in the list (ends with NULL). what: "a key". */
+void common_members_only(struct request *req, const char *what, const char *const *members);
+
 /* JSON text of the store as a value to put; NULL if it cannot be read. */
 struct json_object *common_parse(const struct fnr_buf *text);
 

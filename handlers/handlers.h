@@ -18,6 +18,10 @@ handler presets_list, presets_show;
 handler projects_list, takes_list, takes_show, takes_file;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;
+/* sessions.c */
+handler sessions_create, sessions_show, sessions_delete;
+/* tickets.c */
+handler tickets_create;
 /* uploads.c */
 handler uploads_check, uploads_elsewhere;
 /* health.c */

@@ -48,28 +48,12 @@ static bool scope_valid(const char *text)
 	return strcmp(text, "read") == 0 || strcmp(text, "submit") == 0 || strcmp(text, "admin") == 0;
 }
 
-#define MEMBERS 3
-
-static void unknown_member(struct request *req, const char *member, const char *const *members)
-{
-	const char *nearest = fnr_text_nearest(member, members, MEMBERS);
-	char place[256] = "";
-
-	fnr_json_pointer_add(place, sizeof place, member);
-	fnr_error_add(&req->err, place, "unknown_member", nearest ? fnr_arena_printf(req->arena, "did you mean '%s'?", nearest) : "remove it",
-	              "a key has no member '%s'", member);
-}
-
 static void check_key(struct request *req)
 {
-	static const char *const members[MEMBERS] = { "name", "scopes", "projects" };
+	static const char *const members[] = { "name", "scopes", "projects", NULL };
 	const char *name = fnr_json_get_text(req->body, "name", NULL);
 
-	json_object_object_foreach(req->body, member, value) {
-		(void)value;
-		if (strcmp(member, "name") != 0 && strcmp(member, "scopes") != 0 && strcmp(member, "projects") != 0)
-			unknown_member(req, member, members);
-	}
+	common_members_only(req, "a key", members);
 	if (!name || !*name || strlen(name) > 128)
 		fnr_error_add(&req->err, "/name", "required", "say what the key is for, in at most 128 bytes", "'name' must be text");
 	if (!fnr_json_get(req->body, "scopes"))

@@ -827,6 +827,21 @@ def test_keys(fnr):
                 assert key["key"].encode() not in file.read()
 
 
+def test_sessions_and_tickets(fnr):
+    """test_sessions.py has the rest; here it is that they are as the document says."""
+    made = fnr.post("/api/v1/sessions", {})
+    assert made.status == 201
+    cookie = {"Authorization": None, "Cookie": made.headers["Set-Cookie"].split(";")[0], "X-Function-Runner": "1"}
+    assert fnr.get("/api/v1/sessions", headers=cookie).json == made.json
+    link = fnr.post("/api/v1/sessions", {"one_time": True})
+    assert fnr.post("/api/v1/sessions", {"link": link.json["link"]}, headers={"Authorization": None}).status == 201
+    assert_problem(fnr.post("/api/v1/sessions", {"link": link.json["link"]}), 401)
+    ticket = fnr.post("/api/v1/tickets", {"path": f"{JOBS}/{fnr.run('good')['id']}/outputs/text"}, headers=cookie)
+    assert fnr.get(ticket.json["url"], headers={"Authorization": None}).status == 200
+    assert fnr.request("DELETE", "/api/v1/sessions", headers=cookie).status == 204
+    assert_problem(fnr.get("/api/v1/sessions", headers=cookie), 401)
+
+
 def test_health(fnr):
     for key in (None, "fnr_wrong"):
         headers = {"Authorization": f"Bearer {key}" if key else None}
