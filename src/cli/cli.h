@@ -38,7 +38,7 @@ int options_take(const struct command *command, const struct option_row *rows, i
 /* Says what is wrong with the use of a command; returns EXIT_USAGE. */
 int usage_error(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-extern const struct command command_serve, command_run, command_job, command_check, command_config, command_nginx_conf;
+extern const struct command command_serve, command_run, command_job, command_link, command_check, command_config, command_nginx_conf;
 extern const struct command *const commands[];      /* ends with NULL */
 
 /* The data directory that a command means: the option, FNR_DATA_DIR, or "var". */

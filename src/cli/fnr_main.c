@@ -7,7 +7,8 @@
 #include "cli/cli.h"
 #include "config.h"
 
-const struct command *const commands[] = { &command_serve, &command_run, &command_job, &command_check, &command_config, &command_nginx_conf, NULL };
+const struct command *const commands[] = { &command_serve, &command_run, &command_job, &command_link, &command_check, &command_config,
+                                          &command_nginx_conf, NULL };
 
 static const struct command *find(const char *name)
 {
