@@ -1,6 +1,7 @@
 """What the documents say is true: the guide's function runs, the example for a public host works, rows name tests that exist."""
 
 import glob
+import json
 import os
 import re
 import ssl
@@ -71,7 +72,7 @@ def test_the_example_for_a_public_host(tmp_path):
     with System(f'api: {{hosts: "{host} localhost 127.0.0.1"}}\n') as system:
         example = text_of("doc", "nginx-public.conf")
         for old, new in (("listen 80;", f"listen 127.0.0.1:{free_port()};"), ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-                         ("127.0.0.1:8080", f"127.0.0.1:{system.port}"),
+                         ("127.0.0.1:8080", f"127.0.0.1:{system.port}"), ("/var/log/nginx/function-runner.log", str(tmp_path / "access.log")),
                          (f"/etc/letsencrypt/live/{host}/fullchain.pem", str(tmp_path / "cert")),
                          (f"/etc/letsencrypt/live/{host}/privkey.pem", str(tmp_path / "key"))):
             assert old in example
@@ -105,6 +106,12 @@ def test_the_example_for_a_public_host(tmp_path):
             while b"job.completed" not in (line := stream.readline()):
                 assert line
             assert ask("/").headers["Strict-Transport-Security"]
+            cookie = ask("/api/v1/sessions", b"{}", Content_Type="application/json", Origin=f"https://{host}").headers["Set-Cookie"]
+            assert cookie.endswith("; Secure")
+            url = json.loads(ask("/api/v1/tickets", b'{"path":"/api/v1/events"}', Content_Type="application/json").read())["url"]
+            assert opener.open(urllib.request.Request(f"https://127.0.0.1:{port}{url}", headers={"Host": host}), timeout=20).readline()
         finally:
             front.terminate()
             front.wait()
+        log = open_text(tmp_path / "access.log")
+        assert "GET /api/v1/events HTTP/1.1" in log and "ticket=" not in log
