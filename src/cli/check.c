@@ -1,4 +1,4 @@
-/* fnr check: recounts a data directory and compares; running or stopped. fnr config: all there is to configure. */
+/* fnr check: recounts a data directory and compares; running or stopped. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/conf.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -21,6 +21,33 @@ static void on_bus_error(int number)
 		/* nothing more can be said */
 	}
 	_exit(EXIT_FAILED);
+}
+
+static void print(const struct fnr_buf *summary, const struct fnr_buf *report, size_t problems)
+{
+	printf("%s\n%s", summary->len ? summary->data : "", report->len ? report->data : "");
+	if (problems)
+		printf("%zu problem%s\n", problems, problems == 1 ? "" : "s");
+	else
+		printf("all is well\n");
+}
+
+static void print_json(const struct fnr_buf *summary, const struct fnr_buf *report, size_t problems)
+{
+	struct json_object *value = json_object_new_object(), *lines = json_object_new_array();
+
+	for (const char *at = report->len ? report->data : ""; *at;) {
+		size_t len = strcspn(at, "\n");
+
+		json_object_array_add(lines, json_object_new_string_len(at, (int)len));
+		at += len + (at[len] == '\n');
+	}
+	fnr_json_set_bool(value, "sound", problems == 0);
+	fnr_json_set_text(value, "summary", summary->len ? summary->data : "");
+	fnr_json_set_int(value, "count", (int64_t)problems);
+	fnr_json_set(value, "problems", lines);
+	printf("%s\n", fnr_json_text(value, NULL));
+	json_object_put(value);
 }
 
 static int check(const char *data)
@@ -46,46 +73,21 @@ static int check(const char *data)
 	problems = store_check(txn, &report, &summary);
 	store_read_end(txn);
 	store_close(store);
-	printf("%s\n%s", summary.len ? summary.data : "", report.len ? report.data : "");
-	if (problems)
-		printf("%zu problem%s\n", problems, problems == 1 ? "" : "s");
+	if (shared.json)
+		print_json(&summary, &report, problems);
 	else
-		printf("all is well\n");
+		print(&summary, &report, problems);
 	fnr_buf_free(&report);
 	fnr_buf_free(&summary);
 	return problems ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int run_check(const struct command *command, int argc, char **argv)
+static int run_check(int count, char **operands)
 {
-	const char *data = NULL;
-	const struct option_row rows[] = {
-		{ "--data", 0, OPTION_TEXT, &data, 0, 0, "DIR", "the data directory (default FNR_DATA_DIR, else ./var)" },
-		{ 0 },
-	};
-	int operands, status = options_take(command, rows, argc, argv, &operands);
-
-	if (status >= 0)
-		return status;
-	if (operands)
-		return usage_error(command, "fnr check takes no operand '%s'", argv[1]);
-	return check(data_dir(data));
+	(void)count, (void)operands;
+	return check(data_dir(shared.client.data));
 }
 
-const struct command command_check = { "check", "fnr check [--data DIR]", "Recount everything in the store and compare", run_check };
+static const struct action actions[] = { { "", "", 0, 0, "recount everything, running or stopped", run_check }, ACTIONS_END };
 
-static int run_config(const struct command *command, int argc, char **argv)
-{
-	const struct option_row rows[] = { { 0 } };
-	int operands, status = options_take(command, rows, argc, argv, &operands);
-	char *sample;
-
-	if (status >= 0)
-		return status;
-	sample = fnr_conf_sample();
-	fputs(sample, stdout);
-	free(sample);
-	return EXIT_DONE;
-}
-
-const struct command command_config = { "config", "fnr config", "Print every setting with its default, as a config.yaml", run_config };
+const struct command command_check = { "check", "Recount everything in the store and compare", 8, USES_DATA | USES_JSON, actions, NULL };

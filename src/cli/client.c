@@ -1,13 +1,10 @@
-#include "cli/client.h"
+#include "cli/client_internal.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -15,19 +12,10 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-#define ANSWER_MOST (256u << 20)
-#define LINE_MOST (64u << 20)
 #define TRIES 12
 #define TRIES_SILENT 3
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MOST_MS 10000
-
-struct client {
-	CURL *curl;
-	CURLM *multi;
-	char *url, *key;
-	char data[PATH_MAX];
-};
 
 static volatile sig_atomic_t interrupted;
 
@@ -120,7 +108,7 @@ const char *client_url(const struct client *client) { return client->url; }
 
 /* ---- one transfer ---- */
 
-static struct curl_slist *make_headers(const struct client *client, const char *const *headers, bool has_body)
+struct curl_slist *client_headers(const struct client *client, const char *const *headers, bool has_body)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 	char *line;
@@ -152,7 +140,7 @@ static bool is_here(const char *url)
 	return false;
 }
 
-static void prepare(struct client *client, const char *path, struct curl_slist *headers)
+void client_prepare(struct client *client, const char *path, struct curl_slist *headers)
 {
 	char *url = fnr_asprintf("%s%s", client->url, path);
 
@@ -169,7 +157,7 @@ static void prepare(struct client *client, const char *path, struct curl_slist *
 }
 
 /* Runs it to its end, or until we are interrupted or *stop becomes true. */
-static CURLcode perform(struct client *client, const bool *stop)
+CURLcode client_perform(struct client *client, const bool *stop)
 {
 	CURLcode result = CURLE_ABORTED_BY_CALLBACK;
 	CURLMsg *message;
@@ -189,7 +177,7 @@ static CURLcode perform(struct client *client, const bool *stop)
 	return result;
 }
 
-static size_t collect(char *data, size_t size, size_t count, void *context)
+size_t client_collect(char *data, size_t size, size_t count, void *context)
 {
 	struct fnr_buf *text = context;
 
@@ -199,7 +187,7 @@ static size_t collect(char *data, size_t size, size_t count, void *context)
 	return size * count;
 }
 
-static struct answer finish(struct client *client, CURLcode result, struct fnr_buf *text)
+struct answer client_finish(struct client *client, CURLcode result, struct fnr_buf *text)
 {
 	struct answer answer = { 0, NULL };
 
@@ -214,22 +202,22 @@ static struct answer finish(struct client *client, CURLcode result, struct fnr_b
 
 struct answer client_request(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers)
 {
-	struct curl_slist *list = make_headers(client, headers, body != NULL);
+	struct curl_slist *list = client_headers(client, headers, body != NULL);
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct answer answer;
 	size_t len = 0;
 	const char *data = body ? fnr_json_text(body, &len) : "";
 
-	prepare(client, path, list);
+	client_prepare(client, path, list);
 	if (strcmp(method, "GET") != 0) {
 		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, data);
 		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
 		curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
 	}
-	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, client_collect);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
 	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 120L);
-	answer = finish(client, perform(client, NULL), &text);
+	answer = client_finish(client, client_perform(client, NULL), &text);
 	curl_slist_free_all(list);
 	return answer;
 }
@@ -251,61 +239,6 @@ struct answer client_persist(struct client *client, const char *method, const ch
 		usleep((useconds_t)pause_ms * 1000);
 		pause_ms = pause_ms * 2 > PAUSE_MOST_MS ? PAUSE_MOST_MS : pause_ms * 2;
 	}
-	return answer;
-}
-
-/* ---- uploads ---- */
-
-struct upload { FILE *file; curl_off_t size; void (*progress)(double, void *); void *context; };
-
-static int upload_progress(void *context, curl_off_t total_down, curl_off_t down, curl_off_t total_up, curl_off_t up)
-{
-	struct upload *upload = context;
-
-	(void)total_down, (void)down, (void)total_up;
-	if (upload->progress && upload->size > 0)
-		upload->progress((double)up / (double)upload->size, upload->context);
-	return interrupted;
-}
-
-/* The name as a header can carry it. */
-static char *file_header(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-	char *line = fnr_asprintf("X-Filename: %.200s", slash ? slash + 1 : file);
-
-	fnr_text_clean(line);
-	return line;
-}
-
-struct answer client_upload(struct client *client, const char *file, void (*progress)(double, void *), void *context)
-{
-	struct upload upload = { .progress = progress, .context = context };
-	char *name = file_header(file);
-	const char *const headers[] = { name, "Content-Type: application/octet-stream", NULL };
-	struct curl_slist *list = make_headers(client, headers, false);
-	struct fnr_buf text = FNR_BUF_INIT;
-	struct answer answer = { 0, NULL };
-	struct stat info;
-
-	upload.file = fopen(file, "rbe");
-	if (upload.file && fstat(fileno(upload.file), &info) == 0) {
-		upload.size = info.st_size;
-		prepare(client, "/api/v1/uploads", list);
-		curl_easy_setopt(client->curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, upload.size);
-		curl_easy_setopt(client->curl, CURLOPT_READDATA, upload.file);
-		curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, collect);
-		curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
-		curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, upload_progress);
-		curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, &upload);
-		curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
-		answer = finish(client, perform(client, NULL), &text);
-	}
-	if (upload.file)
-		fclose(upload.file);
-	curl_slist_free_all(list);
-	free(name);
 	return answer;
 }
 
@@ -354,95 +287,4 @@ void client_complain(const struct client *client, const struct answer *answer)
 	}
 	if (suggestion)
 		fprintf(stderr, "     %s\n", suggestion);
-}
-
-/* ---- streams (the text/event-stream of the HTML standard) ---- */
-
-struct stream {
-	struct client *client;
-	client_event *event;
-	void *context;
-	struct fnr_buf in, data, body;
-	char id[64], name[64];
-	bool stop;
-};
-
-static void dispatch(struct stream *stream)
-{
-	struct json_object *data = stream->data.len ? fnr_json_parse(stream->data.data, stream->data.len, NULL) : NULL;
-
-	if (data && !stream->stop)
-		stream->stop = !stream->event(stream->id, stream->name, data, stream->context);
-	json_object_put(data);
-	fnr_buf_reset(&stream->data);
-	stream->name[0] = 0;
-}
-
-static void take_line(struct stream *stream, char *line)
-{
-	char *value = strchr(line, ':');
-
-	if (!*line) {
-		dispatch(stream);
-		return;
-	}
-	if (value)
-		*value++ = 0;
-	else
-		value = line + strlen(line);
-	if (*value == ' ')
-		value++;
-	if (strcmp(line, "id") == 0)
-		fnr_text_copy(stream->id, sizeof stream->id, value);
-	else if (strcmp(line, "event") == 0)
-		fnr_text_copy(stream->name, sizeof stream->name, value);
-	else if (strcmp(line, "data") == 0)
-		fnr_buf_puts(&stream->data, value);
-}
-
-static size_t take_bytes(char *data, size_t size, size_t count, void *context)
-{
-	struct stream *stream = context;
-	char *end;
-	long status = 0;
-
-	curl_easy_getinfo(stream->client->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200)
-		return collect(data, size, count, &stream->body);
-	fnr_buf_add(&stream->in, data, size * count);
-	while (stream->in.len && (end = memchr(stream->in.data, '\n', stream->in.len)) && !stream->stop) {
-		size_t len = (size_t)(end - stream->in.data);
-
-		*end = 0;
-		if (len && stream->in.data[len - 1] == '\r')
-			stream->in.data[len - 1] = 0;
-		take_line(stream, stream->in.data);
-		fnr_buf_drop(&stream->in, len + 1);
-	}
-	return stream->in.len > LINE_MOST ? 0 : size * count;
-}
-
-long client_stream(struct client *client, const char *path, const char *last_id, client_event *event, void *context, struct answer *answer_r)
-{
-	struct stream stream = { .client = client, .event = event, .context = context };
-	char *resume = *last_id ? fnr_asprintf("Last-Event-ID: %.40s", last_id) : NULL;
-	const char *const headers[] = { "Accept: text/event-stream", resume, NULL };
-	struct curl_slist *list = make_headers(client, headers, false);
-	long status = 0;
-
-	prepare(client, path, list);
-	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_bytes);
-	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &stream);
-	/* Comments come every 15 s: silence for a minute is a lost connection. */
-	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, 60L);
-	perform(client, &stream.stop);
-	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-	*answer_r = (struct answer){ status, stream.body.len ? fnr_json_parse(stream.body.data, stream.body.len, NULL) : NULL };
-	curl_slist_free_all(list);
-	free(resume);
-	fnr_buf_free(&stream.in);
-	fnr_buf_free(&stream.data);
-	fnr_buf_free(&stream.body);
-	return status;
 }

@@ -3,6 +3,7 @@
 #define FNR_CLI_CLIENT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -28,6 +29,8 @@ struct answer client_request(struct client *client, const char *method, const ch
 /* The same, again and again with growing pauses while no answer comes, at most about a minute: only for what may be repeated. */
 struct answer client_persist(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers);
 struct answer client_upload(struct client *client, const char *file, void (*progress)(double fraction, void *context), void *context);
+/* Status 200 when the whole file was written to `file` (not flushed); else the answer says why not. */
+struct answer client_download(struct client *client, const char *path, FILE *file);
 void answer_free(struct answer *answer);
 
 /* Percent-encodes one segment of a path; the caller frees it. */

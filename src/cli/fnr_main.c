@@ -3,14 +3,17 @@
 #include <string.h>
 
 #include "base/proc.h"
-#include "base/text.h"
+#include "cli/ask.h"
 #include "cli/cli.h"
 #include "config.h"
 
-const struct command *const commands[] = { &command_serve, &command_run, &command_job, &command_link, &command_check, &command_config,
-                                          &command_nginx_conf, NULL };
+const struct command *const commands[] = {
+	&command_run, &command_job, &command_batch, &command_take, &command_upload, &command_template, &command_preset, &command_key, &command_link,
+	&command_serve, &command_check, &command_config, &command_nginx_conf, NULL,
+};
+#define NAMES_MOST 32
 
-static const struct command *find(const char *name)
+const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; commands[i]; i++)
 		if (strcmp(commands[i]->name, name) == 0)
@@ -29,31 +32,64 @@ static void print_commands(FILE *out)
 
 static int unknown(const char *name)
 {
-	const char *names[16], *nearest;
+	const char *names[NAMES_MOST];
 	size_t count = 0;
 
-	while (commands[count]) {
+	for (; commands[count] && count < NAMES_MOST; count++)
 		names[count] = commands[count]->name;
-		count++;
-	}
-	nearest = fnr_text_nearest(name, names, count);
-	if (nearest)
-		fprintf(stderr, "fnr: there is no command '%s'; did you mean '%s'?\n", name, nearest);
-	else
-		fprintf(stderr, "fnr: there is no command '%s'; fnr --help lists them\n", name);
+	fprintf(stderr, "fnr: there is no command '%s'; %s\n", name, did_you_mean(name, names, count, "fnr --help lists them"));
 	return EXIT_USAGE;
+}
+
+static int unknown_action(const struct command *command, const char *name)
+{
+	const char *names[NAMES_MOST];
+	size_t count = 0;
+
+	for (; command->actions[count].name && count < NAMES_MOST; count++)
+		names[count] = command->actions[count].name;
+	if (!name)
+		return usage_error(command, "say what to do");
+	return usage_error(command, "fnr %s has no '%s'; %s", command->name, name, did_you_mean(name, names, count, "it has these:"));
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	bool plain = command_is_plain(command);
+	const struct action *action = command->actions;
+	int operands, status = options_take(command, argc, argv, &operands);
+
+	if (status >= 0)
+		return status;
+	if (!plain) {
+		action = operands ? action_find(command, argv[1]) : NULL;
+		if (!action)
+			return unknown_action(command, operands ? argv[1] : NULL);
+		operands--;
+		argv++;
+	}
+	if (operands < action->least)
+		return usage_error(command, "fnr %s%s%s needs %s", command->name, plain ? "" : " ", action->name, action->operands);
+	if (action->most >= 0 && operands > action->most)
+		return usage_error(command, "fnr %s%s%s takes %s; '%s' is too much", command->name, plain ? "" : " ", action->name,
+		                   action->most ? action->operands : "no operand", argv[action->most + 1]);
+	status = action->run(operands, argv + 1);
+	ask_close();
+	if (fflush(stdout) != 0 && status == EXIT_DONE) {
+		fprintf(stderr, "fnr: the output could not be written\n");
+		status = EXIT_FAILED;
+	}
+	return status;
 }
 
 static int help(int argc, char **argv)
 {
 	static char ask[] = "--help";
-	const struct command *command = argc > 2 ? find(argv[2]) : NULL;
+	const struct command *command = argc > 2 ? command_find(argv[2]) : NULL;
 	char *arguments[] = { argv[0], ask, NULL };
 
-	if (argc > 2 && !command)
-		return unknown(argv[2]);
-	if (command)
-		return command->run(command, 2, arguments);
+	if (argc > 2)
+		return command ? run(command, 2, arguments) : unknown(argv[2]);
 	print_commands(stdout);
 	return EXIT_DONE;
 }
@@ -73,6 +109,6 @@ int main(int argc, char **argv)
 		printf("fnr %s\n", PACKAGE_VERSION);
 		return EXIT_DONE;
 	}
-	command = find(argv[1]);
-	return command ? command->run(command, argc - 1, argv + 1) : unknown(argv[1]);
+	command = command_find(argv[1]);
+	return command ? run(command, argc - 1, argv + 1) : unknown(argv[1]);
 }

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/vocab.h"
+#include "cli/ask.h"
 #include "cli/cli.h"
 
 #define BAR_CELLS 24
@@ -26,6 +27,7 @@ struct follow {
 	char last_id[64], message[256];
 	double percent;
 	int64_t heard_at;
+	void (*show)(struct json_object *);    /* of a batch: prints how far it is, in a line */
 };
 
 /* ---- drawing ---- */
@@ -232,7 +234,7 @@ static bool is_terminal(void)
 {
 	const char *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
 }
 
 /* What the job itself answers says more than its stream ("there is no job …"). */
@@ -255,34 +257,104 @@ static bool worth_waiting(struct follow *follow, long status)
 	return (status == 0 || status == 200 || status >= 500) && fnr_mono_ms() - follow->heard_at < PATIENCE_MS;
 }
 
-int follow_job(struct client *client, const char *id, bool json)
+/* Follows the stream of path until it has said how it ends: -1, or an exit status when it cannot be followed. */
+static int follow_stream(struct follow *follow, const char *path, client_event *event)
 {
-	struct follow follow = { .client = client, .json = json, .terminal = !json && is_terminal(), .heard_at = fnr_mono_ms() };
-	char *job = client_escape(id), *path = fnr_asprintf("/api/v1/jobs/%s", job), *events = fnr_asprintf("%s/events", path);
+	char *events = fnr_asprintf("%s/events", path);
 	int result = -1;
+	bool over = false;
 
-	follow.color = follow.terminal && !getenv("NO_COLOR");
-	while (result < 0) {
+	while (result < 0 && !over) {
 		struct answer answer;
-		long status = client_stream(client, events, follow.last_id, on_event, &follow, &answer);
+		long status = client_stream(follow->client, events, follow->last_id, event, follow, &answer);
 
 		if (client_interrupted()) {
 			result = EXIT_INTERRUPTED;
-		} else if (follow.ended || status == 204) {
-			clear_bar(&follow);
-			result = show_end(&follow, path);
-		} else if (!worth_waiting(&follow, status)) {
-			clear_bar(&follow);
-			result = show_refusal(client, path, &answer);
+		} else if (follow->ended || status == 204) {
+			over = true;
+		} else if (!worth_waiting(follow, status)) {
+			clear_bar(follow);
+			result = show_refusal(follow->client, path, &answer);
 		} else {
 			usleep(PAUSE_MS * 1000);
 		}
 		answer_free(&answer);
 	}
-	clear_bar(&follow);
-	free(job);
-	free(path);
+	clear_bar(follow);
 	free(events);
+	return result;
+}
+
+int follow_job(struct client *client, const char *id, bool json)
+{
+	struct follow follow = { .client = client, .json = json, .terminal = !json && is_terminal(), .heard_at = fnr_mono_ms() };
+	char *path = ASK_PATH("jobs/{}", id);
+	int result;
+
+	follow.color = follow.terminal && ask_colored();
+	result = follow_stream(&follow, path, on_event);
+	if (result < 0)
+		result = show_end(&follow, path);
+	free(path);
+	return result;
+}
+
+/* ---- batches ---- */
+
+/* Of the batch itself; its jobs tell of themselves in the same stream. */
+static bool on_batch_event(const char *id, const char *name, struct json_object *data, void *context)
+{
+	struct follow *follow = context;
+	struct json_object *counts = fnr_json_get(data, "counts");
+	const char *state = fnr_json_get_text(data, "state", "");
+	double percent = fnr_json_get_real(data, "percent", follow->percent);
+
+	if (*id)
+		fnr_text_copy(follow->last_id, sizeof follow->last_id, id);
+	follow->heard_at = fnr_mono_ms();
+	if (follow->json) {
+		fnr_json_set_text(data, "event", name);
+		printf("%s\n", fnr_json_text(data, NULL));
+		fflush(stdout);
+	}
+	if (!counts)
+		return true;
+	if (!follow->json && (follow->terminal || percent >= follow->percent + LINE_STEP || percent >= 100)) {
+		follow->percent = percent;
+		if (follow->terminal)
+			printf("\r\x1b[K");
+		follow->show(data);
+		if (follow->terminal)
+			printf("\x1b[A");
+		fflush(stdout);
+	}
+	follow->ended = *state && strcmp(state, "running") != 0;
+	return !follow->ended;
+}
+
+int follow_batch(struct client *client, const char *id, bool json, void (*show)(struct json_object *))
+{
+	struct follow follow = { .client = client, .json = json, .terminal = !json && is_terminal(), .heard_at = fnr_mono_ms(), .show = show };
+	char *path = ASK_PATH("batches/{}", id);
+	int result = follow_stream(&follow, path, on_batch_event);
+	struct answer answer = { 0, NULL };
+
+	if (result < 0) {
+		answer = client_persist(client, "GET", path, NULL, NULL);
+		result = answer.status == 200 ? EXIT_DONE : ask_failed(&answer);
+	}
+	if (result == EXIT_DONE) {
+		if (json)
+			printf("%s\n", fnr_json_text(answer.json, NULL));
+		else
+			show(answer.json);
+		if (strcmp(fnr_json_get_text(answer.json, "state", ""), "completed") != 0)
+			result = EXIT_FAILED;
+	}
+	if (result == EXIT_FAILED && !json)
+		fprintf(stderr, "fnr: not all jobs of batch %s were completed; see fnr job list --batch %s\n", id, id);
+	answer_free(&answer);
+	free(path);
 	return result;
 }
 

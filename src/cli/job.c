@@ -1,237 +1,238 @@
-/* fnr job: looking at jobs, and cancelling them. */
+/* fnr job: looking at jobs, fetching what they made, cancelling, repeating and deleting them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
+#include "cli/ask.h"
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "cli/download.h"
 #include "cli/follow.h"
 
-struct job_options {
-	struct client_options client;
-	const char *state, *project, *template_;
-	long limit;
-	bool json;
-};
-
-typedef int action(struct client *client, const struct job_options *options, const char *id);
-
-static char *job_path(const char *id, const char *rest)
-{
-	char *escaped = client_escape(id), *path = fnr_asprintf("/api/v1/jobs/%s%s", escaped, rest);
-
-	free(escaped);
-	return path;
-}
-
-static int fail(struct client *client, struct answer *answer)
-{
-	if (!client_interrupted())
-		client_complain(client, answer);
-	answer_free(answer);
-	return client_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILED;
-}
+static struct {
+	const char *state, *project, *shot, *template_, *batch, *quality;
+	long limit, seed;
+	struct download_options download;
+} options = { .limit = 20, .seed = -1 };
 
 /* ---- list ---- */
 
-static void add_filter(struct fnr_buf *path, const char *name, const char *value)
+static void print_row(struct json_object *job)
 {
-	char *escaped = value ? client_escape(value) : NULL;
+	const char *project = fnr_json_get_text(job, "project", ""), *state = fnr_json_get_text(job, "state", "");
 
-	if (escaped)
-		fnr_buf_printf(path, "&%s=%s", name, escaped);
-	free(escaped);
-}
-
-static void print_row(struct json_object *job, bool json)
-{
-	const char *project = fnr_json_get_text(job, "project", "");
-
-	if (json) {
-		printf("%s\n", fnr_json_text(job, NULL));
-		return;
-	}
-	printf("%s  %-10s %3.0f%%  %-24s %-8s %s%s%s\n", fnr_json_get_text(job, "id", ""), fnr_json_get_text(job, "state", ""),
+	printf("%s  %s%-10s%s %3.0f%%  %-24s %-8s %s%s%s\n", fnr_json_get_text(job, "id", ""), ask_state_color(state), state, ask_no_color(),
 	       fnr_json_get_real(fnr_json_get(job, "progress"), "percent", 0), fnr_json_get_text(job, "template", ""),
 	       fnr_json_get_text(job, "quality", ""), project, *project ? "/" : "", *project ? fnr_json_get_text(job, "shot", "") : "");
 }
 
-static int list(struct client *client, const struct job_options *options, const char *id)
+static int list(int count, char **operands)
 {
 	struct fnr_buf path = FNR_BUF_INIT;
-	struct answer answer;
-	struct json_object *items;
 
-	(void)id;
-	fnr_buf_printf(&path, "/api/v1/jobs?limit=%ld", options->limit);
-	add_filter(&path, "state", options->state);
-	add_filter(&path, "project", options->project);
-	add_filter(&path, "template", options->template_);
-	answer = client_request(client, "GET", path.data, NULL, NULL);
-	fnr_buf_free(&path);
-	if (answer.status != 200)
-		return fail(client, &answer);
-	items = fnr_json_get(answer.json, "items");
-	for (size_t i = 0; i < json_object_array_length(items); i++)
-		print_row(json_object_array_get_idx(items, i), options->json);
-	if (json_object_array_length(items) == 0 && !options->json)
-		fprintf(stderr, "no jobs\n");
-	answer_free(&answer);
-	return EXIT_DONE;
+	(void)count, (void)operands;
+	fnr_buf_puts(&path, "/api/v1/jobs");
+	ask_filter(&path, "state", options.state);
+	ask_filter(&path, "project", options.project);
+	ask_filter(&path, "shot", options.shot);
+	ask_filter(&path, "template", options.template_);
+	ask_filter(&path, "batch", options.batch);
+	return ask_list(fnr_buf_take(&path), options.limit, NULL, print_row, "no jobs");
 }
 
 /* ---- one ---- */
 
-static void print_line(struct json_object *job, const char *label, const char *name)
+static void print_outputs(struct json_object *job)
 {
-	struct json_object *value = fnr_json_get(job, name);
+	struct json_object *outputs = fnr_json_get(job, "outputs");
 
-	if (value)
-		printf("%-10s %s\n", label, json_object_is_type(value, json_type_string) ? json_object_get_string(value) : fnr_json_text(value, NULL));
+	for (size_t i = 0; i < ask_count(outputs); i++)
+		printf("%-10s %s\n", "output", fnr_json_get_text(json_object_array_get_idx(outputs, i), "path", ""));
 }
 
-static void print_job(struct client *client, struct json_object *job)
+static void print_lines(struct json_object *job)
 {
 	static const char *const lines[][2] = {
 		{ "job", "id" }, { "state", "state" }, { "template", "template" }, { "version", "version" }, { "quality", "quality" },
 		{ "project", "project" }, { "shot", "shot" }, { "take", "take" }, { "priority", "priority" }, { "queue", "queue" }, { "seed", "seed" },
-		{ "attempt", "attempt" }, { "worker", "worker" }, { "inputs", "inputs" }, { "parameters", "parameters" }, { "created", "created_at" },
-		{ "started", "started_at" }, { "finished", "finished_at" }, { "waits for", "waiting_for" },
+		{ "attempt", "attempt" }, { "worker", "worker" }, { "inputs", "inputs" }, { "parameters", "parameters" }, { "result", "result" },
+		{ "again of", "retry_of" }, { "created", "created_at" }, { "started", "started_at" }, { "finished", "finished_at" },
+		{ "waits for", "waiting_for" },
 	};
-	struct json_object *outputs = fnr_json_get(job, "outputs"), *error = fnr_json_get(job, "error"), *progress = fnr_json_get(job, "progress");
 
-	(void)client;
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-		print_line(job, lines[i][0], lines[i][1]);
+		ask_line(job, lines[i][0], lines[i][1]);
+}
+
+static void print_error(struct json_object *job)
+{
+	struct json_object *error = fnr_json_get(job, "error");
+
+	ask_line(error, "error", "message");
+	ask_line(error, "code", "code");
+	ask_line(error, "suggestion", "suggestion");
+}
+
+static void print_job(struct json_object *job)
+{
+	struct json_object *progress = fnr_json_get(job, "progress");
+
+	print_lines(job);
 	printf("%-10s %.0f%% %s\n", "progress", fnr_json_get_real(progress, "percent", 0), fnr_json_get_text(progress, "message", ""));
-	for (size_t i = 0; i < json_object_array_length(outputs); i++)
-		printf("%-10s %s\n", "output", fnr_json_get_text(json_object_array_get_idx(outputs, i), "path", ""));
-	print_line(error, "error", "message");
-	print_line(error, "code", "code");
-	print_line(error, "suggestion", "suggestion");
+	print_outputs(job);
+	print_error(job);
 }
 
-static int show(struct client *client, const struct job_options *options, const char *id)
+static void print_result(struct json_object *result)
 {
-	char *path = job_path(id, "");
-	struct answer answer = client_request(client, "GET", path, NULL, NULL);
+	print_lines(result);
+	print_outputs(result);
+	print_error(result);
+}
+
+static int show(int count, char **operands)
+{
+	(void)count;
+	return ask_show(ASK_PATH("jobs/{}", operands[0]), print_job);
+}
+
+static int result(int count, char **operands)
+{
+	(void)count;
+	return ask_show(ASK_PATH("jobs/{}/result", operands[0]), print_result);
+}
+
+static int watch(int count, char **operands)
+{
+	(void)count;
+	return follow_job(ask_client(), operands[0], shared.json);
+}
+
+static int get(int count, char **operands)
+{
+	char *path = ASK_PATH("jobs/{}/result", operands[0]), *what = fnr_asprintf("job %s", operands[0]);
+	struct answer answer = client_request(ask_client(), "GET", path, NULL, NULL);
+	int status;
 
 	free(path);
-	if (answer.status != 200)
-		return fail(client, &answer);
-	if (options->json)
-		printf("%s\n", fnr_json_text(answer.json, NULL));
-	else
-		print_job(client, answer.json);
-	answer_free(&answer);
-	return EXIT_DONE;
+	if (answer.status == 200) {
+		status = download_files(fnr_json_get(answer.json, "outputs"), count > 1 ? operands[1] : NULL, &options.download, what);
+		answer_free(&answer);
+	} else {
+		status = ask_failed(&answer);
+	}
+	free(what);
+	return status;
 }
 
-static int watch(struct client *client, const struct job_options *options, const char *id)
+/* ---- changes ---- */
+
+static void print_cancelled(struct json_object *job)
 {
-	return follow_job(client, id, options->json);
+	printf("job %s is being cancelled\n", fnr_json_get_text(job, "id", ""));
 }
 
-static int cancel(struct client *client, const struct job_options *options, const char *id)
+static int cancel(int count, char **operands)
 {
-	char *path = job_path(id, "/cancel");
-	struct answer answer = client_request(client, "POST", path, NULL, NULL);
-
-	free(path);
-	if (answer.status != 202)
-		return fail(client, &answer);
-	if (options->json)
-		printf("%s\n", fnr_json_text(answer.json, NULL));
-	else
-		printf("job %s is being cancelled\n", id);
-	answer_free(&answer);
-	return EXIT_DONE;
+	(void)count;
+	return ask_do("POST", ASK_PATH("jobs/{}/cancel", operands[0]), NULL, print_cancelled);
 }
 
-static void print_log(struct json_object *line, bool json)
+static void print_again(struct json_object *job)
 {
-	if (json)
+	printf("Job %s\n", fnr_json_get_text(job, "id", ""));
+}
+
+static int retry(int count, char **operands)
+{
+	struct json_object *body = json_object_new_object();
+
+	(void)count;
+	if (options.quality)
+		fnr_json_set_text(body, "quality", options.quality);
+	if (options.seed >= 0)
+		fnr_json_set_int(body, "seed", options.seed);
+	return ask_do("POST", ASK_PATH("jobs/{}/retry", operands[0]), body, print_again);
+}
+
+static int delete(int count, char **operands)
+{
+	int status = EXIT_DONE;
+
+	for (int i = 0; i < count && status == EXIT_DONE; i++) {
+		status = ask_do("DELETE", ASK_PATH("jobs/{}", operands[i]), NULL, NULL);
+		if (status == EXIT_DONE && !shared.json)
+			printf("job %s is deleted; its takes stay\n", operands[i]);
+	}
+	return status;
+}
+
+/* ---- log ---- */
+
+static void print_log(struct json_object *line)
+{
+	if (shared.json)
 		printf("%s\n", fnr_json_text(line, NULL));
 	else
 		printf("%s %-5s %s\n", fnr_json_get_text(line, "time", ""), fnr_json_get_text(line, "level", ""), fnr_json_get_text(line, "text", ""));
 }
 
-static int show_log(struct client *client, const struct job_options *options, const char *id)
+#define LOG_PAGE 500
+
+static int show_log(int operand_count, char **operands)
 {
 	int64_t after = 0;
 
+	(void)operand_count;
 	for (;;) {
-		char *rest = fnr_asprintf("/log?limit=500&after=%lld", (long long)after), *path = job_path(id, rest);
-		struct answer answer = client_request(client, "GET", path, NULL, NULL);
+		char *base = ASK_PATH("jobs/{}/log", operands[0]), *path = fnr_asprintf("%s?limit=%d&after=%lld", base, LOG_PAGE, (long long)after);
+		struct answer answer = client_request(ask_client(), "GET", path, NULL, NULL);
 		struct json_object *items = fnr_json_get(answer.json, "items");
 		size_t count = 0;
 
-		free(rest);
+		free(base);
 		free(path);
 		if (answer.status != 200)
-			return fail(client, &answer);
-		for (count = 0; count < json_object_array_length(items); count++) {
+			return ask_failed(&answer);
+		for (count = 0; count < ask_count(items); count++) {
 			struct json_object *line = json_object_array_get_idx(items, count);
 
 			after = fnr_json_get_int(line, "n", after + 1);
-			print_log(line, options->json);
+			print_log(line);
 		}
 		answer_free(&answer);
-		if (count < 500)
+		if (count < LOG_PAGE)
 			return EXIT_DONE;
 	}
 }
 
-static const struct { const char *name; action *run; bool of_one; } actions[] = {
-	{ "list", list, false }, { "show", show, true }, { "watch", watch, true }, { "cancel", cancel, true }, { "log", show_log, true },
+/* ---- the command ---- */
+
+static const struct action actions[] = {
+	{ "list", "", 0, 0, "jobs, the newest first", list },
+	{ "show", "ID", 1, 1, "everything about a job", show },
+	{ "watch", "ID", 1, 1, "follow a job to its result; leaving does not stop it", watch },
+	{ "cancel", "ID", 1, 1, "stop a job, or take it out of the queue", cancel },
+	{ "log", "ID", 1, 1, "what its script said", show_log },
+	{ "result", "ID", 1, 1, "what a finished job made, with its parameters", result },
+	{ "get", "ID [OUTPUT]", 1, 2, "fetch the files it made, or one of them", get },
+	{ "retry", "ID", 1, 1, "do a finished job again, as a new job", retry },
+	{ "delete", "ID...", 1, -1, "forget finished jobs; their takes stay", delete },
+	ACTIONS_END,
 };
-#define ACTIONS (sizeof actions / sizeof actions[0])
 
-static int unknown_action(const struct command *command, const char *name)
-{
-	const char *names[ACTIONS], *nearest;
+static const struct option_row rows[] = {
+	WORD("--state", 0, &options.state, "STATE", "scheduled queued running retry_wait cancelling finishing completed failed cancelled expired",
+	     "list: only jobs in this state"),
+	TEXT("--project", 0, &options.project, "NAME", "list: only jobs of this project"),
+	TEXT("--shot", 0, &options.shot, "NAME", "list: only jobs of this shot"),
+	TEXT("--template", 0, &options.template_, "NAME", "list: only jobs of this template"),
+	TEXT("--batch", 0, &options.batch, "ID", "list: only jobs of this batch"),
+	NUMBER("--limit", 0, &options.limit, 1, 1000000, "N", "list: so many (default 20)"),
+	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "retry: at another quality"),
+	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "retry: with another seed"),
+	DOWNLOAD_OPTIONS(options.download),
+	OPTIONS_END,
+};
 
-	for (size_t i = 0; i < ACTIONS; i++)
-		names[i] = actions[i].name;
-	nearest = fnr_text_nearest(name, names, ACTIONS);
-	return usage_error(command, "fnr job has no '%s'%s%s%s", name, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-}
-
-static int run_job(const struct command *command, int argc, char **argv)
-{
-	struct job_options options = { .limit = 20 };
-	const struct option_row rows[] = {
-		{ "--state", 0, OPTION_TEXT, &options.state, 0, 0, "STATE", "list: only jobs in this state" },
-		{ "--project", 0, OPTION_TEXT, &options.project, 0, 0, "NAME", "list: only jobs of this project" },
-		{ "--template", 0, OPTION_TEXT, &options.template_, 0, 0, "NAME", "list: only jobs of this template" },
-		{ "--limit", 0, OPTION_INT, &options.limit, 1, 500, "N", "list: so many, the newest first (default 20)" },
-		{ "--json", 0, OPTION_FLAG, &options.json, 0, 0, NULL, "print JSON, one object a line" },
-		{ "--data", 0, OPTION_TEXT, &options.client.data, 0, 0, "DIR", "data directory of the server (for its address and key)" },
-		{ "--url", 0, OPTION_TEXT, &options.client.url, 0, 0, "URL", "address of the server" },
-		{ "--key", 0, OPTION_TEXT, &options.client.key, 0, 0, "KEY", "API key" },
-		{ 0 },
-	};
-	int operands, status = options_take(command, rows, argc, argv, &operands);
-	struct client *client;
-	size_t at = 0;
-
-	if (status >= 0)
-		return status;
-	if (operands < 1)
-		return usage_error(command, "say what to do: list, show, watch, cancel or log");
-	while (at < ACTIONS && strcmp(actions[at].name, argv[1]) != 0)
-		at++;
-	if (at == ACTIONS)
-		return unknown_action(command, argv[1]);
-	if (operands != (actions[at].of_one ? 2 : 1))
-		return usage_error(command, actions[at].of_one ? "fnr job %s needs the id of one job" : "fnr job %s takes no operand", argv[1]);
-	client = client_open(&options.client);
-	status = actions[at].run(client, &options, actions[at].of_one ? argv[2] : NULL);
-	client_close(client);
-	return status;
-}
-
-const struct command command_job = { "job", "fnr job list|show|watch|cancel|log [ID] [options]", "List, show, watch and cancel jobs, read their logs",
-                                     run_job };
+const struct command command_job = { "job", "Look at jobs, follow, cancel and repeat them, fetch their files", 1, USES_SERVER | USES_JSON, actions, rows };

@@ -1,6 +1,28 @@
 bin_PROGRAMS += fnr
-fnr_SOURCES = %D%/check.c %D%/cli.h %D%/client.c %D%/client.h %D%/data.c %D%/data.h %D%/fnr_main.c %D%/follow.c %D%/follow.h %D%/job.c %D%/link.c %D%/nginx_conf.c %D%/nginx_conf.h \
+fnr_SOURCES = \
+	%D%/ask.c %D%/ask.h \
+	%D%/batch.c \
+	%D%/check.c \
+	%D%/cli.h \
+	%D%/client.c %D%/client.h %D%/client_internal.h \
+	%D%/config.c \
+	%D%/data.c %D%/data.h \
+	%D%/download.c %D%/download.h \
+	%D%/fnr_main.c \
+	%D%/follow.c %D%/follow.h \
+	%D%/job.c \
+	%D%/key.c \
+	%D%/link.c \
+	%D%/nginx_conf.c %D%/nginx_conf.h \
 	%D%/options.c \
-	%D%/run.c %D%/serve.c
+	%D%/preset.c \
+	%D%/run.c \
+	%D%/serve.c \
+	%D%/stream.c \
+	%D%/take.c \
+	%D%/template.c \
+	%D%/transfer.c \
+	%D%/upload.c %D%/upload.h
 fnr_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
-fnr_LDADD = src/store/libstore.a src/base/libbase.a $(CURL_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(LMDB_LIBS)
+fnr_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
+	$(CURL_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)

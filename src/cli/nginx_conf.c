@@ -125,34 +125,32 @@ void nginx_conf_write(const char *data, const struct listen *listen, bool master
 
 /* ---- the command ---- */
 
-static int run_nginx_conf(const struct command *command, int argc, char **argv)
+static struct { const char *host; long port; } options = { .port = 8080 };
+
+static int run_nginx_conf(int count, char **operands)
 {
-	const char *data = NULL, *host = NULL;
 	char absolute[PATH_MAX];
 	struct fnr_conf conf;
 	struct listen listen;
-	long port = 8080;
-	const struct option_row rows[] = {
-		{ "--data", 0, OPTION_TEXT, &data, 0, 0, "DIR", "the data directory, made if absent (default FNR_DATA_DIR, else ./var)" },
-		{ "--port", 0, OPTION_INT, &port, 1, 65535, "N", "port (default 8080)" },
-		{ "--host", 0, OPTION_TEXT, &host, 0, 0, "ADDRESS", "address (default 127.0.0.1)" },
-		{ 0 },
-	};
-	int operands, status = options_take(command, rows, argc, argv, &operands);
 
-	if (status >= 0)
-		return status;
-	if (operands)
-		return usage_error(command, "fnr nginx-conf takes no operand '%s'", argv[1]);
-	if (!listen_parse(&listen, host, (int)port))
-		return usage_error(command, "--host needs an address of this machine, like 127.0.0.1 or ::1, not '%s'", host);
+	(void)count, (void)operands;
+	if (!listen_parse(&listen, options.host, (int)options.port))
+		return usage_error(&command_nginx_conf, "--host needs an address of this machine, like 127.0.0.1 or ::1, not '%s'", options.host);
 	umask(077);
-	data_enter(data_dir(data), absolute);
+	data_enter(data_dir(shared.client.data), absolute);
 	data_conf(absolute, "nginx-conf", &conf);
 	nginx_conf_write(absolute, &listen, true, &conf);
 	printf("%s/run/nginx.conf\n", absolute);
 	return EXIT_DONE;
 }
 
-const struct command command_nginx_conf = { "nginx-conf", "fnr nginx-conf [--data DIR] [--port N] [--host ADDRESS]",
-                                            "Write nginx's configuration, where the programs are started one by one", run_nginx_conf };
+static const struct action actions[] = { { "", "", 0, 0, "write run/nginx.conf and print its path", run_nginx_conf }, ACTIONS_END };
+
+static const struct option_row rows[] = {
+	NUMBER("--port", 0, &options.port, 1, 65535, "N", "port (default 8080)"),
+	TEXT("--host", 0, &options.host, "ADDRESS", "address (default 127.0.0.1)"),
+	OPTIONS_END,
+};
+
+const struct command command_nginx_conf = { "nginx-conf", "Write nginx's configuration, where the programs are started one by one", 8, USES_DATA,
+                                            actions, rows };

@@ -1,58 +1,35 @@
 /* fnr run: one job from the shell, from its inputs to its result. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/id.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "cli/ask.h"
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/follow.h"
+#include "cli/upload.h"
 
-struct run_options {
-	struct client_options client;
+static struct {
 	struct list inputs;
 	const char *quality, *project, *shot, *key;
 	long priority, seed;
-	bool json, no_wait;
-};
+	bool no_wait;
+} options = { .seed = -1 };
 
 /* ---- inputs ---- */
 
-/* Uploads the file; "upload:<id>", or NULL after saying why not. The caller frees it. */
-static char *upload(struct client *client, const char *file)
-{
-	struct answer answer;
-	struct stat info;
-	char *reference = NULL;
-
-	if (access(file, R_OK) != 0 || stat(file, &info) != 0) {
-		fprintf(stderr, "fnr: cannot read the file %s: %s\n", file, strerror(errno));
-		return NULL;
-	}
-	if (!S_ISREG(info.st_mode)) {
-		fprintf(stderr, "fnr: %s is %s; only a regular file can be uploaded\n", file, S_ISDIR(info.st_mode) ? "a folder" : "no regular file");
-		return NULL;
-	}
-	answer = client_upload(client, file, follow_upload, (void *)file);
-	if (answer.status == 201)
-		reference = fnr_asprintf("upload:%s", fnr_json_get_text(answer.json, "id", ""));
-	else if (!client_interrupted())
-		client_complain(client, &answer);
-	answer_free(&answer);
-	return reference;
-}
-
 static struct json_object *value_of_file(struct client *client, const char *file)
 {
-	char *reference = upload(client, file);
-	struct json_object *value = reference ? json_object_new_string(reference) : NULL;
+	struct json_object *upload = upload_file(client, file), *value = NULL;
+	char *reference;
 
-	free(reference);
+	if (upload) {
+		reference = fnr_asprintf("upload:%s", fnr_json_get_text(upload, "id", ""));
+		value = json_object_new_string(reference);
+		free(reference);
+	}
+	json_object_put(upload);
 	return value;
 }
 
@@ -86,14 +63,31 @@ static struct json_object *add_item(struct client *client, struct json_object *l
 	return list;
 }
 
+/* NAME:=JSON is that JSON, whatever the schema says of it. */
+static bool add_json(struct json_object *inputs, const char *name, const char *text)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_json_parse(text, strlen(text), &err);
+
+	if (!value && err.code != FNR_OK) {
+		fprintf(stderr, "fnr: the input %s is not valid JSON: %s\n", name, err.message);
+		return false;
+	}
+	fnr_json_set(inputs, name, value);
+	return true;
+}
+
 static bool add_input(struct client *client, struct json_object *inputs, struct json_object *properties, const char *given)
 {
 	const char *equals = strchr(given, '=');
-	char *name = fnr_memdup0(given, (size_t)(equals - given));
+	bool is_json = equals > given && equals[-1] == ':';
+	char *name = fnr_memdup0(given, (size_t)(equals - given - is_json));
 	struct json_object *schema = fnr_json_get(properties, name), *old = fnr_json_get(inputs, name);
 	bool failed = false;
 
-	if (strcmp(fnr_json_get_text(schema, "type", ""), "array") == 0)
+	if (is_json)
+		failed = !add_json(inputs, name, equals + 1);
+	else if (strcmp(fnr_json_get_text(schema, "type", ""), "array") == 0)
 		fnr_json_set(inputs, name, add_item(client, json_object_get(old), schema, equals + 1, &failed));
 	else
 		fnr_json_set(inputs, name, value_of(client, schema, equals + 1, &failed));
@@ -126,22 +120,22 @@ static struct json_object *make_inputs(struct client *client, const char *templa
 
 /* ---- the job ---- */
 
-static struct json_object *make_body(const struct run_options *options, const char *template_, struct json_object *inputs)
+static struct json_object *make_body(const char *template_, struct json_object *inputs)
 {
 	struct json_object *body = json_object_new_object();
 
 	fnr_json_set_text(body, "template", template_);
 	fnr_json_set(body, "inputs", inputs);
-	if (options->quality)
-		fnr_json_set_text(body, "quality", options->quality);
-	if (options->project)
-		fnr_json_set_text(body, "project", options->project);
-	if (options->shot)
-		fnr_json_set_text(body, "shot", options->shot);
-	if (options->priority)
-		fnr_json_set_int(body, "priority", options->priority);
-	if (options->seed >= 0)
-		fnr_json_set_int(body, "seed", options->seed);
+	if (options.quality)
+		fnr_json_set_text(body, "quality", options.quality);
+	if (options.project)
+		fnr_json_set_text(body, "project", options.project);
+	if (options.shot)
+		fnr_json_set_text(body, "shot", options.shot);
+	if (options.priority)
+		fnr_json_set_int(body, "priority", options.priority);
+	if (options.seed >= 0)
+		fnr_json_set_int(body, "seed", options.seed);
 	return body;
 }
 
@@ -176,14 +170,14 @@ static void withdraw(struct client *client, struct json_object *body, const char
 }
 
 /* With a key of its own, so that a repetition after a lost connection cannot submit twice. */
-static char *submit(struct client *client, const struct run_options *options, struct json_object *body)
+static char *submit(struct client *client, struct json_object *body)
 {
 	struct fnr_id random = fnr_id_random();
 	char text[FNR_ID_TEXT], *header, *id = NULL;
 	const char *headers[2] = { NULL, NULL };
 	struct answer answer;
 
-	header = fnr_asprintf("Idempotency-Key: %s", options->key ? options->key : fnr_id_format(&random, text));
+	header = fnr_asprintf("Idempotency-Key: %s", options.key ? options.key : fnr_id_format(&random, text));
 	headers[0] = header;
 	answer = client_persist(client, "POST", "/api/v1/jobs", body, headers);
 	if (client_interrupted() && answer.status == 0)
@@ -197,9 +191,9 @@ static char *submit(struct client *client, const struct run_options *options, st
 	return id;
 }
 
-static int run(struct client *client, const struct run_options *options, const char *template_)
+static int run(struct client *client, const char *template_)
 {
-	struct json_object *inputs = make_inputs(client, template_, &options->inputs), *body;
+	struct json_object *inputs = make_inputs(client, template_, &options.inputs), *body;
 	char *id;
 	int status;
 
@@ -207,20 +201,20 @@ static int run(struct client *client, const struct run_options *options, const c
 		json_object_put(inputs);
 		return client_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILED;
 	}
-	body = make_body(options, template_, inputs);
-	id = submit(client, options, body);
+	body = make_body(template_, inputs);
+	id = submit(client, body);
 	json_object_put(body);
 	if (!id)
 		return client_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILED;
-	if (!options->json)
+	if (!shared.json)
 		printf("Job %s\n", id);
 	fflush(stdout);
-	if (options->no_wait) {
-		if (options->json)
+	if (options.no_wait) {
+		if (shared.json)
 			printf("{\"id\":\"%s\"}\n", id);
 		status = EXIT_DONE;
 	} else {
-		status = follow_job(client, id, options->json);
+		status = follow_job(client, id, shared.json);
 		if (status == EXIT_INTERRUPTED)
 			status = interrupted(client, id);
 	}
@@ -228,40 +222,27 @@ static int run(struct client *client, const struct run_options *options, const c
 	return status;
 }
 
-static int run_run(const struct command *command, int argc, char **argv)
+static int run_run(int count, char **operands)
 {
-	struct run_options options = { .seed = -1 };
-	const struct option_row rows[] = {
-		{ "--input", 'i', OPTION_LIST, &options.inputs, 0, 0, "NAME=VALUE", "an input; NAME=@FILE uploads the file" },
-		{ "--quality", 'q', OPTION_TEXT, &options.quality, 0, 0, "QUALITY", "draft, standard (default), high or ultra" },
-		{ "--project", 0, OPTION_TEXT, &options.project, 0, 0, "NAME", "file the result in this project" },
-		{ "--shot", 0, OPTION_TEXT, &options.shot, 0, 0, "NAME", "and this shot" },
-		{ "--priority", 0, OPTION_INT, &options.priority, 1, 10, "N", "1 to 10, 10 first (default 5)" },
-		{ "--seed", 0, OPTION_INT, &options.seed, 0, 9007199254740991L, "N", "the same seed gives the same result" },
-		{ "--idempotency-key", 0, OPTION_TEXT, &options.key, 0, 0, "KEY", "a repetition with the same key is the same job" },
-		{ "--no-wait", 0, OPTION_FLAG, &options.no_wait, 0, 0, NULL, "do not follow the job" },
-		{ "--json", 0, OPTION_FLAG, &options.json, 0, 0, NULL, "print every event as a line of JSON; the last line is the job" },
-		{ "--data", 0, OPTION_TEXT, &options.client.data, 0, 0, "DIR", "data directory of the server (for its address and key)" },
-		{ "--url", 0, OPTION_TEXT, &options.client.url, 0, 0, "URL", "address of the server" },
-		{ "--key", 0, OPTION_TEXT, &options.client.key, 0, 0, "KEY", "API key" },
-		{ 0 },
-	};
-	int operands, status = options_take(command, rows, argc, argv, &operands);
-	struct client *client;
-
-	if (status < 0 && operands != 1)
-		status = usage_error(command, operands ? "fnr run takes one template" : "name the template to run");
-	for (size_t i = 0; i < options.inputs.count && status < 0; i++)
+	(void)count;
+	for (size_t i = 0; i < options.inputs.count; i++)
 		if (!strchr(options.inputs.items[i], '='))
-			status = usage_error(command, "an input is NAME=VALUE, not '%s'", options.inputs.items[i]);
-	if (status < 0) {
-		client = client_open(&options.client);
-		status = run(client, &options, argv[1]);
-		client_close(client);
-	}
-	free(options.inputs.items);
-	return status;
+			return usage_error(&command_run, "an input is NAME=VALUE, not '%s'", options.inputs.items[i]);
+	return run(ask_client(), operands[0]);
 }
 
-const struct command command_run = { "run", "fnr run TEMPLATE [-i NAME=VALUE]... [-q QUALITY] [--project P --shot S] [options]",
-                                     "Run a function and follow it to its result", run_run };
+static const struct action actions[] = { { "", "TEMPLATE", 1, 1, "submit a job and follow it", run_run }, ACTIONS_END };
+
+static const struct option_row rows[] = {
+	LIST("--input", 'i', &options.inputs, "NAME=VALUE", "an input; NAME=@FILE uploads the file, NAME:=JSON is taken as JSON"),
+	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "draft, standard (default), high or ultra"),
+	TEXT("--project", 0, &options.project, "NAME", "file the result in this project"),
+	TEXT("--shot", 0, &options.shot, "NAME", "and this shot"),
+	NUMBER("--priority", 0, &options.priority, 1, 10, "N", "1 to 10, 10 first (default 5)"),
+	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "the same seed gives the same result"),
+	TEXT("--idempotency-key", 0, &options.key, "KEY", "a repetition with the same key is the same job"),
+	FLAG("--no-wait", 0, &options.no_wait, "do not follow the job"),
+	OPTIONS_END,
+};
+
+const struct command command_run = { "run", "Run a function and follow it to its result", 1, USES_SERVER | USES_JSON, actions, rows };

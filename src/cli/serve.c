@@ -446,37 +446,33 @@ static int serve_run(struct serve *serve, const char *data)
 	return EXIT_DONE;
 }
 
-static int run_serve(const struct command *command, int argc, char **argv)
+static struct { const char *host, *log; bool no_keys; long port; } options = { .port = 8080 };
+
+static int run_serve(int count, char **operands)
 {
 	static struct serve serve = { .log = -1, .terminal = -1 };
-	const char *data = NULL, *host = NULL, *log = NULL;
-	bool no_keys = false;
-	long port = 8080;
-	const struct option_row rows[] = {
-		{ "--data", 0, OPTION_TEXT, &data, 0, 0, "DIR", "the data directory, made if absent (default FNR_DATA_DIR, else ./var)" },
-		{ "--port", 0, OPTION_INT, &port, 1, 65535, "N", "port (default 8080)" },
-		{ "--host", 0, OPTION_TEXT, &host, 0, 0, "ADDRESS", "address (default 127.0.0.1); the connection is not encrypted: for others use a web "
-		  "server with TLS in front" },
-		{ "--no-keys", 0, OPTION_FLAG, &no_keys, 0, 0, NULL, "ask for no API keys; for development only" },
-		{ "--log", 0, OPTION_TEXT, &log, 0, 0, "FILE", "write the log there (default: standard error)" },
-		{ 0 },
-	};
-	int operands, status = options_take(command, rows, argc, argv, &operands);
 
-	if (status >= 0)
-		return status;
-	if (operands)
-		return usage_error(command, "fnr serve takes no operand '%s'", argv[1]);
-	if (!listen_parse(&serve.listen, host, (int)port))
-		return usage_error(command, "--host needs an address of this machine, like 127.0.0.1 or ::1, not '%s'", host);
-	if (no_keys && !serve.listen.loopback)
-		return usage_error(command, "without keys it listens on this machine only, not on %s", host);
-	if (no_keys)
+	(void)count, (void)operands;
+	if (!listen_parse(&serve.listen, options.host, (int)options.port))
+		return usage_error(&command_serve, "--host needs an address of this machine, like 127.0.0.1 or ::1, not '%s'", options.host);
+	if (options.no_keys && !serve.listen.loopback)
+		return usage_error(&command_serve, "without keys it listens on this machine only, not on %s", options.host);
+	if (options.no_keys)
 		setenv("FNR_API_KEYS", "0", 1);
-	if (log)
-		open_log(&serve, log);
-	return serve_run(&serve, data_dir(data));
+	if (options.log)
+		open_log(&serve, options.log);
+	return serve_run(&serve, data_dir(shared.client.data));
 }
 
-const struct command command_serve = { "serve", "fnr serve [--data DIR] [--port N] [--no-keys] [--log FILE]",
-                                       "Run the whole system in the foreground, on this machine only", run_serve };
+static const struct action actions[] = { { "", "", 0, 0, "run everything until SIGTERM or Ctrl-C", run_serve }, ACTIONS_END };
+
+static const struct option_row rows[] = {
+	NUMBER("--port", 0, &options.port, 1, 65535, "N", "port (default 8080)"),
+	TEXT("--host", 0, &options.host, "ADDRESS", "address (default 127.0.0.1); the connection is not encrypted: for others use "
+	     "a web server with TLS in front"),
+	FLAG("--no-keys", 0, &options.no_keys, "ask for no API keys; for development only"),
+	TEXT("--log", 0, &options.log, "FILE", "write the log there (default: standard error)"),
+	OPTIONS_END,
+};
+
+const struct command command_serve = { "serve", "Run the whole system in the foreground, on this machine only", 8, USES_DATA, actions, rows };

@@ -131,8 +131,7 @@ static bool is_json(const char *path)
 	return dot && strcmp(dot, ".json") == 0;
 }
 
-/* A value to put, or NULL with *err set. */
-static struct json_object *parse_file(const char *path, struct fnr_error *err)
+struct json_object *template_parse_file(const char *path, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *value = NULL;
@@ -205,7 +204,7 @@ static void load_file(struct loader *loader, const char *path, const char *folde
 {
 	struct template_version template_ = { .definition = NULL };
 	struct fnr_error err = FNR_ERROR_INIT;
-	struct json_object *value = parse_file(path, &err);
+	struct json_object *value = template_parse_file(path, &err);
 	const struct seen *other = NULL;
 
 	if (is_data(path, value)) {
@@ -373,7 +372,7 @@ static bool tiers_stored(struct loader *loader, struct fnr_error *err)
 static int load_presets(struct loader *loader, const char *path, struct fnr_error *err)
 {
 	struct fnr_error own = FNR_ERROR_INIT, missing = FNR_ERROR_INIT;
-	struct json_object *file = parse_file(path, &own), *list = own.code == FNR_OK ? check_presets(file, &own) : NULL;
+	struct json_object *file = template_parse_file(path, &own), *list = own.code == FNR_OK ? check_presets(file, &own) : NULL;
 	int code = FNR_OK;
 
 	for (size_t i = 0; list && own.code == FNR_OK && i < json_object_array_length(list); i++)

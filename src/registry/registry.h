@@ -63,6 +63,9 @@ struct template_version { char id[68]; struct store_version version; uint8_t dig
 int template_read(struct json_object *source, const char *folder, const char *scripts, struct template_version *out,
                   struct fnr_error *err);
 
+/* A template file, JSON by its name or else YAML, of at most 1 MiB: a value to put, or NULL with *err set. */
+struct json_object *template_parse_file(const char *path, struct fnr_error *err);
+
 /* Copies the files of a template into blobs/templates/<digest>/ (durably; existing is fine). FNR_E_CONFLICT if one has
  * changed since template_read: what lies there is always what the digest says. */
 int template_store_files(const struct template_version *template_, const char *folder, const char *scripts, struct fnr_error *err);

@@ -1,0 +1,288 @@
+"""The command line: every command against a running system, and those that need none."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from crash import until
+from system import FNR, System
+
+PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("FNR_") and name not in ("NO_COLOR", "TERM")}
+
+
+def run(*arguments, input=None, environment=None, timeout=90):
+    return subprocess.run([FNR, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, input=input if input is not None else "",
+                          env={**PLAIN, **(environment or {})})
+
+
+@pytest.fixture
+def fnr(server):
+    def call(*arguments, **options):
+        return run(*arguments, "--data", server.data, **options)
+    return call
+
+
+def good(result):
+    assert result.returncode == 0, result
+    return result.stdout
+
+
+def bad(result, *words, status=1):
+    """It failed, said so on standard error with the words, and printed nothing else."""
+    assert result.returncode == status and result.stdout == "", result
+    for word in words:
+        assert str(word) in result.stderr, (word, result)
+    return result.stderr
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# ---- job ----
+
+
+def test_job_list_pages_and_filters(server, fnr):
+    ids = [server.run(project="pages", shot="a" if i % 2 else "b")["id"] for i in range(6)]
+    listed = [job["id"] for job in lines(good(fnr("job", "list", "--project", "pages", "--json")))]
+    assert sorted(listed) == sorted(ids)
+    assert len(lines(good(fnr("job", "list", "--limit", "4", "--json")))) == 4
+    assert len(lines(good(fnr("job", "list", "--project", "pages", "--shot", "a", "--json")))) == 3
+    bad(fnr("job", "list", "--state", "compleated"), "state")
+
+
+def test_job_result_and_get(server, fnr, tmp_path):
+    job = server.run("create_title_card", {"text": "Fetched"}, quality="draft", project="get", shot="s1")
+    assert "title_card.png" in good(fnr("job", "result", job["id"]))
+    assert lines(good(fnr("job", "result", job["id"], "--json")))[0]["outputs"] == job["outputs"]
+    with open(os.path.join(server.data, "workspace", job["outputs"][0]["path"]), "rb") as file:
+        picture = file.read()
+    good(fnr("job", "get", job["id"], "-o", tmp_path))
+    assert (tmp_path / "title_card.png").read_bytes() == picture
+    assert os.listdir(tmp_path) == ["title_card.png"], "nothing else is left"
+    bad(fnr("job", "get", job["id"], "-o", tmp_path), "--force", tmp_path)
+    good(fnr("job", "get", job["id"], "image", "-o", tmp_path / "card.png"))
+    assert (tmp_path / "card.png").read_bytes() == picture
+    (tmp_path / "card.png").write_bytes(b"old")
+    good(fnr("job", "get", job["id"], "image", "-o", tmp_path / "card.png", "--force"))
+    assert (tmp_path / "card.png").read_bytes() == picture
+    bad(fnr("job", "get", job["id"], "sound", "-o", tmp_path), "image")
+    raw = subprocess.run([FNR, "job", "get", job["id"], "-o", "-", "--data", server.data], capture_output=True, timeout=60, env=PLAIN)
+    assert raw.returncode == 0 and raw.stdout == picture
+    bad(fnr("job", "get", job["id"], "-o", tmp_path / "absent" / "x.png"), "absent")
+
+
+def test_job_get_before_its_end(server, fnr):
+    id = server.submit(metadata={"noop": {"sleep_ms": 60000}}, not_before="2099-01-01T00:00:00Z")["id"]
+    bad(fnr("job", "get", id), id)
+    bad(fnr("job", "result", id), id)
+    good(fnr("job", "cancel", id))
+
+
+def test_job_retry_and_delete(server, fnr):
+    """They do what the server says they do, or pass on its message where it cannot."""
+    done = server.run()
+    again = fnr("job", "retry", done["id"], "--json")
+    if again.returncode == 0:
+        assert lines(again.stdout)[0]["retry_of"] == done["id"]
+    else:
+        bad(again, "fnr: ")
+    gone = fnr("job", "delete", done["id"])
+    if gone.returncode == 0:
+        assert server.get(f"/api/v1/jobs/{done['id']}").status == 404
+    else:
+        bad(gone, "fnr: ")
+    bad(fnr("job", "retry", "nonsense"), "fnr: ")
+    bad(fnr("job", "delete"), "ID", status=2)
+
+
+# ---- batch ----
+
+
+BATCH_YAML = "defaults: {template: noop, inputs: {}, project: batches}\njobs:\n- {shot: a}\n- {shot: b}\n- {shot: c}\n"
+
+
+def test_batch(server, fnr, tmp_path):
+    (tmp_path / "batch.yaml").write_text(BATCH_YAML)
+    (made,) = lines(good(fnr("batch", "submit", tmp_path / "batch.yaml", "--json")))
+    assert made["total"] == 3
+    assert "100%" in good(fnr("batch", "watch", made["id"]))
+    shown = good(fnr("batch", "show", made["id"]))
+    assert "completed 3" in shown and made["id"] in shown
+    assert lines(good(fnr("batch", "show", made["id"], "--json")))[0]["state"] == "completed"
+    bad(fnr("batch", "cancel", made["id"]), "finished")
+    assert lines(good(fnr("batch", "watch", made["id"], "--json")))[-1]["state"] == "completed"
+
+
+def test_batch_from_standard_input(fnr):
+    text = good(fnr("batch", "submit", "-", "--wait", input='{"jobs":[{"template":"noop","inputs":{}},{"template":"noop","inputs":{}}]}'))
+    assert "2 jobs" in text and "completed 2" in text
+    assert "1 jobs" in good(fnr("batch", "submit", "-", input='[{"template":"noop","inputs":{}}]'))
+    assert "3 jobs" in good(fnr("batch", "submit", "-", input=BATCH_YAML))
+    failed = fnr("batch", "submit", "-", "--wait", input='[{"template":"noop","inputs":{},"metadata":{"noop":{"fail":"permanent"}}}]')
+    assert failed.returncode == 1 and "failed 1" in failed.stdout and "not all" in failed.stderr, failed
+
+
+def test_batch_problems(fnr, tmp_path):
+    bad(fnr("batch", "submit", "-", input='{"jobs":[{"template":"nop"}]}'), "noop")
+    bad(fnr("batch", "submit", "-", input=""), "empty")
+    bad(fnr("batch", "submit", "-", input='{"jobs":['), "line")
+    bad(fnr("batch", "submit", tmp_path / "absent.yaml"), "absent.yaml")
+    bad(fnr("batch", "show", "nonsense"), "nonsense")
+    bad(fnr("batch", "watch", "nonsense"), "nonsense")
+
+
+# ---- take ----
+
+
+def test_takes(server, fnr, tmp_path):
+    for _ in range(2):
+        server.run("create_title_card", {"text": "T"}, quality="draft", project="takes", shot="s1")
+    assert "takes/s1  2 takes, active 2" in good(fnr("take", "list", "takes"))
+    assert [item["name"] for item in lines(good(fnr("take", "list", "takes", "--json")))] == ["takes"]
+    assert "takes/s1" in good(fnr("take", "list"))
+    assert re.search(r"^\*    2 ", good(fnr("take", "list", "takes", "s1")), re.M)
+    assert [take["take"] for take in lines(good(fnr("take", "list", "takes", "s1", "--json")))] == [1, 2]
+    assert "title_card.png" in good(fnr("take", "show", "takes", "s1", "2"))
+    good(fnr("take", "get", "takes", "s1", "1", "-o", tmp_path))
+    with open(os.path.join(server.data, "workspace/takes/s1/take_001/title_card.png"), "rb") as file:
+        assert (tmp_path / "title_card.png").read_bytes() == file.read()
+    bad(fnr("take", "list", "absent"), "no such project")
+    bad(fnr("take", "show", "takes", "s1", "9"), "9")
+    bad(fnr("take", "show", "takes"), "PROJECT SHOT TAKE", status=2)
+
+
+# ---- template, preset, key, upload ----
+
+
+def test_templates(fnr):
+    assert "create_title_card" in good(fnr("template", "list"))
+    assert [item["id"] for item in lines(good(fnr("template", "list", "--search", "title", "--json")))] == ["create_title_card"]
+    shown = good(fnr("template", "show", "create_title_card"))
+    assert "-i text=string (required)" in shown and "image: image" in shown
+    bad(fnr("template", "show", "create_title_crd"), "create_title_card")
+
+
+def test_template_validate(tmp_path):
+    """By the loader's own code, without a server; every problem with its place and remedy."""
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    (tmp_path / "script").chmod(0o755)
+    template = {"id": "x", "version": "1.0.0", "name": "X", "description": "d", "category": "generic", "inputs": {}, "outputs": {"o": {"type": "file"}},
+                "backend": {"type": "script", "command": ["script"]}}
+    (tmp_path / "good.json").write_text(json.dumps(template))
+    assert "x 1.0.0 is valid" in good(run("template", "validate", tmp_path / "good.json"))
+    (tmp_path / "bad.json").write_text(json.dumps({**template, "categry": "image", "inputs": {"n": {"type": "integr"}}, "version": "1"}))
+    result = run("template", "validate", tmp_path / "bad.json")
+    text = bad(result, "/categry", "/inputs/n/type", "/version")
+    assert "category" in text and "integer" in text
+    (report,) = lines(run("template", "validate", tmp_path / "bad.json", "--json").stdout)
+    assert not report["valid"] and {"/categry", "/inputs/n/type", "/version"} <= {entry["pointer"] for entry in report["errors"]}, report
+    mixed = run("template", "validate", tmp_path / "good.json", tmp_path / "bad.json", "--json")
+    assert mixed.returncode == 1 and [item["valid"] for item in lines(mixed.stdout)] == [True, False]
+    (tmp_path / "broken.yaml").write_text("id: [\n")
+    bad(run("template", "validate", tmp_path / "broken.yaml"), "broken.yaml")
+    bad(run("template", "validate", tmp_path / "absent.yaml"), "absent.yaml")
+
+
+def test_presets(fnr):
+    text = good(fnr("preset", "list"))
+    assert text.index("draft") < text.index("standard") < text.index("high") < text.index("ultra")
+    assert lines(good(fnr("preset", "show", "draft", "--json")))[0]["id"] == "draft"
+    bad(fnr("preset", "show", "extreme"), "ultra")
+
+
+def test_keys(server, fnr):
+    result = fnr("key", "create", "for a page", "--scope", "read,submit", "--project", "demo")
+    key = good(result).strip()
+    assert re.fullmatch(r"fnr_\S+", key) and "once" in result.stderr
+    assert good(run("job", "list", "--url", f"http://127.0.0.1:{server.port}", environment={"FNR_KEY": key})) == ""
+    bad(run("key", "list", "--url", f"http://127.0.0.1:{server.port}", environment={"FNR_KEY": key}), "fnr: ")
+    (made,) = [item for item in lines(good(fnr("key", "list", "--json"))) if item["name"] == "for a page"]
+    assert made["scopes"] == ["read", "submit"] and made["projects"] == ["demo"]
+    assert key not in good(fnr("key", "list"))
+    assert made["id"] in good(fnr("key", "delete", made["id"]))
+    bad(run("job", "list", "--url", f"http://127.0.0.1:{server.port}", environment={"FNR_KEY": key}), "key")
+    bad(fnr("key", "delete", made["id"]), made["id"])
+    bad(fnr("key", "create", "x"), "--scope", status=2)
+    bad(fnr("key", "create", "x", "--scope", "write"), "read, submit")
+
+
+def test_upload_and_inputs(server, fnr, tmp_path):
+    (tmp_path / "a.txt").write_text("some text")
+    (made,) = lines(good(fnr("upload", tmp_path / "a.txt", "--json")))
+    assert made["bytes"] == 9
+    assert re.match(r"upload:[0-9a-f-]{36}  ", good(fnr("upload", tmp_path / "a.txt")))
+    bad(fnr("upload", tmp_path / "absent"), "absent")
+    bad(fnr("upload", tmp_path), "folder")
+    script = "#!/bin/sh\ncat > request\necho '{\"output\":\"file\",\"path\":\"request\"}'\n"
+    server.add_script("taker", script, inputs={"f": {"type": "file"}, "o": {"type": "object"}, "n": {"type": "integer"}, "t": {"type": "string"}})
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: server.get("/api/v1/templates/taker").status == 200, "the new template is not loaded")
+    out = good(fnr("run", "taker", "-i", f"f=@{tmp_path}/a.txt", "-i", 'o:={"a":[1,2]}', "-i", "n:=7", "-i", 't:="=x"', "--json"))
+    job = lines(out)[-1]
+    assert job["inputs"]["o"] == {"a": [1, 2]} and job["inputs"]["n"] == 7 and job["inputs"]["t"] == "=x", job
+    assert job["inputs"]["f"].startswith("upload:"), job
+    bad(fnr("run", "taker", "-i", "n:=seven"), "n", "JSON")
+
+
+# ---- what is common to all ----
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (("jbo",), "job"), (("batch", "sumbit", "x"), "submit"), (("take", "lst"), "list"), (("template", "valdate", "x"), "validate"),
+    (("key", "creat", "x"), "create"), (("key", "create", "x", "--scop", "read"), "--scope"), (("preset", "shw", "x"), "show"),
+    (("job", "list", "--projct", "x"), "--project"), (("check", "--jsn"), "--json"),
+])
+def test_the_nearest_is_named(arguments, word):
+    bad(run(*arguments), f"did you mean '{word}'", status=2)
+
+
+def test_wrong_use():
+    for arguments in (("job",), ("batch",), ("take", "show", "a"), ("template", "validate"), ("upload",), ("job", "list", "x"), ("key", "create"),
+                      ("job", "list", "--json=1"), ("job", "list", "--limit", "0"), ("preset", "show", "a", "b"), ("check", "x")):
+        bad(run(*arguments), "usage: fnr", status=2)
+
+
+def test_no_colours_but_on_a_terminal(server, fnr):
+    server.run()
+    assert "\x1b" not in good(fnr("job", "list", environment={"TERM": "xterm"}))
+    command = [FNR, "job", "list", "--data", server.data]
+    assert "\x1b[32m" in on_terminal(command, TERM="xterm")
+    assert "\x1b" not in on_terminal(command, TERM="xterm", NO_COLOR="1")
+    assert "\x1b" not in on_terminal(command, TERM="dumb")
+
+
+def on_terminal(command, **environment):
+    import pty
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, {**PLAIN, **environment})
+    text = b""
+    while True:
+        try:
+            piece = os.read(fd, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
+    return text.decode()
+
+
+def test_json_of_check_and_config(fnr):
+    (report,) = lines(good(fnr("check", "--json")))
+    assert report["sound"] and report["problems"] == []
+    keys = lines(good(run("config", "--json")))
+    assert {"key": "api.handlers", "type": "integer", "default": 32, "least": 1, "most": 256, "unit": "processes",
+            "help": "FastCGI handlers of fnr-api"} in keys
+
+
+def test_nobody_answers(tmp_path):
+    for arguments in (("job", "list"), ("batch", "show", "x"), ("take", "list"), ("template", "list"), ("key", "list"), ("job", "get", "x")):
+        bad(run(*arguments, "--url", "http://127.0.0.1:9"), "fnr serve", "--url")
