@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/json.h"
+#include "cli/check.h"
 #include "cli/cli.h"
 #include "store/store.h"
 
@@ -50,13 +52,12 @@ static void print_json(const struct fnr_buf *summary, const struct fnr_buf *repo
 	json_object_put(value);
 }
 
-static int check(const char *data)
+/* Goes into the data directory and recounts; EXIT_FAILED after saying why it cannot. */
+static int recount(const char *data, struct fnr_buf *summary, struct fnr_buf *report, size_t *problems_r)
 {
-	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct store_txn *txn = NULL;
 	struct store *store = NULL;
-	size_t problems;
 
 	signal(SIGBUS, on_bus_error);
 	if (chdir(data) != 0 || access("store", F_OK) != 0) {
@@ -70,16 +71,52 @@ static int check(const char *data)
 		store_close(store);
 		return EXIT_FAILED;
 	}
-	problems = store_check(txn, &report, &summary);
+	*problems_r = store_check(txn, report, summary);
 	store_read_end(txn);
 	store_close(store);
-	if (shared.json)
+	return EXIT_DONE;
+}
+
+static int check(const char *data)
+{
+	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
+	size_t problems = 0;
+	int status = recount(data, &summary, &report, &problems);
+
+	if (status == EXIT_DONE && shared.json)
 		print_json(&summary, &report, problems);
-	else
+	else if (status == EXIT_DONE)
 		print(&summary, &report, problems);
 	fnr_buf_free(&report);
 	fnr_buf_free(&summary);
-	return problems ? EXIT_FAILED : EXIT_DONE;
+	return problems ? EXIT_FAILED : status;
+}
+
+static int recount_quietly(const char *data)
+{
+	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
+	size_t problems = 0;
+	int status = recount(data, &summary, &report, &problems);
+
+	if (problems)
+		fprintf(stderr, "%s", report.len ? report.data : "");
+	fnr_buf_free(&report);
+	fnr_buf_free(&summary);
+	return problems ? EXIT_FAILED : status;
+}
+
+bool check_apart(const char *data)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(recount_quietly(data));
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE;
 }
 
 static int run_check(int count, char **operands)

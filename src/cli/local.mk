@@ -1,8 +1,10 @@
 bin_PROGRAMS += fnr
 fnr_SOURCES = \
+	%D%/archive.c %D%/archive.h \
 	%D%/ask.c %D%/ask.h \
+	%D%/backup.c \
 	%D%/batch.c \
-	%D%/check.c \
+	%D%/check.c %D%/check.h \
 	%D%/cli.h \
 	%D%/client.c %D%/client.h %D%/client_internal.h \
 	%D%/config.c \
@@ -13,11 +15,14 @@ fnr_SOURCES = \
 	%D%/job.c \
 	%D%/key.c \
 	%D%/link.c \
+	%D%/manifest.c \
 	%D%/nginx_conf.c %D%/nginx_conf.h \
 	%D%/options.c \
 	%D%/preset.c \
+	%D%/restore.c \
 	%D%/run.c \
 	%D%/serve.c \
+	%D%/snapshot.c %D%/snapshot.h \
 	%D%/stream.c \
 	%D%/take.c \
 	%D%/template.c \

@@ -112,10 +112,13 @@ static void try_store(const struct serve *serve)
 	pid = fork();
 	if (pid == 0) {
 		signal(SIGBUS, SIG_DFL);
-		if (store_open(&store, false, &err) == FNR_OK)
+		/* As a writer: a store of an older version is upgraded before anybody else looks at it. */
+		if (store_open(&store, true, &err) == FNR_OK)
 			store_close(store);
-		else if (err.code == FNR_E_CORRUPT)
-			fnr_die("%s; restore %s/store from a backup", err.message, serve->data);
+		else if (err.code == FNR_E_CORRUPT && !strstr(err.message, "schema version"))
+			fnr_die("%s; take it from a backup with 'fnr restore'", err.message);
+		else
+			fnr_die("%s", err.message);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)

@@ -39,6 +39,8 @@ struct hot {
 };
 _Static_assert(FNR_STATE_COUNT <= 16, "struct hot has no room for more states");
 
+#define EVENT_MOST ((uint64_t)1 << 53)     /* event numbers stay below: JSON's integers end there */
+
 int hot_get(struct store_txn *txn, struct hot *hot_r);     /* OK (zeros if there is none yet), CORRUPT, … */
 int hot_put(struct store_txn *txn, const struct hot *hot, struct fnr_error *err);
 
@@ -48,6 +50,15 @@ int hot_put(struct store_txn *txn, const struct hot *hot, struct fnr_error *err)
 #define META_SCHEMA "schema"
 #define META_SECRET ".secret"
 struct key meta_key(const char *name);
+
+/* ---- schema versions (upgrade.c): steps[n] makes version n + 1 of version n ---- */
+
+typedef int store_step(struct store_txn *txn, struct fnr_error *err);
+extern store_step *const store_steps[];
+
+/* Brings the store to version `newest`, a writer by the steps; refuses newer ones, and older ones to readers. *fresh_r: it
+ * had no version before. */
+int store_settle_schema(struct store *store, store_step *const *steps, uint64_t newest, bool *fresh_r, struct fnr_error *err);
 
 /* ---- records: one function makes a key, used by all who need it ---- */
 

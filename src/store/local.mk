@@ -1,5 +1,6 @@
 noinst_LIBRARIES += %D%/libstore.a
 %C%_libstore_a_SOURCES = \
+	%D%/backup.c \
 	%D%/batch.c \
 	%D%/check.c \
 	%D%/command.c \
@@ -17,4 +18,5 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/store.c %D%/store.h \
 	%D%/take.c \
 	%D%/template.c \
+	%D%/upgrade.c \
 	%D%/upload.c

@@ -12,7 +12,6 @@
 
 #define STORE_PATH "store"
 #define STORE_MAP ((size_t)1 << 40)
-#define EVENT_MOST ((uint64_t)1 << 53)
 
 static const char *const database_names[] = {
 #define X(name, text) text,
@@ -22,39 +21,16 @@ static const char *const database_names[] = {
 
 /* ---- opening ---- */
 
-static int make_schema(struct store *store, struct fnr_error *err)
-{
-	struct store_txn txn = { .store = store };
-	int code = env_write(&store->env, NULL, &txn.t, err);
-
-	if (code != FNR_OK)
-		return code;
-	if (store_meta_get(&txn, META_SCHEMA) == 0)      /* another process may have been first */
-		code = store_meta_put(&txn, META_SCHEMA, STORE_SCHEMA, err);
-	if (code == FNR_OK)
-		code = env_commit(&txn.t, err);
-	else
-		env_end(&txn.t);
-	if (code == FNR_OK)                              /* the folders' own entries must last as well */
-		code = fnr_dir_flush(STORE_PATH, err);
-	return code == FNR_OK ? fnr_dir_flush(".", err) : code;
-}
-
+/* A new store's folders must last as well. */
 static int check_schema(struct store *store, struct fnr_error *err)
 {
-	struct store_txn *txn = store_read(store, err);
-	uint64_t schema;
+	bool fresh;
+	int code = store_settle_schema(store, store_steps, STORE_SCHEMA, &fresh, err);
 
-	if (!txn)
-		return FNR_E_IO;
-	schema = store_meta_get(txn, META_SCHEMA);
-	store_read_end(txn);
-	if (schema > STORE_SCHEMA)
-		return fnr_fail(err, FNR_E_CORRUPT,
-		                "the store in %s/ has schema version %llu, this program knows versions up to %d; "
-		                "use the program that wrote it, or a newer one",
-		                STORE_PATH, (unsigned long long)schema, STORE_SCHEMA);
-	return schema ? FNR_OK : make_schema(store, err);
+	if (code != FNR_OK || !fresh)
+		return code;
+	code = fnr_dir_flush(STORE_PATH, err);
+	return code == FNR_OK ? fnr_dir_flush(".", err) : code;
 }
 
 /* A writer that was killed inside a commit may have written it with the readers' view still before it; taking the write

@@ -59,7 +59,8 @@ struct store;
 struct store_txn;
 
 /* Opens store/ (made if absent, mode 0700). A process opens it once, after its last fork that uses it. Fails with
- * FNR_E_CORRUPT and a message that names versions if the schema is newer than this program's. Clears dead readers. */
+ * FNR_E_CORRUPT and a message that names versions if the schema is newer than this program's. An older one is upgraded for
+ * a writer (upgrade.c) and FNR_E_UNAVAILABLE for a reader. Clears dead readers. */
 int store_open(struct store **store_r, bool writer, struct fnr_error *err);
 void store_close(struct store *store);              /* NULL is allowed */
 
@@ -196,6 +197,8 @@ int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, stru
 #define STORE_META_JOURNAL "journal"       /* generation of the journal in use; 0 before the first start of the manager */
 #define STORE_META_TEMPLATES "templates"   /* how often the loader has finished; readiness wants it above 0 */
 
+#define STORE_META_TAKES "takes"           /* takes of all shots have numbers above this since the store was restored */
+
 /* ---- names ---- */
 
 enum store_name { STORE_PROJECT = 1, STORE_QUEUE = 2, STORE_TEMPLATE = 3, STORE_SHOT = 4, STORE_KEY = 5 };
@@ -229,7 +232,7 @@ int store_batch_put(struct store_txn *txn, const struct batch *batch, struct fnr
 
 /* ---- takes ---- */
 
-uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot);   /* highest number given, 0 if none */
+uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot);   /* the next take's number is above this */
 int store_shot_raise(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t counter, struct fnr_error *err); /* never falls */
 uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot);    /* the chosen take, else the newest; 0 if none */
 int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json, struct fnr_error *err);
@@ -303,6 +306,17 @@ int store_idempotency_get(struct store_txn *txn, const uint8_t hash[32], struct 
 int store_idempotency_put(struct store_txn *txn, const uint8_t hash[32], const struct store_idempotency *entry, struct fnr_error *err);
 /* Removes entries older than `before` whose job is gone; visits at most `limit` behind *cursor, which it moves round. */
 size_t store_idempotency_expire(struct store_txn *txn, int64_t before, uint8_t cursor[32], size_t limit);
+
+/* ---- backup and restore (backup.c); see also store_copy ---- */
+
+typedef bool store_upload_row(const struct store_upload *upload, void *context);
+size_t store_uploads(struct store_txn *txn, store_upload_row *row, void *context);                    /* all of them */
+typedef bool store_definition_row(const uint8_t digest[32], const char *json, size_t len, void *context);
+size_t store_definitions(struct store_txn *txn, store_definition_row *row, void *context);            /* all of them */
+
+/* For a store that was restored: events get numbers at least so many (or half of what is left) higher than any it knows,
+ * takes of every shot, known or not, numbers more than `takes` above the highest of any shot. */
+int store_move_on(struct store_txn *txn, uint64_t events, uint32_t takes, struct fnr_error *err);
 
 /* ---- check ---- */
 

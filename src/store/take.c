@@ -69,10 +69,10 @@ static uint32_t active_take(struct store_txn *txn, uint32_t project, uint32_t sh
 
 uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot)
 {
-	uint32_t counter, chosen;
+	uint32_t counter, chosen, restored = (uint32_t)store_meta_get(txn, STORE_META_TAKES);
 
 	shot_find(txn, project, shot, &counter, &chosen);
-	return counter;
+	return counter > restored ? counter : restored;
 }
 
 uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot)

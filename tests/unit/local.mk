@@ -75,6 +75,12 @@ check_PROGRAMS += %D%/test_store %D%/test_ops %D%/test_journal
 %C%_test_journal_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 TESTS += %D%/test_store %D%/test_ops %D%/test_journal
 
+check_PROGRAMS += %D%/test_upgrade
+%C%_test_upgrade_SOURCES = %D%/test_upgrade.c %D%/store_fixture.h
+%C%_test_upgrade_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_upgrade_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+TESTS += %D%/test_upgrade
+
 check_PROGRAMS += %D%/test_queue
 %C%_test_queue_SOURCES = %D%/test_estimate.c %D%/test_lanes.c %D%/test_retry.c %D%/test_state.c
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,196 @@
+/* Schema versions, and numbers that are moved on after a restore. */
+#include "store/internal.h"
+#include "store_fixture.h"
+
+TestSuite(upgrade, .init = fixture_setup, .fini = fixture_teardown);
+
+static const struct op_job plain = FIXTURE_JOB;
+
+static void reopen(bool writer)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	store_close(fixture_store);
+	cr_assert_eq(store_open(&fixture_store, writer, &err), FNR_OK, "%s", err.message);
+}
+
+static void set_schema(uint64_t version)
+{
+	struct store_txn *txn = fixture_write();
+
+	cr_assert_eq(store_meta_put(txn, "schema", version, NULL), FNR_OK);
+	fixture_commit(txn);
+}
+
+static uint64_t meta(const char *name)
+{
+	struct store_txn *txn = fixture_read();
+	uint64_t value = store_meta_get(txn, name);
+
+	store_read_end(txn);
+	return value;
+}
+
+/* A store from before versions were written: its jobs are all there afterwards. */
+Test(upgrade, version_0)
+{
+	struct fnr_id id = fixture_submit(&plain);
+	struct store_txn *txn = fixture_write();
+	struct key key = meta_key("schema");
+
+	cr_assert_eq(env_delete(&txn->t, DB_META, &key, NULL), FNR_OK);
+	fixture_commit(txn);
+	cr_assert_eq(meta("schema"), 0);
+	reopen(true);
+	cr_assert_eq(meta("schema"), STORE_SCHEMA);
+	cr_assert_eq(fixture_head(&id).state, FNR_STATE_QUEUED);
+	fixture_check();
+}
+
+/* Steps of versions to come, over a store that lacks what they add. */
+static int to_2(struct store_txn *txn, struct fnr_error *err)
+{
+	return store_meta_put(txn, "steps", store_meta_get(txn, "steps") * 10 + 2, err);
+}
+
+static int to_3(struct store_txn *txn, struct fnr_error *err)
+{
+	return store_meta_put(txn, "steps", store_meta_get(txn, "steps") * 10 + 3, err);
+}
+
+static int fails(struct store_txn *txn, struct fnr_error *err)
+{
+	to_3(txn, err);
+	return fnr_fail(err, FNR_E_CORRUPT, "a record cannot be read");
+}
+
+static int settle(store_step *third, struct fnr_error *err)
+{
+	store_step *const steps[] = { store_steps[0], to_2, third };
+	bool fresh;
+	int code = store_settle_schema(fixture_store, steps, 3, &fresh, err);
+
+	cr_assert_not(fresh);
+	return code;
+}
+
+Test(upgrade, each_step_once_and_in_order)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	cr_assert_eq(settle(to_3, &err), FNR_OK, "%s", err.message);
+	cr_assert_eq(meta("schema"), 3);
+	cr_assert_eq(meta("steps"), 23);
+	cr_assert_eq(settle(to_3, &err), FNR_OK);
+	cr_assert_eq(meta("steps"), 23, "nothing is done twice");
+}
+
+Test(upgrade, begins_at_the_version_of_the_store)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	set_schema(2);
+	cr_assert_eq(settle(to_3, &err), FNR_OK);
+	cr_assert_eq(meta("steps"), 3);
+}
+
+Test(upgrade, a_step_that_fails_changes_nothing)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	cr_assert_eq(settle(fails, &err), FNR_E_CORRUPT);
+	cr_assert_not_null(strstr(err.message, "a record"));
+	cr_assert_eq(meta("schema"), STORE_SCHEMA);
+	cr_assert_eq(meta("steps"), 0);
+	cr_assert_eq(settle(to_3, &err), FNR_OK);
+	cr_assert_eq(meta("steps"), 23);
+}
+
+Test(upgrade, readers_are_told_to_wait)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	reopen(false);
+	cr_assert_eq(settle(to_3, &err), FNR_E_UNAVAILABLE);
+	cr_assert_not_null(strstr(err.message, "fnr serve"), "%s", err.message);
+}
+
+Test(upgrade, a_newer_store_is_refused)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	set_schema(4);
+	cr_assert_eq(settle(to_3, &err), FNR_E_CORRUPT);
+	cr_assert_not_null(strstr(err.message, "version 4"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "up to 3"), "%s", err.message);
+}
+
+/* ---- numbers ---- */
+
+static void move_on(uint64_t events, uint32_t takes)
+{
+	struct store_txn *txn = fixture_write();
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	cr_assert_eq(store_move_on(txn, events, takes, &err), FNR_OK, "%s", err.message);
+	fixture_commit(txn);
+}
+
+static uint64_t next_event(void)
+{
+	struct store_txn *txn = fixture_write();
+	uint64_t first = store_events_reserve(txn, 10, NULL);
+
+	fixture_commit(txn);
+	return first;
+}
+
+static uint32_t counter_of(uint32_t shot)
+{
+	struct store_txn *txn = fixture_read();
+	uint32_t counter = store_shot_counter(txn, 1, shot);
+
+	store_read_end(txn);
+	return counter;
+}
+
+Test(upgrade, events_are_moved_on)
+{
+	uint64_t before = next_event();
+
+	move_on(1000, 1);
+	cr_assert_geq(next_event(), before + 1010);
+}
+
+Test(upgrade, events_do_not_run_out)
+{
+	for (int i = 0; i < 30; i++)
+		move_on((uint64_t)1 << 52, 1);
+	cr_assert_gt(next_event(), 0, "half of what is left is kept each time");
+}
+
+Test(upgrade, takes_are_moved_on_for_known_and_unknown_shots)
+{
+	struct store_txn *txn = fixture_write();
+
+	cr_assert_eq(store_shot_raise(txn, 1, 1, 7, NULL), FNR_OK);
+	cr_assert_eq(store_shot_raise(txn, 1, 2, 3, NULL), FNR_OK);
+	fixture_commit(txn);
+	move_on(1, 100);
+	cr_assert_eq(counter_of(1), 107);
+	cr_assert_eq(counter_of(2), 107);
+	cr_assert_eq(counter_of(99), 107, "a shot that this store knows nothing of");
+	move_on(1, 100);
+	cr_assert_eq(counter_of(1), 207);
+	fixture_check();
+}
+
+Test(upgrade, there_is_an_end_of_takes)
+{
+	struct store_txn *txn = fixture_write();
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	cr_assert_eq(store_shot_raise(txn, 1, 1, 899999999, NULL), FNR_OK);
+	cr_assert_eq(store_move_on(txn, 1, 100, &err), FNR_E_INVALID);
+	store_abort(txn);
+}
