@@ -9,6 +9,9 @@ fnr_SOURCES = \
 	%D%/client.c %D%/client.h %D%/client_internal.h \
 	%D%/config.c \
 	%D%/data.c %D%/data.h \
+	%D%/doctor.c %D%/doctor.h \
+	%D%/doctor_data.c \
+	%D%/doctor_system.c \
 	%D%/download.c %D%/download.h \
 	%D%/fnr_main.c \
 	%D%/follow.c %D%/follow.h \
