@@ -5,12 +5,13 @@
 #include "base/proc.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/manual.h"
 #include "config.h"
 
 const struct command *const commands[] = {
 	&command_run, &command_job, &command_batch, &command_take, &command_upload, &command_template, &command_preset, &command_key, &command_link,
 	&command_serve, &command_check, &command_backup, &command_restore, &command_doctor,
-	&command_config, &command_nginx_conf, NULL,
+	&command_config, &command_nginx_conf, &command_completion, NULL,
 };
 #define NAMES_MOST 32
 
@@ -89,6 +90,8 @@ static int help(int argc, char **argv)
 	const struct command *command = argc > 2 ? command_find(argv[2]) : NULL;
 	char *arguments[] = { argv[0], ask, NULL };
 
+	if (argc > 2 && strcmp(argv[2], "--man") == 0)
+		return manual_print(argc > 3 ? argv[3] : "fnr", argc > 4 ? argv[4] : NULL);
 	if (argc > 2)
 		return command ? run(command, 2, arguments) : unknown(argv[2]);
 	print_commands(stdout);

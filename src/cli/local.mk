@@ -7,6 +7,7 @@ fnr_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/cli.h \
 	%D%/client.c %D%/client.h %D%/client_internal.h \
+	%D%/completion.c \
 	%D%/config.c \
 	%D%/data.c %D%/data.h \
 	%D%/doctor.c %D%/doctor.h \
@@ -19,6 +20,7 @@ fnr_SOURCES = \
 	%D%/key.c \
 	%D%/link.c \
 	%D%/manifest.c \
+	%D%/manual.c %D%/manual.h \
 	%D%/nginx_conf.c %D%/nginx_conf.h \
 	%D%/options.c \
 	%D%/preset.c \
