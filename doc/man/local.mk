@@ -5,6 +5,7 @@ MAN_MADE = \
 	%D%/fnr-completion.1 \
 	%D%/fnr-job.1 \
 	%D%/fnr-key.1 \
+	%D%/fnr-link.1 \
 	%D%/fnr-preset.1 \
 	%D%/fnr-run.1 \
 	%D%/fnr-take.1 \
@@ -24,6 +25,7 @@ MAN_FRAGMENTS = \
 	%D%/fnr-completion.man \
 	%D%/fnr-job.man \
 	%D%/fnr-key.man \
+	%D%/fnr-link.man \
 	%D%/fnr-preset.man \
 	%D%/fnr-run.man \
 	%D%/fnr-take.man \
