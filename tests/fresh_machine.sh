@@ -19,6 +19,7 @@ clean() {
 trap clean EXIT
 
 mkdir -p "$place"
+chmod 755 "$place"
 debootstrap --variant=minbase bookworm "$place" >&2
 for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/resolv.conf /etc/hosts /etc/ssl/certs; do
 	[ -e "$file" ] || continue

@@ -371,7 +371,13 @@ bool move_dispatch(struct manager *manager, struct job_head *head, struct json_o
 	member_text(out, "backend", task->backend);
 	member_text(out, "placement", task->placement);
 	member_time(out, "started_at", head->started_at);
+	if (task->progress.eta_s >= 0) {
+		fnr_buf_puts(out, ",\"progress\":");
+		progress_render(out, &task->progress, head->state);
+	}
 	event_end(manager);
+	if (task->progress.eta_s >= 0)
+		note_progress(manager, task, head->state);
 	fnr_text_copy(active.worker, sizeof active.worker, task->worker_name);
 	fnr_text_copy(active.backend, sizeof active.backend, task->backend);
 	fnr_text_copy(active.placement, sizeof active.placement, task->placement);
