@@ -51,7 +51,8 @@ def test_past_runs_tell_how_long_it_takes(fnr):
     fnr.start()
     id = fnr.submit("sleeper", {"seconds": 2}, quality="high")["id"]
     begun = time.monotonic()
-    progress = next(event.data["progress"] for event in events(fnr, id) if "progress" in event.data)
+    progress = next(event.data["progress"] for event in events(fnr, id)
+                    if event.data.get("state") == "running" and "progress" in event.data)
     assert fnr.get(f"/api/v1/jobs/{id}").json["progress"]["eta_seconds"] is not None
     assert progress["eta_seconds"] is not None and progress["eta_confidence"] > 0.7, progress
     assert fnr.wait(id)["state"] == "completed"
