@@ -1,0 +1,149 @@
+// The page: who is there, which view is shown, and whether the server can be reached.
+
+import { Problem, Unreachable } from "./api.js";
+import { batchView } from "./batch.js";
+import { h } from "./dom.js";
+import { functionView } from "./function.js";
+import { jobView } from "./job.js";
+import { libraryView } from "./library.js";
+import { recentView } from "./recent.js";
+import { signInByLink, signInView, signOut, who } from "./sign-in.js";
+import { listen, start, stop as stopStream } from "./stream.js";
+
+const LOST_MS = 1500;      // a shorter interruption is nobody's business
+const AGAIN_MS = 2000;
+const work = document.getElementById("work");
+const connection = document.getElementById("connection");
+const signOutButton = document.getElementById("sign-out");
+
+const views = { function: functionView, job: jobView, batch: batchView };
+let user = null;
+let recent = null;
+let leave = null;      // ends the view that is shown
+let turn = 0;          // views are made slowly; only the newest is shown
+let lostTimer = 0;
+
+const parameters = () => new URLSearchParams(location.hash.slice(1));
+
+function put(view, focus) {
+  leave?.();
+  leave = view.stop ?? null;
+  document.title = view.title ? `${view.title} – Function Runner` : "Function Runner";
+  work.replaceChildren(view.element);
+  if (!focus) return;
+  scrollTo(0, 0);
+  work.querySelector("h1")?.focus({ preventScroll: true });
+}
+
+function problemView(error) {
+  const missing = error instanceof Problem && error.status === 404;
+  return { title: "Not there", element: h("section", {}, h("h1", { tabindex: -1 }, missing ? "This is not there" : "That did not work"),
+    h("p", { role: "alert" }, error.message), error.suggestion && h("p", {}, error.suggestion), h("p", {}, h("a", { href: "#" }, "All functions"))) };
+}
+
+/** What the address asks for. Without a connection it is tried until it works or something else is wanted. */
+async function show(focus = true) {
+  const mine = ++turn;
+  const wanted = parameters();
+  const name = Object.keys(views).find((one) => wanted.has(one));
+  work.setAttribute("aria-busy", "true");
+  while (mine === turn) {
+    try {
+      const view = name ? await views[name](wanted, user) : await libraryView();
+      if (mine === turn) put(view, focus);
+      else view.stop?.();
+      break;
+    } catch (error) {
+      if (mine !== turn) break;
+      if (error instanceof Problem && error.status === 401) {
+        askWho("You were signed out.");
+        break;
+      }
+      if (!(error instanceof Unreachable) && !(error.status >= 502)) {
+        if (!(error instanceof Problem)) console.error(error);
+        put(problemView(error), focus);
+        break;
+      }
+      lost(error.message);
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+  }
+  if (mine === turn) work.removeAttribute("aria-busy");
+}
+
+/* ---- connection ---- */
+
+function lost(text) {
+  connection.textContent = text ? `${text} Trying again…` : "";
+}
+
+listen((message) => {
+  if (message.kind !== "state") return;
+  clearTimeout(lostTimer);
+  if (message.state === "open" && !user) begin();   // signed in by another tab
+  else if (message.state !== "lost") lost("");
+  else lostTimer = setTimeout(async () => {
+    lost("The connection to the server was lost.");
+    const known = await who().catch(() => user);
+    if (user && !known) askWho("You were signed out.");
+  }, LOST_MS);
+});
+
+/* ---- who is there ---- */
+
+function askWho(note) {
+  turn++;
+  user = null;
+  stopStream();
+  lost("");
+  signOutButton.hidden = true;
+  recent?.hide();
+  work.removeAttribute("aria-busy");
+  put({ title: "Sign in", element: signInView(note, begin) }, true);
+}
+
+async function begin() {
+  const link = parameters().get("link");
+  let note = null;
+  if (link) {
+    history.replaceState(null, "", location.pathname + location.search);   // it is used once, and stays in no history
+    try {
+      await signInByLink(link);
+    } catch (error) {
+      note = error instanceof Problem ? "This one-time link was used already, or its time is over. The command “fnr link” prints another." : error.message;
+    }
+  }
+  for (;;) {
+    try {
+      user = await who();
+      break;
+    } catch (error) {
+      lost(error.message);
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+  }
+  lost("");
+  if (!user) {
+    askWho(note);
+    return;
+  }
+  signOutButton.hidden = user.expires_at === null;   // a server without keys has nobody to sign out
+  start();
+  recent ??= recentView(document.getElementById("recent"));
+  recent.show();
+  await show(false);
+}
+
+signOutButton.addEventListener("click", async () => {
+  try {
+    await signOut();
+    askWho("You are signed out.");
+  } catch (error) {
+    lost(error.message);
+  }
+});
+addEventListener("hashchange", () => {
+  if (parameters().has("link")) begin();
+  else if (user) show();
+});
+begin();

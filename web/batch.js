@@ -1,0 +1,80 @@
+// A batch: all its jobs at a glance.
+
+import { call, get } from "./api.js";
+import { h } from "./dom.js";
+import { stateWord } from "./elements.js";
+import { smallPicture } from "./outputs.js";
+import { listen } from "./stream.js";
+import { findTemplate } from "./templates.js";
+
+const READ_MS = 1000;   // at most so often
+const SHOWN = 100;
+
+function counts(batch) {
+  return Object.entries(batch.counts).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${stateWord(state).toLowerCase()}`).join(" · ");
+}
+
+function tile(job, place, category) {
+  const running = ["running", "finishing"].includes(job.state);
+  return h("li", {}, h("a", { class: "tile", href: `#job=${job.id}` }, h("span", { class: "picture" }, smallPicture(job, category)),
+    h("span", { class: "name" }, `${place}. ${stateWord(job.state)}`),
+    running && h("progress", { max: 100, value: job.progress.percent, "aria-label": `Job ${place}` }),
+    h("span", { class: "quiet" }, job.error?.message ?? `seed ${job.seed}`)));
+}
+
+export async function batchView(parameters, user) {
+  const id = parameters.get("batch");
+  let batch = await get(`batches/${encodeURIComponent(id)}`);
+  const summary = h("p", { role: "status" });
+  const bar = h("progress", { max: 100, "aria-label": "The whole batch" });
+  const tiles = h("ul", { class: "tiles" });
+  const more = h("p", { class: "quiet" });
+  const cancel = h("button", { type: "button", onclick: () => call("POST", `batches/${batch.id}/cancel`).catch((error) => { more.textContent = error.message; }) }, "Cancel all");
+  const title = h("h1", { tabindex: -1 }, `Batch of ${batch.total}`);
+  let timer = 0;
+  let stopped = false;
+
+  async function draw() {
+    const { items } = await get(`jobs?batch=${batch.id}&limit=${SHOWN}`);
+    const template = items.length ? await findTemplate(items[0].template).catch(() => null) : null;
+    const order = new Map(batch.jobs.map((job, i) => [job, i]));
+    items.sort((a, b) => (order.get(a.id) ?? Infinity) - (order.get(b.id) ?? Infinity) || (a.id < b.id ? -1 : 1));
+    if (stopped) return;
+    if (template) title.textContent = `${template.name} × ${batch.total}`;
+    bar.value = batch.percent;
+    summary.textContent = counts(batch);
+    cancel.hidden = batch.state !== "running" || !user.scopes.includes("submit");
+    const focused = document.activeElement?.closest?.(".tile")?.getAttribute("href");
+    tiles.replaceChildren(...items.map((job, i) => tile(job, i + 1, template?.category)));
+    if (focused) tiles.querySelector(`[href="${focused}"]`)?.focus();
+    more.textContent = batch.total > items.length ? `${items.length} of ${batch.total} are shown.` : "";
+  }
+
+  async function read() {
+    timer = 0;
+    try {
+      batch = await get(`batches/${batch.id}`);
+      await draw();
+    } catch {
+      soon();
+    }
+  }
+
+  function soon() {
+    if (!timer && !stopped) timer = setTimeout(read, READ_MS);
+  }
+
+  await draw();
+  const stop = listen((message) => {
+    if (message.kind === "anew" || (message.kind === "event" && message.data.batch === batch.id)) soon();
+  });
+  return {
+    title: `Batch of ${batch.total}`,
+    element: h("article", { class: "batch" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions")), title, summary, bar, h("div", { class: "actions" }, cancel), tiles, more),
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      stop();
+    },
+  };
+}

@@ -1,0 +1,86 @@
+// Custom elements for any page: <fnr-progress> and <fnr-quality>. They draw into the page's own tree, so its stylesheet applies.
+
+import { h, seconds, uniqueId } from "./dom.js";
+
+const STATE_WORDS = {
+  scheduled: "Scheduled", queued: "Waiting", running: "Running", retry_wait: "Trying again soon", cancelling: "Being cancelled",
+  finishing: "Being filed", completed: "Done", failed: "Failed", cancelled: "Cancelled", expired: "Expired",
+};
+
+const STAGE_WORDS = { queue: "Waiting", preparation: "Preparing", execution: "Making", finalization: "Filing" };
+const STAGE_STATE_WORDS = { pending: "to come", running: "now", completed: "done" };
+
+export const stateWord = (state) => STATE_WORDS[state] ?? state;
+
+/** How a job is getting on. Set `job` to what the API gives, as often as you like. */
+export class FnrProgress extends HTMLElement {
+  #parts = null;
+
+  set job(job) {
+    this.#parts ??= this.#build();
+    const { bar, message, rest, stages } = this.#parts;
+    const { percent, position, eta_seconds: eta } = job.progress;
+    const facts = [];
+    bar.value = percent;
+    bar.textContent = `${Math.round(percent)} %`;
+    if (message.textContent !== job.progress.message) message.textContent = job.progress.message;   // read aloud only when it changes
+    if (job.state === "queued" && position !== null && position !== undefined)
+      facts.push(position === 0 ? "next in line" : `${position} ahead of it`);
+    if (job.state === "running") facts.push(`${Math.floor(percent)} %`);
+    if (eta !== null && eta !== undefined && percent < 100) facts.push(`about ${seconds(eta)} left`);
+    if (job.attempt > 1) facts.push(`attempt ${job.attempt} of ${job.max_attempts}`);
+    rest.textContent = facts.join(" · ");
+    stages.replaceChildren(...(job.progress.stages ?? []).map((stage) => h("li", { class: `stage ${stage.state}` },
+      STAGE_WORDS[stage.name] ?? stage.name, h("span", { class: "away" }, `, ${STAGE_STATE_WORDS[stage.state] ?? stage.state}`))));
+  }
+
+  #build() {
+    const id = uniqueId("progress");
+    const parts = {
+      message: h("p", { class: "message", id, role: "status" }),
+      bar: h("progress", { max: 100, "aria-labelledby": id }),
+      rest: h("p", { class: "quiet" }),
+      stages: h("ol", { class: "stages" }),
+    };
+    this.replaceChildren(parts.message, parts.bar, parts.rest, parts.stages);
+    return parts;
+  }
+}
+
+/** A choice of quality. `options` is [{id, name, description, detail}]; `value` is an id; "change" is fired. */
+export class FnrQuality extends HTMLElement {
+  #options = [];
+  #value = "standard";
+
+  set options(options) {
+    this.#options = options;
+    this.#draw();
+  }
+
+  get value() {
+    return this.#value;
+  }
+
+  set value(value) {
+    this.#value = value;
+    for (const radio of this.querySelectorAll("input")) radio.checked = radio.value === value;
+  }
+
+  focus() {
+    this.querySelector("input:checked")?.focus();
+  }
+
+  #draw() {
+    const name = uniqueId("quality");
+    this.replaceChildren(h("fieldset", {}, h("legend", {}, "Quality"), h("div", { class: "choices" }, this.#options.map((option) => {
+      const about = uniqueId("about");
+      return h("label", {}, h("input", { type: "radio", name, value: option.id, checked: option.id === this.#value, "aria-describedby": about,
+        onchange: () => { this.#value = option.id; } }),
+      h("span", { class: "choice" }, h("strong", {}, option.name), h("span", { id: about }, h("span", {}, option.description),
+        h("small", {}, option.detail))));
+    }))));
+  }
+}
+
+customElements.define("fnr-progress", FnrProgress);
+customElements.define("fnr-quality", FnrQuality);

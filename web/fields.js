@@ -1,0 +1,152 @@
+// One field for one input, from its JSON Schema.
+
+import { h, uniqueId } from "./dom.js";
+import { fileField } from "./file-field.js";
+
+const LONG_TEXT = 120;   // from so many characters on a text has a larger field
+const isFile = (schema) => schema.format === "file";
+
+const labelOf = (name, schema) => schema.title ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
+
+function range(schema) {
+  const unit = schema["x-unit"] ? ` ${schema["x-unit"]}` : "";
+  const least = schema.minimum ?? schema.exclusiveMinimum;
+  const most = schema.maximum ?? schema.exclusiveMaximum;
+  if (least !== undefined && most !== undefined) return `From ${least} to ${most}${unit}.`;
+  if (least !== undefined) return `At least ${least}${unit}.`;
+  if (most !== undefined) return `At most ${most}${unit}.`;
+  return unit && `In${unit}.`;
+}
+
+/* Each kind: {element, get(), set(value), focus(), mark(invalid)}; get() gives undefined for "not given". */
+
+function simple(element, get, set) {
+  return { element, get, set, focus: () => element.focus(), mark: (invalid) => element.setAttribute("aria-invalid", String(invalid)) };
+}
+
+function choice(schema, attributes, required) {
+  const empty = !required && schema.default === undefined;
+  const select = h("select", attributes, empty && h("option", { value: "" }, "—"),
+    schema.enum.map((value, i) => h("option", { value: String(i) }, String(value))));
+  return simple(select, () => (select.value === "" ? undefined : schema.enum[Number(select.value)]), (value) => {
+    const place = schema.enum.indexOf(value);
+    select.value = place < 0 ? (empty ? "" : "0") : String(place);
+  });
+}
+
+function number(schema, attributes) {
+  const input = h("input", { ...attributes, type: "number", min: schema.minimum, max: schema.maximum, inputmode: schema.type === "integer" ? "numeric" : "decimal",
+    step: schema.type === "integer" ? 1 : "any" });
+  return simple(input, () => {
+    if (input.validity.badInput) throw new Error("This is not a number.");
+    return input.value === "" ? undefined : Number(input.value);
+  }, (value) => { input.value = value ?? ""; });
+}
+
+function truth(schema, attributes) {
+  const input = h("input", { ...attributes, type: "checkbox" });
+  return simple(input, () => input.checked, (value) => { input.checked = Boolean(value); });
+}
+
+const sixDigits = (color) => /^#[0-9a-f]{3}$/i.test(color) ? color.replace(/[0-9a-f]/gi, "$&$&") : color.slice(0, 7);
+
+function color(schema, attributes, label) {
+  const text = h("input", { ...attributes, type: "text", class: "color", spellcheck: "false", placeholder: "#rrggbb", maxlength: 9 });
+  const picker = h("input", { type: "color", "aria-label": `${label}: choose a colour`, oninput: () => { text.value = picker.value; } });
+  const follow = () => {
+    picker.classList.toggle("empty", text.value === "");
+    if (/^#([0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})$/i.test(text.value)) picker.value = sixDigits(text.value);
+  };
+  const field = simple(text, () => text.value.trim() || undefined, (value) => {
+    text.value = value ?? "";
+    follow();
+  });
+  text.addEventListener("input", follow);
+  picker.addEventListener("input", follow);
+  follow();
+  return { ...field, element: h("div", { class: "row" }, picker, text) };
+}
+
+function text(schema, attributes, required) {
+  const long = (schema.maxLength ?? Infinity) > LONG_TEXT;
+  const limits = { ...attributes, maxlength: schema.maxLength };
+  const element = long ? h("textarea", { ...limits, rows: (schema.maxLength ?? 0) > 1000 || schema.maxLength === undefined ? 6 : 2 }) : h("input", { ...limits, type: "text" });
+  return simple(element, () => (element.value === "" && (required || schema.default === undefined) ? undefined : element.value), (value) => { element.value = value ?? ""; });
+}
+
+/** Lists of texts and numbers: one in each line. */
+function lines(schema, attributes) {
+  const element = h("textarea", { ...attributes, rows: 4 });
+  const one = schema.items.type;
+  return simple(element, () => {
+    const values = element.value.split("\n").map((line) => line.trim()).filter(Boolean);
+    if (!values.length) return undefined;
+    if (one === "string") return values;
+    const wrong = values.find((value) => Number.isNaN(Number(value)));
+    if (wrong !== undefined) throw new Error(`“${wrong}” is not a number. Write one number in each line.`);
+    return values.map(Number);
+  }, (value) => { element.value = (value ?? []).join("\n"); });
+}
+
+function json(schema, attributes) {
+  const element = h("textarea", { ...attributes, rows: 5, class: "code", spellcheck: "false" });
+  return simple(element, () => {
+    if (element.value.trim() === "") return undefined;
+    try {
+      return JSON.parse(element.value);
+    } catch (error) {
+      throw new Error(`This is not JSON: ${error.message}`);
+    }
+  }, (value) => { element.value = value === undefined ? "" : JSON.stringify(value, null, 2); });
+}
+
+function files(schema, attributes, changed) {
+  const list = schema.type === "array";
+  const one = list ? schema.items : schema;
+  const field = fileField(attributes.id, one, { most: list ? schema.maxItems ?? Infinity : 1, many: !list, describedby: attributes["aria-describedby"], changed });
+  return {
+    ...field,
+    /** For one file: of several, the first; all() has them all. */
+    async get() {
+      const references = await field.value();
+      return references.length ? (list ? references : references[0]) : undefined;
+    },
+    all: list ? null : field.value,
+    set: (value) => field.set(value === undefined || value === null ? [] : [value].flat()),
+  };
+}
+
+function kindOf(schema, attributes, required, label, changed) {
+  if (isFile(schema) || (schema.type === "array" && isFile(schema.items ?? {}))) return files(schema, attributes, changed);
+  if (schema.enum) return choice(schema, attributes, required);
+  if (schema.type === "integer" || schema.type === "number") return number(schema, attributes);
+  if (schema.type === "boolean") return truth(schema, attributes);
+  if (schema.type === "string") return schema.format === "color" ? color(schema, attributes, label) : text(schema, attributes, required);
+  if (schema.type === "array" && ["string", "number", "integer"].includes(schema.items?.type)) return lines(schema, attributes);
+  return json(schema, attributes);
+}
+
+/** A field with its label, hint and place for an error. */
+export function makeField(name, schema, required, changed = () => {}) {
+  const id = uniqueId("field");
+  const label = labelOf(name, schema);
+  const error = h("p", { class: "error", id: `${id}-error`, "aria-live": "polite" });
+  const hints = [schema.description, range(schema), schema.type === "array" && !isFile(schema.items ?? {}) ? "One in each line." : "",
+    isFile(schema) ? "Several files make a job each." : ""];
+  const hint = h("p", { class: "hint", id: `${id}-hint` }, hints.filter(Boolean).join(" "));
+  const attributes = { id, name, "aria-describedby": `${id}-error ${id}-hint`, "aria-required": required ? "true" : undefined };
+  const kind = kindOf(schema, attributes, required, label, changed);
+  const caption = h("label", { for: id }, label, required && h("span", { class: "needed" }, " needed"));
+  const element = h("div", { class: `field ${schema.type === "boolean" ? "truth" : ""}` },
+    ...(schema.type === "boolean" ? [h("div", { class: "row" }, kind.element, caption)] : [caption, kind.element]), error, hint);
+
+  kind.set(schema.default);
+  return {
+    ...kind, name, label, element, required, group: schema["x-group"] ?? "",
+    error(text) {
+      error.textContent = text ?? "";
+      kind.mark(Boolean(text));
+    },
+    reset: () => kind.set(schema.default),
+  };
+}

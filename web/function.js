@@ -1,0 +1,168 @@
+// One function: its form, the quality, and what is submitted.
+
+import { get, Problem, submit, Unreachable } from "./api.js";
+import { bytes, h, seconds } from "./dom.js";
+import "./elements.js";
+import { Form, FormError } from "./form.js";
+import { findTemplate, listPresets, schemaOf } from "./templates.js";
+
+const PAST_RUNS = 60;
+const VARIATIONS_MOST = 100;
+const OLD_PLACE = "function-runner.place";
+
+const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** What past runs took and made, by quality: {draft: "about 2 s · 1280 × 720 · 21 KB"} */
+async function pastRuns(id) {
+  const found = {};
+  const { items } = await get(`jobs?template=${encodeURIComponent(id)}&state=completed&limit=${PAST_RUNS}`);
+  for (const job of items) (found[job.quality] ??= []).push(job);
+  return Object.fromEntries(Object.entries(found).map(([quality, jobs]) => {
+    const took = median(jobs.map((job) => (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000));
+    const first = jobs[0].outputs?.[0];
+    const size = median(jobs.map((job) => job.outputs?.[0]?.bytes ?? 0));
+    return [quality, [took < 1 ? seconds(took) : `about ${seconds(took)}`, first?.width && `${first.width} × ${first.height}`, size > 0 && bytes(size)]
+      .filter(Boolean).join(" · ")];
+  }));
+}
+
+/** Without past runs: what the preset itself says, and what the template makes of it. */
+function expected(template, preset, standard) {
+  const { width, height } = { ...template.parameters, ...preset.parameters?.[template.category], ...template.presets?.[preset.id] };
+  const time = preset.factors && standard?.factors ? preset.factors.time / standard.factors.time : 1;
+  return [
+    width && height ? `up to ${width} × ${height}` : height ? `${height} lines` : "",
+    time === 1 ? "" : time < 1 ? "quicker" : `about ${+time.toFixed(1)} × the time of standard`,
+  ].filter(Boolean).join(" · ");
+}
+
+function qualityOptions(template, presets, past) {
+  const standard = presets.find((preset) => preset.id === "standard");
+  return presets.filter((preset) => preset.builtin).map((preset) => ({
+    id: preset.id, name: preset.name, description: preset.description,
+    detail: past[preset.id] ? `Last time: ${past[preset.id]}` : expected(template, preset, standard),
+  }));
+}
+
+function oldPlace() {
+  try {
+    return JSON.parse(localStorage.getItem(OLD_PLACE)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** Project and shot, seed and number of variations. */
+class Rest {
+  constructor(projects) {
+    const { project = "", shot = "" } = oldPlace();
+    const id = (name) => `rest-${name}`;
+    const field = (name, label, hint, attributes) => {
+      this[name] = h("input", { id: id(name), name, "aria-describedby": `${id(name)}-hint`, ...attributes });
+      return h("div", { class: "field" }, h("label", { for: id(name) }, label), this[name], h("p", { class: "hint", id: `${id(name)}-hint` }, hint));
+    };
+    this.element = h("fieldset", { class: "group" }, h("legend", {}, "Where it goes"),
+      h("div", { class: "pair" },
+        field("project", "Project", "The result is filed there as a new take. Empty: it is kept with the job only.", { list: "projects", value: project, autocomplete: "off" }),
+        field("shot", "Shot", "For example s010.", { value: shot, autocomplete: "off" })),
+      h("datalist", { id: "projects" }, projects.map((name) => h("option", { value: name }))),
+      h("details", {}, h("summary", {}, "Variations and seed"),
+        h("div", { class: "pair" },
+          field("count", "Variations", `Up to ${VARIATIONS_MOST}, each with another seed.`, { type: "number", min: 1, max: VARIATIONS_MOST, step: 1, value: 1 }),
+          field("seed", "Seed", "The same seed and inputs make the same result. Empty: a new one.", { type: "number", min: 0, step: 1 }))));
+  }
+
+  /** Members of the submission. */
+  value() {
+    const project = this.project.value.trim();
+    const shot = this.shot.value.trim();
+    const count = Math.min(VARIATIONS_MOST, Math.max(1, Math.round(Number(this.count.value)) || 1));
+    try {
+      localStorage.setItem(OLD_PLACE, JSON.stringify({ project, shot }));
+    } catch {
+      // a browser that keeps nothing
+    }
+    return { ...(project && { project }), ...(project && shot && { shot }), ...(this.seed.value !== "" && { seed: Number(this.seed.value) }),
+      ...(count > 1 && { count }) };
+  }
+}
+
+async function projectNames() {
+  try {
+    return (await get("projects?limit=200")).items.map((project) => project.id ?? project.name ?? project);
+  } catch {
+    return [];
+  }
+}
+
+/** Jobs of one submission: one POST, exactly once, as a job or as a batch. */
+function send(common, list, waiting) {
+  if (list.length === 1) return submit("jobs", { ...common, inputs: list[0] }, waiting);
+  return submit("batches", { jobs: list.map((inputs) => ({ ...common, inputs })) }, waiting);
+}
+
+/** `parameters`: function (id), from (a job whose inputs are taken), use (a reference) and input (where it goes). */
+export async function functionView(parameters, user) {
+  const id = parameters.get("function");
+  const template = await findTemplate(id);
+  if (!template) throw new Problem(404, { message: `There is no function “${id}”.`, suggestion: "It may have been removed. Choose another one." });
+  const [schema, presets, past, projects, old] = await Promise.all([schemaOf(id), listPresets(), pastRuns(id).catch(() => ({})), projectNames(),
+    parameters.has("from") ? get(`jobs/${encodeURIComponent(parameters.get("from"))}`) : null]);
+  const form = new Form(schema, () => label());
+  const quality = document.createElement("fnr-quality");
+  const rest = new Rest(projects);
+  const button = h("button", { class: "main" });
+  const news = h("p", { role: "status", class: "quiet" });
+  const mayRun = user.scopes.includes("submit");
+
+  const variations = () => Math.max(1, Math.round(Number(rest.count.value)) || 1);
+  function label() {
+    const jobs = form.jobs() * variations();
+    button.textContent = jobs === 1 ? template.name : `${template.name} × ${jobs}`;
+  }
+
+  function start(inputs, tier) {
+    form.clear();
+    form.fill(inputs);
+    if (tier) quality.value = tier;
+    label();
+  }
+
+  async function run(event) {
+    event.preventDefault();
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true");
+    news.textContent = "Sending…";
+    try {
+      const list = await form.inputs();
+      const made = await send({ template: `${template.id}@${template.version}`, quality: quality.value, ...rest.value() }, list, (error) => {
+        news.textContent = error instanceof Unreachable ? "No connection to the server. It is tried again by itself…" : `${error.message}. It is tried again by itself…`;
+      });
+      location.hash = made.jobs ? `batch=${made.id}` : `job=${made.id}`;
+    } catch (error) {
+      news.textContent = "";
+      if (!(error instanceof FormError)) form.show(error);
+    }
+    button.removeAttribute("aria-disabled");
+  }
+
+  quality.options = qualityOptions(template, presets, past);
+  quality.value = "standard";
+  rest.count.addEventListener("input", label);
+  start(old?.inputs ?? {}, old?.quality);
+  if (parameters.has("use") && form.field(parameters.get("input"))) form.field(parameters.get("input")).set(parameters.get("use"));
+  const examples = template.examples ?? [];
+  return {
+    title: template.name,
+    element: h("section", {},
+      h("p", { class: "way" }, h("a", { href: "#" }, "All functions")),
+      h("h1", { tabindex: -1 }, template.name),
+      h("p", { class: "about" }, template.description),
+      template.deprecated && h("p", { class: "notice" }, "This function is being replaced and will be removed."),
+      examples.length > 0 && h("div", { class: "examples", role: "group", "aria-label": "Examples" }, h("span", { class: "quiet" }, "Start from an example:"),
+        examples.map((example) => h("button", { type: "button", class: "small", onclick: () => start(example.inputs ?? {}, example.quality) }, example.name))),
+      h("form", { onsubmit: run, novalidate: true }, form.problem, form.element, quality, rest.element,
+        mayRun ? h("div", { class: "submit" }, button, news)
+          : h("p", { class: "notice" }, "Your key may look, but not start anything. Sign in with another one to use this form."))),
+  };
+}

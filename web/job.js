@@ -1,0 +1,186 @@
+// One job: how it is getting on, what it made, and what can be done next.
+
+import { address, call, get, Problem, submit } from "./api.js";
+import { h, seconds } from "./dom.js";
+import { stateWord } from "./elements.js";
+import { finished, watch } from "./jobs.js";
+import { outputView } from "./outputs.js";
+import { findTemplate, usesOf } from "./templates.js";
+
+const LOG_AGAIN_MS = 2000;
+const passed = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+
+function valueWords(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** Lines of the log, read while the section is open and more may come. */
+function logView(id, ended) {
+  const lines = h("ol", { class: "log" });
+  const none = h("p", { class: "quiet" }, "Nothing was logged yet.");
+  let after = 0;
+  let timer = 0;
+  const element = h("details", { class: "technical", ontoggle: () => (element.open ? read() : clearTimeout(timer)) },
+    h("summary", {}, "Log"), none, lines);
+
+  async function read() {
+    clearTimeout(timer);
+    const last = ended();
+    try {
+      const page = await get(`jobs/${id}/log?after=${after}&limit=200`);
+      for (const line of page.items) {
+        after = line.n;
+        lines.append(h("li", { class: line.level }, h("time", {}, line.time.slice(11, 19)), " ", line.text));
+      }
+      none.hidden = after > 0;
+      if (page.items.length === 200) {
+        read();
+        return;
+      }
+    } catch {
+      // tried again below
+    }
+    if (element.open && !last) timer = setTimeout(read, LOG_AGAIN_MS);
+  }
+  return { element, stop: () => clearTimeout(timer) };
+}
+
+function factsView(job, name, inputs) {
+  const facts = [
+    ["Function", h("a", { href: `#function=${encodeURIComponent(job.template)}` }, name)],
+    ["Quality", job.quality],
+    job.project && ["Filed in", [job.project, job.shot, job.take && `take ${job.take}`].filter(Boolean).join(" / ")],
+    ["Seed", String(job.seed)],
+    job.started_at && job.finished_at && ["Took", seconds(passed(job.started_at, job.finished_at))],
+    job.batch && ["Batch", h("a", { href: `#batch=${job.batch}` }, "all its jobs")],
+    job.retry_of && ["Run again from", h("a", { href: `#job=${job.retry_of}` }, "an earlier job")],
+    ...Object.entries(job.inputs ?? {}).map(([input, value]) => [inputs[input]?.label ?? input, valueWords(value)]),
+  ];
+  return h("dl", { class: "facts" }, facts.filter(Boolean).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+function errorView(error) {
+  return h("div", { class: "notice error", role: "alert" }, h("p", {}, h("strong", {}, error.message)), error.suggestion && h("p", {}, error.suggestion),
+    error.detail && h("details", { class: "technical" }, h("summary", {}, "For technicians"), h("pre", { tabindex: 0 }, `${error.class} / ${error.code}\n${error.detail}`)));
+}
+
+/** A menu of the functions that take this result. */
+async function usesView(job, output) {
+  const uses = await usesOf(output.media_type);
+  const reference = `job:${job.id}/${output.name}`;
+  if (!uses.length) return null;
+  return h("div", { class: "uses", role: "group", "aria-label": "Use as input for" }, h("span", { class: "quiet" }, "Use as input for:"), uses.map(({ template, input }) =>
+    h("a", { class: "button small", href: `#${new URLSearchParams({ function: template.id, use: reference, input })}` }, template.name)));
+}
+
+export async function jobView(parameters, user) {
+  const id = parameters.get("job");
+  const mayRun = user.scopes.includes("submit");
+  const title = h("h1", { tabindex: -1 }, "Job");
+  const state = h("span", { class: "state" });
+  const progress = document.createElement("fnr-progress");
+  const preview = h("figure", { class: "preview", hidden: true });
+  const result = h("div", { class: "results" });
+  const actions = h("div", { class: "actions" });
+  const news = h("p", { role: "status", class: "quiet" });
+  const rest = h("div", {});
+  let job = await get(`jobs/${encodeURIComponent(id)}`);
+  const template = await findTemplate(job.template);
+  const name = template?.name ?? job.template;      // it may have been removed since
+  const log = logView(job.id, () => finished(job));
+  let drawn = "";
+
+  async function act(button, work) {
+    button.disabled = true;
+    news.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      news.textContent = [error.message, error.suggestion].filter(Boolean).join(" ");
+    }
+    button.disabled = false;
+  }
+  const action = (label, work, kind = "") => h("button", { type: "button", class: kind, onclick: (event) => act(event.currentTarget, work) }, label);
+
+  const cancel = () => call("POST", `jobs/${job.id}/cancel`);
+  const again = (changes) => async () => {
+    const made = await submit(`jobs/${job.id}/retry`, changes, () => { news.textContent = "No connection. It is tried again by itself…"; });
+    location.hash = `job=${made.id}`;
+  };
+  async function remove() {
+    if (!confirm(job.take ? "Delete this job? Its take stays in the project." : "Delete this job and its result?")) return;
+    await call("DELETE", `jobs/${job.id}`);
+    location.hash = "";
+  }
+
+  function drawActions() {
+    const list = [];
+    if (mayRun && !finished(job) && job.state !== "cancelling") list.push(action("Cancel", cancel));
+    if (mayRun && finished(job)) {
+      if (job.state === "completed") list.push(action("Again with another seed", again({ seed: null }), "main"));
+      else list.push(action("Try again", again({}), "main"));
+    }
+    if (mayRun) list.push(h("a", { class: "button", href: `#${new URLSearchParams({ function: job.template, from: job.id })}` }, "Change and run again"));
+    if (mayRun && finished(job)) list.push(action("Delete", remove, "quiet"));
+    actions.replaceChildren(...list);
+  }
+
+  async function drawResult() {
+    result.replaceChildren();
+    if (job.error) result.append(errorView(job.error));
+    if (job.state !== "completed") return;
+    preview.hidden = true;
+    for (const output of job.outputs ?? []) {
+      const uses = mayRun ? await usesView(job, output).catch(() => null) : null;
+      result.append(h("div", {}, outputView(output, `${name}: ${valueWords(job.inputs?.text ?? output.name)}`), uses ?? ""));
+    }
+  }
+
+  /** Whole only when something else than the progress is new. */
+  function draw() {
+    const look = JSON.stringify([job.state, job.attempt, job.error, job.outputs]);
+    progress.hidden = finished(job);
+    if (!progress.hidden) progress.job = job;
+    if (look === drawn) return;
+    drawn = look;
+    document.title = `${stateWord(job.state)}: ${name} – Function Runner`;
+    state.textContent = stateWord(job.state);
+    state.className = `state ${job.state}`;
+    drawActions();
+    drawResult();
+    rest.replaceChildren(factsView(job, name, template?.inputs ?? {}));
+    if (finished(job)) news.textContent = "";
+  }
+
+  function showPreview(number) {
+    const src = address(`jobs/${job.id}/preview?event=${number}`);
+    const picture = h("img", { alt: "Preview of the running work" });
+    picture.onload = () => {
+      if (finished(job)) return;
+      preview.replaceChildren(picture, h("figcaption", { class: "quiet" }, "Preview"));
+      preview.hidden = false;
+    };
+    picture.src = src;
+  }
+
+  title.textContent = name;
+  draw();
+  const stop = watch(job.id, (now, change) => {
+    if (change.kind === "preview") showPreview(change.number);
+    else if (change.kind === "error") {
+      if (change.error instanceof Problem && change.error.status === 404) news.textContent = "This job was deleted.";
+    } else {
+      job = now;
+      draw();
+    }
+  });
+  return {
+    title: name,
+    element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions")),
+      h("div", { class: "head" }, title, state), progress, preview, result, actions, news, rest, log.element),
+    stop() {
+      stop();
+      log.stop();
+    },
+  };
+}

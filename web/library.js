@@ -1,0 +1,59 @@
+// What can be made: functions by category, with a search.
+
+import { h, icon } from "./dom.js";
+import { listen } from "./stream.js";
+import { listTemplates } from "./templates.js";
+
+const CATEGORY_WORDS = { image: "Pictures", video: "Films", audio: "Sound", text: "Text", generic: "Other" };
+const categoryWord = (category) => CATEGORY_WORDS[category] ?? category.charAt(0).toUpperCase() + category.slice(1);
+
+function card(template) {
+  return h("li", {}, h("a", { class: "card", href: `#function=${encodeURIComponent(template.id)}` },
+    icon(template.category), h("span", { class: "name" }, template.name), h("span", { class: "quiet" }, template.description)));
+}
+
+const matches = (template, words) => {
+  const text = [template.id, template.name, template.description, template.category, ...(template.tags ?? [])].join(" ").toLowerCase();
+  return words.every((word) => text.includes(word));
+};
+
+export async function libraryView() {
+  const search = h("input", { type: "search", id: "search", placeholder: "title, slideshow, voice…", autocomplete: "off", oninput: show });
+  const category = h("select", { id: "category", onchange: show });
+  const cards = h("ul", { class: "cards", id: "functions" });
+  const count = h("p", { class: "quiet", role: "status" });
+  const none = h("p", { class: "notice" }, "There are no functions yet. Templates in the folder ", h("code", {}, "templates"),
+    " of the data directory appear here by themselves.");
+  let templates = [];
+
+  async function read() {
+    const chosen = category.value;
+    templates = (await listTemplates()).filter((template) => !template.deprecated);
+    category.replaceChildren(h("option", { value: "" }, "All"),
+      ...[...new Set(templates.map((template) => template.category))].sort().map((one) => h("option", { value: one }, categoryWord(one))));
+    category.value = templates.some((template) => template.category === chosen) ? chosen : "";
+    none.hidden = templates.length > 0;
+    show();
+  }
+
+  function show() {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const found = templates.filter((template) => (!category.value || template.category === category.value) && matches(template, words));
+    cards.replaceChildren(...found.map(card));
+    count.textContent = found.length === templates.length ? ""
+      : found.length ? `${found.length} of ${templates.length}` : "Nothing fits. Try another word or all categories.";
+  }
+
+  await read();
+  return {
+    element: h("section", {},
+      h("h1", { tabindex: -1 }, "What shall be made?"),
+      h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
+        h("div", {}, h("label", { for: "search" }, "Search"), search),
+        h("div", {}, h("label", { for: "category" }, "Category"), category)),
+      count, cards, none),
+    stop: listen((message) => {
+      if (message.kind === "anew" || (message.kind === "event" && message.name === "template.changed")) read().catch(() => {});   // the next one comes
+    }),
+  };
+}
