@@ -77,16 +77,25 @@ function lost(text) {
   connection.textContent = text ? `${text} Trying again…` : "";
 }
 
+/** The stream has been away for a while: so is the server, or nobody is signed in any more. */
+async function lookAgain() {
+  lost("The connection to the server was lost.");
+  const known = await who().catch(() => user);
+  if (user && !known) askWho("You were signed out.");
+  lostTimer = 0;      // as long as it lasts the stream says so again
+}
+
 listen((message) => {
   if (message.kind !== "state") return;
+  if (message.state === "lost") {
+    lostTimer ||= setTimeout(lookAgain, LOST_MS);
+    return;
+  }
   clearTimeout(lostTimer);
-  if (message.state === "open" && !user) begin();   // signed in by another tab
-  else if (message.state !== "lost") lost("");
-  else lostTimer = setTimeout(async () => {
-    lost("The connection to the server was lost.");
-    const known = await who().catch(() => user);
-    if (user && !known) askWho("You were signed out.");
-  }, LOST_MS);
+  lostTimer = 0;
+  if (message.state !== "open") return;
+  lost("");
+  if (!user) begin();   // signed in by another tab
 });
 
 /* ---- who is there ---- */

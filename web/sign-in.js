@@ -46,6 +46,7 @@ export function signInView(note, done) {
   return h("form", { class: "sign-in", onsubmit: submit },
     h("h1", { tabindex: -1 }, "Sign in"),
     note && h("p", { class: "notice", role: "status" }, note),
+    h("input", { type: "text", autocomplete: "username", value: "Function Runner", hidden: true }),   // what a password manager files it under
     h("label", { for: "key" }, "Key"), key, problem, button,
     h("p", { class: "hint", id: "key-hint" }, "The first key is in the file ", h("code", {}, "admin.key"), " of the data directory. On the machine of the server, ",
       h("code", {}, "fnr link"), " prints an address that signs this browser in without a key."));

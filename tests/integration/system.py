@@ -335,7 +335,7 @@ class System:
     def stream(self, path, **options):
         return Stream(self, path, **options)
 
-    def add_script(self, name, text, **template):
+    def add_script(self, name, text, /, **template):
         """A template around an executable script in DATA/templates/<name>/; restart or SIGHUP makes it known."""
         folder = os.path.join(self.data, "templates", name)
         os.makedirs(folder, exist_ok=True)

@@ -2,44 +2,16 @@
 
 import http.client
 import json
-import os
 import select
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 
 import pytest
 
 from crash import Follower, add_functions, answers, check_job_events, kill, until
-from system import Event, Stream, System, free_port
-
-# What an operator writes who has never heard of event streams: proxy_buffering is on, as it is where nothing is said.
-FRONT = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr error;
-events {{ worker_connections 4096; }}
-http {{
-	access_log off;
-	client_body_temp_path {folder}/body;
-	proxy_temp_path {folder}/proxy;
-	fastcgi_temp_path {folder}/fastcgi;
-	uwsgi_temp_path {folder}/uwsgi;
-	scgi_temp_path {folder}/scgi;
-	gzip on;
-	proxy_buffering on;
-	server {{
-		listen 127.0.0.1:{port} backlog=1024;
-		location / {{
-			proxy_pass http://127.0.0.1:{behind};
-			proxy_set_header X-Forwarded-For $remote_addr;
-		}}
-	}}
-}}
-"""
+from front import Front
+from system import Event, Stream, System
 
 # Says what it does in ten steps over two seconds.
 STEPS = """#!/bin/sh
@@ -54,28 +26,6 @@ done
 echo done > note.txt
 printf '{"progress":0.5,"stage":"finalization","message":"Binding."}\\n{"output":"note","path":"note.txt"}\\n'
 """
-
-
-class Front:
-    """A second nginx in front of a system."""
-
-    def __init__(self, system):
-        self.folder = tempfile.mkdtemp(prefix="fnr-front-")
-        self.port = free_port()
-        path = os.path.join(self.folder, "nginx.conf")
-        with open(path, "w") as file:
-            file.write(FRONT.format(folder=self.folder, port=self.port, behind=system.port))
-        self.process = subprocess.Popen(["nginx", "-p", self.folder, "-c", path, "-e", "stderr"])
-        until(self.listens, "the nginx in front does not start")
-
-    def listens(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        shutil.rmtree(self.folder)
 
 
 class Place:

@@ -1,0 +1,222 @@
+"""A real Chromium, and a line to the server that can be cut."""
+
+import glob
+import os
+import select
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+
+from system import free_port
+
+WAIT_S = 40
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--mute-audio"]
+
+
+def axe_source():
+    """axe-core, as ./test has put it there."""
+    folder = os.environ["FNR_TEST_PYTHON"]
+    with open(glob.glob(os.path.join(folder, "*", "axe.min.js"))[0]) as file:
+        return file.read()
+
+
+class Browser:
+    """One Chromium with a profile of its own; a context manager. What its console says is an error of the test."""
+
+    def __init__(self, width=1280, height=900):
+        self.profile = tempfile.mkdtemp(prefix="fnr-browser-")
+        options = Options()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in [*FLAGS, f"--user-data-dir={self.profile}", f"--window-size={width},{height}"]:
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.size(width, height)
+        self.expected = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                said = self.console()
+                assert not said, said
+            elif os.environ.get("FNR_TEST_SCREENSHOTS"):
+                self.shoot("failed")
+        finally:
+            self.driver.quit()
+            shutil.rmtree(self.profile, ignore_errors=True)
+
+    def console(self):
+        """What was said but for what the test expects (parts of messages)."""
+        return [line["message"] for line in self.driver.get_log("browser") if not any(text in line["message"] for text in self.expected)]
+
+    def size(self, width, height):
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+
+    def dark(self, on):
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]})
+
+    def shoot(self, name):
+        """A picture to look at, if somebody wants to: FNR_TEST_SCREENSHOTS names a folder."""
+        folder = os.environ.get("FNR_TEST_SCREENSHOTS")
+        if folder:
+            self.driver.save_screenshot(os.path.join(folder, name + ".png"))
+
+    def open(self, url):
+        self.driver.get(url)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def script(self, text, *arguments):
+        return self.driver.execute_script(text, *arguments)
+
+    def until(self, condition, what, timeout=WAIT_S):
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                value = condition()
+            except (NoSuchElementException, StaleElementReferenceException):
+                value = None
+            if value:
+                return value
+            assert time.monotonic() < end, f"not within {timeout} s: {what}\n{self.text()[:1500]}"
+            time.sleep(0.1)
+
+    def find(self, selector, text=None, timeout=WAIT_S):
+        """The first visible element that fits, as soon as there is one."""
+        def look():
+            return next((one for one in self.all(selector) if one.is_displayed() and (text is None or text in one.text)), None)
+        return self.until(look, f"{selector} {text or ''}", timeout)
+
+    def click(self, selector, text=None):
+        element = self.find(selector, text)
+        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def text(self):
+        return self.script("return document.body.innerText")
+
+    def heading(self, text):
+        self.find("h1", text)
+
+    def write(self, name, text):
+        field = self.find(f"[name={name}]")
+        field.clear()
+        field.send_keys(text)
+
+    def violations(self):
+        """What axe-core objects to, WCAG 2.2 AA and good practice."""
+        if not self.script("return Boolean(window.axe)"):
+            # through the protocol: the page's own policy allows no foreign script
+            self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe_source()})
+        found = self.driver.execute_async_script("const done = arguments[0]; axe.run(document).then((r) => done(r.violations), (e) => done([String(e)]))")
+        return [f"{one['id']}: {node['html']} {node.get('failureSummary')}" for one in found for node in one["nodes"]]
+
+    def press(self, *keys):
+        """Where the focus is."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def new_tab(self, url):
+        self.driver.switch_to.new_window("tab")
+        self.open(url)
+
+    def tab(self, number):
+        self.driver.switch_to.window(self.driver.window_handles[number])
+
+
+class Line:
+    """TCP between a browser and a server: can be cut, and knows what was asked for. Closed with `close`."""
+
+    def __init__(self, behind):
+        self.behind = behind
+        self.port = free_port()
+        self.asked = []          # request lines
+        self.cut = False
+        self.pairs = {}
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.wake, self.waker = socket.socketpair()
+        self.ended = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.ended:
+            ready, _, _ = select.select([self.listener, self.wake, *self.pairs], [], [], 1)
+            for one in ready:
+                if one is self.wake:
+                    self.wake.recv(100)
+                elif one is self.listener:
+                    self.accept()
+                elif one in self.pairs:
+                    self.carry(one)
+            if self.cut:
+                for one in list(self.pairs):
+                    self.drop(one)
+        for one in list(self.pairs):
+            self.drop(one)
+
+    def accept(self):
+        client, _ = self.listener.accept()
+        if self.cut:
+            client.close()
+            return
+        server = socket.create_connection(("127.0.0.1", self.behind))
+        self.pairs[client], self.pairs[server] = (server, True), (client, False)
+
+    def carry(self, one):
+        other, is_client = self.pairs[one]
+        try:
+            piece = one.recv(65536)
+            if piece:
+                if is_client:
+                    self.note(piece)
+                other.sendall(piece)
+                return
+        except OSError:
+            pass
+        self.drop(one)
+
+    def note(self, piece):
+        for line in piece.split(b"\r\n"):
+            if line.endswith(b" HTTP/1.1") and line.split(b" ")[0] in (b"GET", b"POST", b"DELETE", b"PUT"):
+                self.asked.append(line.decode("latin-1")[:-len(" HTTP/1.1")])
+
+    def drop(self, one):
+        other, _ = self.pairs.pop(one, (None, None))
+        one.close()
+        if other is not None:
+            self.pairs.pop(other, None)
+            other.close()
+
+    def count(self, start):
+        return sum(line.startswith(start) for line in self.asked)
+
+    @contextmanager
+    def down(self, seconds):
+        self.cut = True
+        self.waker.send(b"x")
+        end = time.monotonic() + seconds
+        yield
+        time.sleep(max(0, end - time.monotonic()))
+        self.cut = False
+
+    def close(self):
+        self.ended = True
+        self.waker.send(b"x")
+        self.thread.join()
+        for one in (self.listener, self.wake, self.waker):
+            one.close()

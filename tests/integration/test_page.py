@@ -1,0 +1,528 @@
+"""The page in a real Chromium: from choosing a function to its result, by people with eyes, with a keyboard, with bad networks."""
+
+import os
+import subprocess
+import time
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser, Line
+from front import Front
+from system import FNR, System
+
+# A picture in ten steps, with previews, over the given time; fails if it is asked to.
+PAINTER = r"""#!/usr/bin/python3
+import json, os, sys, time
+request = json.load(sys.stdin)
+inputs = request["parameters"]
+def say(**line):
+    print(json.dumps(line), flush=True)
+if inputs["fail"]:
+    say(error={"class": "validation", "code": "no_paint", "message": "There is no paint left.", "suggestion": "Bring paint.", "detail": "pot 7"})
+    sys.exit(1)
+picture = open(os.path.join(os.environ["FNR_DATA"], "templates/painter/picture.png"), "rb").read()
+say(log="stretching the canvas", level="info")
+for i in range(10):
+    say(progress=i / 10, stage="execution", message=f"Stroke {i + 1} of 10…")
+    open("part", "wb").write(picture)
+    os.rename("part", "preview.png")
+    say(preview="preview.png")
+    time.sleep(inputs["seconds"] / 10)
+open("image.png", "wb").write(picture)
+say(output="image", path="image.png")
+"""
+INPUTS = {
+    "seconds": {"type": "number", "default": 0.2, "min": 0, "max": 60, "unit": "s", "label": "Time"},
+    "fail": {"type": "boolean", "default": False, "label": "Fail"},
+    "canvas": {"type": "file", "media": ["image/*"], "label": "Canvas"},
+    "sketches": {"type": "array", "items": {"type": "file", "media": ["image/*"]}, "max_items": 5, "label": "Sketches"},
+    "words": {"type": "array", "items": {"type": "string"}, "label": "Words", "group": "Rarely needed"},
+    "numbers": {"type": "object", "label": "Numbers", "group": "Rarely needed"},
+}
+PAINTER_TEMPLATE = {
+    "name": "Paint a Picture", "category": "image", "inputs": INPUTS, "outputs": {"image": {"type": "image", "media_type": "image/png"}},
+    "tags": ["brush"], "examples": [{"name": "Slow", "inputs": {"seconds": 30}, "quality": "high"}], "timeout_s": 100,
+}
+
+
+def ffmpeg(*arguments):
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments], check=True)
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    system = System("workers: {min: 2, max: 2}\npreview: {interval: 100}\n")
+    system.add_script("painter", PAINTER, **PAINTER_TEMPLATE)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-frames:v", "1", os.path.join(system.data, "templates/painter/picture.png"))
+    with system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = []
+    for i, source in enumerate(["testsrc2=s=640x360:d=1", "smptebars=s=400x400:d=1", "rgbtestsrc=s=300x200:d=1"]):
+        paths.append(str(folder / f"picture {i + 1}.png"))
+        ffmpeg("-f", "lavfi", "-i", source, "-frames:v", "1", paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def shared(fnr):
+    """A browser that is signed in, for tests that do not mind what others did."""
+    with Browser() as browser:
+        sign_in(browser, fnr)
+        yield browser
+
+
+@pytest.fixture
+def page(shared, fnr):
+    shared.size(1280, 900)
+    shared.open(f"http://127.0.0.1:{fnr.port}/#")
+    shared.heading("What shall be made?")
+    yield shared
+    assert shared.console() == []
+
+
+def link(fnr):
+    result = subprocess.run([FNR, "link", "--data", fnr.data], capture_output=True, text=True, check=True)
+    return result.stdout.split()[-1]
+
+
+def sign_in(browser, fnr, port=None, path="/"):
+    browser.open(link(fnr).replace(f"{fnr.port}/", f"{port or fnr.port}{path}"))
+    browser.heading("What shall be made?")
+
+
+def open_function(page, fnr, id="painter", more=""):
+    page.open(f"http://127.0.0.1:{fnr.port}/#function={id}{more}")
+    page.find("form fnr-quality input")
+
+
+def job_of(page):
+    return page.until(lambda: "#job=" in page.driver.current_url and page.driver.current_url.split("#job=")[1], "the page of a job")
+
+
+def state(page, word, timeout=60):
+    page.find(".state", word, timeout=timeout)
+
+
+def shown(page):
+    """The width of the result's picture, once it was really drawn."""
+    return page.until(lambda: page.script("return document.querySelector('.output img')?.naturalWidth"), "the picture")
+
+
+# ---- signing in ----
+
+def test_one_time_link_and_key(fnr):
+    with Browser() as browser:
+        browser.expected = ["401"]
+        address = link(fnr)
+        browser.open(f"http://127.0.0.1:{fnr.port}/")
+        browser.heading("Sign in")
+        browser.shoot("sign-in")
+        assert browser.violations() == []
+        browser.find("#key").send_keys("fnr_wrong" + Keys.ENTER)
+        browser.find(".error", "not known here")
+        browser.open(address)
+        browser.heading("What shall be made?")
+        assert "link" not in browser.driver.current_url
+        browser.click("#sign-out")
+        browser.heading("Sign in")
+        browser.open("about:blank")
+        browser.open(address)
+        browser.find(".notice", "used already")
+        browser.find("#key").send_keys(fnr.key)
+        browser.click("button", "Sign in")
+        browser.heading("What shall be made?")
+        browser.driver.refresh()
+        browser.heading("What shall be made?")
+
+
+def test_a_key_that_may_only_look(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "looker", "scopes": ["read"]}).json["key"]
+    id = fnr.run("painter")["id"]
+    with Browser() as browser:
+        browser.expected = ["401"]
+        browser.open(f"http://127.0.0.1:{fnr.port}/#job={id}")
+        browser.find("#key").send_keys(key + Keys.ENTER)
+        state(browser, "Done")
+        assert shown(browser) == 320
+        assert [one.text for one in browser.all(".actions *")] == []
+        open_function(browser, fnr)
+        browser.find(".notice", "may look")
+        assert browser.all("form button.main") == []
+
+
+def test_a_session_that_ends(fnr):
+    """Whoever is signed out elsewhere is asked again, and goes on where they were."""
+    with Browser() as browser:
+        browser.expected = ["401"]
+        sign_in(browser, fnr)
+        open_function(browser, fnr)
+        browser.new_tab(f"http://127.0.0.1:{fnr.port}/")
+        browser.click("#sign-out")
+        browser.tab(0)
+        browser.heading("Sign in")
+        browser.find("#key").send_keys(fnr.key + Keys.ENTER)
+        browser.heading("Paint a Picture")
+        browser.tab(1)
+        browser.heading("What shall be made?")
+
+
+# ---- choosing and filling in ----
+
+def test_choosing(page):
+    names = lambda: [card.text for card in page.all("#functions .name")]
+    assert "Paint a Picture" in names() and "Create Title Card" in names()
+    page.find("#search").send_keys("brush")
+    page.until(lambda: names() == ["Paint a Picture"], "only what fits")
+    page.find("#search").send_keys("nothing")
+    page.find("[role=status]", "Nothing fits")
+    page.find("#search").clear()
+    page.find("#search").send_keys(" ")
+    page.click("#category option", "Pictures")
+    page.until(lambda: "Do Nothing" not in names() and "Paint a Picture" in names(), "only pictures")
+    page.click(".card", "Paint a Picture")
+    page.heading("Paint a Picture")
+
+
+def test_form_from_the_schema(page, fnr):
+    open_function(page, fnr)
+    assert page.find("[name=seconds]").get_attribute("value") == "0.2"
+    assert page.find("[name=seconds]").get_attribute("max") == "60"
+    assert not page.find("[name=fail]").is_selected()
+    assert page.find("fieldset", "Rarely needed").find_elements(By.NAME, "numbers")
+    page.click(".examples button", "Slow")
+    assert page.find("[name=seconds]").get_attribute("value") == "30"
+    assert page.find("fnr-quality input:checked").get_attribute("value") == "high"
+    page.write("words", "one\ntwo\n\n")
+    page.write("numbers", "{1")
+    page.click("form button.main")
+    page.find(".error", "not JSON")
+    assert page.driver.switch_to.active_element.get_attribute("name") == "numbers"
+    page.write("numbers", '{"a": [1, true]}')
+    page.write("seconds", "0")
+    page.click("form button.main")
+    id = job_of(page)
+    state(page, "Done")
+    inputs = fnr.get(f"/api/v1/jobs/{id}").json["inputs"]
+    assert inputs["words"] == ["one", "two"] and inputs["numbers"] == {"a": [1, True]} and inputs["seconds"] == 0
+
+
+def test_what_the_server_finds_is_said_at_the_field(page, fnr):
+    page.expected = ["422"]
+    open_function(page, fnr)
+    page.write("seconds", "61")
+    page.click("form button.main")
+    error = page.find(".field .error", "60")
+    field = page.driver.switch_to.active_element
+    assert field.get_attribute("name") == "seconds" and field.get_attribute("aria-invalid") == "true"
+    assert error.get_attribute("id") in field.get_attribute("aria-describedby")
+    page.shoot("error")
+    page.write("seconds", "0")
+    page.write("project", "../etc")
+    page.click("form button.main")
+    page.find("[role=alert]", "project")
+    page.write("project", "")
+    page.click("form button.main")
+    job_of(page)
+    state(page, "Done")
+
+
+def test_title_card_by_example(page, fnr):
+    """51.1: with a function that ships; filed in a project."""
+    open_function(page, fnr, "create_title_card")
+    page.click(".examples button", "First act")
+    page.write("project", "film")
+    page.write("shot", "s010")
+    page.click("form button.main")
+    id = job_of(page)
+    state(page, "Done")
+    assert shown(page) > 300
+    page.shoot("result")
+    assert page.find(".output a.button").get_attribute("download").endswith(".png")
+    page.find("dd", "film / s010 / take 1")
+    page.find("#recent .entry", "Create Title Card")
+    assert fnr.get(f"/api/v1/jobs/{id}").json["inputs"]["text"] == "Act One"
+    open_function(page, fnr)
+    assert page.find("[name=project]").get_attribute("value") == "film"    # the next job goes to the same place
+    page.write("project", "")
+
+
+# ---- files ----
+
+DROP = """
+const transfer = new DataTransfer();
+for (const name of arguments[1]) transfer.items.add(new File([arguments[2]], name, {type: arguments[3]}));
+for (const type of ["dragover", "drop"])
+  arguments[0].dispatchEvent(new DragEvent(type, {dataTransfer: transfer, bubbles: true, cancelable: true}));
+"""
+
+
+def test_files(page, fnr, pictures):
+    open_function(page, fnr)
+    page.find("#" + field_id(page, "Canvas")).send_keys(pictures[0])
+    page.until(lambda: "was sent" in page.script("return document.querySelectorAll('.file-field')[0].textContent"), "the upload")
+    sketches = page.find("#" + field_id(page, "Sketches"))
+    sketches.send_keys("\n".join(pictures))
+    page.until(lambda: len(page.all(".files li")) == 4, "three more files")
+    page.click("[aria-label='Move picture 3.png forward']")
+    page.click("[aria-label='Remove picture 1.png'] ~ *, .file-field:nth-of-type(1) [aria-label='Remove picture 2.png']")
+    page.script(DROP, page.all(".drop")[1], ["note.txt"], "text", "text/plain")
+    page.find(".files .failed", "text/plain")
+    page.click("form button.main")
+    page.find(".field .error", "note.txt")
+    page.click("[aria-label='Remove note.txt']")
+    page.write("seconds", "0")
+    page.shoot("files")
+    page.click("form button.main")
+    id = job_of(page)
+    state(page, "Done")
+    inputs = fnr.get(f"/api/v1/jobs/{id}").json["inputs"]
+    assert inputs["canvas"].startswith("upload:") and len(inputs["sketches"]) == 2
+
+
+def field_id(page, label):
+    return next(one.get_attribute("for") for one in page.all("label") if one.text.startswith(label))
+
+
+def test_several_files_make_several_jobs(page, fnr, pictures):
+    open_function(page, fnr)
+    page.find("#" + field_id(page, "Canvas")).send_keys("\n".join(pictures))
+    page.find("form button.main", "× 3")
+    page.write("seconds", "0")
+    page.click("form button.main")
+    page.heading("Paint a Picture × 3")
+    page.until(lambda: len([tile for tile in page.all(".tile") if "Done" in tile.text]) == 3, "three results")
+    page.shoot("batch")
+    batch = page.driver.current_url.split("#batch=")[1]
+    jobs = [fnr.get(f"/api/v1/jobs/{id}").json for id in fnr.get(f"/api/v1/batches/{batch}").json["jobs"]]
+    assert len({job["inputs"]["canvas"] for job in jobs}) == 3
+    assert page.violations() == []
+
+
+def test_dropped_picture(page, fnr):
+    open_function(page, fnr)
+    page.script(DROP, page.all(".drop")[0], ["drawn.png"], "not really", "image/png")
+    page.find(".files li", "drawn.png")
+    page.until(lambda: page.script("return document.querySelector('.files progress').hidden"), "the upload")
+    assert not page.all(".files .failed")
+
+
+# ---- watching ----
+
+def test_watching_with_a_reload_in_the_middle(page, fnr):
+    open_function(page, fnr)
+    page.write("seconds", "6")
+    page.click("form button.main")
+    id = job_of(page)
+    page.find("fnr-progress .message", "Stroke")
+    page.find(".preview img")
+    page.shoot("running")
+    page.click("summary", "Log")
+    page.find(".log li", "stretching the canvas")
+    before = page.script("return document.querySelector('fnr-progress progress').value")
+    page.driver.refresh()
+    page.find("fnr-progress .message", "Stroke")
+    assert page.script("return document.querySelector('fnr-progress progress').value") >= before
+    assert page.violations() == []
+    state(page, "Done")
+    assert shown(page) == 320
+    assert not page.find("article").find_elements(By.CSS_SELECTOR, "fnr-progress:not([hidden])")
+    assert fnr.get(f"/api/v1/jobs/{id}").json["attempt"] == 1
+
+
+def test_cancel_and_failure(page, fnr):
+    open_function(page, fnr)
+    page.write("seconds", "50")
+    page.click("form button.main")
+    job_of(page)
+    page.find("fnr-progress .message", "Stroke")
+    page.click(".actions button", "Cancel")
+    state(page, "Cancelled")
+    open_function(page, fnr)
+    page.click("[name=fail]")
+    page.click("form button.main")
+    job_of(page)
+    state(page, "Failed")
+    assert "There is no paint left." in page.find("[role=alert]").text and "Bring paint." in page.find("[role=alert]").text
+    page.click("summary", "For technicians")
+    page.find("pre", "pot 7")
+    assert page.violations() == []
+
+
+def test_ten_seconds_without_a_network(fnr):
+    """Nothing is lost while nothing can be reached: neither what runs nor what is being submitted."""
+    line = Line(fnr.port)
+    with Browser() as browser:
+        browser.expected = ["ERR_", "401"]
+        sign_in(browser, fnr, port=line.port)
+        browser.open(f"http://127.0.0.1:{line.port}/#function=painter")
+        browser.write("seconds", "4")
+        browser.click("form button.main")
+        job = job_of(browser)
+        browser.find("fnr-progress .message", "Stroke")
+        with line.down(10):
+            browser.find("#connection", "connection to the server was lost")
+            browser.shoot("lost")
+        state(browser, "Done")
+        assert shown(browser) == 320
+        browser.until(lambda: browser.find("header").text.count("lost") == 0, "the notice goes")
+        browser.open(f"http://127.0.0.1:{line.port}/#function=painter&from={job}")
+        browser.heading("Paint a Picture")
+        browser.find("form button.main")
+        with line.down(4):
+            browser.click("form button.main")
+            browser.find("[role=status]", "No connection")
+        again = browser.until(lambda: job_of(browser) != job and job_of(browser), "the second job")
+        state(browser, "Done")
+        assert fnr.get(f"/api/v1/jobs/{again}").json["inputs"]["seconds"] == 4
+        assert len([one for one in fnr.get("/api/v1/jobs?template=painter").json["items"] if one["created_at"] >= fnr.get(f"/api/v1/jobs/{again}").json["created_at"]]) == 1
+    line.close()
+
+
+def test_two_tabs_one_stream(fnr):
+    line = Line(fnr.port)
+    with Browser() as browser:
+        browser.expected = ["401"]
+        sign_in(browser, fnr, port=line.port)
+        job = fnr.submit("painter", {"seconds": 3})["id"]
+        browser.open(f"http://127.0.0.1:{line.port}/#job={job}")
+        browser.new_tab(f"http://127.0.0.1:{line.port}/#job={job}")
+        for tab in (0, 1):
+            browser.tab(tab)
+            browser.find("fnr-progress .message", "Stroke")
+        for tab in (1, 0):
+            browser.tab(tab)
+            state(browser, "Done")
+            assert shown(browser) == 320
+        assert line.count("GET /api/v1/events") == 1, line.asked
+    line.close()
+
+
+# ---- going on from a result ----
+
+def test_again_change_use_delete(page, fnr):
+    job = fnr.run("painter", {"seconds": 0}, seed=5)["id"]
+    page.open(f"http://127.0.0.1:{fnr.port}/#job={job}")
+    page.click(".actions button", "another seed")
+    again = page.until(lambda: job_of(page) != job and job_of(page), "a second job")
+    state(page, "Done")
+    assert fnr.get(f"/api/v1/jobs/{again}").json["seed"] != 5
+    page.click(".actions a", "Change and run again")
+    page.until(lambda: page.find("[name=seconds]").get_attribute("value") == "0", "the same inputs")
+    page.open(f"http://127.0.0.1:{fnr.port}/#job={again}")
+    page.click(".uses a", "Paint a Picture")
+    page.find(".files li", "Result “image”")
+    page.write("seconds", "0")
+    page.click("form button.main")
+    third = page.until(lambda: job_of(page) not in (job, again) and job_of(page), "a third job")
+    state(page, "Done")
+    assert fnr.get(f"/api/v1/jobs/{third}").json["inputs"]["canvas"] == f"job:{again}/image"
+    page.click(".actions button", "Delete")
+    page.driver.switch_to.alert.accept()
+    page.heading("What shall be made?")
+    assert fnr.get(f"/api/v1/jobs/{third}").status == 404
+
+
+def test_variations(page, fnr):
+    open_function(page, fnr)
+    page.write("seconds", "0")
+    page.click("summary", "Variations")
+    page.write("count", "4")
+    page.find("form button.main", "× 4")
+    page.click("form button.main")
+    page.heading("Paint a Picture × 4")
+    page.until(lambda: len([tile for tile in page.all(".tile") if "Done" in tile.text]) == 4, "four results")
+    batch = page.driver.current_url.split("#batch=")[1]
+    seeds = {fnr.get(f"/api/v1/jobs/{id}").json["seed"] for id in fnr.get(f"/api/v1/batches/{batch}").json["jobs"]}
+    assert len(seeds) == 4
+
+
+def test_what_is_not_there(page, fnr):
+    page.expected = ["404", "422", "400"]
+    for place in ("function=none", "job=01a209e4-4dc2-755c-b966-2cc310b90000", "batch=01a209e4-4dc2-755c-b966-2cc310b90000", "job=%2e%2e"):
+        page.open(f"http://127.0.0.1:{fnr.port}/#{place}")
+        page.heading("not")
+        page.click("main a", "All functions")
+        page.heading("What shall be made?")
+
+
+# ---- for everybody ----
+
+def views(fnr):
+    job = fnr.run("painter", {"seconds": 0})["id"]
+    return {"functions": "", "function": "function=create_title_card", "files": "function=painter", "job": f"job={job}"}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+def test_axe_and_widths(page, fnr, width, dark):
+    page.size(width, 900)
+    page.dark(dark)
+    for name, place in views(fnr).items():
+        page.open(f"http://127.0.0.1:{fnr.port}/#{place}")
+        page.until(lambda: page.script("return !document.querySelector('main[aria-busy]') && document.querySelector('h1')"), "the view")
+        page.find("#recent .entry")
+        time.sleep(0.2)
+        page.shoot(f"{name}-{width}-{'dark' if dark else 'light'}")
+        assert page.violations() == [], name
+        assert page.script("return document.documentElement.scrollWidth") <= width, name
+        small = page.script("""return [...document.querySelectorAll("a.button, button, input:not([type=hidden]), select")].filter((one) => one.checkVisibility()
+            && one.getBoundingClientRect().height < 19).map((one) => one.outerHTML)""")
+        assert small == [], name
+    page.dark(False)
+
+
+def test_by_keyboard_alone(page, fnr):
+    def tab_to(selector, *keys, most=80):
+        for _ in range(most):
+            page.press(Keys.TAB)
+            if page.script("return document.activeElement.matches(arguments[0])", selector):
+                page.press(*keys)
+                return
+        raise AssertionError(f"{selector} cannot be reached")
+
+    page.driver.refresh()
+    page.heading("What shall be made?")
+    tab_to(".skip", Keys.ENTER)
+    tab_to("#search", "paint")
+    tab_to(".card", Keys.ENTER)
+    page.heading("Paint a Picture")
+    assert page.script("return document.activeElement.tagName") == "H1"    # people hear where they are
+    tab_to("[name=seconds]", "0")      # what it held is selected
+    tab_to("fnr-quality input", Keys.ARROW_LEFT)
+    tab_to("form button.main", Keys.ENTER)
+    id = job_of(page)
+    state(page, "Done")
+    assert fnr.get(f"/api/v1/jobs/{id}").json["quality"] == "draft"
+
+
+def test_policy_and_no_other_host(fnr):
+    answer = fnr.get("/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
+    web = os.path.join(os.path.dirname(os.path.dirname(FNR)), "share/function-runner/web")
+    for name in os.listdir(web):
+        with open(os.path.join(web, name)) as file:
+            text = file.read().replace("http://www.w3.org/2000/svg", "").replace("https://…", "")
+        assert "http://" not in text and "https://" not in text, name
+        assert " style=" not in text and " onclick=" not in text, name
+
+
+def test_below_a_sub_path(fnr):
+    front = Front(fnr, "/runner/")
+    with Browser() as browser:
+        browser.expected = ["401"]
+        sign_in(browser, fnr, port=front.port, path="/runner/")
+        browser.click(".card", "Paint a Picture")
+        browser.write("seconds", "1")
+        browser.click("form button.main")
+        browser.find("fnr-progress .message", "Stroke")
+        state(browser, "Done")
+        assert shown(browser) == 320
+    front.stop()
