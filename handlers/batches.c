@@ -62,8 +62,7 @@ static int check_body(struct request *req, struct json_object **jobs_r, struct j
 /* All problems of all jobs at once, but no more than a client can use. */
 #define PROBLEMS_MOST 50
 
-static int add_jobs(struct request *req, struct json_object *jobs, struct json_object *defaults, struct fnr_buf *operation,
-                    struct fnr_buf *files)
+static int add_jobs(struct request *req, struct json_object *jobs, struct json_object *defaults, struct submissions *list)
 {
 	for (size_t i = 0; i < json_object_array_length(jobs); i++) {
 		struct json_object *entry = json_object_array_get_idx(jobs, i), *job;
@@ -71,7 +70,7 @@ static int add_jobs(struct request *req, struct json_object *jobs, struct json_o
 
 		snprintf(prefix, sizeof prefix, "/jobs/%zu", i);
 		job = json_object_is_type(entry, json_type_object) ? with_defaults(defaults, entry) : json_object_get(entry);
-		submission_add(req, job, prefix, operation, files);
+		submission_add(req, job, prefix, list);
 		json_object_put(job);
 		if (req->err.code != FNR_OK && req->err.code != FNR_E_INVALID)
 			break;
@@ -84,7 +83,7 @@ static int add_jobs(struct request *req, struct json_object *jobs, struct json_o
 int batches_submit(struct request *req)
 {
 	struct op_submit submit = { .is_batch = true, .stop_on_error = fnr_json_get_bool(req->body, "stop_on_error", false) };
-	struct fnr_buf operation = FNR_BUF_INIT, files = FNR_BUF_INIT;
+	struct submissions list = SUBMISSIONS_INIT;
 	struct json_object *jobs, *defaults;
 	struct store_idempotency known;
 	bool is_known;
@@ -97,15 +96,10 @@ int batches_submit(struct request *req)
 	code = check_body(req, &jobs, &defaults);
 	if (code != FNR_OK)
 		return code;
-	submit.count = json_object_array_length(jobs);
-	op_submit_begin(&operation, &submit);
-	code = add_jobs(req, jobs, defaults, &operation, &files);
+	code = add_jobs(req, jobs, defaults, &list);
 	if (code == FNR_OK)
-		code = submission_finish(req, &operation, &files);
-	else
-		submission_discard(&files);
-	fnr_buf_free(&operation);
-	fnr_buf_free(&files);
+		code = submission_finish(req, &submit, &list);
+	submissions_free(&list);
 	return code;
 }
 

@@ -14,8 +14,8 @@
 
 int jobs_submit(struct request *req)
 {
-	struct op_submit submit = { .count = 1 };
-	struct fnr_buf operation = FNR_BUF_INIT, files = FNR_BUF_INIT;
+	struct op_submit submit = { 0 };
+	struct submissions list = SUBMISSIONS_INIT;
 	struct store_idempotency known;
 	bool is_known;
 	int code = submission_idempotency(req, &submit, &known, &is_known);
@@ -24,14 +24,10 @@ int jobs_submit(struct request *req)
 		return code;
 	if (is_known)
 		return submission_reply(req, &known.id, known.is_batch, true);
-	op_submit_begin(&operation, &submit);
-	code = submission_add(req, req->body, "", &operation, &files);
+	code = submission_add(req, req->body, "", &list);
 	if (code == FNR_OK)
-		code = submission_finish(req, &operation, &files);
-	else
-		submission_discard(&files);
-	fnr_buf_free(&operation);
-	fnr_buf_free(&files);
+		code = submission_finish(req, &submit, &list);
+	submissions_free(&list);
 	return code;
 }
 

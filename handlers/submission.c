@@ -1,5 +1,6 @@
 #include "handlers/submission.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,12 @@
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
 #define WAIT_MOST 300
 #define INT53 9007199254740991LL
+#define COUNT_MOST 1000          /* variations of one job */
 
 /* Everything that is known of one job while it is read. */
 struct submission {
 	struct request *req;
+	struct submissions *list;
 	const char *prefix;
 	struct json_object *source;
 	const struct template_ *template_;
@@ -27,7 +30,7 @@ struct submission {
 	struct json_object *inputs, *metadata, *fallback;   /* borrowed from source; may be NULL */
 	struct json_object *parameters;                     /* owned */
 	const char *project, *shot, *queue, *node_id;
-	int64_t seed, priority, timeout_s, not_before, expires_at;
+	int64_t seed, count, priority, timeout_s, not_before, expires_at;
 	char preset[80];
 	struct fnr_id uploads[SUBMISSION_UPLOADS];
 	size_t upload_count;
@@ -177,8 +180,6 @@ static void refuse_later_members(struct submission *s)
 
 	if (depends && (!json_object_is_type(depends, json_type_array) || json_object_array_length(depends) > 0))
 		problem(s, "depends_on", "unsupported", "submit the jobs one after the other", "jobs cannot depend on others yet");
-	if (int_member(s, "count", 1, 1, INT53) != 1)
-		problem(s, "count", "unsupported", "send a batch with one job for each seed", "variations by count are not available yet");
 	if (failure && strcmp(failure, "fail") != 0 && strcmp(failure, "skip") != 0)
 		problem(s, "on_parent_failure", "enum", "use fail or skip", "'on_parent_failure' cannot be '%.64s'", failure);
 	if (dedupe && !json_object_is_type(dedupe, json_type_boolean))
@@ -204,6 +205,16 @@ static void read_fallback(struct submission *s)
 	}
 }
 
+/* Variations differ in their seeds, which follow one another. */
+static void read_variations(struct submission *s)
+{
+	s->count = int_member(s, "count", 1, 1, COUNT_MOST);
+	s->seed = int_member(s, "seed", -1, 0, INT53);
+	if (s->seed > INT53 - (s->count - 1))
+		problem(s, "seed", "range", fnr_arena_printf(s->req->arena, "give a seed of at most %lld", INT53 - (s->count - 1)),
+		        "the last of %lld variations would have a seed above %lld", (long long)s->count, INT53);
+}
+
 static void read_members(struct submission *s)
 {
 	check_members(s);
@@ -213,7 +224,7 @@ static void read_members(struct submission *s)
 	refuse_later_members(s);
 	read_fallback(s);
 	s->priority = int_member(s, "priority", 5, 1, 10);
-	s->seed = int_member(s, "seed", -1, 0, INT53);
+	read_variations(s);
 	s->timeout_s = int_member(s, "timeout_s", 0, 1, 2592000);
 	s->not_before = time_member(s, "not_before");
 	s->expires_at = time_member(s, "expires_at");
@@ -332,8 +343,16 @@ static struct json_object *make_payload(struct submission *s)
 	return payload;
 }
 
+static void payload_file_new(struct submission *s, struct op_job *job, char path[64])
+{
+	job->payload_file = fnr_id_random();
+	job->flags |= JOB_FLAG_PAYLOAD_FILE;
+	store_payload_path(&job->payload_file, path);
+	fnr_buf_add(&s->list->files, &job->payload_file, sizeof job->payload_file);
+}
+
 /* Puts a large payload into a file that is on disk before the job that names it. */
-static int write_payload(struct submission *s, struct op_job *job, const char *text, size_t len, struct fnr_buf *files)
+static int write_payload(struct submission *s, struct op_job *job, const char *text, size_t len)
 {
 	char path[64];
 
@@ -341,16 +360,49 @@ static int write_payload(struct submission *s, struct op_job *job, const char *t
 		job->payload = text;
 		return FNR_OK;
 	}
-	job->payload_file = fnr_id_random();
-	job->flags |= JOB_FLAG_PAYLOAD_FILE;
-	store_payload_path(&job->payload_file, path);
-	fnr_buf_add(files, &job->payload_file, sizeof job->payload_file);
+	payload_file_new(s, job, path);
 	return fnr_file_write(path, text, len, 0600, &s->req->err);
 }
 
-static int add_operation(struct submission *s, struct fnr_buf *operation, struct fnr_buf *files)
+/* Variations have the same payload: it is written once and gets a name for each of them, as each goes in its own time. */
+static int link_payload(struct submission *s, struct op_job *job)
 {
-	struct json_object *summary, *payload;
+	char first[64], path[64];
+
+	if (job->payload)
+		return FNR_OK;
+	store_payload_path(&job->payload_file, first);
+	payload_file_new(s, job, path);
+	return link(first, path) == 0 ? FNR_OK : fnr_fail_errno(&s->req->err, errno, "the inputs cannot be filed");
+}
+
+static void add_variation(struct submission *s, struct op_job *job)
+{
+	struct json_object *summary = make_summary(s);
+
+	job->summary = fnr_json_text(summary, NULL);
+	op_job_add(&s->list->jobs, job);
+	s->list->count++;
+	json_object_put(summary);
+}
+
+static int add_variations(struct submission *s, struct op_job *job)
+{
+	int code = FNR_OK;
+
+	add_variation(s, job);
+	for (int64_t i = 1; i < s->count && code == FNR_OK; i++) {
+		s->seed++;
+		code = link_payload(s, job);
+		if (code == FNR_OK)
+			add_variation(s, job);
+	}
+	return code == FNR_OK && s->count > 1 && !job->payload ? fnr_dir_flush("blobs/payload", &s->req->err) : code;
+}
+
+static int add_jobs(struct submission *s)
+{
+	struct json_object *payload;
 	struct op_job job = { 0 };
 	size_t len;
 	const char *text;
@@ -358,7 +410,6 @@ static int add_operation(struct submission *s, struct fnr_buf *operation, struct
 
 	if (!s->queue)
 		s->queue = template_queue(s->template_);
-	summary = make_summary(s);
 	payload = make_payload(s);
 	text = fnr_json_text(payload, &len);
 	job.project = s->project ? s->project : "";
@@ -379,12 +430,9 @@ static int add_operation(struct submission *s, struct fnr_buf *operation, struct
 		job.flags |= JOB_FLAG_UPLOADS;
 	if (template_on_lost_fail(s->template_))
 		job.flags |= JOB_FLAG_ON_LOST_FAIL;
-	code = write_payload(s, &job, text, len, files);
-	if (code == FNR_OK) {
-		job.summary = fnr_json_text(summary, NULL);
-		op_job_add(operation, &job);
-	}
-	json_object_put(summary);
+	code = write_payload(s, &job, text, len);
+	if (code == FNR_OK)
+		code = add_variations(s, &job);
 	json_object_put(payload);
 	return code;
 }
@@ -404,10 +452,17 @@ static int check_size(struct submission *s)
 	                s->prefix[0] ? s->prefix + 1 : "the job", inputs + metadata, (long long)s->req->conf->job_max_inputs);
 }
 
-int submission_add(struct request *req, struct json_object *job, const char *prefix, struct fnr_buf *operation,
-                   struct fnr_buf *files)
+static int check_count(struct submission *s)
 {
-	struct submission s = { .req = req, .prefix = prefix, .source = job };
+	if (s->list->count + (size_t)s->count <= (size_t)s->req->conf->batch_max_jobs)
+		return FNR_OK;
+	return fnr_fail(&s->req->err, FNR_E_TOO_LARGE, "these are more than %lld jobs, the limit of one batch (batch.max_jobs)",
+	                (long long)s->req->conf->batch_max_jobs);
+}
+
+int submission_add(struct request *req, struct json_object *job, const char *prefix, struct submissions *list)
+{
+	struct submission s = { .req = req, .list = list, .prefix = prefix, .source = job };
 	int code;
 
 	if (!json_object_is_type(job, json_type_object)) {
@@ -416,18 +471,20 @@ int submission_add(struct request *req, struct json_object *job, const char *pre
 	}
 	read_members(&s);
 	code = check_size(&s);
+	if (code == FNR_OK)
+		code = check_count(&s);
 	if (code != FNR_OK)
 		return code;
 	find_template(&s);
 	resolve(&s);
 	code = req->err.code;
 	if (code == FNR_OK)
-		code = add_operation(&s, operation, files);
+		code = add_jobs(&s);
 	json_object_put(s.parameters);
 	return code;
 }
 
-void submission_discard(struct fnr_buf *files)
+static void discard_files(struct fnr_buf *files)
 {
 	for (size_t at = 0; at + sizeof(struct fnr_id) <= files->len; at += sizeof(struct fnr_id)) {
 		struct fnr_id id;
@@ -438,6 +495,13 @@ void submission_discard(struct fnr_buf *files)
 		unlink(path);
 	}
 	fnr_buf_reset(files);
+}
+
+void submissions_free(struct submissions *list)
+{
+	discard_files(&list->files);
+	fnr_buf_free(&list->files);
+	fnr_buf_free(&list->jobs);
 }
 
 /* ---- idempotency, answer ---- */
@@ -498,15 +562,20 @@ int submission_reply(struct request *req, const struct fnr_id *id, bool is_batch
 	return is_batch ? common_reply_batch(req, 202, id) : common_reply_job(req, 202, id);
 }
 
-int submission_finish(struct request *req, const struct fnr_buf *operation, struct fnr_buf *files)
+int submission_finish(struct request *req, struct op_submit *submit, struct submissions *list)
 {
+	struct fnr_buf operation = FNR_BUF_INIT;
 	struct op_reply reply;
-	int code = request_post(req, operation, &reply);
+	int code;
 
+	submit->count = list->count;
+	submit->is_batch |= list->count > 1;
+	op_submit_begin(&operation, submit);
+	fnr_buf_add(&operation, list->jobs.data, list->jobs.len);
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
 	/* A committer that did not answer may still accept: then its files are needed. Any other refusal is final. */
-	if (code != FNR_OK && code != FNR_E_UNAVAILABLE && code != FNR_E_TIMEOUT)
-		submission_discard(files);
-	if (code == FNR_OK && reply.replayed)
-		submission_discard(files);
+	if ((code == FNR_OK && !reply.replayed) || code == FNR_E_UNAVAILABLE || code == FNR_E_TIMEOUT)
+		fnr_buf_reset(&list->files);
 	return code == FNR_OK ? submission_reply(req, &reply.id, reply.is_batch, reply.replayed) : code;
 }

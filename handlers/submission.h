@@ -6,19 +6,22 @@
 
 #define SUBMISSION_UPLOADS 256
 
-/* Checks `job` completely, resolves its parameters, and adds it to `operation` (op_job_add). All problems at once in
- * req->err, their pointers below `prefix` ("", "/jobs/3"). A payload too large for a record is written to a file and
- * its id appended to *files, which the caller gives to submission_discard if the operation is not accepted. */
-int submission_add(struct request *req, struct json_object *job, const char *prefix, struct fnr_buf *operation,
-                   struct fnr_buf *files);
-void submission_discard(struct fnr_buf *files);
+/* The jobs of one request: packed (op_job_add), and the ids of the files that hold payloads too large for a record. */
+struct submissions { struct fnr_buf jobs, files; size_t count; };
+#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, 0 }
+
+/* Checks `job` completely, resolves its parameters, and adds it to the list; with `count` as many variations of it, whose
+ * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */
+int submission_add(struct request *req, struct json_object *job, const char *prefix, struct submissions *list);
+/* Removes the files too, unless submission_finish has handed them over. */
+void submissions_free(struct submissions *list);
 
 /* Idempotency-Key of the request: fills submit's hashes. If the key is known already, *known_r is set, and the answer
  * is that job or batch (or FNR_E_KEY_REUSED for another body). */
 int submission_idempotency(struct request *req, struct op_submit *submit, struct store_idempotency *entry_r, bool *known_r);
 
-/* Posts, then answers 202 with the job or batch, or hands over to fnr-events for Prefer: wait. */
-int submission_finish(struct request *req, const struct fnr_buf *operation, struct fnr_buf *files);
+/* Posts, then answers 202 with the job or batch (several jobs are one), or hands over to fnr-events for Prefer: wait. */
+int submission_finish(struct request *req, struct op_submit *submit, struct submissions *list);
 int submission_reply(struct request *req, const struct fnr_id *id, bool is_batch, bool replayed);
 
 #endif

@@ -191,7 +191,7 @@ WRONG = {
     "timeout_s": [0, -1, 1.5, "60", True, [], {}, 2592001],
     "depends_on": [1, "x", True, {}, ["x"], [1]],
     "on_parent_failure": [1, True, [], {}, "", "explode"],
-    "count": [0, 2, -1, 1.5, "1", True, [], {}],
+    "count": [0, 1001, -1, 1.5, "1", True, [], {}],
     "dedupe": [1, "yes", "false", [], {}, True],
     "fallback": [1, True, [], "cpu"],
     "node_id": [1, True, [], {}, "n" * 129],

@@ -1,0 +1,109 @@
+"""One submission, many jobs; jobs run again, cancelled by filter, deleted."""
+
+import os
+import time
+
+import pytest
+
+from system import TERMINAL, System, assert_problem
+
+JOBS = "/api/v1/jobs"
+MOST = 2**53 - 1
+
+# Tells what it was given, and writes it to a file.
+TELL = """#!/usr/bin/python3 -IB
+import json, sys
+request = json.load(sys.stdin)
+open("told.txt", "w").write(json.dumps(request["parameters"]))
+print(json.dumps({"output": "told", "path": "told.txt"}))
+print(json.dumps({"result": {"seed": request["seed"], "parameters": request["parameters"], "metadata": request["metadata"]}}))
+"""
+SLOW = "#!/bin/sh\ncat > /dev/null\nsleep 120\n"
+
+
+def add_templates(system):
+    system.add_script("tell", TELL, inputs={"text": {"type": "string", "default": "nothing"}, "size": {"type": "integer"}},
+                      outputs={"told": {"type": "text"}})
+    system.add_script("slow", SLOW, outputs={}, retry={"max_attempts": 1})
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    system = System("workers: {max: 2, min: 2}\nbatch: {max_jobs: 1500}\nstop: {grace: 1}\n")
+    add_templates(system)
+    with system:
+        yield system
+
+
+def batch_jobs(fnr, batch, seconds=60):
+    """All jobs of a batch, oldest first, when they have finished."""
+    end = time.monotonic() + seconds
+    while True:
+        items, cursor = [], ""
+        while cursor is not None:
+            page = fnr.get(f"{JOBS}?batch={batch}&limit=500" + (f"&cursor={cursor}" if cursor else "")).json
+            items, cursor = items + page["items"], page["next_cursor"]
+        if all(job["state"] in TERMINAL for job in items):
+            return items[::-1]
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+# ---- count ----
+
+
+def test_variations_are_a_batch_of_seeds(fnr):
+    answer = fnr.post(JOBS, {"template": "tell", "inputs": {"text": "a"}, "project": "p", "shot": "many", "seed": 40, "count": 4})
+    assert answer.status == 202 and answer.headers["Location"] == f"/api/v1/batches/{answer.json['id']}"
+    assert answer.json["total"] == 4
+    jobs = batch_jobs(fnr, answer.json["id"])
+    assert [job["seed"] for job in jobs] == [40, 41, 42, 43]
+    assert {job["state"] for job in jobs} == {"completed"} and {job["batch"] for job in jobs} == {answer.json["id"]}
+    assert sorted(job["take"] for job in jobs) == [1, 2, 3, 4]
+    assert [fnr.get(f"{JOBS}/{job['id']}/result").json["result"]["seed"] for job in jobs] == [40, 41, 42, 43]
+
+
+def test_drawn_seeds_follow_one_another(fnr):
+    jobs = batch_jobs(fnr, fnr.post(JOBS, {"template": "noop", "inputs": {}, "count": 1000}).json["id"])
+    assert len(jobs) == 1000
+    assert [job["seed"] - jobs[0]["seed"] for job in jobs] == list(range(1000))
+
+
+def test_one_variation_is_a_job(fnr):
+    answer = fnr.post(JOBS, {"template": "noop", "inputs": {}, "count": 1})
+    assert answer.status == 202 and answer.json["batch"] is None and "/jobs/" in answer.headers["Location"]
+
+
+def test_large_inputs_are_filed_once(fnr):
+    text = "x" * 1_000_000
+    batch = fnr.post(JOBS, {"template": "tell", "inputs": {"text": text}, "count": 50}).json["id"]
+    folder = os.path.join(fnr.data, "blobs", "payload")
+    assert {os.stat(os.path.join(folder, name)).st_nlink for name in os.listdir(folder)} == {50}
+    jobs = batch_jobs(fnr, batch, 120)
+    assert {job["state"] for job in jobs} == {"completed"}
+    assert fnr.get(f"{JOBS}/{jobs[-1]['id']}").json["inputs"]["text"] == text
+
+
+def test_seeds_stay_numbers(fnr):
+    assert fnr.post(JOBS, {"template": "noop", "inputs": {}, "seed": MOST - 2, "count": 3}).status == 202
+    problem = assert_problem(fnr.post(JOBS, {"template": "noop", "inputs": {}, "seed": MOST - 1, "count": 3}), 422, "invalid")
+    assert [entry["pointer"] for entry in problem["errors"]] == ["/seed"]
+
+
+def test_one_key_covers_all_variations(fnr):
+    body, headers = {"template": "noop", "inputs": {}, "count": 3}, {"Idempotency-Key": "variations"}
+    first, again = fnr.post(JOBS, body, headers=headers), fnr.post(JOBS, body, headers=headers)
+    assert again.status == 202 and again.json["id"] == first.json["id"] and again.headers["Idempotency-Replayed"] == "true"
+    assert again.json["total"] == 3
+    assert_problem(fnr.post(JOBS, {**body, "count": 4}, headers=headers), 422)
+
+
+def test_variations_within_a_batch(fnr):
+    answer = fnr.post("/api/v1/batches", {"defaults": {"template": "noop", "inputs": {}}, "jobs": [{"seed": 5, "count": 2}, {"seed": 9}]})
+    assert answer.status == 202 and answer.json["total"] == 3
+    assert [job["seed"] for job in batch_jobs(fnr, answer.json["id"])] == [5, 6, 9]
+
+
+def test_variations_count_for_the_largest_batch(fnr):
+    jobs = [{"template": "noop", "inputs": {}, "count": 1000}] * 2
+    assert_problem(fnr.post("/api/v1/batches", {"jobs": jobs}), 413, None, "1500")
