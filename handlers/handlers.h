@@ -8,6 +8,8 @@
 handler jobs_submit, jobs_list, jobs_show, jobs_view;
 /* job.c */
 handler job_cancel, job_result, job_output, job_preview, job_log, job_attempts;
+/* retry.c */
+handler job_retry;
 /* batches.c */
 handler batches_submit, batches_show, batches_cancel;
 /* templates.c */

@@ -24,6 +24,7 @@ struct submission {
 	struct request *req;
 	struct submissions *list;
 	const char *prefix;
+	const struct submission_again *again;               /* NULL for a new job */
 	struct json_object *source;
 	const struct template_ *template_;
 	enum fnr_quality quality;
@@ -259,6 +260,22 @@ static void find_template(struct submission *s)
 	fnr_error_clear(&err);
 }
 
+/* The definition that the first job ran with, whatever its template has become since. */
+static bool find_definition(struct submission *s)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	uint8_t digest[32];
+
+	if (!fnr_unhex(s->again->digest, digest, sizeof digest) ||
+	    template_find_digest(s->req->txn, digest, &s->template_, &err) != FNR_OK) {
+		s->template_ = NULL;
+		fnr_fail(&s->req->err, FNR_E_CONFLICT, "the definition of template '%s' that the job ran with is not kept any more; "
+		         "submit a new job, with a version that there is", fnr_json_get_text(s->source, "template", "?"));
+	}
+	fnr_error_clear(&err);
+	return s->template_ != NULL;
+}
+
 static bool may_use(const char *project, void *context)
 {
 	const struct submission *s = context;
@@ -417,6 +434,8 @@ static int add_jobs(struct submission *s)
 	job.template_ = template_id(s->template_);
 	job.queue = s->queue;
 	job.key = s->req->access.key;
+	if (s->again)
+		job.retry_of = s->again->of;
 	job.uploads = s->uploads;
 	job.upload_count = s->upload_count;
 	job.class_ = scheduling_class(s->template_, s->quality, s->fallback);
@@ -460,28 +479,45 @@ static int check_count(struct submission *s)
 	                (long long)s->req->conf->batch_max_jobs);
 }
 
+static int add(struct submission *s)
+{
+	struct request *req = s->req;
+	int code;
+
+	if (!json_object_is_type(s->source, json_type_object)) {
+		fnr_error_add(&req->err, s->prefix, "type", "describe each job by an object: {…}", "a job must be an object");
+		return req->err.code;
+	}
+	read_members(s);
+	code = check_size(s);
+	if (code == FNR_OK)
+		code = check_count(s);
+	if (code != FNR_OK)
+		return code;
+	if (!s->again)
+		find_template(s);
+	else if (!find_definition(s))
+		return req->err.code;
+	resolve(s);
+	code = req->err.code;
+	if (code == FNR_OK)
+		code = add_jobs(s);
+	json_object_put(s->parameters);
+	return code;
+}
+
 int submission_add(struct request *req, struct json_object *job, const char *prefix, struct submissions *list)
 {
 	struct submission s = { .req = req, .list = list, .prefix = prefix, .source = job };
-	int code;
 
-	if (!json_object_is_type(job, json_type_object)) {
-		fnr_error_add(&req->err, prefix, "type", "describe each job by an object: {…}", "a job must be an object");
-		return req->err.code;
-	}
-	read_members(&s);
-	code = check_size(&s);
-	if (code == FNR_OK)
-		code = check_count(&s);
-	if (code != FNR_OK)
-		return code;
-	find_template(&s);
-	resolve(&s);
-	code = req->err.code;
-	if (code == FNR_OK)
-		code = add_jobs(&s);
-	json_object_put(s.parameters);
-	return code;
+	return add(&s);
+}
+
+int submission_add_again(struct request *req, struct json_object *job, const struct submission_again *again, struct submissions *list)
+{
+	struct submission s = { .req = req, .list = list, .prefix = "", .again = again, .source = job };
+
+	return add(&s);
 }
 
 static void discard_files(struct fnr_buf *files)

@@ -13,6 +13,10 @@ struct submissions { struct fnr_buf jobs, files; size_t count; };
 /* Checks `job` completely, resolves its parameters, and adds it to the list; with `count` as many variations of it, whose
  * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */
 int submission_add(struct request *req, struct json_object *job, const char *prefix, struct submissions *list);
+/* The same for a job that is run again: `job` is described in the same way, but it is of the definition with this digest
+ * (hex), whatever its template has become. FNR_E_CONFLICT if that is gone. */
+struct submission_again { const char *digest; struct fnr_id of; };
+int submission_add_again(struct request *req, struct json_object *job, const struct submission_again *again, struct submissions *list);
 /* Removes the files too, unless submission_finish has handed them over. */
 void submissions_free(struct submissions *list);
 

@@ -11,6 +11,7 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/jobs", R, 0, jobs_list },
 	{ "GET", "/api/v1/jobs/{id}", R, 0, jobs_show },
 	{ "POST", "/api/v1/jobs/{id}/cancel", S, 0, job_cancel },
+	{ "POST", "/api/v1/jobs/{id}/retry", S, ROUTE_BODY | ROUTE_BODY_OPTIONAL, job_retry },
 	{ "GET", "/api/v1/jobs/{id}/result", R, ROUTE_TICKET, job_result },
 	{ "GET", "/api/v1/jobs/{id}/outputs/{name}", R, ROUTE_TICKET, job_output },
 	{ "GET", "/api/v1/jobs/{id}/preview", R, ROUTE_TICKET, job_preview },

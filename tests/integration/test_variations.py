@@ -107,3 +107,86 @@ def test_variations_within_a_batch(fnr):
 def test_variations_count_for_the_largest_batch(fnr):
     jobs = [{"template": "noop", "inputs": {}, "count": 1000}] * 2
     assert_problem(fnr.post("/api/v1/batches", {"jobs": jobs}), 413, None, "1500")
+
+
+# ---- again ----
+
+
+def again(fnr, job, body=None, **options):
+    return fnr.post(f"{JOBS}/{job['id']}/retry", body, **options)
+
+
+def result(fnr, job):
+    return fnr.get(f"{JOBS}/{job['id']}/result").json["result"]
+
+
+def test_the_same_again(fnr):
+    first = fnr.run("tell", {"text": "once"}, project="p", shot="again", priority=7, metadata={"take": "best"}, quality="high",
+                    node_id="n1", seed=77, timeout_s=60, queue="io")
+    answer = again(fnr, first)
+    assert answer.status == 202 and answer.headers["Location"] == f"{JOBS}/{answer.json['id']}"
+    second = fnr.wait(answer.json["id"])
+    assert second["retry_of"] == first["id"] != second["id"]
+    same = ["template", "version", "inputs", "parameters", "quality", "project", "shot", "priority", "metadata", "node_id", "seed", "queue"]
+    assert {name: second[name] for name in same} == {name: first[name] for name in same}
+    assert result(fnr, second) == result(fnr, first)
+    assert second["take"] == first["take"] + 1
+
+
+def test_again_with_changes(fnr):
+    first = fnr.run("tell", {"text": "once", "size": 5}, seed=77)
+    second = fnr.wait(again(fnr, first, {"inputs": {"text": "twice", "size": None}, "quality": "draft", "seed": 5}).json["id"])
+    assert second["inputs"] == {"text": "twice"} and second["quality"] == "draft" and second["seed"] == 5
+    assert result(fnr, second)["parameters"]["text"] == "twice"
+    drawn = again(fnr, first, {"seed": None}).json
+    assert drawn["seed"] != 77 and drawn["inputs"] == first["inputs"]
+
+
+@pytest.mark.parametrize("body,pointer", [
+    ({"inputs": {"colour": 1}}, "/inputs/colour"), ({"inputs": []}, "/inputs"), ({"quality": "best"}, "/quality"), ({"seed": -1}, "/seed"),
+    ({"priority": 3}, "/priority"), ({"input": {}}, "/input"),
+])
+def test_again_is_checked(fnr, body, pointer):
+    first = fnr.run("tell", {"text": "once"})
+    problem = assert_problem(again(fnr, first, body), 422, "invalid")
+    assert [entry["pointer"] for entry in problem["errors"]] == [pointer]
+
+
+def test_what_has_not_finished_is_not_run_again(fnr):
+    job = fnr.submit("slow")
+    assert_problem(again(fnr, job), 409, None, job["id"])
+    fnr.post(f"{JOBS}/{job['id']}/cancel")
+    fnr.wait(job["id"])
+    retried = again(fnr, job).json
+    assert retried["retry_of"] == job["id"]
+    fnr.post(f"{JOBS}/{retried['id']}/cancel")
+    fnr.wait(retried["id"])
+
+
+def test_again_once_for_a_key(fnr):
+    first = fnr.run("tell")
+    options = {"headers": {"Idempotency-Key": "again"}}
+    one, two = again(fnr, first, **options), again(fnr, first, **options)
+    assert one.json["id"] == two.json["id"] and two.headers["Idempotency-Replayed"] == "true"
+
+
+def test_again_of_a_job_that_there_is_not(fnr):
+    assert_problem(again(fnr, {"id": "0198f000-0000-7000-8000-000000000000"}), 404)
+
+
+def test_again_with_the_definition_it_had():
+    with System() as own:
+        add_templates(own)
+        own.process.send_signal(1)
+        end = time.monotonic() + 20
+        while own.get("/api/v1/templates/tell").status != 200:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        first = own.run("tell", {"text": "old"})
+        own.add_script("tell", TELL, inputs={"text": {"type": "integer"}}, outputs={"told": {"type": "text"}}, version="2.0.0")
+        own.process.send_signal(1)
+        while own.get("/api/v1/templates/tell").json["version"] != "2.0.0":
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        second = own.wait(again(own, first).json["id"])
+        assert second["version"] == "1.0.0" and second["state"] == "completed" and second["inputs"] == {"text": "old"}

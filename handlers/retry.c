@@ -1,0 +1,112 @@
+/* /jobs/{id}/retry: a finished job again, as a new job. */
+#include <string.h>
+
+#include "base/text.h"
+#include "handlers/common.h"
+#include "handlers/handlers.h"
+#include "handlers/submission.h"
+
+static void check_members(struct request *req)
+{
+	static const char *const members[] = { "inputs", "quality", "seed" };
+
+	json_object_object_foreach(req->body, name, value) {
+		const char *nearest;
+		char place[256] = "";
+
+		(void)value;
+		if (strcmp(name, "inputs") == 0 || strcmp(name, "quality") == 0 || strcmp(name, "seed") == 0)
+			continue;
+		nearest = fnr_text_nearest(name, members, 3);
+		fnr_json_pointer_add(place, sizeof place, name);
+		fnr_error_add(&req->err, place, "unknown_member", nearest ? fnr_arena_printf(req->arena, "did you mean '%s'?", nearest) :
+		              "remove it: only inputs, quality and seed may be changed", "a retry has no member '%s'", name);
+	}
+}
+
+/* The first job's inputs with those given over them; null takes one away. */
+static struct json_object *changed_inputs(struct json_object *inputs, struct json_object *given)
+{
+	struct json_object *changed;
+
+	if (given && !json_object_is_type(given, json_type_object))
+		return json_object_get(given);      /* refused where inputs are checked */
+	changed = inputs ? fnr_json_copy(inputs) : json_object_new_object();
+	if (!given)
+		return changed;
+	json_object_object_foreach(given, name, value) {
+		if (value)
+			fnr_json_set(changed, name, json_object_get(value));
+		else
+			json_object_object_del(changed, name);
+	}
+	return changed;
+}
+
+/* The new job as a client would describe it. Times that were asked of the first one have passed. */
+static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload)
+{
+	static const char *const kept[] = { "quality", "queue", "project", "shot", "node_id", "fallback", "seed" };
+	struct json_object *job = json_object_new_object(), *seed;
+
+	fnr_json_set_text(job, "template", fnr_arena_printf(req->arena, "%s@%s", fnr_json_get_text(summary, "template", "?"),
+	                                                    fnr_json_get_text(summary, "version", "?")));
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		if (fnr_json_get(summary, kept[i]))
+			fnr_json_set(job, kept[i], json_object_get(fnr_json_get(summary, kept[i])));
+	fnr_json_set(job, "inputs", changed_inputs(fnr_json_get(payload, "inputs"), fnr_json_get(req->body, "inputs")));
+	fnr_json_set(job, "metadata", json_object_get(fnr_json_get(payload, "metadata")));
+	fnr_json_set_int(job, "priority", head->priority);
+	if (head->timeout_s)
+		fnr_json_set_int(job, "timeout_s", head->timeout_s);
+	if (fnr_json_get(req->body, "quality"))
+		fnr_json_set(job, "quality", json_object_get(fnr_json_get(req->body, "quality")));
+	if (json_object_object_get_ex(req->body, "seed", &seed))
+		fnr_json_set(job, "seed", json_object_get(seed));
+	return job;
+}
+
+static int add_again(struct request *req, const struct job_head *head, struct submissions *list)
+{
+	struct fnr_buf summary_text = FNR_BUF_INIT, payload_text = FNR_BUF_INIT;
+	struct json_object *summary, *payload, *job;
+	int code = store_job_body(req->txn, &head->id, &summary_text, &payload_text, &req->err);
+
+	if (code == FNR_OK) {
+		summary = common_parse(&summary_text);
+		payload = common_parse(&payload_text);
+		job = describe(req, head, summary, payload);
+		code = submission_add_again(req, job, &(struct submission_again){ fnr_json_get_text(summary, "digest", ""), head->id }, list);
+		json_object_put(job);
+		json_object_put(payload);
+		json_object_put(summary);
+	}
+	fnr_buf_free(&summary_text);
+	fnr_buf_free(&payload_text);
+	return code;
+}
+
+int job_retry(struct request *req)
+{
+	struct op_submit submit = { 0 };
+	struct submissions list = SUBMISSIONS_INIT;
+	struct store_idempotency known;
+	struct job_head head;
+	bool is_known;
+	int code = common_job(req, 0, &head);
+
+	if (code == FNR_OK)
+		code = submission_idempotency(req, &submit, &known, &is_known);
+	if (code != FNR_OK)
+		return code;
+	if (is_known)
+		return submission_reply(req, &known.id, known.is_batch, true);
+	if (!fnr_state_terminal(head.state))
+		return fnr_fail(&req->err, FNR_E_CONFLICT, "job %s cannot be run again yet: it is %s", req->args[0], fnr_state_name(head.state));
+	check_members(req);
+	code = add_again(req, &head, &list);
+	if (code == FNR_OK)
+		code = submission_finish(req, &submit, &list);
+	submissions_free(&list);
+	return code;
+}
