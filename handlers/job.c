@@ -1,4 +1,4 @@
-/* /jobs/{id}/…: cancel, result, files, log, attempts. */
+/* /jobs/{id}, /jobs/{id}/…: cancel, delete, result, files, log, attempts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,22 @@ int job_cancel(struct request *req)
 	code = request_post(req, &operation, &reply);
 	fnr_buf_free(&operation);
 	return code == FNR_OK ? common_reply_job(req, 202, &head.id) : code;
+}
+
+/* Only what has finished goes; its takes stay, and still know it. */
+int job_delete(struct request *req)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	struct job_head head;
+	int code = common_job(req, 0, &head);
+
+	if (code != FNR_OK)
+		return code;
+	op_job_delete(&operation, &head.id);
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	return code == FNR_OK ? reply_empty(req, 204) : code;
 }
 
 /* The record of the attempt that made the job what it is; a value to put, or NULL. */

@@ -205,6 +205,24 @@ int take_dir_remove(const char *path, struct fnr_error *err)
 	return code;
 }
 
+int take_set_aside(const struct fnr_id *job, char path_r[TAKE_PATH], struct fnr_error *err)
+{
+	char from[TAKE_PATH];
+	struct stat st;
+
+	take_final_dir(from, "", "", 0, job);
+	take_work_dir(path_r, job, 0);
+	if (lstat(from, &st) != 0)
+		return errno == ENOENT ? FNR_E_NOT_FOUND : fnr_fail_errno(err, errno, "cannot look at %s", from);
+	int code = take_dir_make(path_r, err);
+	if (code != FNR_OK)
+		return code;
+	if (rename(from, path_r) != 0)
+		return fnr_fail_errno(err, errno, "cannot rename %s to %s", from, path_r);
+	code = fnr_dir_flush("workspace/.work", err);
+	return code == FNR_OK ? fnr_dir_flush("workspace/.jobs", err) : code;
+}
+
 uint32_t take_highest(const char *project, const char *shot)
 {
 	char path[TAKE_PATH];

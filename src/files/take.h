@@ -28,6 +28,10 @@ int take_dir_make(const char *path, struct fnr_error *err);
 /* Removes the folder, if it is there. For the same paths; FNR_E_INVALID for any other. */
 int take_dir_remove(const char *path, struct fnr_error *err);
 
+/* Moves the outputs of a job without project (workspace/.jobs/<id>) durably to where its attempts worked, for
+ * take_dir_remove; path_r says where. FNR_E_NOT_FOUND if there are none. */
+int take_set_aside(const struct fnr_id *job, char path_r[TAKE_PATH], struct fnr_error *err);
+
 /* The highest N of a folder take_N (any number of digits) of the shot; 0 if there is none. */
 uint32_t take_highest(const char *project, const char *shot);
 

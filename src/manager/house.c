@@ -1,17 +1,21 @@
 /* Each second: the live table, and in bounded portions what ages. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
+#include "files/take.h"
 #include "manager/manager.h"
 #include "manager/render.h"
 
 #define TRIM_ROWS 5000
 #define EXPIRE_ROWS 200
+#define REMOVALS_A_TICK 200
 #define READERS_EVERY_MS 10000
 #define TICK_MS 1000
 #define TRIM_AGAIN_MS 50     /* while there is more to trim: 100 000 rows a second */
@@ -143,6 +147,66 @@ static void expire(struct manager *manager)
 	}
 }
 
+/* True when nothing of the job lies where it lay. */
+static bool clear_away(struct manager *manager, const struct store_removal *removal)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	char path[TAKE_PATH];
+	int code = FNR_OK;
+
+	if (removal->payload[0] && unlink(removal->payload) < 0 && errno != ENOENT)
+		code = fnr_fail_errno(&err, errno, "cannot remove %s", removal->payload);
+	if (code == FNR_OK)
+		code = take_set_aside(&removal->job, path, &err);
+	if (code == FNR_OK)
+		discard_add(manager, path);
+	else if (code != FNR_E_NOT_FOUND)
+		fnr_warn(NULL, "event=removal.failed: what a deleted job left cannot be removed: %s", err.message);
+	fnr_error_clear(&err);
+	return code == FNR_OK || code == FNR_E_NOT_FOUND;
+}
+
+static void forget(struct manager *manager, const struct store_removal *removals, size_t count)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct journal_txn *txn = journal_write(manager->journal, &err);
+
+	for (size_t i = 0; txn && i < count; i++)
+		journal_forget(txn, &removals[i].job);
+	if (txn)
+		journal_commit(txn, &err);
+	if (err.code != FNR_OK)
+		fnr_warn(NULL, "event=journal.failed: %s", err.message);
+	fnr_error_clear(&err);
+}
+
+/* Deleted jobs: first their files and what the journal has, then the record that says so; a kill between costs a repetition. */
+static void remove_deleted(struct manager *manager)
+{
+	struct store_removal removals[REMOVALS_A_TICK];
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = store_read(manager->store, &err);
+	size_t found = txn ? store_removals(txn, removals, REMOVALS_A_TICK) : 0, count = 0;
+
+	store_read_end(txn);
+	for (size_t i = 0; i < found; i++)
+		if (clear_away(manager, &removals[i]))
+			removals[count++] = removals[i];
+	if (!count || fnr_dir_flush("blobs/payload", &err) != FNR_OK) {
+		fnr_error_clear(&err);
+		return;
+	}
+	forget(manager, removals, count);
+	txn = store_write(manager->store, &err);
+	if (!txn)
+		manager_fail(manager, "the store cannot be written", &err);
+	for (size_t i = 0; i < count; i++)
+		turn_check(manager, store_removal_done(txn, &removals[i].job, &err), &err, "the store cannot be written");
+	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
+	if (found == REMOVALS_A_TICK)
+		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
+}
+
 static void end_idle(struct manager *manager)
 {
 	struct pool *pool = &manager->pool;
@@ -174,6 +238,7 @@ void house_tick(struct manager *manager)
 	pool_flush(&manager->pool);
 	tend_journal(manager, &counters);
 	expire(manager);
+	remove_deleted(manager);
 	if (manager->child_died || manager->turn.mono >= manager->readers_at) {
 		store_clear_readers(manager->store);
 		manager->readers_at = manager->turn.mono + READERS_EVERY_MS;

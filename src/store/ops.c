@@ -16,6 +16,7 @@
  *   SESSION_OPEN      bytes hash of the link, hash; u64 expires_at
  *   SESSION_DELETE    bytes hash
  *   SECRET            bytes secret
+ *   JOB_DELETE        id
  *
  * The last round, meta ".round": u32 count, and for each request id (16), u32 code, u8 is_batch, u8 replayed, id,
  * u32 retry_after_s, text message.
@@ -170,6 +171,12 @@ void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add)
 	fnr_put_u8(out, OP_META_ADD);
 	fnr_put_text(out, name);
 	fnr_put_u64(out, add);
+}
+
+void op_job_delete(struct fnr_buf *out, const struct fnr_id *id)
+{
+	fnr_put_u8(out, OP_JOB_DELETE);
+	fnr_put_id(out, id);
 }
 
 /* ---- decoding ---- */
@@ -541,6 +548,15 @@ static int apply_secret(struct apply *a)
 	return ended(&a->in) ? store_secret_make(a->txn, secret, &a->err) : malformed(a);
 }
 
+/* A finished job is nobody's work any more: it need not go by way of the manager, which only clears its files away. */
+static int apply_job_delete(struct apply *a)
+{
+	struct store_removal removal = { .job = fnr_get_id(&a->in) };
+	int code = ended(&a->in) ? store_job_delete(a->txn, &removal.job, removal.payload, &a->err) : malformed(a);
+
+	return code == FNR_OK ? store_removal_add(a->txn, &removal, &a->err) : code;
+}
+
 static int dispatch(struct apply *a, uint8_t operation)
 {
 	switch (operation) {
@@ -558,6 +574,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_SESSION_OPEN: return apply_session_open(a);
 	case OP_SESSION_DELETE: return apply_session_delete(a);
 	case OP_SECRET: return apply_secret(a);
+	case OP_JOB_DELETE: return apply_job_delete(a);
 	}
 	return malformed(a);
 }

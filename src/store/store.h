@@ -35,6 +35,8 @@
  *   key         SHA-256 of the API key (32)   -> JSON text
  *   estimate    digest (32), quality u8, backend as text -> struct store_estimate, packed
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
+ *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
+ *                                                still be there
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
  * acceptance, store_job_put and store_job_delete alone: the put functions of these records leave them as they are.
@@ -141,6 +143,13 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
  * to unlink after the commit (empty if none). Its takes stay, its batch goes with the last job of it. FNR_E_CONFLICT if
  * it is not finished. */
 int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err);
+
+/* Files of deleted jobs. They go after the record's end is on disk, and this says that they have to until they are gone:
+ * the transaction that deletes a job adds one, the manager removes the files, and then this. */
+struct store_removal { struct fnr_id job; char payload[64]; };   /* payload "" if it was in no file */
+int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err);
+size_t store_removals(struct store_txn *txn, struct store_removal *removals_r, size_t limit);   /* the first ones */
+int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
 
 int store_active_get(struct store_txn *txn, const struct fnr_id *id, struct job_active *active_r); /* free manifest */
 int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struct job_active *active, struct fnr_error *err);

@@ -1,0 +1,43 @@
+/* Files that deleted jobs left, until they are gone.
+ *
+ *   key    job id
+ *   value  text: path of the payload's file; empty if there is none
+ */
+#include <string.h>
+
+#include "store/internal.h"
+
+int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err)
+{
+	struct key key = id_key(&removal->job);
+
+	return env_put(&txn->t, DB_REMOVAL, &key, removal->payload, strlen(removal->payload), err);
+}
+
+size_t store_removals(struct store_txn *txn, struct store_removal *removals_r, size_t limit)
+{
+	struct walk walk;
+	size_t count = 0;
+
+	for (bool on = walk_from(&walk, &txn->t, DB_REMOVAL, NULL); on && count < limit; on = walk_next(&walk)) {
+		struct store_removal *removal = &removals_r[count++];
+		size_t len = walk.value.mv_size;
+
+		removal->job = walk_id(&walk, 0);
+		if (len >= sizeof removal->payload)
+			len = 0;
+		if (len)
+			memcpy(removal->payload, walk.value.mv_data, len);
+		removal->payload[len] = 0;
+	}
+	walk_end(&walk);
+	return count;
+}
+
+int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err)
+{
+	struct key key = id_key(job);
+	int code = env_delete(&txn->t, DB_REMOVAL, &key, err);
+
+	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
+}
