@@ -57,6 +57,13 @@ int common_reply_batch(struct request *req, int status, const struct fnr_id *id)
 	return reply_json(req, status, view_batch(req->txn, request_journal(req), &batch));
 }
 
+struct fnr_id common_id_behind(struct fnr_id id)
+{
+	for (int i = 15; i >= 0 && ++id.bytes[i] == 0; i--)
+		;
+	return id;
+}
+
 int common_reply_list(struct request *req, struct json_object *items, const char *cursor)
 {
 	struct json_object *list = json_object_new_object();

@@ -15,6 +15,9 @@ int common_batch(struct request *req, size_t index, struct batch *batch_r);
 int common_reply_job(struct request *req, int status, const struct fnr_id *id);
 int common_reply_batch(struct request *req, int status, const struct fnr_id *id);
 
+/* The smallest id above: where a walk from the newest begins that includes `id`. */
+struct fnr_id common_id_behind(struct fnr_id id);
+
 /* {"items":[…],"next_cursor":…}; items is put by the call. cursor NULL: the list ended. */
 int common_reply_list(struct request *req, struct json_object *items, const char *cursor);
 

@@ -7,7 +7,9 @@
 /* jobs.c */
 handler jobs_submit, jobs_list, jobs_show, jobs_view;
 /* job.c */
-handler job_cancel, job_result, job_output, job_preview, job_log, job_attempts;
+handler job_cancel, job_delete, job_result, job_output, job_preview, job_log, job_attempts;
+/* cancel.c */
+handler jobs_cancel;
 /* retry.c */
 handler job_retry;
 /* batches.c */

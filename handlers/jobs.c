@@ -151,14 +151,6 @@ static int read_filter(struct job_filter *filter)
 	return batch_query(filter);
 }
 
-/* The id behind the last one of a batch: where a walk from the newest begins. */
-static struct fnr_id id_behind(struct fnr_id id)
-{
-	for (int i = 15; i >= 0 && ++id.bytes[i] == 0; i--)
-		;
-	return id;
-}
-
 /* Cursors: "i" and a job id, or "s" and a seq in its project. */
 static int walk(struct job_filter *filter)
 {
@@ -179,7 +171,7 @@ static int walk(struct job_filter *filter)
 		return FNR_OK;
 	}
 	if (!cursor && filter->in_batch)
-		before = id_behind(filter->batch.last);
+		before = common_id_behind(filter->batch.last);
 	store_jobs_newest(req->txn, fnr_id_is_none(&before) ? NULL : &before, SCAN_MOST, filter_row, filter);
 	return FNR_OK;
 }

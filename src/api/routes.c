@@ -10,6 +10,8 @@ const struct route routes[] = {
 	{ "POST", "/api/v1/jobs", S, ROUTE_BODY, jobs_submit },
 	{ "GET", "/api/v1/jobs", R, 0, jobs_list },
 	{ "GET", "/api/v1/jobs/{id}", R, 0, jobs_show },
+	{ "DELETE", "/api/v1/jobs/{id}", S, 0, job_delete },
+	{ "POST", "/api/v1/jobs/cancel", S, ROUTE_BODY, jobs_cancel },
 	{ "POST", "/api/v1/jobs/{id}/cancel", S, 0, job_cancel },
 	{ "POST", "/api/v1/jobs/{id}/retry", S, ROUTE_BODY | ROUTE_BODY_OPTIONAL, job_retry },
 	{ "GET", "/api/v1/jobs/{id}/result", R, ROUTE_TICKET, job_result },

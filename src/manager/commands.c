@@ -10,6 +10,7 @@
 #include "manager/manager.h"
 
 #define ROWS_A_TURN 5000
+#define PROJECTS_MOST 32                         /* of a key */
 
 /* The jobs that a portion of a mass command is for, collected first: the store is not changed while it is walked. */
 struct mass {
@@ -17,26 +18,37 @@ struct mass {
 	size_t count, limit;
 	bool ended;                              /* the walk came to what it is not for any more */
 	bool waiting_only;
-	const struct batch *batch;               /* of this batch, or: */
-	uint32_t key, project, template_;        /* of these names; 0 = any */
-	uint64_t before_seq;
+	const struct batch *batch;               /* of this one; NULL = any, or none */
+	int state;                               /* -1 = any */
+	bool of_key;
+	uint32_t key, project, template_;        /* project, template: 0 = any */
+	bool of_projects;
+	uint32_t projects[PROJECTS_MOST];
+	size_t project_count;
 };
+
+static bool in_projects(const struct mass *mass, uint32_t project)
+{
+	for (size_t i = 0; project && i < mass->project_count; i++)
+		if (mass->projects[i] == project)
+			return true;
+	return false;
+}
 
 static bool for_this(const struct mass *mass, const struct job_head *head)
 {
 	if (mass->waiting_only ? !fnr_state_waiting(head->state) : !move_allowed(head, TRIGGER_CANCEL))
 		return false;
-	if (mass->batch)
-		return fnr_id_compare(&head->batch, &mass->batch->id) == 0;
-	return head->seq < mass->before_seq && (!mass->key || head->key == mass->key) &&
-	       (!mass->project || head->project == mass->project) && (!mass->template_ || head->template_ == mass->template_);
+	return (!mass->batch || fnr_id_compare(&head->batch, &mass->batch->id) == 0) && (mass->state < 0 || head->state == mass->state) &&
+	       (!mass->of_key || head->key == mass->key) && (!mass->project || head->project == mass->project) &&
+	       (!mass->template_ || head->template_ == mass->template_) && (!mass->of_projects || in_projects(mass, head->project));
 }
 
 static bool mass_row(const struct job_head *head, void *context)
 {
 	struct mass *mass = context;
 
-	if (mass->batch && fnr_id_compare(&head->id, &mass->batch->last) > 0) {
+	if (mass->batch && (fnr_id_compare(&head->id, &mass->batch->last) > 0 || fnr_id_compare(&head->id, &mass->batch->first) < 0)) {
 		mass->ended = true;
 		return false;
 	}
@@ -68,10 +80,17 @@ static void go_on(struct manager *manager, struct json_object *command, const st
 	manager->more = true;
 }
 
-/* The largest id below: walks begin behind it. */
+/* The largest id below: walks begin behind it. And the smallest above, for walks the other way. */
 static struct fnr_id id_before(struct fnr_id id)
 {
 	for (int i = 15; i >= 0 && id.bytes[i]-- == 0; i--)
+		;
+	return id;
+}
+
+static struct fnr_id id_behind(struct fnr_id id)
+{
+	for (int i = 15; i >= 0 && ++id.bytes[i] == 0; i--)
 		;
 	return id;
 }
@@ -89,7 +108,7 @@ static void run_cancel(struct manager *manager, struct json_object *command)
 
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
 {
-	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only };
+	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only, .state = -1 };
 	struct batch batch;
 	struct fnr_id id, place;
 	size_t rows;
@@ -129,21 +148,55 @@ static bool name_number(struct manager *manager, struct json_object *command, co
 	return !name || *number_r;
 }
 
+static void read_projects(struct manager *manager, struct json_object *command, struct mass *mass)
+{
+	struct json_object *list = fnr_json_get(command, "projects");
+
+	mass->of_projects = json_object_is_type(list, json_type_array);
+	for (size_t i = 0; mass->of_projects && i < json_object_array_length(list) && mass->project_count < PROJECTS_MOST; i++)
+		mass->projects[mass->project_count++] =
+			store_name_find(manager->turn.txn, STORE_PROJECT, json_object_get_string(json_object_array_get_idx(list, i)));
+}
+
+/* False: no job can be meant. A key that is named by an empty text is none. */
+static bool read_mass(struct manager *manager, struct json_object *command, struct mass *mass, struct batch *batch)
+{
+	const char *key = fnr_json_get_text(command, "key", NULL), *state = fnr_json_get_text(command, "state", NULL);
+	const char *batch_text = fnr_json_get_text(command, "batch", NULL);
+	struct fnr_id id;
+
+	mass->of_key = key != NULL;
+	mass->state = state ? fnr_state_parse(state) : -1;
+	read_projects(manager, command, mass);
+	if (key && *key && !(mass->key = store_name_find(manager->turn.txn, STORE_KEY, key)))
+		return false;
+	if (!batch_text)
+		return true;
+	mass->batch = batch;
+	return fnr_id_parse(batch_text, &id) && store_batch_get(manager->turn.txn, &id, batch) == FNR_OK;
+}
+
+/* From the newest job that is meant to the oldest. */
 static void run_cancel_all(struct manager *manager, struct json_object *command)
 {
 	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves };
-	struct fnr_id place;
-	bool begun = fnr_id_parse(fnr_json_get_text(command, "place", ""), &place);
+	struct batch batch;
+	struct fnr_id place, until;
 	size_t rows;
 
-	mass.before_seq = (uint64_t)fnr_json_get_int(command, "before_seq", INT64_MAX);
-	if (!name_number(manager, command, "key", STORE_KEY, &mass.key) ||
-	    !name_number(manager, command, "project", STORE_PROJECT, &mass.project) ||
-	    !name_number(manager, command, "template", STORE_TEMPLATE, &mass.template_))
+	if (!name_number(manager, command, "project", STORE_PROJECT, &mass.project) ||
+	    !name_number(manager, command, "template", STORE_TEMPLATE, &mass.template_) || !read_mass(manager, command, &mass, &batch))
 		return;
-	rows = store_jobs_newest(manager->turn.txn, begun ? &place : NULL, ROWS_A_TURN, mass_row, &mass);
+	if (!fnr_id_parse(fnr_json_get_text(command, "place", ""), &place)) {
+		if (!fnr_id_parse(fnr_json_get_text(command, "until", ""), &until))
+			return;
+		if (mass.batch && fnr_id_compare(&batch.last, &until) < 0)
+			until = batch.last;
+		place = id_behind(until);
+	}
+	rows = store_jobs_newest(manager->turn.txn, &place, ROWS_A_TURN, mass_row, &mass);
 	cancel_all_found(manager, &mass, NULL);
-	if (rows == ROWS_A_TURN || mass.count == mass.limit)
+	if (!mass.ended && (rows == ROWS_A_TURN || mass.count == mass.limit))
 		go_on(manager, command, &mass.last);
 }
 

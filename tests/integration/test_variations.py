@@ -190,3 +190,159 @@ def test_again_with_the_definition_it_had():
             time.sleep(0.1)
         second = own.wait(again(own, first).json["id"])
         assert second["version"] == "1.0.0" and second["state"] == "completed" and second["inputs"] == {"text": "old"}
+
+
+# ---- cancel by filter ----
+
+
+def cancel(fnr, key=None, **members):
+    answer = fnr.post(f"{JOBS}/cancel", members, key=key)
+    assert answer.status == 202, answer.data
+    return answer.json["found"]
+
+
+def states(fnr, jobs, seconds=30):
+    """The states of jobs when nothing is under way any more."""
+    end = time.monotonic() + seconds
+    while True:
+        found = [fnr.get(f"{JOBS}/{job['id']}").json["state"] for job in jobs]
+        if "cancelling" not in found and time.monotonic() > end - seconds + 1:
+            return found
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+LATER = "2099-01-01T00:00:00Z"
+
+
+def test_cancel_by_filter(fnr):
+    one = [fnr.submit(project="c1", not_before=LATER) for _ in range(3)]
+    two = [fnr.submit("tell", project="c2", not_before=LATER) for _ in range(2)]
+    batch = fnr.post(JOBS, {"template": "noop", "inputs": {}, "project": "c2", "not_before": LATER, "count": 4}).json["id"]
+    assert cancel(fnr, project="c1", template="tell") == 0
+    assert cancel(fnr, project="c1", state="queued") == 0
+    assert cancel(fnr, project="nobody") == 0
+    assert cancel(fnr, project="c1") == 3
+    assert states(fnr, one) == ["cancelled"] * 3 and states(fnr, two) == ["scheduled"] * 2
+    assert cancel(fnr, batch=batch, state="scheduled") == 4
+    assert {job["state"] for job in batch_jobs(fnr, batch)} == {"cancelled"} and states(fnr, two) == ["scheduled"] * 2
+    assert cancel(fnr, template="tell", project="c2") == 2
+    assert states(fnr, two) == ["cancelled"] * 2
+
+
+def test_cancel_what_runs(fnr):
+    job = fnr.submit("slow", project="c3")
+    while fnr.get(f"{JOBS}/{job['id']}").json["state"] != "running":
+        time.sleep(0.05)
+    assert cancel(fnr, project="c3", state="running") == 1
+    assert fnr.wait(job["id"])["state"] == "cancelled"
+
+
+def test_cancel_mine(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "somebody", "scopes": ["submit"]}).json["key"]
+    other = fnr.submit(project="c4", not_before=LATER)
+    own = fnr.post(JOBS, {"template": "noop", "inputs": {}, "project": "c4", "not_before": LATER}, key=key).json
+    assert cancel(fnr, key=key, mine=True) == 1
+    assert states(fnr, [own, other]) == ["cancelled", "scheduled"]
+    assert cancel(fnr, project="c4") == 1
+
+
+def test_cancel_reaches_no_other_project(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "somebody", "scopes": ["submit"], "projects": ["c5"]}).json["key"]
+    jobs = [fnr.submit(project=project, not_before=LATER) for project in ("c5", "c6")] + [fnr.submit(not_before=LATER)]
+    assert_problem(fnr.post(f"{JOBS}/cancel", {"project": "c6"}, key=key), 403)
+    assert cancel(fnr, key=key, template="noop") == 1
+    assert states(fnr, jobs) == ["cancelled", "scheduled", "scheduled"]
+    assert cancel(fnr, template="noop", state="scheduled") == 2
+
+
+@pytest.mark.parametrize("body,pointer", [
+    ({}, ""), ({"project": None}, ""), ({"mine": False}, "/mine"), ({"mine": 1}, "/mine"), ({"state": "completed"}, "/state"),
+    ({"state": "finishing"}, "/state"), ({"state": 1}, "/state"), ({"project": "a/b"}, "/project"), ({"batch": "x"}, "/batch"),
+    ({"mine": True, "all": True}, "/all"), ({"template": []}, "/template"),
+])
+def test_wrong_filter(fnr, body, pointer):
+    problem = assert_problem(fnr.post(f"{JOBS}/cancel", body), 422, "invalid")
+    assert [entry["pointer"] for entry in problem["errors"]] == [pointer]
+
+
+def test_many_are_cancelled_through_a_kill():
+    """The command is worked off in portions, and goes on where it was when everything was killed."""
+    with System("stop: {grace: 1}\n") as own:
+        batches = [own.post(JOBS, {"template": "noop", "inputs": {}, "project": "p", "count": 1000, "not_before": LATER}).json["id"]
+                   for _ in range(6)]
+        assert cancel(own, project="p") == 6000
+        own.kill_all()
+        own.start()
+        later = own.submit(project="p", not_before=LATER)
+        end = time.monotonic() + 60
+        while sum(own.get(f"/api/v1/batches/{batch}").json["counts"]["cancelled"] for batch in batches) < 6000:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert own.get(f"{JOBS}/{later['id']}").json["state"] == "scheduled"
+
+
+# ---- delete ----
+
+
+def test_delete_a_finished_job(fnr):
+    job = fnr.run("tell", {"text": "y" * 5000})
+    folder, payloads = os.path.join(fnr.data, "workspace", ".jobs", job["id"]), os.path.join(fnr.data, "blobs", "payload")
+    before = set(os.listdir(payloads))
+    assert os.path.exists(os.path.join(folder, "told.txt"))
+    answer = fnr.request("DELETE", f"{JOBS}/{job['id']}")
+    assert answer.status == 204 and answer.data == b""
+    for path in ("", "/result", "/outputs/told", "/log", "/attempts", "/events"):
+        assert_problem(fnr.get(f"{JOBS}/{job['id']}{path}"), 404)
+    assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}"), 404)
+    assert job["id"] not in {item["id"] for item in fnr.get(f"{JOBS}?limit=500").json["items"]}
+    end = time.monotonic() + 20
+    while os.path.exists(folder) or len(set(os.listdir(payloads))) != len(before) - 1:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    while os.path.exists(os.path.join(fnr.data, "workspace", ".work", job["id"] + "-0")):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_takes_stay(fnr):
+    job = fnr.run("tell", project="p", shot="stays")
+    assert fnr.request("DELETE", f"{JOBS}/{job['id']}").status == 204
+    time.sleep(1.5)
+    take = fnr.get(f"/api/v1/projects/p/shots/stays/takes/{job['take']}").json
+    assert take["job"] == job["id"]
+    assert fnr.get(f"/api/v1/projects/p/shots/stays/takes/{job['take']}/files/told.txt").status == 200
+
+
+def test_what_has_not_finished_stays(fnr):
+    job = fnr.submit(not_before=LATER)
+    assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}"), 409, None, "scheduled")
+    assert cancel(fnr, state="scheduled") >= 1
+    states(fnr, [job])
+    assert fnr.request("DELETE", f"{JOBS}/{job['id']}").status == 204
+
+
+def test_job_of_another_project_is_not_deleted(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "somebody", "scopes": ["submit"], "projects": ["d1"]}).json["key"]
+    reader = fnr.post("/api/v1/keys", {"name": "somebody", "scopes": ["read"]}).json["key"]
+    job = fnr.run(project="d2")
+    assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}", key=key), 404)
+    assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}", key=reader), 403)
+
+
+def test_deletes_leave_nothing_through_a_kill():
+    with System("stop: {grace: 1}\nworkers: {min: 2, max: 2}\n") as own:
+        add_templates(own)
+        own.stop()
+        own.start()
+        batch = own.post(JOBS, {"template": "tell", "inputs": {"text": "z" * 5000}, "count": 30}).json["id"]
+        jobs = batch_jobs(own, batch)
+        for job in jobs:
+            assert own.request("DELETE", f"{JOBS}/{job['id']}").status == 204
+        own.kill_all()
+        own.start()
+        assert_problem(own.get(f"/api/v1/batches/{batch}"), 404)
+        end = time.monotonic() + 30
+        while any(os.listdir(os.path.join(own.data, *path)) for path in (("blobs", "payload"), ("workspace", ".jobs"), ("workspace", ".work"))):
+            assert time.monotonic() < end, [os.listdir(os.path.join(own.data, "workspace", name)) for name in (".jobs", ".work")]
+            time.sleep(0.1)

@@ -469,17 +469,24 @@ Test(manager, cancel)
 
 Test(manager, cancel_all_by_name)
 {
-	struct fnr_id none = FNR_ID_NONE;
+	struct fnr_id last;
+	struct store_txn *txn;
 
 	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
 	submit(1200, (struct wish){ .template_ = "noop", .batch = true, .project = "one" });
 	submit(3, (struct wish){ .template_ = "noop", .batch = true, .project = "two", .not_before = fnr_now_ms() + 2000 });
-	command("{\"command\":\"cancel_all\",\"project\":\"one\",\"before_seq\":100000,\"unused\":\"%s\"}", &none);
-	command("{\"command\":\"cancel_all\",\"project\":\"nobody\",\"unused\":\"%s\"}", &none);
+	txn = store_read(store, NULL);
+	last = store_last_job(txn);
+	store_read_end(txn);
+	submit(2, (struct wish){ .template_ = "noop", .batch = true, .project = "one" });
+	command("{\"command\":\"cancel_all\",\"project\":\"one\",\"until\":\"%s\"}", &last);
+	command("{\"command\":\"cancel_all\",\"project\":\"nobody\",\"until\":\"%s\"}", &last);
+	command("{\"command\":\"cancel_all\",\"projects\":[\"nobody\"],\"until\":\"%s\"}", &last);
+	command("{\"command\":\"cancel_all\",\"state\":\"running\",\"until\":\"%s\"}", &last);
 	start_manager();
 	wait_finished();
 	assert_count(FNR_STATE_CANCELLED, 1200);
-	assert_count(FNR_STATE_COMPLETED, 3);
+	assert_count(FNR_STATE_COMPLETED, 5);
 	finish();
 }
 
