@@ -7,10 +7,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "api/content.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "handlers/brought.h"
 #include "handlers/common.h"
 #include "registry/registry.h"
 
@@ -28,8 +30,10 @@ struct submission {
 	struct json_object *source;
 	const struct template_ *template_;
 	enum fnr_quality quality;
-	struct json_object *inputs, *metadata, *fallback;   /* borrowed from source; may be NULL */
+	struct json_object *metadata, *fallback;            /* borrowed from source; may be NULL */
+	struct json_object *inputs;                         /* the same, and from resolve on owned */
 	struct json_object *parameters;                     /* owned */
+	struct brought brought;
 	const char *project, *shot, *queue, *node_id;
 	int64_t seed, count, priority, timeout_s, not_before, expires_at;
 	char preset[80];
@@ -283,20 +287,30 @@ static bool may_use(const char *project, void *context)
 	return access_project_name(&s->req->access, project);
 }
 
-static void check_files(struct submission *s)
+static void note_uploads(struct submission *s)
 {
 	s->upload_count = inputs_uploads(s->template_, s->inputs, s->uploads, SUBMISSION_UPLOADS);
 	if (s->upload_count > SUBMISSION_UPLOADS) {
 		problem(s, "inputs", "max_items", "use fewer files", "a job may name at most %d uploads", SUBMISSION_UPLOADS);
 		s->upload_count = SUBMISSION_UPLOADS;
 	}
+}
+
+/* The files that the inputs name: are they there, and what has to be made of them? */
+static void check_files(struct submission *s)
+{
 	inputs_check_files(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err);
+	if (s->req->err.code == FNR_OK)
+		brought_take(&s->brought, s->template_, s->inputs, pointer(s, "inputs"));
+	if (s->req->err.code == FNR_OK)
+		note_uploads(s);
 }
 
 static void resolve(struct submission *s)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
+	s->inputs = s->template_ ? inputs_expand(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err) : NULL;
 	if (!s->template_)
 		return;
 	if (s->inputs || !fnr_json_get(s->source, "inputs"))
@@ -304,6 +318,8 @@ static void resolve(struct submission *s)
 	if (s->req->err.code != FNR_OK)
 		return;
 	check_files(s);
+	if (s->req->err.code != FNR_OK)
+		return;
 	s->parameters = parameters_resolve(s->req->txn, s->template_, s->quality, s->inputs, s->preset, &err);
 	if (!s->parameters)
 		problem(s, "quality", "resolve", NULL, "%s", err.message);
@@ -407,7 +423,10 @@ static int add_variations(struct submission *s, struct op_job *job)
 {
 	int code = FNR_OK;
 
+	job->brought = s->brought.uploads;
+	job->brought_count = s->brought.count;
 	add_variation(s, job);
+	job->brought_count = 0;
 	for (int64_t i = 1; i < s->count && code == FNR_OK; i++) {
 		s->seed++;
 		code = link_payload(s, job);
@@ -488,6 +507,7 @@ static int add(struct submission *s)
 		fnr_error_add(&req->err, s->prefix, "type", "describe each job by an object: {…}", "a job must be an object");
 		return req->err.code;
 	}
+	s->brought = (struct brought){ .req = req, .may = may_use, .context = s, .files = &s->list->uploads };
 	read_members(s);
 	code = check_size(s);
 	if (code == FNR_OK)
@@ -503,6 +523,7 @@ static int add(struct submission *s)
 	if (code == FNR_OK)
 		code = add_jobs(s);
 	json_object_put(s->parameters);
+	json_object_put(s->inputs);
 	return code;
 }
 
@@ -520,23 +541,25 @@ int submission_add_again(struct request *req, struct json_object *job, const str
 	return add(&s);
 }
 
-static void discard_files(struct fnr_buf *files)
+typedef void file_path(const struct fnr_id *id, char path[64]);
+
+static void discard_files(struct fnr_buf *files, file_path *path_of)
 {
 	for (size_t at = 0; at + sizeof(struct fnr_id) <= files->len; at += sizeof(struct fnr_id)) {
 		struct fnr_id id;
 		char path[64];
 
 		memcpy(&id, files->data + at, sizeof id);
-		store_payload_path(&id, path);
+		path_of(&id, path);
 		unlink(path);
 	}
-	fnr_buf_reset(files);
+	fnr_buf_free(files);
 }
 
 void submissions_free(struct submissions *list)
 {
-	discard_files(&list->files);
-	fnr_buf_free(&list->files);
+	discard_files(&list->files, store_payload_path);
+	discard_files(&list->uploads, content_path);
 	fnr_buf_free(&list->jobs);
 }
 
@@ -611,7 +634,9 @@ int submission_finish(struct request *req, struct op_submit *submit, struct subm
 	code = request_post(req, &operation, &reply);
 	fnr_buf_free(&operation);
 	/* A committer that did not answer may still accept: then its files are needed. Any other refusal is final. */
-	if ((code == FNR_OK && !reply.replayed) || code == FNR_E_UNAVAILABLE || code == FNR_E_TIMEOUT)
+	if ((code == FNR_OK && !reply.replayed) || code == FNR_E_UNAVAILABLE || code == FNR_E_TIMEOUT) {
 		fnr_buf_reset(&list->files);
+		fnr_buf_reset(&list->uploads);
+	}
 	return code == FNR_OK ? submission_reply(req, &reply.id, reply.is_batch, reply.replayed) : code;
 }

@@ -6,9 +6,10 @@
 
 #define SUBMISSION_UPLOADS 256
 
-/* The jobs of one request: packed (op_job_add), and the ids of the files that hold payloads too large for a record. */
-struct submissions { struct fnr_buf jobs, files; size_t count; };
-#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, 0 }
+/* The jobs of one request: packed (op_job_add), the ids of the files that hold payloads too large for a record, and those
+ * of uploads that the jobs bring along. */
+struct submissions { struct fnr_buf jobs, files, uploads; size_t count; };
+#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, FNR_BUF_INIT, 0 }
 
 /* Checks `job` completely, resolves its parameters, and adds it to the list; with `count` as many variations of it, whose
  * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */

@@ -194,8 +194,10 @@ int templates_validate_inputs(struct request *req)
 		fnr_error_add(&req->err, "/inputs", "type", "give an object: {…}", "'inputs' must be an object");
 		return req->err.code;
 	}
+	inputs = inputs_expand(req->txn, template_, inputs, "/inputs", may_use, req, &problems);
 	if (inputs_check(template_, inputs, "/inputs", &problems) == FNR_OK)
 		inputs_check_files(req->txn, template_, inputs, "/inputs", may_use, req, &problems);
+	json_object_put(inputs);
 	answer = json_object_new_object();
 	fnr_json_set_bool(answer, "valid", problems.code == FNR_OK);
 	fnr_json_set(answer, "errors", problems.errors ? json_object_get(problems.errors) : json_object_new_array());

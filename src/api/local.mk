@@ -2,9 +2,9 @@ noinst_LIBRARIES += %D%/libapi.a
 %C%_libapi_a_SOURCES = \
 	%D%/body.c \
 	%D%/committer.c %D%/committer.h \
+	%D%/content.c %D%/content.h \
 	%D%/loader.c %D%/loader.h \
 	%D%/master.c %D%/master.h \
-	%D%/media.c %D%/media.h \
 	%D%/multipart.c %D%/multipart.h \
 	%D%/reply.c \
 	%D%/request.c %D%/request.h \

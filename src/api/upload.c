@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/media.h"
+#include "api/content.h"
 #include "api/multipart.h"
 #include "api/route.h"
 #include "api/serving.h"
@@ -21,6 +21,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "files/media.h"
 
 #define FOLDER "uploads"
 #define INCOMING "uploads/incoming"
@@ -204,8 +205,16 @@ static int record(struct filing *filing)
 
 	filing->upload.created_at = fnr_now_ms();
 	filing->upload.key = filing->req->access.key_number;
-	op_upload(&operation, &filing->upload);
+	op_upload(&operation, &filing->upload, false);
 	code = request_post(filing->req, &operation, &reply);
+	if (code == FNR_E_EXISTS) {
+		/* Should the other one be gone by now, this is a file of its own after all. */
+		content_join(filing->req->txn, filing->upload.sha256, filing->upload.bytes, filing->path);
+		fnr_error_clear(&filing->req->err);
+		fnr_buf_reset(&operation);
+		op_upload(&operation, &filing->upload, true);
+		code = request_post(filing->req, &operation, &reply);
+	}
 	fnr_buf_free(&operation);
 	return code;
 }
@@ -257,13 +266,14 @@ const struct route upload_routes[] = {
 
 /* ---- after a crash ---- */
 
+/* By the time of the last change of its names or bytes: a new link to an old file is new. */
 static bool is_stale(int folder, const char *name, struct store_txn *txn)
 {
 	struct store_upload upload;
 	struct fnr_id id;
 	struct stat st;
 
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || st.st_mtime > time(NULL) - STALE_S)
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || st.st_ctime > time(NULL) - STALE_S)
 		return false;
 	return !txn || (fnr_id_parse(name, &id) && store_upload_get(txn, &id, &upload) == FNR_E_NOT_FOUND);
 }

@@ -15,7 +15,7 @@
  *     size: {type: integer, min: 8, max: 200, default: 40}
  *     aspect: {type: string, enum: ["16:9", "1:1"], default: "16:9"}
  *     color: {type: string, format: color, default: "#ffffff"}      # "#rgb", "#rrggbb" or "#rrggbbaa"
- *     picture: {type: file, media: ["image/…"]}                     # "upload:<id>", "take:<p>/<s>/<n>/<file>"
+ *     picture: {type: file, media: ["image/…"]}                     # "upload:<id>", "take:<p>/<s>/<n>/<file>", …
  *   outputs:
  *     image: {type: image, media_type: image/png, description: …}   # type: image, video, audio, text, json, file
  *   parameters: {width: 1920, height: 1080}       # template defaults beside those of the inputs
@@ -51,6 +51,7 @@
 #define FNR_REGISTRY_REGISTRY_H
 
 #include "base/json.h"
+#include "schema/inputs.h"
 #include "store/store.h"
 
 /* ---- reading templates (template.c) ---- */
@@ -107,9 +108,24 @@ int inputs_check(const struct template_ *template_, struct json_object *inputs, 
  * many there are (above the limit, one that was not stored may be counted again). */
 size_t inputs_uploads(const struct template_ *template_, struct json_object *inputs, struct fnr_id *ids, size_t limit);
 
-/* The files behind inputs that inputs_check found sound: each upload and take must be there, and of a media type that the
- * input takes. may: may the caller see this project? (NULL: every one); a take of another is as one that there is not. */
+/* May the caller see this project (NULL: what is of none)? As a pointer, NULL: everything. */
 typedef bool inputs_may(const char *project, void *context);
+
+/* Copies the inputs, with "takes:<project>/<shot>" in lists of files replaced by the first image, else the first video, of
+ * every take of that shot, in order. inputs that have no files are given back as they are. To put; NULL if NULL. */
+struct json_object *inputs_expand(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs,
+                                  const char *prefix, inputs_may *may, void *context, struct fnr_error *err);
+
+/* Where an output of a job lies. project is empty for a job without one: then it is workspace/.jobs/<id>/<file>. */
+struct job_output { char project[68], shot[68]; uint32_t take; char file[132], media_type[64]; uint64_t bytes; uint8_t sha256[32]; };
+/* The output that "job:<id>/<output>" names. False, with the problem added at `pointer`, if it is not to be had. */
+bool inputs_job_output(struct store_txn *txn, const struct file_reference *reference, const char *pointer, inputs_may *may,
+                       void *context, struct job_output *output_r, struct fnr_error *err);
+/* Is this type one that the input takes? Else the problem is added. */
+bool inputs_check_media(struct json_object *input, const char *media_type, const char *pointer, struct fnr_error *err);
+
+/* The files behind inputs that inputs_check found sound: each upload, take and output must be there, and of a media type
+ * that the input takes; an address is not looked at. A take or job that the caller may not see is as one that there is not. */
 int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
                        inputs_may *may, void *context, struct fnr_error *err);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/text.h"
 #include "schema/internal.h"
@@ -229,15 +230,64 @@ static bool parse_take(const char *at, struct file_reference *reference_r)
 	return reference_r->take > 0;
 }
 
+static bool parse_upload(const char *at, struct file_reference *reference_r)
+{
+	return fnr_id_parse(at, &reference_r->upload);
+}
+
+static bool parse_job(const char *at, struct file_reference *reference_r)
+{
+	char id[FNR_ID_TEXT];
+
+	fnr_text_copy(reference_r->output, sizeof reference_r->output, strchr(at, '/') ? strchr(at, '/') + 1 : "");
+	return part(&at, id, sizeof id) && fnr_id_parse(id, &reference_r->job) && fnr_name_valid(at);
+}
+
+/* RFC 2397, of which only whole files of a known type are of use: "image/png;base64,…" */
+static bool parse_data(const char *at, struct file_reference *reference_r)
+{
+	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&^_.+-";
+	const char *comma = strchr(at, ','), *slash = strchr(at, '/');
+	size_t type = strspn(at, token), len = strcspn(at, ";,");
+
+	if (!comma || comma - at < 8 || strncmp(comma - 7, ";base64", 7) != 0 || !slash || slash != at + type || type == 0)
+		return false;
+	if (len >= sizeof reference_r->media_type || len == type + 1 || type + 1 + strspn(slash + 1, token) != len)
+		return false;
+	memcpy(reference_r->media_type, at, len);
+	reference_r->data = comma + 1;
+	reference_r->data_len = strlen(comma + 1);
+	reference_r->data_size = fnr_base64_size(reference_r->data, reference_r->data_len);
+	return reference_r->data_size > 0 && reference_r->data_size != SIZE_MAX;
+}
+
+/* Only the form; it is fetched when the job is run. A name with a password belongs into nobody's records. */
+static bool parse_url(const char *at, struct file_reference *reference_r)
+{
+	size_t authority = strcspn(at, "/?#"), len = strlen(reference_r->text);
+
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)reference_r->text[i] <= ' ' || (unsigned char)reference_r->text[i] >= 0x7f ||
+		    strchr("\"<>\\^`{|}", reference_r->text[i]))
+			return false;
+	return len <= FILE_URL_MOST && authority > 0 && at[0] != ':' && !memchr(at, '@', authority);
+}
+
 bool file_reference_parse(const char *text, struct file_reference *reference_r)
 {
+	static const struct { const char *before; int kind; bool (*parse)(const char *at, struct file_reference *reference_r); } forms[] = {
+		{ "upload:", FILE_UPLOAD, parse_upload }, { "take:", FILE_TAKE, parse_take }, { "job:", FILE_JOB, parse_job },
+		{ "data:", FILE_DATA, parse_data }, { "https://", FILE_URL, parse_url }, { "http://", FILE_URL, parse_url },
+	};
+
 	memset(reference_r, 0, sizeof *reference_r);
-	if (strncmp(text, "upload:", 7) == 0) {
-		reference_r->kind = FILE_UPLOAD;
-		return fnr_id_parse(text + 7, &reference_r->upload);
+	reference_r->text = text;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		reference_r->kind = forms[i].kind;
+		if (strncmp(text, forms[i].before, strlen(forms[i].before)) == 0)
+			return forms[i].parse(text + strlen(forms[i].before), reference_r);
 	}
-	reference_r->kind = FILE_TAKE;
-	return strncmp(text, "take:", 5) == 0 && parse_take(text + 5, reference_r);
+	return false;
 }
 
 static void check_file(struct json_object *value, const char *pointer, struct fnr_error *err)
@@ -246,38 +296,149 @@ static void check_file(struct json_object *value, const char *pointer, struct fn
 	char cut[64];
 
 	if (!file_reference_parse(json_object_get_string(value), &reference))
-		fnr_error_add(err, pointer, "file", "upload it first and give \"upload:<id>\", or name a take's file: \"take:<project>/<shot>/<n>/<file>\"",
+		fnr_error_add(err, pointer, "file", "upload it first and give \"upload:<id>\", or name a take's file: \"take:<project>/<shot>/<n>/<file>\", an output: "
+		              "\"job:<id>/<output>\", an address: \"https://…\", or the bytes: \"data:<media type>;base64,…\"",
 		              "'%s' is not a reference to a file", shown(cut, json_object_get_string(value)));
 }
 
-struct file_walk { inputs_file_row *row; void *context; };
+/* One of row and map. */
+struct file_walk { inputs_file_row *row; inputs_file_map *map; void *context; };
 
-static bool walk_value(struct json_object *input, struct json_object *value, const char *pointer, const struct file_walk *walk)
+/* False: the walk ends. What takes the value's place, if anything does, is in *new_r. */
+static bool walk_file(struct json_object *input, struct json_object *value, const char *pointer, const struct file_walk *walk,
+                      struct json_object **new_r)
 {
-	enum input_type type = input_type_of(input);
 	struct file_reference reference;
-	char place[INPUT_POINTER];
 
-	if (type == T_FILE && json_object_is_type(value, json_type_string) && file_reference_parse(json_object_get_string(value), &reference))
-		return walk->row(input, pointer, &reference, walk->context);
-	if (type != T_ARRAY || !fnr_json_get(input, "items") || !json_object_is_type(value, json_type_array))
+	if (!json_object_is_type(value, json_type_string) || !file_reference_parse(json_object_get_string(value), &reference))
 		return true;
-	for (size_t i = 0; i < json_object_array_length(value); i++)
-		if (!walk_value(fnr_json_get(input, "items"), json_object_array_get_idx(value, i), input_below_index(place, pointer, i), walk))
-			return false;
+	if (walk->row)
+		return walk->row(input, pointer, &reference, walk->context);
+	*new_r = walk->map(input, pointer, &reference, walk->context);
 	return true;
 }
 
-void inputs_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_row *row, void *context)
+static bool walk_value(struct json_object *input, struct json_object *value, const char *pointer, const struct file_walk *walk,
+                       struct json_object **new_r)
 {
-	const struct file_walk walk = { row, context };
+	enum input_type type = input_type_of(input);
+	char place[INPUT_POINTER];
+
+	if (type == T_FILE)
+		return walk_file(input, value, pointer, walk, new_r);
+	if (type != T_ARRAY || !fnr_json_get(input, "items") || !json_object_is_type(value, json_type_array))
+		return true;
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		struct json_object *new = NULL;
+
+		if (!walk_value(fnr_json_get(input, "items"), json_object_array_get_idx(value, i), input_below_index(place, pointer, i), walk, &new))
+			return false;
+		if (new)
+			json_object_array_put_idx(value, i, new);
+	}
+	return true;
+}
+
+static void walk_inputs(struct json_object *inputs, struct json_object *values, const char *pointer, const struct file_walk *walk)
+{
 	char place[INPUT_POINTER];
 
 	if (!json_object_is_type(inputs, json_type_object))
 		return;
-	json_object_object_foreach(inputs, name, input)
-		if (!walk_value(input, fnr_json_get(values, name), input_below(place, pointer, name), &walk))
+	json_object_object_foreach(inputs, name, input) {
+		struct json_object *new = NULL;
+
+		if (!walk_value(input, fnr_json_get(values, name), input_below(place, pointer, name), walk, &new))
 			return;
+		if (new)
+			fnr_json_set(values, name, new);
+	}
+}
+
+void inputs_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_row *row, void *context)
+{
+	walk_inputs(inputs, values, pointer, &(struct file_walk){ .row = row, .context = context });
+}
+
+void inputs_map_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_map *map, void *context)
+{
+	walk_inputs(inputs, values, pointer, &(struct file_walk){ .map = map, .context = context });
+}
+
+/* ---- shots ---- */
+
+static bool parse_shot(struct json_object *value, char project[68], char shot[68])
+{
+	const char *at = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+
+	if (strncmp(at, "takes:", 6) != 0)
+		return false;
+	at += 6;
+	if (!part(&at, project, 68) || !fnr_name_valid(project) || !fnr_name_valid(at))
+		return false;
+	fnr_text_copy(shot, 68, at);
+	return true;
+}
+
+/* A list to put, or NULL if it has no shot. */
+static struct json_object *expanded(struct json_object *value, const char *pointer, inputs_shot *add, void *context)
+{
+	struct json_object *list = json_object_new_array();
+	char place[INPUT_POINTER], project[68], shot[68];
+	bool any = false;
+
+	for (size_t i = 0; i < json_object_array_length(value); i++) {
+		struct json_object *item = json_object_array_get_idx(value, i);
+
+		if (parse_shot(item, project, shot) && add(list, input_below_index(place, pointer, i), project, shot, context))
+			any = true;
+		else
+			json_object_array_add(list, json_object_get(item));
+	}
+	if (any)
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
+static bool is_list_of_files(struct json_object *input)
+{
+	return input_type_of(input) == T_ARRAY && fnr_json_get(input, "items") && input_type_of(fnr_json_get(input, "items")) == T_FILE;
+}
+
+void inputs_expand_shots(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_shot *shot, void *context)
+{
+	char place[INPUT_POINTER];
+
+	if (!json_object_is_type(inputs, json_type_object))
+		return;
+	json_object_object_foreach(inputs, name, input) {
+		struct json_object *value = fnr_json_get(values, name), *list = NULL;
+
+		if (is_list_of_files(input) && json_object_is_type(value, json_type_array))
+			list = expanded(value, input_below(place, pointer, name), shot, context);
+		if (list)
+			fnr_json_set(values, name, list);
+	}
+}
+
+static bool has_files(struct json_object *input)
+{
+	enum input_type type = input_type_of(input);
+
+	return type == T_FILE || (type == T_ARRAY && fnr_json_get(input, "items") && has_files(fnr_json_get(input, "items")));
+}
+
+bool inputs_have_files(struct json_object *inputs)
+{
+	if (!json_object_is_type(inputs, json_type_object))
+		return false;
+	json_object_object_foreach(inputs, name, input) {
+		(void)name;
+		if (has_files(input))
+			return true;
+	}
+	return false;
 }
 
 /* ---- one value, all values ---- */

@@ -8,8 +8,10 @@
  *             ("#rgb", "#rrggbb" or "#rrggbbaa")
  *   integer,  min, max, exclusive_min, exclusive_max; 3.0 is an integer
  *   number
- *   file      media: list of patterns ("audio/wav", or a star behind the slash). A value is a reference: "upload:<id>"
- *             or "take:<project>/<shot>/<n>/<file>". Whether the file is there and of such a type is not looked at here.
+ *   file      media: list of patterns ("audio/wav", or a star behind the slash). A value is a reference: "upload:<id>",
+ *             "take:<project>/<shot>/<n>/<file>", "job:<id>/<output>", "data:<media type>;base64,…" or an http or https
+ *             address. Whether the file is there and of such a type is not looked at here. A list of files may also have
+ *             "takes:<project>/<shot>", which inputs_expand_shots replaces.
  *   array     items (a short form, without required and default), min_items, max_items
  *
  * Every problem is reported in one pass, each with its JSON Pointer, rule, what was found and the remedy; behind
@@ -46,16 +48,35 @@ void inputs_check_values(struct json_object *inputs, struct json_object *values,
 /* ---- references to files ---- */
 
 struct file_reference {
-	enum { FILE_UPLOAD, FILE_TAKE } kind;
+	enum { FILE_UPLOAD, FILE_TAKE, FILE_JOB, FILE_DATA, FILE_URL } kind;
+	const char *text;                         /* the whole reference, borrowed */
 	struct fnr_id upload;                     /* FILE_UPLOAD */
 	char project[68], shot[68], file[132];    /* FILE_TAKE */
 	uint32_t take;
+	struct fnr_id job;                        /* FILE_JOB */
+	char output[68];
+	char media_type[64];                      /* FILE_DATA */
+	const char *data;                         /* Base64, borrowed */
+	size_t data_len, data_size;               /* of the text; of the bytes */
 };
 bool file_reference_parse(const char *text, struct file_reference *reference_r);
+#define FILE_URL_MOST 2048
 
 /* Calls `row` for each value in `values` that stands where `inputs` have type file and that is a reference, whatever it
  * refers to, until it returns false. */
 typedef bool inputs_file_row(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context);
+/* The same for values that may become others: what `map` returns, unless that is NULL, takes the value's place. */
+typedef struct json_object *inputs_file_map(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context);
+void inputs_map_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_map *map, void *context);
+
+/* Replaces each "takes:<project>/<shot>" in lists of files by what `shot` adds to the list; where it returns false the text
+ * stays, and is no reference to a file. */
+typedef bool inputs_shot(struct json_object *list, const char *pointer, const char *project, const char *shot, void *context);
+void inputs_expand_shots(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_shot *shot, void *context);
+
+/* Has any of the inputs files, alone or in a list? */
+bool inputs_have_files(struct json_object *inputs);
+
 void inputs_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_row *row, void *context);
 
 #endif

@@ -479,6 +479,13 @@ static void check_uploads(struct check *check)
 	count_uses(check, &at, NULL);
 	walk_end(&walk);
 	free(check->uploads.ids);
+	for (bool on = walk_from(&walk, &check->txn->t, DB_CONTENT, NULL); on; on = walk_next(&walk)) {
+		struct fnr_id id = walk_id(&walk, 32);
+
+		if (store_upload_get(check->txn, &id, &upload) != FNR_OK || memcmp(upload.sha256, walk.key.mv_data, sizeof upload.sha256) != 0)
+			problem(check, "upload %s: it is listed for contents that it does not hold", show(&id));
+	}
+	walk_end(&walk);
 }
 
 static void check_takes(struct check *check)

@@ -10,7 +10,8 @@
 	X(META, "meta") X(JOB, "job") X(BODY, "body") X(LANE, "lane") X(PROJECT_JOB, "project_job") X(DUE, "due") \
 	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
-	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal")
+	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
+	X(CONTENT, "content")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)

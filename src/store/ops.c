@@ -1,11 +1,12 @@
 /* Operations, packed:
  *
  *   SUBMIT, BATCH     u8 flags (1 idempotent, 2 stop_on_error), idempotency hash (32), body hash (32), u32 count, jobs
- *   a job             texts project, shot, template, queue, key; id retry_of; u64 class; u64 not_before, expires_at;
+ *   a job             u32 count, and as many uploads; texts project, shot, template, queue, key; id retry_of; u64 class; u64 not_before, expires_at;
  *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids; text summary;
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
- *   UPLOAD            id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
+ *   UPLOAD            u8 anyway; an upload
+ *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
  *   TEMPLATE_DELETE   text id; u32 major, minor, patch
  *   PRESET_PUT        texts id, json
@@ -49,8 +50,22 @@ void op_submit_begin(struct fnr_buf *out, const struct op_submit *submit)
 	fnr_put_u32(out, (uint32_t)submit->count);
 }
 
+static void put_upload(struct fnr_buf *out, const struct store_upload *upload)
+{
+	fnr_put_id(out, &upload->id);
+	fnr_put_u64(out, upload->bytes);
+	fnr_put_bytes(out, upload->sha256, sizeof upload->sha256);
+	fnr_put_text(out, upload->media_type);
+	fnr_put_text(out, upload->name);
+	fnr_put_u64(out, (uint64_t)upload->created_at);
+	fnr_put_u32(out, upload->key);
+}
+
 void op_job_add(struct fnr_buf *out, const struct op_job *job)
 {
+	fnr_put_u32(out, (uint32_t)job->brought_count);
+	for (size_t i = 0; i < job->brought_count; i++)
+		put_upload(out, &job->brought[i]);
 	fnr_put_text(out, job->project);
 	fnr_put_text(out, job->shot);
 	fnr_put_text(out, job->template_);
@@ -80,16 +95,11 @@ void op_command(struct fnr_buf *out, const char *json)
 	fnr_put_text(out, json);
 }
 
-void op_upload(struct fnr_buf *out, const struct store_upload *upload)
+void op_upload(struct fnr_buf *out, const struct store_upload *upload, bool anyway)
 {
 	fnr_put_u8(out, OP_UPLOAD);
-	fnr_put_id(out, &upload->id);
-	fnr_put_u64(out, upload->bytes);
-	fnr_put_bytes(out, upload->sha256, sizeof upload->sha256);
-	fnr_put_text(out, upload->media_type);
-	fnr_put_text(out, upload->name);
-	fnr_put_u64(out, (uint64_t)upload->created_at);
-	fnr_put_u32(out, upload->key);
+	fnr_put_u8(out, anyway);
+	put_upload(out, upload);
 }
 
 static void put_version(struct fnr_buf *out, struct store_version version)
@@ -301,12 +311,39 @@ static int number_names(struct apply *a, const struct names *names, struct job_h
 	return FNR_OK;
 }
 
+static struct store_upload get_upload(struct fnr_reader *in)
+{
+	struct store_upload upload = { .id = fnr_get_id(in) };
+
+	upload.bytes = fnr_get_u64(in);
+	get_hash(in, upload.sha256);
+	fnr_get_text(in, upload.media_type, sizeof upload.media_type);
+	fnr_get_text(in, upload.name, sizeof upload.name);
+	upload.created_at = (int64_t)fnr_get_u64(in);
+	upload.key = fnr_get_u32(in);
+	return upload;
+}
+
+static int accept_brought(struct apply *a)
+{
+	int code = FNR_OK;
+
+	for (uint32_t left = fnr_get_u32(&a->in); left > 0 && code == FNR_OK; left--) {
+		struct store_upload upload = get_upload(&a->in);
+
+		code = a->in.failed ? malformed(a) : store_upload_put(a->txn, &upload, &a->err);
+	}
+	return code;
+}
+
 static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
 {
 	struct names names;
 	struct job_new job;
-	int code;
+	int code = accept_brought(a);
 
+	if (code != FNR_OK)
+		return code;
 	if (!read_job(&a->in, &names, &job))
 		return malformed(a);
 	code = number_names(a, &names, &job.head);
@@ -411,16 +448,16 @@ static int apply_command(struct apply *a)
 
 static int apply_upload(struct apply *a)
 {
-	struct store_upload upload = { .id = fnr_get_id(&a->in) };
+	bool anyway = fnr_get_u8(&a->in) != 0;
+	struct store_upload upload = get_upload(&a->in);
+	struct fnr_id other;
 
-	upload.bytes = fnr_get_u64(&a->in);
-	get_hash(&a->in, upload.sha256);
-	fnr_get_text(&a->in, upload.media_type, sizeof upload.media_type);
-	fnr_get_text(&a->in, upload.name, sizeof upload.name);
-	upload.created_at = (int64_t)fnr_get_u64(&a->in);
-	upload.key = fnr_get_u32(&a->in);
+	if (!ended(&a->in))
+		return malformed(a);
 	a->reply->id = upload.id;
-	return ended(&a->in) ? store_upload_put(a->txn, &upload, &a->err) : malformed(a);
+	if (!anyway && store_content_find(a->txn, upload.sha256, upload.bytes, &other) == FNR_OK)
+		return fnr_fail(&a->err, FNR_E_EXISTS, "another upload has the same content");
+	return store_upload_put(a->txn, &upload, &a->err);
 }
 
 static int apply_template_put(struct apply *a)

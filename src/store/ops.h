@@ -19,6 +19,8 @@ struct op_job {
 	struct fnr_id payload_file;        /* file blobs/payload/<id>, written and flushed before posting; or none */
 	const char *project, *shot, *template_, *queue, *key;  /* names; "" = none (project, shot, key); key is the key's id */
 	struct fnr_id retry_of;
+	const struct store_upload *brought;   /* files that came with the job: uploads that are stored before it is */
+	size_t brought_count;
 	const struct fnr_id *uploads;      /* must exist when applied: FNR_E_INVALID otherwise */
 	size_t upload_count;
 	uint64_t class_;
@@ -40,7 +42,8 @@ struct op_submit {
 void op_submit_begin(struct fnr_buf *out, const struct op_submit *submit);
 void op_job_add(struct fnr_buf *out, const struct op_job *job);
 void op_command(struct fnr_buf *out, const char *json);      /* store_command_add */
-void op_upload(struct fnr_buf *out, const struct store_upload *upload);
+/* FNR_E_EXISTS if another upload has the same content, unless it is to be stored anyway: then its file should be a link. */
+void op_upload(struct fnr_buf *out, const struct store_upload *upload, bool anyway);
 void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
                      const char *source, const char *definition);
 void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version);

@@ -29,6 +29,7 @@
  *   shot        project u32, shot u32         -> highest take number given, active take
  *   take        project u32, shot u32, n u32  -> JSON text, as in take.json
  *   upload      upload id                     -> struct store_upload, packed
+ *   content     SHA-256 (32), upload id       -> (nothing)
  *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text
  *   definition  digest (32)                   -> JSON text of the normalised template
  *   preset      id                            -> JSON text
@@ -264,6 +265,8 @@ struct store_upload {
 };
 int store_upload_get(struct store_txn *txn, const struct fnr_id *id, struct store_upload *upload_r);
 int store_upload_put(struct store_txn *txn, const struct store_upload *upload, struct fnr_error *err);
+/* An upload that holds these very bytes: its file can be linked to instead of being stored again. OK, NOT_FOUND. */
+int store_content_find(struct store_txn *txn, const uint8_t sha256[32], uint64_t bytes, struct fnr_id *id_r);
 /* Deletes the records of up to `limit` uploads that no job names and that are older than `before`; their ids for the
  * caller to unlink after the commit. Looks at a bounded number of rows behind *cursor, which it moves round. */
 size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id *cursor, struct fnr_id *ids_r, size_t limit);

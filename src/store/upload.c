@@ -2,6 +2,10 @@
  *
  *   key    upload id
  *   value  u8 version 1, u64 bytes, SHA-256 (32), text media type, text name, u64 created_at, u32 key, u32 jobs
+ *
+ * Contents: each upload by what it holds.
+ *
+ *   key    SHA-256 (32), upload id
  */
 #include <string.h>
 
@@ -63,6 +67,36 @@ int store_upload_get(struct store_txn *txn, const struct fnr_id *id, struct stor
 	return code;
 }
 
+static struct key content_key(const struct store_upload *upload)
+{
+	struct key key = hash_key(upload->sha256);
+
+	key_id(&key, &upload->id);
+	return key;
+}
+
+static int content_put(struct store_txn *txn, const struct store_upload *upload, struct fnr_error *err)
+{
+	struct key key = content_key(upload);
+
+	return env_put(&txn->t, DB_CONTENT, &key, NULL, 0, err);
+}
+
+int store_content_find(struct store_txn *txn, const uint8_t sha256[32], uint64_t bytes, struct fnr_id *id_r)
+{
+	struct key prefix = hash_key(sha256);
+	struct store_upload upload;
+	struct walk walk;
+	bool found = false;
+
+	for (bool on = walk_from(&walk, &txn->t, DB_CONTENT, &prefix); on && walk_in(&walk, &prefix) && !found; on = walk_next(&walk)) {
+		*id_r = walk_id(&walk, 32);
+		found = store_upload_get(txn, id_r, &upload) == FNR_OK && upload.bytes == bytes;
+	}
+	walk_end(&walk);
+	return found ? FNR_OK : FNR_E_NOT_FOUND;
+}
+
 int store_upload_put(struct store_txn *txn, const struct store_upload *upload, struct fnr_error *err)
 {
 	struct store_upload stored, merged = *upload;
@@ -71,7 +105,8 @@ int store_upload_put(struct store_txn *txn, const struct store_upload *upload, s
 	if (code != FNR_OK && code != FNR_E_NOT_FOUND)
 		return fnr_fail(err, code, "the record of an upload cannot be read; run 'fnr check'");
 	merged.jobs = stored.jobs;     /* counted where jobs come and go */
-	return upload_write(txn, &merged, err);
+	code = upload_write(txn, &merged, err);
+	return code == FNR_OK ? content_put(txn, &merged, err) : code;
 }
 
 int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, struct fnr_error *err)
@@ -104,6 +139,10 @@ size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id
 	*cursor = on ? walk_id(&walk, 0) : FNR_ID_NONE;
 	walk_end(&walk);
 	for (size_t i = 0; i < found; i++) {
+		if (store_upload_get(txn, &ids_r[i], &upload) == FNR_OK) {
+			key = content_key(&upload);
+			env_delete(&txn->t, DB_CONTENT, &key, NULL);
+		}
 		key = id_key(&ids_r[i]);
 		if (env_delete(&txn->t, DB_UPLOAD, &key, NULL) == FNR_OK)
 			ids_r[removed++] = ids_r[i];

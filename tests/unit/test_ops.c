@@ -297,7 +297,7 @@ Test(ops, the_others)
 	cr_assert_eq(apply_in_round(&operation, &ring).code, FNR_OK);
 	cr_assert(ring);
 	fnr_buf_reset(&operation);
-	op_upload(&operation, &upload);
+	op_upload(&operation, &upload, false);
 	cr_assert_eq(apply_in_round(&operation, &ring).code, FNR_OK);
 	cr_assert_not(ring);
 	fnr_buf_reset(&operation);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "api/committer.h"
-#include "api/media.h"
+#include "files/media.h"
 #include "api/multipart.h"
 #include "api/route.h"
 #include "api/serve.h"

@@ -421,7 +421,7 @@ Test(slots, a_full_store_takes_no_new_work_but_goes_on)
 	slots = slots_create(&conf, PATIENCE_MS);
 	slots_use(slots, 1);
 	committer = start_committer(slots);
-	op_upload(&operation, &upload);
+	op_upload(&operation, &upload, false);
 	cr_assert_eq(slots_post(slots, 0, operation.data, operation.len, &reply, NULL), FNR_OK);
 	cr_assert_eq(reply.code, FNR_E_FULL);
 	cr_assert_gt(reply.retry_after_s, 0);

@@ -1,4 +1,4 @@
-#include "api/media.h"
+#include "files/media.h"
 
 #include <ctype.h>
 #include <stdbool.h>

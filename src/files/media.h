@@ -1,6 +1,6 @@
-/* What kind of file an upload is, and what it is called. */
-#ifndef FNR_API_MEDIA_H
-#define FNR_API_MEDIA_H
+/* What kind of file an upload or a fetched file is, and what it is called. */
+#ifndef FNR_FILES_MEDIA_H
+#define FNR_FILES_MEDIA_H
 
 #include <stddef.h>
 
