@@ -21,7 +21,8 @@ struct run {
 	const char *data_dir;                /* absolute */
 	const char *work_dir;                /* absolute; exists, empty, the only place that the backend may write */
 	const char *definition_dir;          /* absolute; the template's files, read only */
-	struct json_object *uploads;         /* array of {"id","media_type","name","path"}; path absolute */
+	/* Array of {"id","media_type","name","path"}; path absolute. What was fetched has "reference", its address, instead of "id". */
+	struct json_object *uploads;
 	void *worker;                        /* private to the worker */
 };
 

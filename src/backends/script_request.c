@@ -204,6 +204,23 @@ static struct json_object *upload_file(struct references *references, const char
 	return reference_failed(references, text, "the job does not name this upload");
 }
 
+/* The same of an address, which was fetched before */
+static struct json_object *fetched_file(struct references *references, const char *text)
+{
+	struct json_object *uploads = references->run->uploads;
+	for (size_t i = 0; uploads != NULL && i < json_object_array_length(uploads); i++) {
+		struct json_object *upload = json_object_array_get_idx(uploads, i);
+		if (strcmp(fnr_json_get_text(upload, "reference", ""), text) != 0)
+			continue;
+		struct json_object *file = json_object_new_object();
+		fnr_json_set_text(file, "path", fnr_json_get_text(upload, "path", ""));
+		fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
+		fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
+		return file;
+	}
+	return reference_failed(references, text, "the address was not fetched");
+}
+
 /* The same of "take:<project>/<shot>/<n>/<file>" */
 static struct json_object *take_file(struct references *references, const char *text)
 {
@@ -241,6 +258,8 @@ static struct json_object *referred_file(struct references *references, struct j
 		return upload_file(references, text);
 	if (strncmp(text, "take:", 5) == 0)
 		return take_file(references, text);
+	if (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0)
+		return fetched_file(references, text);
 	return NULL;
 }
 

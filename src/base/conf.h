@@ -24,6 +24,8 @@
 	X(batch_max_jobs, INT, "batch.max_jobs", 10000, 1, 100000, "jobs", "largest batch") \
 	X(upload_max, INT, "upload.max", 2147483648, 1024, 1099511627776, "bytes", "largest upload") \
 	X(upload_keep, INT, "upload.keep", 86400, 60, 31536000, "seconds", "how long an unused upload is kept") \
+	X(fetch_timeout, INT, "fetch.timeout", 300, 1, 86400, "seconds", "an input that is an address must have come by then") \
+	X(fetch_private, BOOL, "fetch.private", 0, 0, 1, "", "inputs may be fetched from private networks and this machine") \
 	X(workers_min, INT, "workers.min", 1, 0, 1024, "processes", "workers kept ready") \
 	X(workers_max, INT, "workers.max", 4, 1, 1024, "processes", "most workers") \
 	X(workers_idle, INT, "workers.idle", 300, 1, 86400, "seconds", "an idle worker above the least number ends after") \

@@ -190,7 +190,7 @@ static void attempt_run(struct attempt *attempt)
 	struct json_object *outputs = NULL;
 	const struct backend_kind *kind = backend_find(fnr_json_get_text(attempt->message, "kind", ""));
 	enum run_result result = RUN_FAILED;
-	if (message_read(attempt, kind, &error) && (kind->no_files || begin(attempt, &error)))
+	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, &error) && attempt_fetch(attempt, &error))))
 		result = kind->execute(&attempt->run, &error);
 	if (result == RUN_DONE && !attempt->cancelled && (outputs = attempt_collect(attempt, &error)) == NULL)
 		result = RUN_FAILED;

@@ -52,6 +52,12 @@ void attempt_flush(struct attempt *attempt);  /* what was squeezed, and how much
 /* The manager is gone: ends whatever was started and this process, at once. */
 void worker_leave(void) __attribute__((noreturn));
 
+/* ---- inputs.c ---- */
+
+/* Fetches the inputs that are addresses into the work folder and adds them to run.uploads. What it takes counts for the
+ * attempt's time. False with *error (RUN_FAILED), or with attempt->cancelled. */
+bool attempt_fetch(struct attempt *attempt, struct run_error *error);
+
 /* ---- collect.c ---- */
 
 /* Copies the outputs into the attempt's folder and flushes them. Returns the manifest's "outputs", or NULL with *error

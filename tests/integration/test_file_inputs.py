@@ -38,7 +38,7 @@ def add_templates(system):
 
 @pytest.fixture(scope="module")
 def fnr():
-    system = System("workers: {max: 3, min: 3}\nupload: {max: 100000}\n")
+    system = System("workers: {max: 3, min: 3}\nfetch: {private: true, timeout: 3}\nupload: {max: 100000}\n")
     add_templates(system)
     with system:
         yield system
@@ -218,3 +218,192 @@ def test_all_takes_of_a_shot(fnr):
     key = fnr.post("/api/v1/keys", {"name": "somebody", "scopes": ["submit"], "projects": ["o1"]}).json["key"]
     body = {"template": "sheet", "project": "o1", "inputs": {"pictures": ["takes:p/sheet"]}}
     assert assert_problem(fnr.post(JOBS, body, key=key), 422)["errors"][0]["rule"] == "unknown_take"
+
+
+# ---- addresses on the web ----
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """What a job may meet out there."""
+
+    asked = []
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def give(self, status, data=b"", kind="image/png", **headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        if kind:
+            self.send_header("Content-Type", kind)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        Web.asked.append(self.path)
+        name = self.path.split("?")[0].strip("/")
+        if name.isdigit():
+            self.give(int(name), b"an error page", "text/html")
+        elif name == "redirect":
+            self.give(302, b"over there", Location="/picture.png")
+        elif name == "slow.png":
+            self.send_response(200)
+            self.send_header("Content-Length", "50000")
+            self.end_headers()
+            try:
+                while not self.server.closing:
+                    self.wfile.write(b"x")
+                    time.sleep(0.1)
+            except OSError:
+                pass
+        elif name == "silent.png":
+            while not self.server.closing:
+                time.sleep(0.1)
+        elif name == "huge.png":
+            self.give(200, PNG + bytes(200000))
+        elif name == "endless.png":
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            try:
+                for _ in range(1000):
+                    self.wfile.write(PNG + bytes(100000))
+            except OSError:
+                pass
+            self.close_connection = True
+        elif name == "broken.png":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(PNG)
+            self.close_connection = True
+        elif name == "page":
+            self.give(200, b"<!doctype html>", "text/html")
+        elif name == "lies.png":
+            self.give(200, b"%PDF-1.4", "image/png")
+        elif name == "untyped.png":
+            self.give(200, b"no picture that we know", None)
+        elif name == "empty.png":
+            self.give(200)
+        elif name == "flaky.png" and Web.asked.count(self.path) == 1:
+            self.give(503)
+        else:
+            self.give(200, picture(self.path))
+
+
+@pytest.fixture(scope="module")
+def web():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    server.daemon_threads, server.closing = True, False
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.closing = True
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_address_is_fetched(fnr, web):
+    job = fnr.run("copy", {"picture": f"{web}/folder/picture.png?size=1"}, project="p", shot="web")
+    told = result(fnr, job)
+    assert told["sums"] == [digest(picture("/folder/picture.png?size=1"))]
+    file = told["uploads"]["picture"]
+    assert file["name"] == "picture.png" and file["media_type"] == "image/png" and "/.work/" in file["path"]
+    assert not os.path.exists(file["path"])
+    assert job["inputs"]["picture"] == f"{web}/folder/picture.png?size=1"
+
+
+def test_an_address_is_fetched_once_an_attempt(fnr, web):
+    job = fnr.run("sheet", {"pictures": [f"{web}/a", f"{web}/b", f"{web}/a"]})
+    assert result(fnr, job)["sums"] == [digest(picture(path)) for path in ("/a", "/b", "/a")]
+    assert Web.asked.count("/a") == 1
+
+
+def test_a_type_by_name(fnr, web):
+    assert fnr.run("copy", {"picture": f"{web}/untyped.png"})["state"] == "completed"
+
+
+def test_a_server_with_a_moment_of_weakness(fnr, web):
+    job = fnr.run("copy", {"picture": f"{web}/flaky.png"})
+    assert job["state"] == "completed" and job["attempt"] == 2
+
+
+@pytest.mark.parametrize("path,class_,code", [
+    ("redirect", "validation", "url_redirects"), ("404", "validation", "url_not_found"), ("410", "validation", "url_not_found"),
+    ("403", "validation", "url_forbidden"), ("500", "transient", "url_failed"), ("429", "transient", "url_failed"),
+    ("slow.png", "transient", "url_timeout"), ("silent.png", "transient", "url_timeout"), ("huge.png", "validation", "url_too_large"),
+    ("endless.png", "validation", "url_too_large"), ("broken.png", "transient", "url_unreachable"), ("page", "validation", "url_media"),
+    ("lies.png", "validation", "url_media"), ("empty.png", "validation", "url_empty"),
+])
+def test_what_cannot_be_fetched(fnr, web, path, class_, code):
+    job = fnr.run("copy", {"picture": f"{web}/{path}"})
+    assert job["state"] == "failed" and (job["error"]["class"], job["error"]["code"]) == (class_, code), job["error"]
+    assert job["error"]["message"] and job["error"]["suggestion"]
+    assert job["attempt"] == (2 if class_ == "transient" else 1)
+    assert "/picture.png" not in Web.asked
+    assert os.listdir(os.path.join(fnr.data, "workspace", ".work")) == []
+
+
+def test_nobody_there(fnr):
+    for address in ("http://127.0.0.1:1/x.png", "http://no-such-host.invalid/x.png"):
+        job = fnr.run("copy", {"picture": address})
+        assert (job["error"]["class"], job["error"]["code"]) == ("transient", "url_unreachable"), job["error"]
+
+
+def test_cancelled_while_it_is_fetched(fnr, web):
+    job = fnr.submit("copy", {"picture": f"{web}/silent.png?cancel"})
+    while "/silent.png?cancel" not in Web.asked:
+        time.sleep(0.05)
+    began = time.monotonic()
+    assert fnr.post(f"{JOBS}/{job['id']}/cancel").status == 202
+    assert fnr.wait(job["id"])["state"] == "cancelled" and time.monotonic() - began < 2
+
+
+def test_time_of_the_attempt_counts(fnr, web):
+    job = fnr.run("copy", {"picture": f"{web}/silent.png"}, timeout_s=1)
+    assert job["error"]["code"] == "url_timeout" and "1 second" in job["error"]["message"]
+
+
+@pytest.mark.parametrize("text", [
+    "http://", "https:///x", "http://:80/", "http://user:secret@example.org/x.png", "http://example.org/a b", "http://example.org/\n",
+    "http://example.org/ä", "HTTP://example.org/x", "ftp://example.org/x", "file:///etc/passwd", "http://example.org/" + "x" * 2048,
+    "gopher://example.org/", "http:/example.org", "//example.org/x", "http://exam\\ple.org/",
+])
+def test_wrong_addresses(fnr, text):
+    refused(fnr, "copy", {"picture": text}, "/inputs/picture", "file")
+
+
+def test_too_many_addresses(fnr):
+    fnr.add_script("many", COPY, inputs={"pictures": {"type": "array", "items": PICTURE}}, outputs={"picture": {"type": "image"}})
+    fnr.process.send_signal(1)
+    end = time.monotonic() + 20
+    while fnr.get("/api/v1/templates/many").status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    refused(fnr, "many", {"pictures": [f"https://example.org/{i}" for i in range(65)]}, "/inputs/pictures/64", "max_items", "64")
+
+
+def test_private_addresses_are_refused(web):
+    system = System()
+    add_templates(system)
+    with system as own:
+        port = web.rsplit(":", 1)[1]
+        before = len(Web.asked)
+        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1", "10.0.0.1", "192.168.1.1",
+                     "169.254.169.254", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]"):
+            job = own.run("copy", {"picture": f"http://{host}:{port}/picture.png"})
+            assert (job["error"]["class"], job["error"]["code"]) == ("validation", "url_refused"), (host, job["error"])
+        assert len(Web.asked) == before
+
+
+def test_no_proxy_leads_around_it(web):
+    system = System(environment={"http_proxy": web, "HTTP_PROXY": web, "all_proxy": web})
+    add_templates(system)
+    with system as own:
+        before = len(Web.asked)
+        job = own.run("copy", {"picture": "http://10.0.0.1/picture.png"})
+        assert job["error"]["code"] == "url_refused" and len(Web.asked) == before

@@ -4,6 +4,7 @@ UNIT_BASE = src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(CRITER
 
 check_PROGRAMS += %D%/test_base
 %C%_test_base_SOURCES = \
+	%D%/test_base64.c \
 	%D%/test_clock.c \
 	%D%/test_conf.c \
 	%D%/test_err.c \
@@ -26,7 +27,7 @@ TESTS += %D%/test_base
 check_PROGRAMS += %D%/test_files
 %C%_test_files_SOURCES = %D%/test_files.c
 %C%_test_files_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_files_LDADD = src/files/libfiles.a $(UNIT_BASE)
+%C%_test_files_LDADD = src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS)
 TESTS += %D%/test_files
 
 check_PROGRAMS += %D%/test_wire
@@ -40,7 +41,8 @@ check_PROGRAMS += %D%/test_script
 %C%_test_script_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_FIXTURES=\"$(abs_top_srcdir)/tests/fixtures\" \
 	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
 %C%_test_script_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE)
+%C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/files/libfiles.a src/schema/libschema.a \
+	$(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) -lm
 TESTS += %D%/test_script
 
 check_PROGRAMS += %D%/test_http
