@@ -114,7 +114,7 @@ static struct json_object *link_output(struct brought *brought, const char *poin
 	take_final_dir(folder, "", "", 0, &reference->job);
 	snprintf(from, sizeof from, "%s/%s", folder, output->file);
 	if (!content_join(brought->req->txn, upload->sha256, upload->bytes, path)) {
-		if (link(from, path) < 0) {
+		if (content_link(from, path) < 0) {
 			fnr_fail_errno(&brought->req->err, errno, "the output '%s' cannot be used as an input", reference->output);
 			return NULL;
 		}

@@ -8,6 +8,10 @@
  * False if there is none, or it cannot be linked to: nothing has changed then. */
 bool content_join(struct store_txn *txn, const uint8_t sha256[32], uint64_t bytes, const char *path);
 
+/* Makes `to` in uploads/ another name of the file `from`, which becomes new: what is old and in no record is swept. 0, or -1
+ * with errno. */
+int content_link(const char *from, const char *to);
+
 void content_path(const struct fnr_id *upload, char path[64]);   /* uploads/<id> */
 
 #endif

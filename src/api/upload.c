@@ -266,14 +266,13 @@ const struct route upload_routes[] = {
 
 /* ---- after a crash ---- */
 
-/* By the time of the last change of its names or bytes: a new link to an old file is new. */
 static bool is_stale(int folder, const char *name, struct store_txn *txn)
 {
 	struct store_upload upload;
 	struct fnr_id id;
 	struct stat st;
 
-	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || st.st_ctime > time(NULL) - STALE_S)
+	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || st.st_mtime > time(NULL) - STALE_S)
 		return false;
 	return !txn || (fnr_id_parse(name, &id) && store_upload_get(txn, &id, &upload) == FNR_E_NOT_FOUND);
 }

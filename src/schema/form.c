@@ -258,7 +258,7 @@ static void add_pattern(struct json_object *schema, const char *pattern)
 	fnr_json_set(schema, "allOf", all);
 }
 
-static struct json_object *schema_of(struct json_object *input)
+static struct json_object *schema_of(struct json_object *input, bool in_list)
 {
 	struct json_object *schema = json_object_new_object(), *items = fnr_json_get(input, "items");
 	enum input_type type = input_type_of(input);
@@ -273,12 +273,12 @@ static struct json_object *schema_of(struct json_object *input)
 	}
 	if (type == T_FILE) {
 		fnr_json_set_text(schema, "format", "file");
-		add_pattern(schema, "^(upload|take):");
+		add_pattern(schema, in_list ? "^(upload|takes?|job|data|https?):" : "^(upload|take|job|data|https?):");
 	} else if (fnr_json_get(input, "format")) {
 		add_pattern(schema, COLOR_PATTERN);
 	}
 	if (items)
-		fnr_json_set(schema, "items", schema_of(items));
+		fnr_json_set(schema, "items", schema_of(items, true));
 	return schema;
 }
 
@@ -288,7 +288,7 @@ struct json_object *inputs_schema(struct json_object *inputs)
 
 	if (json_object_is_type(inputs, json_type_object)) {
 		json_object_object_foreach(inputs, name, input) {
-			fnr_json_set(properties, name, schema_of(input));
+			fnr_json_set(properties, name, schema_of(input, false));
 			if (fnr_json_get_bool(input, "required", false))
 				json_object_array_add(required, json_object_new_string(name));
 		}

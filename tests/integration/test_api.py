@@ -912,6 +912,21 @@ def test_request_ids(fnr):
     assert answers[1].json["request_id"] == ids[1]
 
 
+def test_again_and_deleted(fnr):
+    job = fnr.run("good")
+    again = fnr.post(f"{JOBS}/{job['id']}/retry", {"seed": None})
+    assert again.status == 202 and again.json["retry_of"] == job["id"]
+    assert fnr.post(f"{JOBS}/{job['id']}/retry", headers={"Prefer": "wait=20"}).status == 200
+    assert fnr.request("DELETE", f"{JOBS}/{job['id']}").status == 204
+    assert_problem(fnr.post(f"{JOBS}/{job['id']}/retry"), 404)
+
+
+def test_variations_cancelled_by_filter(fnr):
+    made = fnr.post(JOBS, {**NOOP, "project": "variations", "count": 3, "not_before": "2099-01-01T00:00:00Z"})
+    assert made.status == 202 and made.json["total"] == 3
+    assert fnr.post(f"{JOBS}/cancel", {"batch": made.json["id"], "mine": True, "state": "scheduled"}).json == {"found": 3}
+
+
 def test_every_operation_was_asked(fnr):
     """Last in this file: nothing of the document was left out."""
     documented = {(method.upper(), path) for path, item in fnr.document.document["paths"].items() for method in item if method != "parameters"}

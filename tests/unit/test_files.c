@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <criterion/criterion.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "files/fetch.h"
 #include "files/path.h"
 #include "files/take.h"
 
@@ -379,4 +381,46 @@ Test(files, the_highest_take_is_found_whatever_else_lies_there)
 		mkdir(path, 0755);
 	}
 	cr_expect_eq(take_highest("demo", "s010"), 10);
+}
+
+Test(files, outputs_are_set_aside)
+{
+	char path[TAKE_PATH];
+	struct fnr_id job;
+
+	cr_assert(fnr_id_parse(JOB, &job));
+	cr_expect_eq(take_set_aside(&job, path, NULL), FNR_E_NOT_FOUND);
+	cr_assert_eq(fnr_dir_make("workspace/.jobs/" JOB, 0755, NULL), FNR_OK);
+	put("workspace/.jobs/" JOB "/a.txt", "a");
+	cr_expect_eq(take_set_aside(&job, path, NULL), FNR_OK);
+	cr_expect(take_work_valid(path));
+	cr_expect_neq(access("workspace/.jobs/" JOB, F_OK), 0);
+	cr_expect_eq(access("workspace/.work/" JOB "-0/a.txt", F_OK), 0);
+	cr_expect_eq(take_set_aside(&job, path, NULL), FNR_E_NOT_FOUND, "again, after a kill");
+	cr_expect_eq(take_dir_remove(path, NULL), FNR_OK);
+}
+
+Test(files, addresses_of_the_public_internet)
+{
+	static const struct { const char *text; bool is_public; } cases[] = {
+		{ "8.8.8.8", true }, { "1.1.1.1", true }, { "172.15.255.255", true }, { "172.32.0.0", true }, { "100.63.255.255", true },
+		{ "0.0.0.0", false }, { "10.1.2.3", false }, { "100.64.0.1", false }, { "127.0.0.1", false }, { "127.255.255.254", false },
+		{ "169.254.169.254", false }, { "172.16.0.1", false }, { "172.31.255.255", false }, { "192.0.0.8", false }, { "192.0.2.1", false },
+		{ "192.168.0.1", false }, { "198.18.0.1", false }, { "198.51.100.1", false }, { "203.0.113.9", false }, { "224.0.0.1", false },
+		{ "240.0.0.1", false }, { "255.255.255.255", false },
+		{ "2606:4700::1", true }, { "2001:4860:4860::8888", true }, { "2a00:1450::1", true },
+		{ "::", false }, { "::1", false }, { "::ffff:8.8.8.8", false }, { "::ffff:127.0.0.1", false }, { "fe80::1", false }, { "fc00::1", false },
+		{ "fd12::1", false }, { "ff02::1", false }, { "64:ff9b::808:808", false }, { "2001::1", false }, { "2001:db8::1", false },
+		{ "2002:7f00:1::", false }, { "fec0::1", false }, { "100::1", false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct sockaddr_in in4 = { .sin_family = AF_INET };
+		struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+		bool is6 = strchr(cases[i].text, ':') != NULL;
+
+		cr_assert_eq(inet_pton(is6 ? AF_INET6 : AF_INET, cases[i].text, is6 ? (void *)&in6.sin6_addr : (void *)&in4.sin_addr), 1);
+		cr_expect_eq(fetch_address_public(is6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in4), cases[i].is_public, "%s", cases[i].text);
+	}
+	cr_expect_not(fetch_address_public(&(struct sockaddr){ .sa_family = AF_UNIX }));
 }

@@ -141,6 +141,30 @@ Test(inputs, values)
 		{ "{\"type\":\"file\"}", "\"take:demo/s010/3/image.png\"", "" },
 		{ "{\"type\":\"file\"}", "\"take:demo/s010/003/image.png\"", "" },
 		{ "{\"type\":\"file\"}", "\"upload:x\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"job:01980000-0000-7000-8000-000000000000/image\"", "" },
+		{ "{\"type\":\"file\"}", "\"job:01980000-0000-7000-8000-000000000000\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"job:01980000-0000-7000-8000-000000000000/a/b\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"job:01980000-0000-7000-8000-000000000000x/image\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:image/png;base64,iVBORw0K\"", "" },
+		{ "{\"type\":\"file\"}", "\"data:text/plain;charset=utf-8;base64,QQ==\"", "" },
+		{ "{\"type\":\"file\"}", "\"data:image/svg+xml;base64,QQ==\"", "" },
+		{ "{\"type\":\"file\"}", "\"data:image/png;base64,\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:image/png;base64,A\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:image/png;base64\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:image/png,QQ==\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:;base64,QQ==\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:/;base64,QQ==\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:a/b/c;base64,QQ==\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"data:base64,/\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"https://example.org/a.png?b=c#d\"", "" },
+		{ "{\"type\":\"file\"}", "\"http://[2001:db8::1]:8080/a\"", "" },
+		{ "{\"type\":\"file\"}", "\"https://example.org\"", "" },
+		{ "{\"type\":\"file\"}", "\"https://example.org/a@b\"", "" },
+		{ "{\"type\":\"file\"}", "\"https://a:b@example.org/\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"https://\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"https://?x\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"ftp://example.org/a\"", "file /a" },
+		{ "{\"type\":\"file\"}", "\"takes:p/s\"", "file /a" },
 		{ "{\"type\":\"file\"}", "\"upload:01980000-0000-7000-8000-000000000000x\"", "file /a" },
 		{ "{\"type\":\"file\"}", "\"image.png\"", "file /a" },
 		{ "{\"type\":\"file\"}", "\"/etc/passwd\"", "file /a" },
@@ -285,7 +309,7 @@ Test(inputs, as_json_schema)
 		{ "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"min_items\":1,\"max_items\":2}",
 		  "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":1,\"maxItems\":2}" },
 		{ "{\"type\":\"any\"}", "{}" },
-		{ "{\"type\":\"file\",\"media\":[\"image/*\"]}", "{\"type\":\"string\",\"format\":\"file\",\"pattern\":\"^(upload|take):\",\"x-media\":[\"image/*\"]}" },
+		{ "{\"type\":\"file\",\"media\":[\"image/*\"]}", "{\"type\":\"string\",\"format\":\"file\",\"pattern\":\"^(upload|take|job|data|https?):\",\"x-media\":[\"image/*\"]}" },
 		{ "{\"type\":\"string\",\"format\":\"color\"}",
 		  "{\"type\":\"string\",\"format\":\"color\",\"pattern\":\"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6}|[0-9A-Fa-f]{8})$\"}" },
 		{ "{\"type\":\"string\",\"format\":\"color\",\"pattern\":\"f\"}",
@@ -327,4 +351,43 @@ Test(inputs, patterns_are_kept_and_replaced)
 	cr_expect_not(pattern_sound(pattern, why, sizeof why));
 	cr_expect_eq(pattern_match(pattern, "a", 1), PATTERN_DIFFERS);
 	cr_expect_eq(pattern_match("^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 35), PATTERN_TOO_HARD);
+}
+
+static struct json_object *two_more(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context)
+{
+	size_t *count = context;
+
+	++*count;
+	return reference->kind == FILE_DATA ? json_object_new_string("upload:01980000-0000-7000-8000-000000000000") : NULL;
+}
+
+static bool two_takes(struct json_object *list, const char *pointer, const char *project, const char *shot, void *context)
+{
+	char text[200];
+
+	if (strcmp(shot, "none") == 0)
+		return false;
+	for (int i = 1; i <= 2; i++) {
+		snprintf(text, sizeof text, "take:%s/%s/%d/a.png", project, shot, i);
+		json_object_array_add(list, json_object_new_string(text));
+	}
+	return true;
+}
+
+Test(inputs, references_are_replaced_where_they_stand)
+{
+	struct json_object *inputs = parse("{\"a\":{\"type\":\"file\"},\"l\":{\"type\":\"array\",\"items\":{\"type\":\"file\"}},\"t\":{\"type\":\"string\"}}");
+	struct json_object *values = parse("{\"a\":\"data:a/b;base64,QQ==\",\"t\":\"data:a/b;base64,QQ==\","
+	                                   "\"l\":[\"takes:p/s\",\"https://e/x\",\"data:a/b;base64,QQ==\",\"takes:p/none\",\"takes:p\"]}");
+	size_t count = 0;
+
+	cr_assert(inputs_have_files(inputs));
+	inputs_expand_shots(inputs, values, "", two_takes, NULL);
+	inputs_map_files(inputs, values, "", two_more, &count);
+	cr_expect_eq(count, 5);
+	cr_expect_str_eq(fnr_json_text(values, NULL), "{\"a\":\"upload:01980000-0000-7000-8000-000000000000\",\"t\":\"data:a/b;base64,QQ==\","
+	                 "\"l\":[\"take:p/s/1/a.png\",\"take:p/s/2/a.png\",\"https://e/x\",\"upload:01980000-0000-7000-8000-000000000000\","
+	                 "\"takes:p/none\",\"takes:p\"]}");
+	json_object_put(inputs);
+	json_object_put(values);
 }

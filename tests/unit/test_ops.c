@@ -588,3 +588,74 @@ Test(ops, values_out_of_range)
 	cr_assert_eq(fixture_submit_to(txn, &job).code, FNR_E_MALFORMED, "neither payload nor file");
 	store_abort(txn);
 }
+
+Test(ops, files_come_with_a_job)
+{
+	struct store_upload brought = { .id = fnr_id_random(), .bytes = 5, .media_type = "image/png", .created_at = NOW };
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf operation;
+	struct store_upload read;
+	struct store_txn *txn;
+
+	job.brought = &brought;
+	job.brought_count = 1;
+	job.uploads = &brought.id;
+	job.upload_count = 1;
+	operation = encode_submit(&job, 1, NULL, "b", false);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	txn = fixture_read();
+	cr_assert_eq(store_upload_get(txn, &brought.id, &read), FNR_OK);
+	cr_assert_eq(read.jobs, 1);
+	store_read_end(txn);
+	operation.len -= 3;
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_MALFORMED);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, a_second_copy_is_refused_unless_it_is_a_link)
+{
+	struct store_upload one = { .id = fnr_id_random(), .bytes = 5, .media_type = "text/plain", .created_at = NOW }, two = one;
+	struct fnr_buf operation = FNR_BUF_INIT;
+
+	two.id = fnr_id_random();
+	op_upload(&operation, &one, false);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	fnr_buf_reset(&operation);
+	op_upload(&operation, &two, false);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_EXISTS);
+	fnr_buf_reset(&operation);
+	op_upload(&operation, &two, true);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, a_deleted_job_leaves_a_note_of_its_files)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct store_removal removals[4];
+	struct store_txn *txn;
+	struct fnr_id id, file = fnr_id_random();
+	char path[64];
+
+	job.payload = NULL;
+	job.payload_file = file;
+	store_payload_path(&file, path);
+	cr_assert_eq(fnr_dir_make("blobs/payload", 0700, NULL), FNR_OK);
+	cr_assert_eq(fnr_file_write(path, "{}", 2, 0600, NULL), FNR_OK);
+	id = fixture_submit(&job);
+	op_job_delete(&operation, &id);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_CONFLICT);
+	fixture_move(&id, FNR_STATE_CANCELLED, 0);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
+	txn = fixture_write();
+	cr_assert_eq(store_removals(txn, removals, 4), 1);
+	cr_assert_eq(fnr_id_compare(&removals[0].job, &id), 0);
+	cr_assert_str_eq(removals[0].payload, path);
+	cr_assert_eq(store_removal_done(txn, &id, NULL), FNR_OK);
+	cr_assert_eq(store_removal_done(txn, &id, NULL), FNR_OK, "again, after a kill");
+	cr_assert_eq(store_removals(txn, removals, 4), 0);
+	fixture_commit(txn);
+	fnr_buf_free(&operation);
+}

@@ -946,3 +946,29 @@ Test(store, is_sound_while_another_writes_and_after_it_was_killed)
 		fixture_commit(fixture_write());
 	}
 }
+
+Test(store, contents_are_found_while_an_upload_has_them)
+{
+	struct store_txn *txn = fixture_write();
+	struct fnr_id cursor = FNR_ID_NONE, ids[4], found;
+	struct store_upload one = make_upload(NOW), two = make_upload(NOW + 10), other = make_upload(NOW);
+
+	memcpy(two.sha256, one.sha256, 32);
+	other.sha256[0] ^= 1;
+	cr_assert_eq(store_upload_put(txn, &one, NULL), FNR_OK);
+	cr_assert_eq(store_upload_put(txn, &two, NULL), FNR_OK);
+	cr_assert_eq(store_upload_put(txn, &two, NULL), FNR_OK, "again");
+	cr_assert_eq(store_content_find(txn, one.sha256, one.bytes, &found), FNR_OK);
+	cr_assert_eq(store_content_find(txn, one.sha256, one.bytes + 1, &found), FNR_E_NOT_FOUND, "other bytes");
+	cr_assert_eq(store_content_find(txn, other.sha256, other.bytes, &found), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_uploads_expire(txn, NOW + 5, &cursor, ids, 4), 1);
+	cr_assert_eq(store_content_find(txn, one.sha256, one.bytes, &found), FNR_OK);
+	cr_assert_eq(fnr_id_compare(&found, &two.id), 0);
+	fixture_commit(txn);
+	fixture_check();
+	txn = fixture_write();
+	cr_assert_eq(store_uploads_expire(txn, NOW + 50, &cursor, ids, 4), 1);
+	cr_assert_eq(store_content_find(txn, one.sha256, one.bytes, &found), FNR_E_NOT_FOUND);
+	fixture_commit(txn);
+	fixture_check();
+}
