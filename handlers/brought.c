@@ -115,7 +115,10 @@ static struct json_object *link_output(struct brought *brought, const char *poin
 	snprintf(from, sizeof from, "%s/%s", folder, output->file);
 	if (!content_join(brought->req->txn, upload->sha256, upload->bytes, path)) {
 		if (content_link(from, path) < 0) {
-			fnr_fail_errno(&brought->req->err, errno, "the output '%s' cannot be used as an input", reference->output);
+			if (errno == ENOENT)     /* its job is being deleted */
+				fnr_error_add(&brought->req->err, pointer, "unknown_output", "choose another file", "the output '%s' is gone", reference->output);
+			else
+				fnr_fail_errno(&brought->req->err, errno, "the output '%s' cannot be used as an input", reference->output);
 			return NULL;
 		}
 		if (fnr_dir_flush("uploads", &brought->req->err) != FNR_OK)

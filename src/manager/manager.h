@@ -13,7 +13,7 @@
  *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
  *   moves.c      every change of a job's state: record, indexes, attempt record, event
  *   turn.c       the turn's transaction, its events, its writing of the journal
- *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry
+ *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
  *
  * What cannot be written to the store ends the program: the supervisor starts it again, and the start is the one way of

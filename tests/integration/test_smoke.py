@@ -68,7 +68,8 @@ def test_the_command_line(server):
 
 def test_the_page(server):
     answer = server.get("/")
-    assert answer.status == 200 and b"api/v1/openapi.json" in answer.data and b"fnr run" in answer.data
+    assert answer.status == 200 and b'type="module" src="app.js"' in answer.data and b"<noscript>" in answer.data
+    assert server.get("/app.js").headers["Content-Type"].startswith(("text/javascript", "application/javascript"))
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
     assert server.get("/style.css").status == 200 and server.get("/api/v1/openapi.json").json["openapi"].startswith("3.1")
 
