@@ -263,7 +263,7 @@ static void check_running(struct reading *r)
 
 /* ---- examples ---- */
 
-static void check_example(struct reading *r, struct json_object *example, const char *pointer)
+static void check_example(struct reading *r, struct json_object *example, struct json_object *expected, const char *pointer)
 {
 	static const char *const names[] = { "name", "description", "inputs", "quality" };
 	const char *quality = fnr_json_get_text(example, "quality", "");
@@ -277,12 +277,13 @@ static void check_example(struct reading *r, struct json_object *example, const 
 		fnr_error_add(r->err, rules_below(at, pointer, "quality"), "enum", "use draft, standard, high or ultra", "there is no quality '%.64s'", quality);
 	inputs = rules_want(example, pointer, "inputs", json_type_object, "write it like {text: Hello}", r->err);
 	if (inputs || !fnr_json_get(example, "inputs"))
-		inputs_check_values(r->inputs, inputs, rules_below(at, pointer, "inputs"), r->err);
+		inputs_check_values(expected, inputs, rules_below(at, pointer, "inputs"), r->err);
 }
 
 static void check_examples(struct reading *r)
 {
 	struct json_object *examples = rules_want(r->source, "", "examples", json_type_array, "write a list", r->err);
+	struct json_object *expected = inputs_for_examples(r->inputs);
 	char index[24], at[REGISTRY_PATH];
 
 	if (examples && json_object_array_length(examples) > EXAMPLES_MOST)
@@ -293,10 +294,11 @@ static void check_examples(struct reading *r)
 		snprintf(index, sizeof index, "%zu", i);
 		rules_below(at, "/examples", index);
 		if (json_object_is_type(example, json_type_object))
-			check_example(r, example, at);
+			check_example(r, example, expected, at);
 		else
 			fnr_error_add(r->err, at, "type", "write it like {name: …, inputs: {…}}", "an example must be an object");
 	}
+	json_object_put(expected);
 }
 
 /* ---- backend ---- */

@@ -441,6 +441,18 @@ bool inputs_have_files(struct json_object *inputs)
 	return false;
 }
 
+struct json_object *inputs_for_examples(struct json_object *inputs)
+{
+	struct json_object *copy = fnr_json_copy(inputs);
+
+	json_object_object_foreach(copy, name, input) {
+		(void)name;
+		if (has_files(input))
+			json_object_object_del(input, "required");
+	}
+	return copy;
+}
+
 /* ---- one value, all values ---- */
 
 void input_check_value(struct json_object *input, struct json_object *value, const char *pointer, struct fnr_error *err)

@@ -77,6 +77,10 @@ void inputs_expand_shots(struct json_object *inputs, struct json_object *values,
 /* Has any of the inputs files, alone or in a list? */
 bool inputs_have_files(struct json_object *inputs);
 
+/* What the examples of a template are checked against: the same inputs, but no file is required, as an example cannot
+ * bring one. An object to put. */
+struct json_object *inputs_for_examples(struct json_object *inputs);
+
 void inputs_files(struct json_object *inputs, struct json_object *values, const char *pointer, inputs_file_row *row, void *context);
 
 #endif

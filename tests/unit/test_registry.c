@@ -92,6 +92,23 @@ static int load(int *posts)
 	return code;
 }
 
+Test(registry, examples_bring_no_files)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version version;
+
+	cr_assert_eq(read_text("id: cut\nversion: 1.0.0\nname: Cut\ncategory: video\ninputs:\n  film: {type: file, required: true}\n"
+	                       "  stills: {type: array, items: {type: file}, required: true}\n  n: {type: integer, required: true}\n"
+	                       "outputs: {film: {type: video}}\nexamples: [{inputs: {n: 1}}]\nbackend: {type: noop}\n", &version, &err), FNR_OK, "%s", err.message);
+	cr_assert(fnr_json_get_bool(fnr_json_get(fnr_json_get(version.definition, "inputs"), "film"), "required", false), "a job has to");
+	json_object_put(version.definition);
+	cr_assert_neq(read_text("id: cut\nversion: 1.0.0\nname: Cut\ncategory: video\ninputs:\n  film: {type: file, required: true}\n"
+	                        "  n: {type: integer, required: true}\noutputs: {film: {type: video}}\nexamples: [{inputs: {}}]\n"
+	                        "backend: {type: noop}\n", &version, &err), FNR_OK);
+	cr_assert_eq(json_object_array_length(err.errors), 1, "only what is no file is missing");
+	fnr_error_clear(&err);
+}
+
 Test(registry, refusals_name_the_place)
 {
 	static const struct { const char *more, *pointer; } cases[] = {
