@@ -43,6 +43,8 @@ enum run_result run_fail(struct run_error *error, enum fnr_class class_, const c
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message); /* message NULL: the template's */
 void run_log(struct run *run, const char *level, const char *text);
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len);
+/* The part of `path` within work_dir: what runs may also give it with the folder in front, as it was told to them. */
+const char *run_path_within(const struct run *run, const char *path);
 /* A file of the result. path is relative to work_dir (or below it): a regular file, no symlink, opened beneath
  * work_dir; it is copied in when the run is done. False with *error set if it is not acceptable. */
 bool run_output(struct run *run, const char *name, const char *path, struct run_error *error);

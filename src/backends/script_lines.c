@@ -52,7 +52,7 @@ static const char *line_preview(struct script_lines *lines, struct json_object *
 {
 	if (!json_object_is_type(value, json_type_string))
 		return "\"preview\" must be the name of a file";
-	const char *name = json_object_get_string(value), *media_type = path_media_type(name);
+	const char *name = run_path_within(lines->run, json_object_get_string(value)), *media_type = path_media_type(name);
 	struct fnr_error err = FNR_ERROR_INIT;
 	uint64_t size = 0;
 	int dir = open(lines->run->work_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

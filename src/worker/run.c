@@ -164,11 +164,10 @@ void run_memory(struct run *run, uint64_t bytes)
 
 /* ---- outputs ---- */
 
-/* The path within the work folder; scripts may also give it with the folder in front, as it was told to them. */
-static const char *path_within(const struct attempt *attempt, const char *path)
+const char *run_path_within(const struct run *run, const char *path)
 {
-	size_t len = strlen(attempt->work_dir);
-	if (strncmp(path, attempt->work_dir, len) == 0 && path[len] == '/')
+	size_t len = strlen(run->work_dir);
+	if (strncmp(path, run->work_dir, len) == 0 && path[len] == '/')
 		path += len + strspn(path + len, "/");
 	while (path[0] == '.' && path[1] == '/')
 		path += 1 + strspn(path + 1, "/");
@@ -219,7 +218,7 @@ bool run_output(struct run *run, const char *name, const char *path, struct run_
 	char file[160];
 	if (!output_known(attempt, name, error))
 		return false;
-	path = path_within(attempt, path);
+	path = run_path_within(run, path);
 	int fd = path_open_file(attempt->work_fd, path, NULL, &err);
 	if (fd < 0) {
 		bool absent = err.code == FNR_E_NOT_FOUND;
