@@ -2,4 +2,17 @@
 nobase_dist_pkgdata_DATA += \
 	templates/create_title_card/create_title_card.yaml \
 	templates/create_title_card/title_card.py \
-	templates/noop/noop.yaml
+	templates/media/create_slideshow.py \
+	templates/media/create_slideshow.yaml \
+	templates/media/create_voice_over.py \
+	templates/media/create_voice_over.yaml \
+	templates/media/media.py \
+	templates/media/transcode.py \
+	templates/media/transcode.yaml \
+	templates/noop/noop.yaml \
+	templates/pictures/apply_style.py \
+	templates/pictures/apply_style.yaml \
+	templates/pictures/make_contact_sheet.py \
+	templates/pictures/make_contact_sheet.yaml \
+	templates/pictures/pictures.py \
+	templates/pictures/styles.py
