@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "files/path.h"
+#include "files/thumbnail.h"
 #include "http/view.h"
+
+#define AGAIN_S 2      /* until a thumbnail may be made */
 
 int common_job(struct request *req, size_t index, struct job_head *head_r)
 {
@@ -87,6 +91,34 @@ int common_reply_file(struct request *req, const char *path, const char *media_t
 	reply_header(req, "Content-Type", media_type);
 	reply_header(req, "Content-Disposition", fnr_arena_printf(req->arena, "%s; filename=\"%s\"", place, file_name));
 	return reply_accel(req, fnr_arena_printf(req->arena, "/internal/files/workspace/%s", path));
+}
+
+int common_reply_thumbnail(struct request *req, struct json_object *file)
+{
+	const char *sha256 = fnr_json_get_text(file, "sha256", ""), *media_type = fnr_json_get_text(file, "media_type", "");
+	const char *what = fnr_json_get_text(file, "name", "");
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *found;
+	char path[THUMBNAIL_PATH];
+	uint8_t hash[32];
+	bool made;
+
+	if (!thumbnail_possible(media_type) || !fnr_unhex(sha256, hash, sizeof hash))
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no thumbnail of '%s', which is %s", what, media_type);
+	if (store_thumbnail_get(req->txn, hash, &text) != FNR_OK) {
+		req->err.retry_after_s = AGAIN_S;
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "the thumbnail of '%s' is not made yet; try again in some seconds", what);
+	}
+	found = common_parse(&text);
+	made = fnr_json_get_bool(found, "made", false);
+	json_object_put(found);
+	fnr_buf_free(&text);
+	if (!made)
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "no thumbnail of '%s' could be made", what);
+	thumbnail_path(path, sha256);
+	reply_header(req, "Content-Type", THUMBNAIL_MEDIA_TYPE);
+	reply_header(req, "Cache-Control", "private, max-age=86400");
+	return reply_accel(req, fnr_arena_printf(req->arena, "/internal/files/%s", path));
 }
 
 static void unknown_member(struct request *req, const char *what, const char *member, const char *const *members, size_t count)

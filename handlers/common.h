@@ -27,6 +27,8 @@ void common_location(struct request *req, const char *kind, const struct fnr_id 
 /* The file of an output or take, through nginx, shown in place only if its media type is harmless. path is below the
  * workspace; file_name is what a browser saves it as. */
 int common_reply_file(struct request *req, const char *path, const char *media_type, const char *file_name);
+/* The thumbnail of a file of a result: an object with name, media_type and sha256. */
+int common_reply_thumbnail(struct request *req, struct json_object *file);
 
 /* Adds an error for each member of the body that is not in the list (ends with NULL). what: "a key". */
 void common_members_only(struct request *req, const char *what, const char *const *members);

@@ -7,7 +7,7 @@
 /* jobs.c */
 handler jobs_submit, jobs_list, jobs_show, jobs_view;
 /* job.c */
-handler job_cancel, job_delete, job_result, job_output, job_preview, job_log, job_attempts;
+handler job_cancel, job_delete, job_result, job_output, job_thumbnail, job_preview, job_log, job_attempts;
 /* cancel.c */
 handler jobs_cancel;
 /* retry.c */
@@ -19,7 +19,7 @@ handler templates_list, templates_show, templates_versions, templates_version, t
 /* presets.c */
 handler presets_list, presets_show;
 /* takes.c */
-handler projects_list, takes_list, takes_show, takes_file;
+handler projects_list, takes_list, takes_show, takes_file, takes_thumbnail;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;
 /* sessions.c */

@@ -95,11 +95,11 @@ static struct json_object *find_output(struct json_object *job, const char *name
 	return NULL;
 }
 
-int job_output(struct request *req)
+/* An output of a job that completed: job_r is to put, output_r is a part of it. */
+static int look_up_output(struct request *req, struct json_object **job_r, struct json_object **output_r)
 {
-	struct json_object *job, *output;
+	struct json_object *job;
 	struct job_head head;
-	const char *path, *file;
 	int code = common_job(req, 0, &head);
 
 	if (code != FNR_OK)
@@ -110,11 +110,35 @@ int job_output(struct request *req)
 	job = view_job(req->txn, NULL, &head, true, &req->err);
 	if (!job)
 		return req->err.code;
-	output = find_output(job, req->args[1]);
-	if (!output) {
+	*output_r = find_output(job, req->args[1]);
+	if (!*output_r) {
 		json_object_put(job);
 		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "job %s has no output '%s'", req->args[0], req->args[1]);
 	}
+	*job_r = job;
+	return FNR_OK;
+}
+
+int job_thumbnail(struct request *req)
+{
+	struct json_object *job, *output;
+	int code = look_up_output(req, &job, &output);
+
+	if (code != FNR_OK)
+		return code;
+	code = common_reply_thumbnail(req, output);
+	json_object_put(job);
+	return code;
+}
+
+int job_output(struct request *req)
+{
+	struct json_object *job, *output;
+	const char *path, *file;
+	int code = look_up_output(req, &job, &output);
+
+	if (code != FNR_OK)
+		return code;
 	path = fnr_arena_strdup(req->arena, fnr_json_get_text(output, "path", ""));
 	file = strrchr(path, '/');
 	code = common_reply_file(req, path, fnr_arena_strdup(req->arena, fnr_json_get_text(output, "media_type", "application/octet-stream")),

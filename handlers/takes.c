@@ -7,6 +7,7 @@
 #include "files/path.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "http/view.h"
 
 struct project_page { struct request *req; struct json_object *items; size_t limit; char last[68]; bool more; };
 
@@ -109,8 +110,11 @@ static void complete(struct request *req, const struct place *place, struct json
 	for (size_t i = 0; files && i < json_object_array_length(files); i++) {
 		struct json_object *file = json_object_array_get_idx(files, i);
 
-		fnr_json_set_text(file, "url", fnr_arena_printf(req->arena, API "/projects/%s/shots/%s/takes/%u/files/%s", req->args[0],
-		                                                req->args[1], place->take, fnr_json_get_text(file, "file", "")));
+		const char *url = fnr_arena_printf(req->arena, API "/projects/%s/shots/%s/takes/%u/files/%s", req->args[0], req->args[1],
+		                                   place->take, fnr_json_get_text(file, "file", ""));
+
+		fnr_json_set_text(file, "url", url);
+		view_file_found(req->txn, file, url);
 	}
 }
 
@@ -162,6 +166,25 @@ int takes_show(struct request *req)
 		return code;
 	complete(req, &place, take);
 	return reply_json(req, 200, take);
+}
+
+int takes_thumbnail(struct request *req)
+{
+	struct json_object *take, *files;
+	struct place place;
+	int code = find_take(req, &place, &take);
+
+	if (code != FNR_OK)
+		return code;
+	files = fnr_json_get(take, "files");
+	code = FNR_E_NOT_FOUND;
+	for (size_t i = 0; files && i < json_object_array_length(files); i++)
+		if (strcmp(fnr_json_get_text(json_object_array_get_idx(files, i), "file", ""), req->args[3]) == 0)
+			code = common_reply_thumbnail(req, json_object_array_get_idx(files, i));
+	json_object_put(take);
+	if (code != FNR_OK && req->err.code == FNR_OK)
+		code = fnr_fail(&req->err, FNR_E_NOT_FOUND, "take %u of %s/%s has no file '%s'", place.take, req->args[0], req->args[1], req->args[3]);
+	return code;
 }
 
 int takes_file(struct request *req)

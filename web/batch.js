@@ -3,7 +3,7 @@
 import { call, get } from "./api.js";
 import { h } from "./dom.js";
 import { stateWord } from "./elements.js";
-import { smallPicture } from "./outputs.js";
+import { smallPicture, thumbnailsAwaited } from "./outputs.js";
 import { listen } from "./stream.js";
 import { findTemplate } from "./templates.js";
 
@@ -47,6 +47,7 @@ export async function batchView(parameters, user) {
     const focused = document.activeElement?.closest?.(".tile")?.getAttribute("href");
     tiles.replaceChildren(...items.map((job, i) => tile(job, i + 1, template?.category)));
     if (focused) tiles.querySelector(`[href="${focused}"]`)?.focus();
+    if (items.some(thumbnailsAwaited)) soon();
     more.textContent = batch.total > items.length ? `${items.length} of ${batch.total} are shown.` : "";
   }
 

@@ -1,6 +1,7 @@
 // Jobs that are shown somewhere, kept as the server has them: read once, then changed by the event stream.
 
 import { get } from "./api.js";
+import { thumbnailsAwaited } from "./outputs.js";
 import { listen } from "./stream.js";
 
 const AGAIN_MS = 2000;
@@ -31,6 +32,7 @@ async function read(id) {
   try {
     entry.job = newer(entry.job, await get(`jobs/${id}`));
     tell(entry, { kind: "job" });
+    if (thumbnailsAwaited(entry.job)) entry.timer = setTimeout(() => read(id), AGAIN_MS);
   } catch (error) {
     if (error.status && error.status < 500 && error.status !== 429) tell(entry, { kind: "error", error });
     else entry.timer = setTimeout(() => read(id), AGAIN_MS);

@@ -8,11 +8,17 @@ const place = (output) => address(output.url);
 export const fileName = (output) => output.path?.split("/").pop() ?? output.name;
 export const thumbnail = (output) => (output.thumbnail ? address(output.thumbnail) : null);
 
+const AWAITED_MS = 60000;
+
+/** Thumbnails are made soon after a job is done: is one still to be expected? */
+export const thumbnailsAwaited = (job) => job.state === "completed" && Date.now() - Date.parse(job.finished_at) < AWAITED_MS &&
+  (job.outputs ?? []).some((output) => output.thumbnail === null && ["image", "video", "audio"].includes(family(output)));
+
 /** "1280 × 720 · 4 s · 21 KB" */
 export function facts(output) {
   return [
     output.width && output.height ? `${output.width} × ${output.height}` : "",
-    output.duration_s ? seconds(output.duration_s) : "",
+    output.duration ? seconds(output.duration) : "",
     output.bytes !== undefined ? bytes(output.bytes) : "",
   ].filter(Boolean).join(" · ");
 }

@@ -3,13 +3,14 @@
 import { get } from "./api.js";
 import { ago, h } from "./dom.js";
 import { stateWord } from "./elements.js";
-import { smallPicture } from "./outputs.js";
+import { smallPicture, thumbnailsAwaited } from "./outputs.js";
 import { listen } from "./stream.js";
 import { listTemplates } from "./templates.js";
 
 const SHOWN = 20;
 const READ = 60;        // jobs of a batch are shown as one
 const READ_MS = 1000;   // at most so often
+const THUMBNAILS_MS = 2000;
 const AGO_MS = 30000;
 
 function entry(job, template, count) {
@@ -42,13 +43,14 @@ export function recentView(element) {
       list.replaceChildren(...[...seen.values()].slice(0, SHOWN).map(({ job, count }) => entry(job, templates.find((one) => one.id === job.template), count)));
       if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
       none.hidden = items.length > 0;
+      if (items.some(thumbnailsAwaited)) soon(THUMBNAILS_MS);
     } catch {
       soon();
     }
   }
 
-  function soon() {
-    if (!timer) timer = setTimeout(read, Math.max(50, last + READ_MS - Date.now()));
+  function soon(after = 0) {
+    if (!timer) timer = setTimeout(read, Math.max(50, after, last + READ_MS - Date.now()));
   }
 
   listen((message) => {

@@ -351,7 +351,7 @@ static enum run_result script_execute(struct run *run, struct run_error *error)
 static bool script_probe(struct run_error *error)
 {
 	char bridge[SCRIPT_PATH];
-	if (!script_bridge_path(bridge)) {
+	if (!script_program_path("fnr_bridge.py", bridge)) {
 		run_fail(error, FNR_CLASS_PERMANENT, "bridge_missing", "Install Function Runner again.", NULL, bridge,
 		         "A part of Function Runner that runs Python functions is not installed.");
 		return false;

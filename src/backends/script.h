@@ -26,7 +26,7 @@ struct script_command {
 /* From the template's backend. False with *error set: no such program, too many arguments. */
 bool script_command_make(struct run *run, struct script_command *command, struct run_error *error);
 void script_command_free(struct script_command *command);
-bool script_bridge_path(char out[SCRIPT_PATH]);    /* where the Python bridge lies; false if it is not there */
+bool script_program_path(const char *name, char out[SCRIPT_PATH]);    /* where a program that ships lies; false if it is not there */
 
 /* The object for standard input; file inputs become absolute paths, which are added to command->readable. NULL with
  * *error set if a file that an input names is not there. The caller puts it. */

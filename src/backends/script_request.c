@@ -24,10 +24,10 @@ static bool is_file(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-bool script_bridge_path(char out[SCRIPT_PATH])
+bool script_program_path(const char *name, char out[SCRIPT_PATH])
 {
 	const char *share = getenv("FNR_SHARE");    /* set where the programs run from the build tree */
-	snprintf(out, SCRIPT_PATH, "%s/bridge/fnr_bridge.py", share != NULL && share[0] == '/' ? share : FNR_PKGDATADIR);
+	snprintf(out, SCRIPT_PATH, "%s/bridge/%s", share != NULL && share[0] == '/' ? share : FNR_PKGDATADIR, name);
 	return is_file(out);
 }
 
@@ -81,7 +81,7 @@ static bool python_command(struct run *run, struct json_object *backend, struct 
 {
 	char bridge[SCRIPT_PATH], file[SCRIPT_PATH];
 	const char *name = fnr_json_get_text(backend, "python", ""), *class_ = fnr_json_get_text(backend, "class", "");
-	if (!script_bridge_path(bridge)) {
+	if (!script_program_path("fnr_bridge.py", bridge)) {
 		run_fail(error, FNR_CLASS_PERMANENT, "bridge_missing", "Install Function Runner again.", NULL, bridge,
 		         "A part of Function Runner that runs Python functions is not installed.");
 		return false;

@@ -182,13 +182,16 @@ static int copy_state(struct backup *backup, struct fnr_error *err)
 
 static bool is_in_the_making(const char *path, const char *name_)
 {
-	return strcmp(path, "workspace/.work") == 0 || strncmp(name_, ".attempt-", 9) == 0;
+	size_t len = strlen(path);
+
+	return strcmp(path, "workspace/.work") == 0 || strncmp(name_, ".attempt-", 9) == 0 ||
+	       (strncmp(path, "thumbnails/", 11) == 0 && strcmp(path + len - 5, ".part") == 0);
 }
 
 static int copy_rest(struct backup *backup, struct fnr_error *err)
 {
 	static const char *const files[] = { "config.yaml", "admin.key" };
-	static const char *const trees[] = { "templates", "scripts", "workspace" };
+	static const char *const trees[] = { "templates", "scripts", "thumbnails", "workspace" };
 	struct snapshot_file file;
 	int code = FNR_OK;
 
@@ -199,7 +202,7 @@ static int copy_rest(struct backup *backup, struct fnr_error *err)
 			code = FNR_OK;
 		}
 	}
-	for (size_t i = 0; i < (options.workspace ? 3u : 2u) && code == FNR_OK; i++)
+	for (size_t i = 0; i < (options.workspace ? 4u : 3u) && code == FNR_OK; i++)
 		code = snapshot_copy_tree(backup->from, backup->to, trees[i], is_in_the_making, err);
 	return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 
 #define API "/api/v1"
@@ -139,7 +140,31 @@ static void output_path(char *out, size_t size, const char *job, const char *pro
 		snprintf(out, size, ".jobs/%s/%s", job, file);
 }
 
-struct json_object *view_outputs(const char *job, const char *project, const char *shot, uint32_t take, struct json_object *outputs)
+void view_file_found(struct store_txn *txn, struct json_object *file, const char *url)
+{
+	static const char *const names[] = { "width", "height", "duration" };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *found = NULL;
+	uint8_t sha256[32];
+
+	fnr_json_set(file, "thumbnail", NULL);
+	if (txn && fnr_unhex(fnr_json_get_text(file, "sha256", ""), sha256, sizeof sha256) && store_thumbnail_get(txn, sha256, &text) == FNR_OK)
+		found = parse(&text);
+	for (size_t i = 0; found && i < sizeof names / sizeof names[0]; i++)
+		if (fnr_json_get(found, names[i]) && !fnr_json_get(file, names[i]))
+			move_member(file, found, names[i]);
+	if (found && fnr_json_get_bool(found, "made", false)) {
+		char address[640];
+
+		snprintf(address, sizeof address, "%s/thumbnail", url);
+		fnr_json_set_text(file, "thumbnail", address);
+	}
+	fnr_buf_free(&text);
+	json_object_put(found);
+}
+
+struct json_object *view_outputs(struct store_txn *txn, const char *job, const char *project, const char *shot, uint32_t take,
+                                 struct json_object *outputs)
 {
 	static const char *const copied[] = { "media_type", "bytes", "sha256", "width", "height", "duration" };
 	struct json_object *list = json_object_new_array();
@@ -148,17 +173,17 @@ struct json_object *view_outputs(const char *job, const char *project, const cha
 	for (size_t i = 0; i < count; i++) {
 		struct json_object *from = json_object_array_get_idx(outputs, i), *item = json_object_new_object();
 		const char *name = fnr_json_get_text(from, "name", "");
-		char text[512];
+		char text[512], url[512];
 
 		fnr_json_set_text(item, "name", name);
-		snprintf(text, sizeof text, API "/jobs/%s/outputs/%s", job, name);
-		fnr_json_set_text(item, "url", text);
+		snprintf(url, sizeof url, API "/jobs/%s/outputs/%s", job, name);
+		fnr_json_set_text(item, "url", url);
 		output_path(text, sizeof text, job, project, shot, take, fnr_json_get_text(from, "file", ""));
 		fnr_json_set_text(item, "path", text);
 		for (size_t k = 0; k < sizeof copied / sizeof copied[0]; k++)
 			if (fnr_json_get(from, copied[k]))
 				move_member(item, from, copied[k]);
-		fnr_json_set(item, "thumbnail", NULL);
+		view_file_found(txn, item, url);
 		json_object_array_add(list, item);
 	}
 	return list;
@@ -232,13 +257,13 @@ static struct json_object *last_attempt(struct store_txn *txn, const struct job_
 	return parse(&text);
 }
 
-static void set_result(struct json_object *job, const struct job_head *head, const char *id, struct json_object *summary,
+static void set_result(struct store_txn *txn, struct json_object *job, const struct job_head *head, const char *id, struct json_object *summary,
                        struct json_object *attempt)
 {
 	bool completed = head->state == FNR_STATE_COMPLETED;
 
 	fnr_json_set(job, "take", head->take && completed ? json_object_new_int64(head->take) : NULL);
-	fnr_json_set(job, "outputs", view_outputs(id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
+	fnr_json_set(job, "outputs", view_outputs(txn, id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
 	                                          head->take, completed ? fnr_json_get(attempt, "outputs") : NULL));
 	fnr_json_set(job, "error", completed ? NULL : json_object_get(fnr_json_get(attempt, "error")));
 }
@@ -275,7 +300,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	fnr_json_set_int(job, "attempt", head->attempt);
 	fnr_json_set_int(job, "max_attempts", head->max_attempts);
 	set_where(job, txn, head, attempt);
-	set_result(job, head, id, summary, attempt);
+	set_result(txn, job, head, id, summary, attempt);
 	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));
 	fnr_json_set_text(job, "waiting_for", waiting_for(head));
 	set_times(job, head);

@@ -15,8 +15,12 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
  * txn may be NULL: then a waiting job's place in its queue is not looked up. */
 struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head);
 
-/* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum. */
-struct json_object *view_outputs(const char *job, const char *project, const char *shot, uint32_t take, struct json_object *outputs);
+/* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum, and what
+ * was found out about them since. */
+struct json_object *view_outputs(struct store_txn *txn, const char *job, const char *project, const char *shot, uint32_t take,
+                                 struct json_object *outputs);
+/* Adds to a file (an object with sha256) what was found out about it, and the address of its thumbnail below `url`. */
+void view_file_found(struct store_txn *txn, struct json_object *file, const char *url);
 
 /* {"id","total","state","counts":{state:n…},"percent","created_at","project","jobs":[ids, at most 100],"urls"}. state:
  * running while any is waiting or running, then failed if any failed, cancelled if any was, else completed. */

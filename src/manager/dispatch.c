@@ -292,9 +292,12 @@ static void tell_discards(struct manager *manager)
 	struct fnr_buf text = FNR_BUF_INIT;
 	size_t count = manager->discard_count < DISCARDS_A_TASK ? manager->discard_count : DISCARDS_A_TASK;
 
-	for (size_t i = 0; worker && i < manager->pool.count; i++)
-		if (manager->pool.workers[i]->state == WORKER_BUSY && !manager->pool.workers[i]->task)
+	for (size_t i = 0; worker && i < manager->pool.count; i++) {
+		const struct worker *other = manager->pool.workers[i];
+
+		if (other->state == WORKER_BUSY && !other->task && other != manager->thumbnail_worker)
 			return;
+	}
 	if (!worker)
 		return;
 	fnr_buf_puts(&text, "{\"type\":\"discard\",\"paths\":[");
@@ -353,11 +356,13 @@ void dispatch_grow(struct manager *manager)
 	if (manager->stopping)
 		return;
 	if (!pool_idle(pool)) {
-		wanted = filings_waiting(manager) + (manager->discard_count > 0) + (lanes_count(manager->lanes) ? manager->queued : 0);
+		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (lanes_count(manager->lanes) ? manager->queued : 0);
 		wanted = wanted > starting ? wanted - starting : 0;
 	}
 	if (there < least && wanted < least - there)
 		wanted = least - there;
+	if (wanted > 0 && there >= (most > least ? most : least))
+		thumbnails_make_way(manager);
 	for (; wanted > 0 && there < (most > least ? most : least); wanted--, there++)
 		if (!pool_start(pool, manager->turn.now, manager->turn.mono))
 			return;

@@ -171,6 +171,7 @@ void finish_finished(struct manager *manager, struct task *task)
 	if (head.take)
 		turn_check(manager, store_take_put(manager->turn.txn, head.project, head.shot, head.take, task->take, &err), &err,
 		           "a take cannot be written");
+	thumbnails_want(manager, task);
 	move_done(manager, &head, task);
 }
 

@@ -208,6 +208,7 @@ static void turn(struct manager *manager)
 	if (manager->turn.txn)
 		batches_apply(manager);
 	turn_end(manager);
+	thumbnails_give(manager);
 	dispatch_grow(manager);
 	house_tick(manager);
 }

@@ -13,6 +13,7 @@
  *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
  *   moves.c      every change of a job's state: record, indexes, attempt record, event
  *   turn.c       the turn's transaction, its events, its writing of the journal
+ *   thumbnails.c thumbnails of results, when nothing else is to be done
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
  *
@@ -135,6 +136,12 @@ struct manager {
 	char **discards;                    /* folders of attempts that a worker shall remove; owned */
 	size_t discard_count, discard_size;
 
+	bool thumbnails;                    /* some may be wanted */
+	struct worker *thumbnail_worker;    /* makes one; NULL: none is being made */
+	uint8_t thumbnail[32];              /* of this content */
+	char thumbnail_work[96];            /* in this folder */
+	bool thumbnail_ended;               /* the worker was killed by us, as a job needs its place */
+
 	int epoll, bell, signals;
 	int64_t tick_at, readers_at;        /* CLOCK_BOOTTIME: next housekeeping */
 	int64_t turned_at;                  /* CLOCK_BOOTTIME: last turn */
@@ -242,6 +249,14 @@ void finish_finished(struct manager *manager, struct task *task);
 void finish_failed(struct manager *manager, struct task *task, const char *reason, const char *message);
 void finish_worker_lost(struct manager *manager, struct task *task);
 int64_t finish_next(const struct manager *manager);  /* CLOCK_BOOTTIME of the next filing that waits; INT64_MAX if none */
+
+/* ---- thumbnails.c ---- */
+void thumbnails_want(struct manager *manager, const struct task *task);   /* in the transaction that completes its job */
+bool thumbnails_wait(const struct manager *manager);                     /* for a worker, and no job does */
+void thumbnails_give(struct manager *manager);                           /* one to an idle worker, after the commit */
+void thumbnails_report(struct manager *manager, struct worker *worker, struct json_object *message);
+void thumbnails_worker_lost(struct manager *manager, const struct worker *worker);
+void thumbnails_make_way(struct manager *manager);                       /* a job waits, and there can be no more workers */
 
 /* ---- house.c, recover.c, stop.c ---- */
 void house_tick(struct manager *manager);            /* each second */

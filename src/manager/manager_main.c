@@ -143,7 +143,7 @@ static void begin(struct manager *manager)
 	dispatch_lanes(manager);
 	turn_end(manager);
 	recover_folders(manager);
-	manager->look = true;
+	manager->look = manager->thumbnails = true;
 	fnr_info(NULL, "event=manager.started lanes=%zu filing=%zu", lanes_count(manager->lanes), manager->task_count);
 }
 

@@ -156,7 +156,7 @@ static enum fnr_event event_of_end(enum fnr_state state)
 	}
 }
 
-static void add_outputs(struct fnr_buf *out, const struct job_head *head, struct json_object *summary, const struct task *task)
+static void add_outputs(struct manager *manager, struct fnr_buf *out, const struct job_head *head, struct json_object *summary, const struct task *task)
 {
 	struct json_object *outputs = fnr_json_get(task->manifest, "outputs");
 
@@ -169,7 +169,7 @@ static void add_outputs(struct fnr_buf *out, const struct job_head *head, struct
 		fnr_buf_puts(out, ",\"outputs\":[]");
 		return;
 	}
-	outputs = view_outputs(task->id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
+	outputs = view_outputs(manager->turn.txn, task->id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
 	                       head->take, outputs);
 	member_json(out, "outputs", fnr_json_text(outputs, NULL));
 	json_object_put(outputs);
@@ -219,7 +219,7 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 	}
 	out = event_begin(manager, event_of_end(state), head, summary, &head->event);
 	if (state == FNR_STATE_COMPLETED)
-		add_outputs(out, head, summary, task);
+		add_outputs(manager, out, head, summary, task);
 	else
 		member_json(out, "error", error ? fnr_json_text(error, NULL) : NULL);
 	fnr_buf_puts(out, ",\"progress\":");

@@ -19,7 +19,7 @@ struct worker {
 	pid_t pid;                     /* 0 until the spawner tells it */
 	int fd;                        /* -1 when it is closed */
 	enum worker_state state;
-	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards */
+	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards or makes a thumbnail */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
 	bool out_waits;                /* epoll looks for room to write */
 	bool killed;                   /* was asked of the spawner */

@@ -153,6 +153,14 @@ static void on_discarded(struct manager *manager, struct worker *worker, struct 
 		set_free(manager, worker);
 }
 
+static void on_thumbnail(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	if (worker->task)
+		return;
+	set_free(manager, worker);
+	thumbnails_report(manager, worker, message);
+}
+
 /* ---- ends ---- */
 
 /* What is kept of a manifest while the result is filed, so that it is whole after a restart. */
@@ -292,6 +300,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "failed", true, on_failed },
 	{ "cancelled", true, on_cancelled },
 	{ "finish_failed", true, on_finish_failed },
+	{ "thumbnail", true, on_thumbnail },
 	{ "discarded", false, on_discarded },
 	{ "hello", false, on_hello },
 };
@@ -418,6 +427,7 @@ void deaths_apply(struct manager *manager)
 		}
 		if (worker->task)
 			task_orphaned(manager, worker);
+		thumbnails_worker_lost(manager, worker);
 		manager->child_died = true;
 		pool_bury(&manager->pool, worker);
 	}

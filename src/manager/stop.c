@@ -25,6 +25,7 @@ void stop_begin(struct manager *manager, const char *why)
 		return;
 	}
 	manager->stopping = true;
+	thumbnails_make_way(manager);
 	manager->stop_by = manager->turn.mono + manager->conf.stop_grace * 1000;
 	fnr_info(NULL, "event=manager.stopping reason=%s running=%zu", why, manager->task_count);
 }

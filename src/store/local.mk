@@ -19,5 +19,6 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/store.c %D%/store.h \
 	%D%/take.c \
 	%D%/template.c \
+	%D%/thumbnail.c \
 	%D%/upgrade.c \
 	%D%/upload.c

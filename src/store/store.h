@@ -38,6 +38,8 @@
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
+ *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
+ *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
  * acceptance, store_job_put and store_job_delete alone: the put functions of these records leave them as they are.
@@ -151,6 +153,16 @@ struct store_removal { struct fnr_id job; char payload[64]; };   /* payload "" i
 int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err);
 size_t store_removals(struct store_txn *txn, struct store_removal *removals_r, size_t limit);   /* the first ones */
 int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
+
+/* Thumbnails of results, by what the results hold: the same bytes have one. The transaction that completes a job says which
+ * are wanted, so none is forgotten; the manager has them made, later. */
+#define STORE_THUMBNAIL_TRIES 2
+struct store_thumbnail { uint8_t sha256[32]; uint8_t tries; char path[512], media_type[64]; };   /* path of the result, in the data directory */
+int store_thumbnail_want(struct store_txn *txn, const struct store_thumbnail *wanted, struct fnr_error *err);   /* nothing if there is one */
+bool store_thumbnail_due(struct store_txn *txn, struct store_thumbnail *due_r);     /* one that is wanted; false if none is */
+int store_thumbnail_failed(struct store_txn *txn, const uint8_t sha256[32], bool *again_r, struct fnr_error *err);   /* after STORE_THUMBNAIL_TRIES: there is none */
+int store_thumbnail_put(struct store_txn *txn, const uint8_t sha256[32], const char *json, struct fnr_error *err);   /* it is wanted no more */
+int store_thumbnail_get(struct store_txn *txn, const uint8_t sha256[32], struct fnr_buf *json_r);   /* OK, NOT_FOUND */
 
 int store_active_get(struct store_txn *txn, const struct fnr_id *id, struct job_active *active_r); /* free manifest */
 int store_active_put(struct store_txn *txn, const struct fnr_id *id, const struct job_active *active, struct fnr_error *err);

@@ -40,6 +40,10 @@ void worker_leave(void)
 
 void attempt_send(struct attempt *attempt, const char *type, struct json_object *message)
 {
+	if (attempt->quiet) {
+		json_object_put(message);
+		return;
+	}
 	fnr_json_set_text(message, "type", type);
 	fnr_json_set_text(message, "job", attempt->run.job);
 	fnr_json_set_int(message, "attempt", attempt->run.attempt);

@@ -11,6 +11,9 @@
  *   {"type":"finish","job":id,"attempt":n,"attempt_dir":"…","final_dir":"workspace/demo/s010/take_003","take":{…take.json…}|null}
  *        step 2 of finishing: write take.json if there is one, flush, rename without replacing, flush the parent. If
  *        attempt_dir is gone and final_dir holds this job and attempt (file ".job"), it was done before: say finished.
+ *   {"type":"thumbnail","sha256":"…","path":"workspace/demo/s010/take_003/image.png","media_type":"image/png",
+ *    "work":"workspace/.work/<id>-1"}
+ *        look at a result and make its thumbnail (files/thumbnail.h)
  *   {"type":"discard","paths":["workspace/…"]}      remove what a failed or lost attempt left
  *   {"type":"cancel","job":id,"attempt":n}          for the running attempt; anything else is ignored
  *   {"type":"stop"}                                 end after the present task; the end of the socket means leave at once
@@ -30,8 +33,9 @@
  *   {"type":"cancelled","job","attempt"}
  *   {"type":"finished","job","attempt"}             answer to finish
  *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"io","message":"…"}
+ *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration"}|null,"message":"…"}   null: it failed
  *   {"type":"discarded"}
- * After manifest with outputs, failed, cancelled, finished, finish_failed and discarded the worker waits for its next task;
+ * After manifest with outputs, failed, cancelled, finished, finish_failed, thumbnail and discarded the worker waits for its next task;
  * a worker that reported files is normally given its own finish.
  */
 #ifndef FNR_WORKER_WIRE_H

@@ -28,7 +28,7 @@
 #define PAYLOAD_MAX (256u << 20)
 #define HEARTBEAT_FIRST_MS 1000
 
-static void worker_send(struct worker *worker, struct json_object *message)
+void worker_send(struct worker *worker, struct json_object *message)
 {
 	bool sent = wire_send(worker->fd, message);
 	json_object_put(message);
@@ -276,7 +276,7 @@ static void task_stop(struct worker *worker, struct json_object *message)
 /* ---- the life of the process ---- */
 
 static const struct { const char *type; void (*run)(struct worker *worker, struct json_object *message); } tasks[] = {
-	{ "run", task_run }, { "finish", task_finish }, { "discard", task_discard }, { "stop", task_stop },
+	{ "run", task_run }, { "finish", task_finish }, { "thumbnail", task_thumbnail }, { "discard", task_discard }, { "stop", task_stop },
 };
 
 static struct json_object *next_message(struct worker *worker)

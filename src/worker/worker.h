@@ -29,6 +29,7 @@ struct attempt {
 	char work_dir[4352], definition_dir[4352];
 	int work_fd;                       /* -1 for backends that make no files */
 	bool cancelled;
+	bool quiet;                        /* nobody is told of it: it is no job's */
 
 	bool progress_waits;               /* squeezed: one that was not sent yet */
 	enum fnr_stage stage;
@@ -44,6 +45,10 @@ struct attempt {
 	int64_t cpu_before;
 };
 
+/* ---- worker.c ---- */
+
+void worker_send(struct worker *worker, struct json_object *message);   /* puts it; leaves if the manager is gone */
+
 /* ---- run.c: the run handle, as backends see it (backends/backend.h) ---- */
 
 void attempt_send(struct attempt *attempt, const char *type, struct json_object *message); /* adds type, job, attempt; puts */
@@ -57,6 +62,11 @@ void worker_leave(void) __attribute__((noreturn));
 /* Fetches the inputs that are addresses into the work folder and adds them to run.uploads. What it takes counts for the
  * attempt's time. False with *error (RUN_FAILED), or with attempt->cancelled. */
 bool attempt_fetch(struct attempt *attempt, struct run_error *error);
+
+/* ---- thumbnail.c ---- */
+
+/* The message "thumbnail". */
+void task_thumbnail(struct worker *worker, struct json_object *message);
 
 /* ---- collect.c ---- */
 

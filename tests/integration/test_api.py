@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import pytest
 
+from crash import until
 from system import PREFIX, ROOT, TERMINAL, System, assert_problem
 
 SCRIPTS = os.path.join(ROOT, "tests", "fixtures", "scripts")
@@ -748,7 +749,7 @@ def test_templates(fnr):
     items = pages(fnr, "/api/v1/templates", 2)
     ids = [item["id"] for item in items]
     assert ids == sorted(ids) and {"create_title_card", "noop", "slow", "copy"} <= set(ids)
-    for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image", {"create_title_card"}),
+    for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image", {"create_title_card", "apply_style", "make_contact_sheet"}),
                           ("backend=noop", {"noop"}), ("q=zzz", set()), ("category=generic&backend=script&q=slow", {"slow"})):
         assert {item["id"] for item in fnr.get("/api/v1/templates?" + query).json["items"]} == wanted, query
     assert_problem(fnr.get("/api/v1/templates?category=music"), 422, "invalid")
@@ -768,9 +769,12 @@ def test_schemas_of_templates(fnr):
         validator = jsonschema.Draft202012Validator(schema)
         assert schema["type"] == "object" and set(schema.get("properties", {})) == set(item["inputs"])
         for example in item.get("examples") or []:
-            validator.validate(example["inputs"])
-            answer = fnr.post(f"/api/v1/templates/{item['id']}/validate-inputs", {"inputs": example["inputs"]})
-            assert answer.status == 200 and answer.json == {"valid": True, "errors": []}
+            inputs = example["inputs"]
+            files = {name for name in schema.get("required", []) if name not in inputs}      # which no example can bring
+            validator.validate({**inputs, **{name: ["upload:x"] if item["inputs"][name]["type"] == "array" else "upload:x" for name in files}})
+            answer = fnr.post(f"/api/v1/templates/{item['id']}/validate-inputs", {"inputs": inputs})
+            assert answer.status == 200 and answer.json["valid"] is not bool(files)
+            assert {error["pointer"].rsplit("/", 1)[1] for error in answer.json["errors"]} == files
         assert not validator.is_valid({"no such input": 1})
     card = jsonschema.Draft202012Validator(fnr.get("/api/v1/templates/create_title_card/schema").json)
     for inputs in ({}, {"text": ""}, {"text": "x" * 301}, {"text": "x", "color": "red"}, {"text": "x", "aspect": "3:2"}, {"text": 1}):
@@ -925,6 +929,14 @@ def test_variations_cancelled_by_filter(fnr):
     made = fnr.post(JOBS, {**NOOP, "project": "variations", "count": 3, "not_before": "2099-01-01T00:00:00Z"})
     assert made.status == 202 and made.json["total"] == 3
     assert fnr.post(f"{JOBS}/cancel", {"batch": made.json["id"], "mine": True, "state": "scheduled"}).json == {"found": 3}
+
+
+def test_thumbnails(fnr):
+    job = fnr.run("create_title_card", {"text": "Small"}, quality="draft", project="small", shot="s1")
+    output = until(lambda: (found := fnr.get(f"{JOBS}/{job['id']}").json["outputs"][0])["thumbnail"] and found, "the thumbnail")
+    assert fnr.get(output["thumbnail"]).headers["Content-Type"] == "image/webp"
+    file = fnr.get("/api/v1/projects/small/shots/s1/takes/1").json["files"][0]
+    assert fnr.get(file["thumbnail"]).data == fnr.get(output["thumbnail"]).data
 
 
 def test_every_operation_was_asked(fnr):

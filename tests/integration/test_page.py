@@ -253,6 +253,21 @@ def test_title_card_by_example(page, fnr):
     page.write("project", "")
 
 
+def test_voice_over_by_example(page, fnr):
+    """Sound: to be heard, with its waveform once that was made."""
+    open_function(page, fnr, "create_voice_over")
+    page.click(".examples button", "An opening line")
+    page.click("form button.main")
+    job_of(page)
+    state(page, "Done")
+    page.until(lambda: page.script("return document.querySelector('.output audio')?.duration") > 1, "sound that can be played")
+    page.until(lambda: page.script("return document.querySelector('.output .sound img')?.naturalWidth") == 512, "its waveform")
+    page.find(".output .name", "voice_over.wav")
+    page.until(lambda: "/thumbnail" in (page.find("#recent .entry img").get_attribute("src") or ""), "its waveform in the list")
+    page.shoot("sound")
+    assert page.violations() == []
+
+
 # ---- files ----
 
 DROP = """
@@ -490,7 +505,7 @@ def test_by_keyboard_alone(page, fnr):
     page.driver.refresh()
     page.heading("What shall be made?")
     tab_to(".skip", Keys.ENTER)
-    tab_to("#search", "paint")
+    tab_to("#search", "brush")
     tab_to(".card", Keys.ENTER)
     page.heading("Paint a Picture")
     assert page.script("return document.activeElement.tagName") == "H1"    # people hear where they are
