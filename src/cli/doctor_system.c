@@ -186,9 +186,28 @@ static void python(void)
 	fnr_buf_free(&plain);
 }
 
+static void pictures(void)
+{
+	static const char words[] = "import gi, numpy\n"
+	                            "gi.require_version('Vips', '8.0')\n"
+	                            "from gi.repository import Vips\n"
+	                            "print('libvips ' + Vips.version_string() + ', numpy ' + numpy.__version__)\n";
+	char *argv[] = { (char *)FNR_PYTHON3, "-I", "-c", (char *)words, NULL };
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (doctor_run(argv, &text)) {
+		first_line(&text);
+		finding("libvips", VERDICT_OK, NULL, NULL, "%s", text.data);
+	} else {
+		finding("libvips", VERDICT_WARN, "apply_style and make_contact_sheet need them", "sudo apt install gir1.2-vips-8.0 python3-numpy",
+		        "%s has not Vips and numpy", FNR_PYTHON3);
+	}
+	fnr_buf_free(&text);
+}
+
 static void installation(void)
 {
-	static const char *const parts[] = { "nginx/nginx.conf.in", "presets.yaml", "openapi.yaml", "bridge/fnr_bridge.py", "templates", "web" };
+	static const char *const parts[] = { "nginx/nginx.conf.in", "presets.yaml", "openapi.yaml", "bridge/fnr_bridge.py", "bridge/fnr_thumbnail.py", "templates", "web" };
 	char path[PATH_MAX], missing[256] = "";
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -207,6 +226,7 @@ void doctor_programs(void)
 {
 	installation();
 	python();
+	pictures();
 	for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++)
 		look_at_program(&programs[i]);
 }
