@@ -66,7 +66,7 @@ static struct json_object *read_batch(const char *name)
 
 /* ---- actions ---- */
 
-static void print_counts(struct json_object *batch)
+void batch_print_counts(struct json_object *batch)
 {
 	struct json_object *counts = fnr_json_get(batch, "counts");
 	bool first = true;
@@ -92,7 +92,7 @@ static void print_batch(struct json_object *batch)
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		ask_line(batch, lines[i][0], lines[i][1]);
 	printf("%-10s ", "progress");
-	print_counts(batch);
+	batch_print_counts(batch);
 	printf("%-10s fnr job list --batch %s\n", "its jobs", fnr_json_get_text(batch, "id", ""));
 }
 
@@ -115,7 +115,7 @@ static int cancel(int count, char **operands)
 
 static int watch_batch(const char *id)
 {
-	return follow_batch(ask_client(), id, shared.json, print_counts);
+	return follow_batch(ask_client(), id, shared.json, batch_print_counts);
 }
 
 static int watch(int count, char **operands)

@@ -11,6 +11,9 @@ int follow_job(struct client *client, const char *id, bool json);
 /* The same for a batch; show prints one line of how far it is. EXIT_FAILED unless all its jobs were completed. */
 int follow_batch(struct client *client, const char *id, bool json, void (*show)(struct json_object *batch));
 
+/* One line: how many of its jobs are in which state (batch.c). */
+void batch_print_counts(struct json_object *batch);
+
 /* Shows a finished job in the same way, without following. */
 int follow_result(struct client *client, struct json_object *job, bool json);
 

@@ -12,6 +12,7 @@
 static struct {
 	const char *state, *project, *shot, *template_, *batch, *quality;
 	long limit, seed;
+	bool mine, new_seed;
 	struct download_options download;
 } options = { .limit = 20, .seed = -1 };
 
@@ -132,9 +133,35 @@ static void print_cancelled(struct json_object *job)
 	printf("job %s is being cancelled\n", fnr_json_get_text(job, "id", ""));
 }
 
+static void print_found(struct json_object *found)
+{
+	long long count = (long long)fnr_json_get_int(found, "found", 0);
+
+	printf("%lld job%s being cancelled\n", count, count == 1 ? " is" : "s are");
+}
+
+/* All that fit what was said of them. */
+static int cancel_found(void)
+{
+	struct json_object *body = json_object_new_object();
+	const char *const words[][2] = { { "state", options.state }, { "project", options.project }, { "template", options.template_ }, { "batch", options.batch } };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (words[i][1])
+			fnr_json_set_text(body, words[i][0], words[i][1]);
+	if (options.mine)
+		fnr_json_set_bool(body, "mine", true);
+	if (json_object_object_length(body) == 0) {
+		json_object_put(body);
+		return usage_error(&command_job, "cancel takes an ID, or says which jobs: --mine, --project, --template, --batch, --state");
+	}
+	return ask_do("POST", fnr_strdup("/api/v1/jobs/cancel"), body, print_found);
+}
+
 static int cancel(int count, char **operands)
 {
-	(void)count;
+	if (count == 0)
+		return cancel_found();
 	return ask_do("POST", ASK_PATH("jobs/{}/cancel", operands[0]), NULL, print_cancelled);
 }
 
@@ -152,6 +179,8 @@ static int retry(int count, char **operands)
 		fnr_json_set_text(body, "quality", options.quality);
 	if (options.seed >= 0)
 		fnr_json_set_int(body, "seed", options.seed);
+	else if (options.new_seed)
+		fnr_json_set(body, "seed", NULL);
 	return ask_do("POST", ASK_PATH("jobs/{}/retry", operands[0]), body, print_again);
 }
 
@@ -212,7 +241,7 @@ static const struct action actions[] = {
 	{ "list", "", 0, 0, "jobs, the newest first", list },
 	{ "show", "ID", 1, 1, "everything about a job", show },
 	{ "watch", "ID", 1, 1, "follow a job to its result; leaving does not stop it", watch },
-	{ "cancel", "ID", 1, 1, "stop a job, or take it out of the queue", cancel },
+	{ "cancel", "[ID]", 0, 1, "stop a job, or take it out of the queue; without ID all that the options name", cancel },
 	{ "log", "ID", 1, 1, "what its script said", show_log },
 	{ "result", "ID", 1, 1, "what a finished job made, with its parameters", result },
 	{ "get", "ID [OUTPUT]", 1, 2, "fetch the files it made, or one of them", get },
@@ -223,14 +252,16 @@ static const struct action actions[] = {
 
 static const struct option_row rows[] = {
 	WORD("--state", 0, &options.state, "STATE", "scheduled queued running retry_wait cancelling finishing completed failed cancelled expired",
-	     "list: only jobs in this state"),
-	TEXT("--project", 0, &options.project, "NAME", "list: only jobs of this project"),
+	     "list, cancel: only jobs in this state"),
+	TEXT("--project", 0, &options.project, "NAME", "list, cancel: only jobs of this project"),
 	TEXT("--shot", 0, &options.shot, "NAME", "list: only jobs of this shot"),
-	TEXT("--template", 0, &options.template_, "NAME", "list: only jobs of this template"),
-	TEXT("--batch", 0, &options.batch, "ID", "list: only jobs of this batch"),
+	TEXT("--template", 0, &options.template_, "NAME", "list, cancel: only jobs of this template"),
+	TEXT("--batch", 0, &options.batch, "ID", "list, cancel: only jobs of this batch"),
+	FLAG("--mine", 0, &options.mine, "cancel: only jobs that were submitted with this key"),
 	NUMBER("--limit", 0, &options.limit, 1, 1000000, "N", "list: so many (default 20)"),
 	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "retry: at another quality"),
-	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "retry: with another seed"),
+	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "retry: with this seed (default the same)"),
+	FLAG("--new-seed", 0, &options.new_seed, "retry: with a new seed"),
 	DOWNLOAD_OPTIONS(options.download),
 	OPTIONS_END,
 };

@@ -13,7 +13,7 @@
 static struct {
 	struct list inputs;
 	const char *quality, *project, *shot, *key;
-	long priority, seed;
+	long priority, seed, count;
 	bool no_wait;
 } options = { .seed = -1 };
 
@@ -136,20 +136,28 @@ static struct json_object *make_body(const char *template_, struct json_object *
 		fnr_json_set_int(body, "priority", options.priority);
 	if (options.seed >= 0)
 		fnr_json_set_int(body, "seed", options.seed);
+	if (options.count)
+		fnr_json_set_int(body, "count", options.count);
 	return body;
+}
+
+/* What was submitted: one job, or a batch of variations. */
+static const char *kind(void)
+{
+	return options.count > 1 ? "batch" : "job";
 }
 
 static int interrupted(struct client *client, const char *id)
 {
-	char *path = fnr_asprintf("/api/v1/jobs/%s/cancel", id);
+	char *path = fnr_asprintf("/api/v1/%s/%s/cancel", options.count > 1 ? "batches" : "jobs", id);
 	struct answer answer;
 
 	client_set_interrupted(false);
 	answer = client_request(client, "POST", path, NULL, NULL);
 	if (answer.status == 202)
-		fprintf(stderr, "fnr: interrupted; job %s is being cancelled\n", id);
+		fprintf(stderr, "fnr: interrupted; %s %s is being cancelled\n", kind(), id);
 	else
-		fprintf(stderr, "fnr: interrupted; job %s could not be cancelled any more: fnr job show %s\n", id, id);
+		fprintf(stderr, "fnr: interrupted; %s %s could not be cancelled any more: fnr %s show %s\n", kind(), id, kind(), id);
 	answer_free(&answer);
 	free(path);
 	return EXIT_INTERRUPTED;
@@ -207,14 +215,14 @@ static int run(struct client *client, const char *template_)
 	if (!id)
 		return client_interrupted() ? EXIT_INTERRUPTED : EXIT_FAILED;
 	if (!shared.json)
-		printf("Job %s\n", id);
+		printf("%s %s\n", options.count > 1 ? "Batch" : "Job", id);
 	fflush(stdout);
 	if (options.no_wait) {
 		if (shared.json)
 			printf("{\"id\":\"%s\"}\n", id);
 		status = EXIT_DONE;
 	} else {
-		status = follow_job(client, id, shared.json);
+		status = options.count > 1 ? follow_batch(client, id, shared.json, batch_print_counts) : follow_job(client, id, shared.json);
 		if (status == EXIT_INTERRUPTED)
 			status = interrupted(client, id);
 	}
@@ -240,6 +248,7 @@ static const struct option_row rows[] = {
 	TEXT("--shot", 0, &options.shot, "NAME", "and this shot"),
 	NUMBER("--priority", 0, &options.priority, 1, 10, "N", "1 to 10, 10 first (default 5)"),
 	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "the same seed gives the same result"),
+	NUMBER("--count", 0, &options.count, 1, 1000, "N", "so many variations, each with another seed, as a batch"),
 	TEXT("--idempotency-key", 0, &options.key, "KEY", "a repetition with the same key is the same job"),
 	FLAG("--no-wait", 0, &options.no_wait, "do not follow the job"),
 	OPTIONS_END,

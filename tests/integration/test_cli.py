@@ -84,20 +84,37 @@ def test_job_get_before_its_end(server, fnr):
 
 
 def test_job_retry_and_delete(server, fnr):
-    """They do what the server says they do, or pass on its message where it cannot."""
-    done = server.run()
-    again = fnr("job", "retry", done["id"], "--json")
-    if again.returncode == 0:
-        assert lines(again.stdout)[0]["retry_of"] == done["id"]
-    else:
-        bad(again, "fnr: ")
-    gone = fnr("job", "delete", done["id"])
-    if gone.returncode == 0:
-        assert server.get(f"/api/v1/jobs/{done['id']}").status == 404
-    else:
-        bad(gone, "fnr: ")
+    done = server.run(seed=7)
+    (again,) = lines(good(fnr("job", "retry", done["id"], "--json")))
+    assert again["retry_of"] == done["id"] and again["seed"] == 7
+    assert lines(good(fnr("job", "retry", done["id"], "--seed", "9", "-q", "high", "--json")))[0]["seed"] == 9
+    assert lines(good(fnr("job", "retry", done["id"], "--new-seed", "--json")))[0]["seed"] not in (7, 9)
+    assert "takes stay" in good(fnr("job", "delete", done["id"]))
+    assert server.get(f"/api/v1/jobs/{done['id']}").status == 404
+    waiting = server.submit(not_before="2099-01-01T00:00:00Z")["id"]
+    bad(fnr("job", "retry", waiting), waiting)
+    bad(fnr("job", "delete", waiting), waiting)
+    good(fnr("job", "cancel", waiting))
     bad(fnr("job", "retry", "nonsense"), "fnr: ")
     bad(fnr("job", "delete"), "ID", status=2)
+
+
+def test_job_cancel_by_filter(server, fnr):
+    ids = [server.submit(not_before="2099-01-01T00:00:00Z", project=project)["id"] for project in ("keep", "drop", "drop")]
+    bad(fnr("job", "cancel"), "--mine", status=2)
+    assert "2 jobs are being cancelled" in good(fnr("job", "cancel", "--project", "drop"))
+    assert [server.wait(id)["state"] for id in ids[1:]] == ["cancelled"] * 2
+    assert server.get(f"/api/v1/jobs/{ids[0]}").json["state"] == "scheduled"
+    assert lines(good(fnr("job", "cancel", "--mine", "--state", "scheduled", "--json"))) == [{"found": 1}]
+    assert server.wait(ids[0])["state"] == "cancelled"
+
+
+def test_variations(server, fnr):
+    said = good(fnr("run", "noop", "--count", "3"))
+    batch = said.split("Batch ")[1].split()[0]
+    jobs = server.get(f"/api/v1/batches/{batch}").json["jobs"]
+    assert len({server.get(f"/api/v1/jobs/{id}").json["seed"] for id in jobs}) == 3
+    assert "completed" in said
 
 
 # ---- batch ----
