@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from crash import until
 from system import System, assert_problem
 
 JOBS = "/api/v1/jobs"
@@ -345,7 +346,7 @@ def test_what_cannot_be_fetched(fnr, web, path, class_, code):
     assert job["error"]["message"] and job["error"]["suggestion"]
     assert job["attempt"] == (2 if class_ == "transient" else 1)
     assert "/picture.png" not in Web.asked
-    assert os.listdir(os.path.join(fnr.data, "workspace", ".work")) == []
+    until(lambda: not [name for name in os.listdir(os.path.join(fnr.data, "workspace", ".work")) if name.startswith(job["id"])], "its folder is gone")
 
 
 def test_nobody_there(fnr):
