@@ -73,6 +73,7 @@ void thumbnails_give(struct manager *manager)
 	fnr_buf_free(&text);
 	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
 	manager->thumbnail_worker = worker;
+	manager->thumbnail_ended = false;
 	memcpy(manager->thumbnail, due.sha256, sizeof manager->thumbnail);
 	fnr_text_copy(manager->thumbnail_work, sizeof manager->thumbnail_work, folder);
 	pool_flush(&manager->pool);
@@ -111,9 +112,7 @@ void thumbnails_worker_lost(struct manager *manager, const struct worker *worker
 		return;
 	manager->thumbnail_worker = NULL;
 	discard_add(manager, manager->thumbnail_work);
-	if (manager->thumbnail_ended)
-		manager->thumbnail_ended = false;
-	else
+	if (!manager->thumbnail_ended)
 		failed(manager, "the worker that made it ended");
 }
 
@@ -121,6 +120,6 @@ void thumbnails_make_way(struct manager *manager)
 {
 	if (!manager->thumbnail_worker || manager->thumbnail_ended)
 		return;
-	manager->thumbnail_ended = true;
 	worker_kill(&manager->pool, manager->thumbnail_worker);
+	manager->thumbnail_ended = manager->thumbnail_worker->killed;
 }

@@ -85,12 +85,14 @@ class Http:
 
 
 class System:
-    def __init__(self, fnr, config=""):
+    def __init__(self, fnr, config="", scripts=()):
         self.fnr = fnr
         self.data = tempfile.mkdtemp(prefix="fnr-bench-")
         self.port = free_port()
         with open(os.path.join(self.data, "config.yaml"), "w") as file:
             file.write(config)
+        for name, text, inputs in scripts:
+            self.add_script(name, text, inputs)
         self.started = time.perf_counter()
         self.log = open(os.path.join(self.data, "log"), "wb")
         self.process = subprocess.Popen(
@@ -101,6 +103,15 @@ class System:
             sys.exit("the system did not start: " + open(os.path.join(self.data, "log")).read()[-2000:])
         self.ready = time.perf_counter() - self.started
         self.key = open(os.path.join(self.data, "admin.key")).read().strip()
+
+    def add_script(self, name, text, inputs):
+        folder = os.path.join(self.data, "templates", name)
+        os.makedirs(folder)
+        with open(os.path.join(folder, "script"), "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+            file.write(text)
+        with open(os.path.join(folder, name + ".json"), "w") as file:
+            json.dump({"id": name, "version": "1.0.0", "name": name, "category": "generic", "inputs": inputs, "outputs": {},
+                       "backend": {"type": "script", "command": ["script"]}}, file)
 
     def http(self):
         return Http(self.port, self.key)
@@ -237,6 +248,35 @@ def bench_accepts(fnr, load, seconds):
     system.stop()
 
 
+PREVIEWER = """#!/usr/bin/python3
+import json, os, sys, time
+wanted = json.load(sys.stdin)["parameters"]["previews"]
+picture = os.urandom(100000)
+for i in range(50):
+    with open("part", "wb") as file:
+        file.write(picture)
+    os.rename("part", "preview.jpg")
+    print(json.dumps({"preview": "preview.jpg"} if wanted else {"progress": i / 50}), flush=True)
+    time.sleep(0.055)
+"""
+
+
+def bench_previews(fnr, turns=3):
+    """What a preview of 100 KB costs the job that shows it."""
+    system = System(fnr, "preview: {interval: 50}\n", [("previewer", PREVIEWER, {"previews": {"type": "boolean", "default": False}})])
+    client, times = system.http(), {True: [], False: []}
+    for turn in range(2 * turns):
+        wanted = turn % 2 == 0
+        begin = time.perf_counter()
+        status, job = client.request("POST", "/api/v1/jobs", {"template": "previewer", "inputs": {"previews": wanted}}, "Prefer: wait=60\r\n")
+        if status != 200 or job["state"] != "completed":
+            sys.exit(f"the previewer failed: {status} {job}")
+        times[wanted].append(time.perf_counter() - begin)
+    cost = (statistics.median(times[True]) - statistics.median(times[False])) / 50
+    show("a preview of 100 KB, added to its job", f"{cost * 1000:.2f} ms", "target 20 ms")
+    system.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fnr", required=True)
@@ -253,6 +293,7 @@ def main():
     bench_lone(options.fnr)
     bench_accepts(options.fnr, options.load, options.seconds)
     bench_throughput(options.fnr)
+    bench_previews(options.fnr)
 
 
 if __name__ == "__main__":
