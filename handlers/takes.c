@@ -168,46 +168,52 @@ int takes_show(struct request *req)
 	return reply_json(req, 200, take);
 }
 
+static struct json_object *find_file(struct json_object *take, const char *name)
+{
+	struct json_object *files = fnr_json_get(take, "files");
+
+	for (size_t i = 0; files && i < json_object_array_length(files); i++)
+		if (strcmp(fnr_json_get_text(json_object_array_get_idx(files, i), "file", ""), name) == 0)
+			return json_object_array_get_idx(files, i);
+	return NULL;
+}
+
+static int no_file(struct request *req, const struct place *place)
+{
+	return fnr_fail(&req->err, FNR_E_NOT_FOUND, "take %u of %s/%s has no file '%s'", place->take, req->args[0], req->args[1], req->args[3]);
+}
+
 int takes_thumbnail(struct request *req)
 {
-	struct json_object *take, *files;
+	struct json_object *take, *file;
 	struct place place;
 	int code = find_take(req, &place, &take);
 
 	if (code != FNR_OK)
 		return code;
-	files = fnr_json_get(take, "files");
-	code = FNR_E_NOT_FOUND;
-	for (size_t i = 0; files && i < json_object_array_length(files); i++)
-		if (strcmp(fnr_json_get_text(json_object_array_get_idx(files, i), "file", ""), req->args[3]) == 0)
-			code = common_reply_thumbnail(req, json_object_array_get_idx(files, i));
+	file = find_file(take, req->args[3]);
+	code = file ? common_reply_thumbnail(req, file) : no_file(req, &place);
 	json_object_put(take);
-	if (code != FNR_OK && req->err.code == FNR_OK)
-		code = fnr_fail(&req->err, FNR_E_NOT_FOUND, "take %u of %s/%s has no file '%s'", place.take, req->args[0], req->args[1], req->args[3]);
 	return code;
 }
 
 int takes_file(struct request *req)
 {
 	const char *name = req->args[3], *media_type = NULL;
-	struct json_object *take, *files;
+	struct json_object *take, *file;
 	struct place place;
 	int code = find_take(req, &place, &take);
 
 	if (code != FNR_OK)
 		return code;
-	files = fnr_json_get(take, "files");
-	for (size_t i = 0; files && i < json_object_array_length(files); i++) {
-		struct json_object *file = json_object_array_get_idx(files, i);
-
-		if (strcmp(fnr_json_get_text(file, "file", ""), name) == 0)
-			media_type = fnr_arena_strdup(req->arena, fnr_json_get_text(file, "media_type", "application/octet-stream"));
-	}
+	file = find_file(take, name);
+	if (file)
+		media_type = fnr_arena_strdup(req->arena, fnr_json_get_text(file, "media_type", "application/octet-stream"));
 	json_object_put(take);
 	if (strcmp(name, "take.json") == 0)
 		media_type = "application/json";
 	if (!media_type || !path_file_name_valid(name))
-		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "take %u of %s/%s has no file '%s'", place.take, req->args[0], req->args[1], name);
+		return no_file(req, &place);
 	return common_reply_file(req, fnr_arena_printf(req->arena, "%s/%s/take_%03u/%s", req->args[0], req->args[1], place.take, name),
 	                         media_type, name);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -95,48 +96,19 @@ static void on_log(struct manager *manager, struct worker *worker, struct json_o
 	event_end_log(manager, fnr_log_level_parse(level) >= 0 ? level : "info", fnr_json_get_text(message, "text", ""));
 }
 
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648, as workers write it; ends at the first character that is none. The caller frees it. */
-static uint8_t *base64_decode(const char *text, size_t *len_r)
-{
-	uint8_t *out = fnr_alloc(strlen(text) / 4 * 3 + 4);
-	uint32_t bits = 0;
-	int count = 0, value;
-
-	*len_r = 0;
-	for (; (value = base64_value(*text)) >= 0; text++) {
-		bits = bits << 6 | (uint32_t)value;
-		count += 6;
-		if (count < 8)
-			continue;
-		count -= 8;
-		out[(*len_r)++] = (uint8_t)(bits >> count);
-	}
-	return out;
-}
-
 static void on_preview(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	struct task *task = task_of(worker, message);
 	const char *media_type = fnr_json_get_text(message, "media_type", ""), *text = fnr_json_get_text(message, "data", NULL);
 	struct fnr_buf *out;
 	char url[96];
+	size_t len = text ? fnr_base64_size(text, strlen(text)) : SIZE_MAX;
 	uint8_t *data;
-	size_t len;
 
-	if (!task || !text || !*media_type || strlen(media_type) >= 64)
+	if (!task || len == SIZE_MAX || !*media_type || strlen(media_type) >= 64)
 		return;
-	data = base64_decode(text, &len);
+	data = fnr_alloc(len + 1);
+	fnr_base64_decode(text, strlen(text), data);
 	note_preview(manager, &task->job, media_type, data, len);
 	out = event_begin(manager, FNR_EVENT_JOB_PREVIEW, &task->head, task->summary, NULL);
 	if (!out)
