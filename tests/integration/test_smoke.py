@@ -103,7 +103,7 @@ def test_each_program_is_replaced(own_server):
     for word in ("fnr-manager", "fnr-api --", "fnr-api: committer", "fnr-events", "nginx"):
         (old,) = own_server.pids_of(word)
         os.kill(old, signal.SIGKILL)
-        until(lambda: answers(own_server), f"{word} is not replaced")
+        until(lambda: own_server.pids_of(word) not in ([], [old]) and answers(own_server), f"{word} is not replaced")
         assert own_server.run()["state"] == "completed", word
         (new,) = own_server.pids_of(word)
         assert new != old
