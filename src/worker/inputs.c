@@ -169,7 +169,7 @@ static bool fetch_row(struct json_object *input, const char *pointer, const stru
 	int64_t began = fnr_mono_ms();
 	char name[132], file_name[160], media_type[64];
 	struct fetch fetch = {
-		.url = reference->text, .name = file_name, .limit = (uint64_t)conf->upload_max, 
+		.url = reference->text, .name = file_name, .limit = (uint64_t)conf->upload_max,
 		.timeout_ms = run->timeout_ms < conf->fetch_timeout * 1000 ? run->timeout_ms : conf->fetch_timeout * 1000,
 		.allow_private = conf->fetch_private, .stop = stopped, .context = run,
 	};

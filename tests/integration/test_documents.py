@@ -9,6 +9,7 @@ import subprocess
 import threading
 import urllib.request
 
+from crash import until
 from system import ROOT, System, free_port
 
 
@@ -113,5 +114,5 @@ def test_the_example_for_a_public_host(tmp_path):
         finally:
             front.terminate()
             front.wait()
-        log = open_text(tmp_path / "access.log")
-        assert "GET /api/v1/events HTTP/1.1" in log and "ticket=" not in log
+        log = until(lambda: "GET /api/v1/events HTTP/1.1" in open_text(tmp_path / "access.log") and open_text(tmp_path / "access.log"), "the line of the stream")
+        assert "ticket=" not in log
