@@ -16,7 +16,8 @@ struct filter {
 	struct request *req;
 	struct json_object *command;
 	bool mine, impossible;             /* impossible: it names something that no job has */
-	uint32_t project, template_;       /* 0 = any */
+	uint32_t project, template_, queue;  /* 0 = any */
+	bool waiting_only;
 	int state;                         /* -1 = any */
 	bool in_batch;
 	struct batch batch;
@@ -24,7 +25,7 @@ struct filter {
 	int64_t found, end;                /* end: CLOCK_BOOTTIME */
 };
 
-static const char *const members[] = { "project", "template", "batch", "mine", "state" };
+static const char *const members[] = { "project", "template", "queue", "batch", "mine", "state" };
 #define MEMBERS (sizeof members / sizeof members[0])
 
 #define problem(filter, pointer, rule, fix, ...) fnr_error_add(&(filter)->req->err, pointer, rule, fix, __VA_ARGS__)
@@ -49,7 +50,7 @@ static void check_members(struct request *req)
 		              "the filter has no member '%s'", name);
 	}
 	if (given == 0)
-		fnr_error_add(&req->err, "", "required", "give at least one of project, template, batch, mine, state",
+		fnr_error_add(&req->err, "", "required", "give at least one of project, template, queue, batch, mine, state",
 		              "the filter is empty; that would be every job there is");
 }
 
@@ -144,6 +145,7 @@ static int read_filter(struct filter *filter)
 	check_members(filter->req);
 	filter->project = name_member(filter, "project", STORE_PROJECT);
 	filter->template_ = name_member(filter, "template", STORE_TEMPLATE);
+	filter->queue = name_member(filter, "queue", STORE_QUEUE);
 	read_batch(filter);
 	read_mine(filter);
 	read_state(filter);
@@ -155,6 +157,7 @@ static int read_filter(struct filter *filter)
 static bool is_meant(const struct filter *filter, const struct job_head *head)
 {
 	return state_next(head->state, TRIGGER_CANCEL) != STATE_NONE && (filter->state < 0 || head->state == filter->state) &&
+	       (!filter->queue || head->queue == filter->queue) && (!filter->waiting_only || fnr_state_waiting(head->state)) &&
 	       (!filter->project || head->project == filter->project) && (!filter->template_ || head->template_ == filter->template_) &&
 	       (!filter->in_batch || fnr_id_compare(&head->batch, &filter->batch.id) == 0) &&
 	       (!filter->mine || head->key == filter->req->access.key_number) && access_project(&filter->req->access, head->project);
@@ -202,21 +205,45 @@ static int post(struct filter *filter)
 	return code;
 }
 
+/* Puts the filter's command. */
+static int cancel_found(struct filter *filter)
+{
+	struct json_object *answer;
+	int code = FNR_OK;
+
+	count(filter);
+	if (!filter->impossible)
+		code = post(filter);
+	json_object_put(filter->command);
+	if (code != FNR_OK)
+		return code;
+	answer = json_object_new_object();
+	fnr_json_set_int(answer, "found", filter->found);
+	return reply_json(filter->req, 202, answer);
+}
+
 int jobs_cancel(struct request *req)
 {
 	struct filter filter = { .req = req, .command = json_object_new_object() };
 	int code = read_filter(&filter);
 
 	if (code == FNR_OK)
-		count(&filter);
-	if (code == FNR_OK && !filter.impossible)
-		code = post(&filter);
+		return cancel_found(&filter);
 	json_object_put(filter.command);
-	if (code == FNR_OK) {
-		struct json_object *answer = json_object_new_object();
-
-		fnr_json_set_int(answer, "found", filter.found);
-		code = reply_json(req, 202, answer);
-	}
 	return code;
+}
+
+/* POST /queues/{queue}/purge: what waits in it; what runs goes on. */
+int queues_purge(struct request *req)
+{
+	struct filter filter = { .req = req, .state = -1, .waiting_only = true };
+
+	if (!common_queue(req))
+		return req->err.code;
+	filter.command = json_object_new_object();
+	fnr_json_set_text(filter.command, "queue", req->args[0]);
+	fnr_json_set_bool(filter.command, "waiting", true);
+	filter.queue = store_name_find(req->txn, STORE_QUEUE, req->args[0]);
+	filter.impossible = filter.queue == 0;
+	return cancel_found(&filter);
 }

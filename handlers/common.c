@@ -39,6 +39,15 @@ int common_batch(struct request *req, size_t index, struct batch *batch_r)
 	return FNR_OK;
 }
 
+const char *common_queue(struct request *req)
+{
+	for (size_t i = 0; i < FNR_QUEUE_COUNT; i++)
+		if (strcmp(fnr_queue_names[i], req->args[0]) == 0)
+			return fnr_queue_names[i];
+	fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no queue '%s'; there are cpu, gpu, io and priority", req->args[0]);
+	return NULL;
+}
+
 int common_reply_job(struct request *req, int status, const struct fnr_id *id)
 {
 	struct job_head head;

@@ -7,7 +7,7 @@
 /* jobs.c */
 handler jobs_submit, jobs_list, jobs_show, jobs_view;
 /* job.c */
-handler job_cancel, job_delete, job_result, job_output, job_thumbnail, job_preview, job_log, job_attempts;
+handler job_cancel, job_change, job_delete, job_result, job_output, job_thumbnail, job_preview, job_log, job_attempts;
 /* cancel.c */
 handler jobs_cancel;
 /* retry.c */
@@ -19,6 +19,8 @@ handler templates_list, templates_show, templates_versions, templates_version, t
 /* presets.c */
 handler presets_list, presets_show;
 /* takes.c */
+handler queues_list, queues_show, queues_pause, queues_resume, queues_purge;
+
 handler projects_list, takes_list, takes_show, takes_file, takes_thumbnail;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;

@@ -27,6 +27,33 @@ int job_cancel(struct request *req)
 	return code == FNR_OK ? common_reply_job(req, 202, &head.id) : code;
 }
 
+/* PATCH: the priority of a job that waits; the manager moves it. */
+int job_change(struct request *req)
+{
+	static const char *const names[] = { "priority", NULL };
+	struct json_object *value = fnr_json_get(req->body, "priority");
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	struct job_head head;
+	char id[FNR_ID_TEXT];
+	int code = common_job(req, 0, &head);
+
+	if (code != FNR_OK)
+		return code;
+	common_members_only(req, "a change", names);
+	if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 1 || json_object_get_int64(value) > 10)
+		fnr_error_add(&req->err, "/priority", "range", "give a whole number from 1 to 10, 10 goes first", "the priority is missing or not from 1 to 10");
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	if (!fnr_state_waiting(head.state))
+		return fnr_fail(&req->err, FNR_E_CONFLICT, "the priority of job %s cannot be changed: it is %s", req->args[0], fnr_state_name(head.state));
+	op_command(&operation, fnr_arena_printf(req->arena, "{\"command\":\"priority\",\"job\":\"%s\",\"priority\":%d}",
+	                                        fnr_id_format(&head.id, id), (int)json_object_get_int64(value)));
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	return code == FNR_OK ? common_reply_job(req, 202, &head.id) : code;
+}
+
 /* Only what has finished goes; its takes stay, and still know it. */
 int job_delete(struct request *req)
 {

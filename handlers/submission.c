@@ -46,8 +46,6 @@ static const char *const members[] = {
 	"depends_on", "on_parent_failure", "count", "fallback", "dedupe", "node_id", "metadata", "ref",
 };
 #define MEMBERS (sizeof members / sizeof members[0])
-static const char *const queues[] = { "cpu", "gpu", "io", "priority" };
-#define QUEUES (sizeof queues / sizeof queues[0])
 
 static const char *pointer(const struct submission *s, const char *name)
 {
@@ -170,8 +168,8 @@ static void read_place(struct submission *s)
 static void read_queue(struct submission *s)
 {
 	s->queue = text_member(s, "queue");
-	for (size_t i = 0; s->queue && i < QUEUES; i++)
-		if (strcmp(queues[i], s->queue) == 0)
+	for (size_t i = 0; s->queue && i < FNR_QUEUE_COUNT; i++)
+		if (strcmp(fnr_queue_names[i], s->queue) == 0)
 			return;
 	if (s->queue)
 		problem(s, "queue", "enum", "use cpu, gpu, io or priority, or leave it out", "there is no queue '%s'", s->queue);

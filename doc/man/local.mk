@@ -7,6 +7,7 @@ MAN_MADE = \
 	%D%/fnr-key.1 \
 	%D%/fnr-link.1 \
 	%D%/fnr-preset.1 \
+	%D%/fnr-queue.1 \
 	%D%/fnr-run.1 \
 	%D%/fnr-take.1 \
 	%D%/fnr-template.1 \
@@ -27,6 +28,7 @@ MAN_FRAGMENTS = \
 	%D%/fnr-key.man \
 	%D%/fnr-link.man \
 	%D%/fnr-preset.man \
+	%D%/fnr-queue.man \
 	%D%/fnr-run.man \
 	%D%/fnr-take.man \
 	%D%/fnr-template.man \

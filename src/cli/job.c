@@ -11,7 +11,7 @@
 
 static struct {
 	const char *state, *project, *shot, *template_, *batch, *quality;
-	long limit, seed;
+	long limit, seed, priority;
 	bool mine, new_seed;
 	struct download_options download;
 } options = { .limit = 20, .seed = -1 };
@@ -165,6 +165,23 @@ static int cancel(int count, char **operands)
 	return ask_do("POST", ASK_PATH("jobs/{}/cancel", operands[0]), NULL, print_cancelled);
 }
 
+static void print_priority(struct json_object *job)
+{
+	printf("job %s gets another priority\n", fnr_json_get_text(job, "id", ""));
+}
+
+static int change(int count, char **operands)
+{
+	struct json_object *body;
+
+	(void)count;
+	if (!options.priority)
+		return usage_error(&command_job, "say the new priority: --priority N, from 1 to 10");
+	body = json_object_new_object();
+	fnr_json_set_int(body, "priority", options.priority);
+	return ask_do("PATCH", ASK_PATH("jobs/{}", operands[0]), body, print_priority);
+}
+
 static void print_again(struct json_object *job)
 {
 	printf("Job %s\n", fnr_json_get_text(job, "id", ""));
@@ -242,6 +259,7 @@ static const struct action actions[] = {
 	{ "show", "ID", 1, 1, "everything about a job", show },
 	{ "watch", "ID", 1, 1, "follow a job to its result; leaving does not stop it", watch },
 	{ "cancel", "[ID]", 0, 1, "stop a job, or take it out of the queue; without ID all that the options name", cancel },
+	{ "change", "ID", 1, 1, "give a job that waits another priority", change },
 	{ "log", "ID", 1, 1, "what its script said", show_log },
 	{ "result", "ID", 1, 1, "what a finished job made, with its parameters", result },
 	{ "get", "ID [OUTPUT]", 1, 2, "fetch the files it made, or one of them", get },
@@ -258,6 +276,7 @@ static const struct option_row rows[] = {
 	TEXT("--template", 0, &options.template_, "NAME", "list, cancel: only jobs of this template"),
 	TEXT("--batch", 0, &options.batch, "ID", "list, cancel: only jobs of this batch"),
 	FLAG("--mine", 0, &options.mine, "cancel: only jobs that were submitted with this key"),
+	NUMBER("--priority", 0, &options.priority, 1, 10, "N", "change: 1 to 10, 10 goes first"),
 	NUMBER("--limit", 0, &options.limit, 1, 1000000, "N", "list: so many (default 20)"),
 	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "retry: at another quality"),
 	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "retry: with this seed (default the same)"),

@@ -23,7 +23,7 @@ fnr_SOURCES = \
 	%D%/manual.c %D%/manual.h \
 	%D%/nginx_conf.c %D%/nginx_conf.h \
 	%D%/options.c \
-	%D%/preset.c \
+	%D%/preset.c %D%/queue.c \
 	%D%/restore.c \
 	%D%/run.c \
 	%D%/serve.c \

@@ -212,11 +212,13 @@ static void set_urls(struct json_object *job, const char *id)
 	fnr_json_set(job, "urls", urls);
 }
 
-static const char *waiting_for(const struct job_head *head)
+static const char *waiting_for(struct store_txn *txn, const struct job_head *head)
 {
 	if (head->state == FNR_STATE_SCHEDULED || head->state == FNR_STATE_RETRY_WAIT)
 		return "not_before";
-	return head->state == FNR_STATE_QUEUED ? "position" : NULL;
+	if (head->state != FNR_STATE_QUEUED)
+		return NULL;
+	return txn && store_queue_get(txn, head->queue).paused ? "paused" : "position";
 }
 
 /* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */
@@ -302,7 +304,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	set_where(job, txn, head, attempt);
 	set_result(txn, job, head, id, summary, attempt);
 	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));
-	fnr_json_set_text(job, "waiting_for", waiting_for(head));
+	fnr_json_set_text(job, "waiting_for", waiting_for(txn, head));
 	set_times(job, head);
 	set_urls(job, id);
 	json_object_put(summary);

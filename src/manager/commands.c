@@ -21,7 +21,7 @@ struct mass {
 	const struct batch *batch;               /* of this one; NULL = any, or none */
 	int state;                               /* -1 = any */
 	bool of_key;
-	uint32_t key, project, template_;        /* project, template: 0 = any */
+	uint32_t key, project, template_, queue; /* project, template, queue: 0 = any */
 	bool of_projects;
 	uint32_t projects[PROJECTS_MOST];
 	size_t project_count;
@@ -41,7 +41,7 @@ static bool for_this(const struct mass *mass, const struct job_head *head)
 		return false;
 	return (!mass->batch || fnr_id_compare(&head->batch, &mass->batch->id) == 0) && (mass->state < 0 || head->state == mass->state) &&
 	       (!mass->of_key || head->key == mass->key) && (!mass->project || head->project == mass->project) &&
-	       (!mass->template_ || head->template_ == mass->template_) && (!mass->of_projects || in_projects(mass, head->project));
+	       (!mass->template_ || head->template_ == mass->template_) && (!mass->queue || head->queue == mass->queue) && (!mass->of_projects || in_projects(mass, head->project));
 }
 
 static bool mass_row(const struct job_head *head, void *context)
@@ -106,6 +106,22 @@ static void run_cancel(struct manager *manager, struct json_object *command)
 	manager->turn.moves++;
 }
 
+static void run_priority(struct manager *manager, struct json_object *command)
+{
+	struct job_head head;
+	struct fnr_id id;
+
+	if (fnr_id_parse(fnr_json_get_text(command, "job", ""), &id) && store_job_get(manager->turn.txn, &id, &head) == FNR_OK)
+		move_priority(manager, &head, (uint8_t)fnr_json_get_int(command, "priority", head.priority));
+	manager->turn.moves++;
+}
+
+static void run_queue(struct manager *manager, struct json_object *command)
+{
+	queues_read(manager);
+	queues_tell(manager, fnr_json_get_text(command, "queue", ""));
+}
+
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
 {
 	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only, .state = -1 };
@@ -166,6 +182,7 @@ static bool read_mass(struct manager *manager, struct json_object *command, stru
 	struct fnr_id id;
 
 	mass->of_key = key != NULL;
+	mass->waiting_only = fnr_json_get_bool(command, "waiting", false);
 	mass->state = state ? fnr_state_parse(state) : -1;
 	read_projects(manager, command, mass);
 	if (key && *key && !(mass->key = store_name_find(manager->turn.txn, STORE_KEY, key)))
@@ -185,7 +202,8 @@ static void run_cancel_all(struct manager *manager, struct json_object *command)
 	size_t rows;
 
 	if (!name_number(manager, command, "project", STORE_PROJECT, &mass.project) ||
-	    !name_number(manager, command, "template", STORE_TEMPLATE, &mass.template_) || !read_mass(manager, command, &mass, &batch))
+	    !name_number(manager, command, "template", STORE_TEMPLATE, &mass.template_) ||
+	    !name_number(manager, command, "queue", STORE_QUEUE, &mass.queue) || !read_mass(manager, command, &mass, &batch))
 		return;
 	if (!fnr_id_parse(fnr_json_get_text(command, "place", ""), &place)) {
 		if (!fnr_id_parse(fnr_json_get_text(command, "until", ""), &until))
@@ -205,6 +223,8 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "cancel_batch", run_cancel_batch },
 	{ "cancel_all", run_cancel_all },
 	{ "stop_batch", run_stop_batch },
+	{ "priority", run_priority },
+	{ "queue", run_queue },
 };
 
 static void run(struct manager *manager, const struct fnr_buf *text)

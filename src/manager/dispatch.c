@@ -138,6 +138,7 @@ void dispatch_lanes(struct manager *manager)
 	const struct lane_key *after = NULL;
 
 	find_first_queue(manager);
+	queues_read(manager);
 	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
 		if (is_seen(manager, &head.job))
 			lanes_put(manager->lanes, &head, waits_since(manager, &head.job));
@@ -327,7 +328,7 @@ void dispatch_jobs(struct manager *manager)
 		struct job_head head;
 
 		if (store_job_get(manager->turn.txn, &next.job, &head) == FNR_OK && move_allowed(&head, TRIGGER_DISPATCH) &&
-		    head.lane_seq == next.seq) {
+		    head.lane_seq == next.seq && head.priority == next.key.priority) {
 			lanes_took(manager->lanes, &next.key, manager->turn.now);
 			start(manager, &head, worker);
 		}
@@ -356,7 +357,7 @@ void dispatch_grow(struct manager *manager)
 	if (manager->stopping)
 		return;
 	if (!pool_idle(pool)) {
-		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (lanes_count(manager->lanes) ? manager->queued : 0);
+		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (lanes_ready(manager->lanes) ? manager->queued : 0);
 		wanted = wanted > starting ? wanted - starting : 0;
 	}
 	if (there < least && wanted < least - there)

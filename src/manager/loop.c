@@ -149,6 +149,8 @@ static int64_t next_time(const struct manager *manager)
 			next = soonest(next, task->told_at + PROGRESS_EVERY_MS);
 	if (manager->next_due && manager->due_after <= mono)
 		next = soonest(next, mono + (manager->next_due > manager->turn.now ? manager->next_due - manager->turn.now : 0));
+	if (manager->queues_due)
+		next = soonest(next, mono + (manager->queues_due > manager->turn.now ? manager->queues_due - manager->turn.now : 0));
 	if (manager->stopping)
 		next = soonest(next, manager->stop_by > mono ? manager->stop_by : mono + 20);
 	next = soonest(next, soonest(batches_next(manager), overdue_next(manager)));
@@ -179,7 +181,7 @@ static bool has_work(struct manager *manager)
 {
 	return manager->work || manager->more || manager->numbers_wanted ||
 	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) ||
-	       batches_next(manager) <= manager->turn.mono ||
+	       (manager->queues_due && manager->queues_due <= manager->turn.now) || batches_next(manager) <= manager->turn.mono ||
 	       (manager->stopping && manager->task_count && manager->turn.mono >= manager->stop_by);
 }
 
@@ -198,6 +200,7 @@ static void turn(struct manager *manager)
 	if (manager->turn.txn) {
 		stop_apply(manager);
 		commands_apply(manager);
+		queues_resume_due(manager);
 		dispatch_take_due(manager);
 		dispatch_take_new(manager);
 	}

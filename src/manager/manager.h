@@ -13,6 +13,7 @@
  *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
  *   moves.c      every change of a job's state: record, indexes, attempt record, event
  *   turn.c       the turn's transaction, its events, its writing of the journal
+ *   queues.c     paused queues
  *   thumbnails.c thumbnails of results, when nothing else is to be done
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -136,6 +137,7 @@ struct manager {
 	char **discards;                    /* folders of attempts that a worker shall remove; owned */
 	size_t discard_count, discard_size;
 
+	int64_t queues_due;                 /* wall clock; when the next paused queue goes on by itself; 0 = none */
 	bool thumbnails;                    /* some may be wanted */
 	struct worker *thumbnail_worker;    /* makes one; NULL: none is being made */
 	uint8_t thumbnail[32];              /* of this content */
@@ -177,6 +179,7 @@ void event_end(struct manager *manager);
 void event_end_log(struct manager *manager, const char *level, const char *text);     /* the journal gives the line its n */
 /* The same for a batch: its data has seq, time and batch. */
 struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *batch, uint64_t *number_r);
+struct fnr_buf *event_begin_queue(struct manager *manager, const char *name);   /* … seq, time and queue */
 /* What the journal keeps beside events. */
 void note_break(struct manager *manager);
 void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */
@@ -195,6 +198,7 @@ bool move_allowed(const struct job_head *head, enum trigger trigger);
 bool move_appeared(struct manager *manager, struct job_head *head);     /* a new job: its first event, its lane */
 bool move_due(struct manager *manager, struct job_head *head);
 bool move_expire(struct manager *manager, struct job_head *head);
+bool move_priority(struct manager *manager, struct job_head *head, uint8_t priority);   /* of a job that waits */
 bool move_cancel(struct manager *manager, struct job_head *head, struct json_object *error);
 bool move_dispatch(struct manager *manager, struct job_head *head, struct json_object *summary, struct task *task);
 bool move_refuse(struct manager *manager, struct job_head *head, struct json_object *summary, struct json_object *error);
@@ -250,8 +254,14 @@ void finish_failed(struct manager *manager, struct task *task, const char *reaso
 void finish_worker_lost(struct manager *manager, struct task *task);
 int64_t finish_next(const struct manager *manager);  /* CLOCK_BOOTTIME of the next filing that waits; INT64_MAX if none */
 
+/* ---- queues.c: in the turn's transaction ---- */
+void queues_read(struct manager *manager);                           /* which are paused */
+void queues_resume_due(struct manager *manager);
+void queues_tell(struct manager *manager, const char *name);         /* the event, as it is stored now */
+
 /* ---- thumbnails.c ---- */
 void thumbnails_want(struct manager *manager, const struct task *task);   /* in the transaction that completes its job */
+void thumbnails_read(struct manager *manager);                           /* at the start, in a transaction: are some wanted? */
 bool thumbnails_wait(const struct manager *manager);                     /* for a worker, and no job does */
 void thumbnails_give(struct manager *manager);                           /* one to an idle worker, after the commit */
 void thumbnails_report(struct manager *manager, struct worker *worker, struct json_object *message);

@@ -141,9 +141,10 @@ static void begin(struct manager *manager)
 	note_break(manager);
 	recover_jobs(manager);
 	dispatch_lanes(manager);
+	thumbnails_read(manager);
 	turn_end(manager);
 	recover_folders(manager);
-	manager->look = manager->thumbnails = true;
+	manager->look = true;
 	fnr_info(NULL, "event=manager.started lanes=%zu filing=%zu", lanes_count(manager->lanes), manager->task_count);
 }
 

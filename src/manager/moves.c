@@ -268,6 +268,19 @@ static void tell_queued(struct manager *manager, struct job_head *head)
 	log_step(manager, head, "queued");
 }
 
+/* It takes its place in the line of its new priority by the time that it waits already. */
+bool move_priority(struct manager *manager, struct job_head *head, uint8_t priority)
+{
+	if (!fnr_state_waiting(head->state) || priority < 1 || priority > 10 || priority == head->priority)
+		return false;
+	head->priority = priority;
+	tell_queued(manager, head);
+	put(manager, head);
+	if (head->state == FNR_STATE_QUEUED)
+		enter_lane(manager, head);
+	return true;
+}
+
 bool move_appeared(struct manager *manager, struct job_head *head)
 {
 	if (!fnr_state_waiting(head->state))

@@ -35,16 +35,23 @@ void thumbnails_want(struct manager *manager, const struct task *task)
 	}
 }
 
+void thumbnails_read(struct manager *manager)
+{
+	struct store_thumbnail due;
+
+	manager->thumbnails = store_thumbnail_due(manager->turn.txn, &due);
+}
+
 static struct worker *free_worker(const struct manager *manager)
 {
-	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || manager->queued)
+	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || lanes_ready(manager->lanes))
 		return NULL;
 	return pool_idle(&manager->pool);
 }
 
 bool thumbnails_wait(const struct manager *manager)
 {
-	return manager->thumbnails && !manager->thumbnail_worker && !manager->queued;
+	return manager->thumbnails && !manager->thumbnail_worker && !lanes_ready(manager->lanes);
 }
 
 void thumbnails_give(struct manager *manager)

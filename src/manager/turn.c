@@ -118,6 +118,24 @@ struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *b
 	return out;
 }
 
+struct fnr_buf *event_begin_queue(struct manager *manager, const char *name)
+{
+	struct fnr_buf *out = &manager->turn.text;
+	uint64_t number = event_number(manager);
+	struct note *note;
+
+	if (!number)
+		return NULL;
+	note = note_add(manager, NOTE_EVENT);
+	note->type = FNR_EVENT_QUEUE_CHANGED;
+	note->number = number;
+	fnr_buf_puts(out, "{\"seq\":");
+	render_int(out, (int64_t)number);
+	member_time(out, "time", manager->turn.now);
+	member_text(out, "queue", name);
+	return out;
+}
+
 void event_end(struct manager *manager)
 {
 	struct turn *turn = &manager->turn;

@@ -31,6 +31,8 @@ struct lanes {
 	size_t share_count, share_size;
 	double clock[LANES_LEVELS];     /* virtual time of the turn that was given last */
 	uint16_t first_queue;
+	uint16_t paused[LANES_PAUSED];
+	size_t paused_count;
 };
 
 struct lanes *lanes_create(void)
@@ -59,6 +61,39 @@ void lanes_clear(struct lanes *lanes)
 void lanes_first_queue(struct lanes *lanes, uint16_t queue)
 {
 	lanes->first_queue = queue;
+}
+
+static size_t place_of_paused(const struct lanes *lanes, uint16_t queue)
+{
+	size_t place = 0;
+
+	while (place < lanes->paused_count && lanes->paused[place] != queue)
+		place++;
+	return place;
+}
+
+void lanes_pause(struct lanes *lanes, uint16_t queue, bool paused)
+{
+	size_t place = place_of_paused(lanes, queue);
+
+	if (paused && place == lanes->paused_count && place < LANES_PAUSED)
+		lanes->paused[lanes->paused_count++] = queue;
+	else if (!paused && place < lanes->paused_count)
+		lanes->paused[place] = lanes->paused[--lanes->paused_count];
+}
+
+static bool runs(const struct lanes *lanes, const struct lane *lane)
+{
+	return lane->reason == LANE_RUNS &&
+	       (lanes->paused_count == 0 || place_of_paused(lanes, lane->head.key.queue) == lanes->paused_count);
+}
+
+bool lanes_ready(const struct lanes *lanes)
+{
+	for (size_t i = 0; i < lanes->count; i++)
+		if (runs(lanes, &lanes->items[i]))
+			return true;
+	return false;
 }
 
 size_t lanes_count(const struct lanes *lanes)
@@ -255,7 +290,7 @@ bool lanes_next(const struct lanes *lanes, int64_t now, struct lane_head *head_r
 		const struct lane *lane = &lanes->items[i];
 		struct rank rank = { .level = level_of(lane, now), .seq = lane->head.seq };
 
-		if (lane->reason != LANE_RUNS)
+		if (!runs(lanes, lane))
 			continue;
 		rank.first = lanes->first_queue != 0 && lane->head.key.queue == lanes->first_queue;
 		rank.start = start_of(lanes, lane->share, rank.level);

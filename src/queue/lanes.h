@@ -21,7 +21,7 @@
 #define LANES_LEVELS 11      /* effective priorities 0 to 10 */
 
 /* Why a lane stands still. What ends the reason wakes all lanes that are parked on it. */
-enum lane_reason { LANE_RUNS = 0, LANE_PAUSED, LANE_LIMIT, LANE_RESOURCES };
+enum lane_reason { LANE_RUNS = 0, LANE_LIMIT, LANE_RESOURCES };
 
 struct lanes;
 
@@ -29,6 +29,10 @@ struct lanes *lanes_create(void);
 void lanes_free(struct lanes *lanes);                    /* NULL is allowed */
 void lanes_clear(struct lanes *lanes);                   /* forgets the lanes, keeps the projects' turns */
 void lanes_first_queue(struct lanes *lanes, uint16_t queue);   /* number of the queue that goes first; 0: none */
+
+/* Lanes of a paused queue do not run, now or when they come. At most LANES_PAUSED queues. */
+#define LANES_PAUSED 16
+void lanes_pause(struct lanes *lanes, uint16_t queue, bool paused);
 
 /* This job waits in the lane since `since` (ms, wall clock). It becomes the head if the lane is not known, or if its
  * seq is below the head's; otherwise it is somewhere behind and nothing changes. */
@@ -46,6 +50,7 @@ void lanes_drop(struct lanes *lanes, const struct lane_key *key);               
 void lanes_park(struct lanes *lanes, const struct lane_key *key, enum lane_reason reason);
 void lanes_wake(struct lanes *lanes, enum lane_reason reason);
 
+bool lanes_ready(const struct lanes *lanes);            /* can any lane run? */
 size_t lanes_count(const struct lanes *lanes);
 
 #endif

@@ -241,7 +241,7 @@ static void check_stages(struct reading *r)
 
 static void check_running(struct reading *r)
 {
-	static const char *const queues[] = { "cpu", "gpu", "io", "priority" }, *const lost[] = { "retry", "fail" };
+	static const char *const lost[] = { "retry", "fail" };
 	static const struct rules_number resources[] = {
 		{ "cpu", 0, 1024, false }, { "memory_mb", 0, 16777216, true }, { "gpu", 0, 64, true }, { "vram_mb", 0, 16777216, true },
 		{ "disk_mb", 0, 1073741824, true }, { "compute_capability", 0, 100, false },
@@ -256,7 +256,7 @@ static void check_running(struct reading *r)
 		if (fnr_json_get(part, "max_delay_s") && fnr_json_get_real(part, "delay_s", 0) > fnr_json_get_real(part, "max_delay_s", 0))
 			fnr_error_add(r->err, "/retry/delay_s", "range", "exchange or correct the two", "'delay_s' is larger than 'max_delay_s'");
 	}
-	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, queues, COUNT(queues), "use cpu, gpu, io or priority", r->err);
+	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, fnr_queue_names, FNR_QUEUE_COUNT, "use cpu, gpu, io or priority", r->err);
 	rules_text(r->source, "", "on_lost", RULES_OPTIONAL, 64, lost, COUNT(lost), "use retry or fail", r->err);
 	rules_number(r->source, "", &timeout, r->err);
 }

@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/lane.c \
 	%D%/names.c \
 	%D%/ops.c %D%/ops.h \
+	%D%/queue.c \
 	%D%/removal.c \
 	%D%/session.c \
 	%D%/store.c %D%/store.h \

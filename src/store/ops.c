@@ -5,6 +5,7 @@
  *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids; text summary;
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
+ *   QUEUE             text name; u8 paused; u64 until
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
@@ -25,6 +26,7 @@
 #include "store/ops.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -187,6 +189,14 @@ void op_job_delete(struct fnr_buf *out, const struct fnr_id *id)
 {
 	fnr_put_u8(out, OP_JOB_DELETE);
 	fnr_put_id(out, id);
+}
+
+void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until)
+{
+	fnr_put_u8(out, OP_QUEUE);
+	fnr_put_text(out, name);
+	fnr_put_u8(out, paused);
+	fnr_put_u64(out, (uint64_t)until);
 }
 
 /* ---- decoding ---- */
@@ -594,6 +604,25 @@ static int apply_job_delete(struct apply *a)
 	return code == FNR_OK ? store_removal_add(a->txn, &removal, &a->err) : code;
 }
 
+static int apply_queue(struct apply *a)
+{
+	struct store_queue queue;
+	char name[68], command[128];
+	uint32_t number;
+
+	fnr_get_text(&a->in, name, sizeof name);
+	queue.paused = fnr_get_u8(&a->in) != 0;
+	queue.until = (int64_t)fnr_get_u64(&a->in);
+	if (!ended(&a->in))
+		return malformed(a);
+	number = store_name_make(a->txn, STORE_QUEUE, name, &a->err);
+	if (!number || store_queue_put(a->txn, number, &queue, &a->err) != FNR_OK)
+		return a->err.code;
+	snprintf(command, sizeof command, "{\"command\":\"queue\",\"queue\":\"%s\"}", name);
+	a->ring = true;
+	return store_command_add(a->txn, command, &a->err);
+}
+
 static int dispatch(struct apply *a, uint8_t operation)
 {
 	switch (operation) {
@@ -612,6 +641,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_SESSION_DELETE: return apply_session_delete(a);
 	case OP_SECRET: return apply_secret(a);
 	case OP_JOB_DELETE: return apply_job_delete(a);
+	case OP_QUEUE: return apply_queue(a);
 	}
 	return malformed(a);
 }

@@ -38,6 +38,7 @@
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
+ *   queue       number of its name u32        -> struct store_queue, packed; none: it was never paused
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
@@ -220,6 +221,16 @@ int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, stru
 #define STORE_META_TEMPLATES "templates"   /* how often the loader has finished; readiness wants it above 0 */
 
 #define STORE_META_TAKES "takes"           /* takes of all shots have numbers above this since the store was restored */
+
+/* ---- queues ---- */
+
+struct store_queue { bool paused; int64_t until; };   /* until: ms, 0 = until it is resumed */
+struct store_queue store_queue_get(struct store_txn *txn, uint32_t number);
+int store_queue_put(struct store_txn *txn, uint32_t number, const struct store_queue *queue, struct fnr_error *err);
+typedef bool store_queue_row(uint32_t number, const struct store_queue *queue, void *context);
+void store_queues(struct store_txn *txn, store_queue_row *row, void *context);   /* those that somebody decided about */
+/* How many jobs are in its lanes, counted to `most`, and which waits longest of these (FNR_ID_NONE: none). */
+size_t store_queue_waiting(struct store_txn *txn, uint32_t number, size_t most, struct fnr_id *oldest_r);
 
 /* ---- names ---- */
 

@@ -931,6 +931,17 @@ def test_variations_cancelled_by_filter(fnr):
     assert fnr.post(f"{JOBS}/cancel", {"batch": made.json["id"], "mine": True, "state": "scheduled"}).json == {"found": 3}
 
 
+def test_queues(fnr):
+    assert [queue["name"] for queue in fnr.get("/api/v1/queues").json["items"]] == ["cpu", "gpu", "io", "priority"]
+    assert fnr.post("/api/v1/queues/io/pause", {"until": "2099-01-01T00:00:00Z"}).json["paused_until"].startswith("2099-01-01")
+    id = fnr.submit(queue="io")["id"]
+    assert fnr.get("/api/v1/queues/io").json["waiting"] == 1 and fnr.get(f"{JOBS}/{id}").json["waiting_for"] == "paused"
+    assert fnr.request("PATCH", f"{JOBS}/{id}", {"priority": 9}).status == 202
+    assert fnr.post("/api/v1/queues/io/purge").json == {"found": 1}
+    assert fnr.wait(id)["state"] == "cancelled"
+    assert fnr.post("/api/v1/queues/io/resume").json["paused"] is False
+
+
 def test_thumbnails(fnr):
     job = fnr.run("create_title_card", {"text": "Small"}, quality="draft", project="small", shot="s1")
     output = until(lambda: (found := fnr.get(f"{JOBS}/{job['id']}").json["outputs"][0])["thumbnail"] and found, "the thumbnail")

@@ -84,7 +84,7 @@ def complete(*words):
 def test_bash():
     assert complete("") == set(commands()) | {"help", "version"}
     assert complete("jo") == {"job"}
-    assert complete("job", "") == {"list", "show", "watch", "cancel", "log", "result", "get", "retry", "delete"}
+    assert complete("job", "") == {"list", "show", "watch", "cancel", "change", "log", "result", "get", "retry", "delete"}
     assert complete("job", "--project", "x", "re") == {"result", "retry"}
     assert complete("job", "list", "--state", "c") == {"cancelling", "completed", "cancelled"}
     assert complete("run", "noop", "--q") == {"--quality"}

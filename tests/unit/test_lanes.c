@@ -176,9 +176,29 @@ Test(lanes, parked_until_the_reason_ends)
 	lanes_park(lanes, &first, LANE_LIMIT);
 	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 0);
-	lanes_wake(lanes, LANE_PAUSED);
+	lanes_wake(lanes, LANE_RESOURCES);
 	cr_assert_eq(take(lanes), 0);
 	lanes_wake(lanes, LANE_LIMIT);
+	cr_assert_eq(take(lanes), 1);
+	lanes_free(lanes);
+}
+
+Test(lanes, a_paused_queue)
+{
+	struct lanes *lanes = lanes_create();
+
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
+	lanes_pause(lanes, 1, true);
+	lanes_pause(lanes, 1, true);
+	cr_assert(!lanes_ready(lanes));
+	put(lanes, (struct waiting){ 1, 9, 2, 1, 2, 0 });
+	put(lanes, (struct waiting){ 2, 5, 1, 1, 3, 0 });
+	cr_assert(lanes_ready(lanes));
+	cr_assert_eq(take(lanes), 3);
+	cr_assert_eq(take(lanes), 0);
+	lanes_pause(lanes, 2, false);
+	lanes_pause(lanes, 1, false);
+	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 1);
 	lanes_free(lanes);
 }

@@ -1,0 +1,94 @@
+/* /queues: where jobs wait, and whether they are let go. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/vocab.h"
+#include "handlers/common.h"
+#include "handlers/handlers.h"
+
+#define COUNTED 200000     /* jobs of a queue; behind them it is "at least" */
+
+struct running { uint32_t queue; size_t count; };
+
+static bool running_row(const struct job_head *head, void *context)
+{
+	struct running *running = context;
+
+	running->count += head->queue == running->queue;
+	return true;
+}
+
+static struct json_object *make_queue(struct request *req, const char *name)
+{
+	struct running running = { .queue = store_name_find(req->txn, STORE_QUEUE, name) };
+	struct json_object *object = json_object_new_object();
+	struct store_queue queue = { 0 };
+	struct fnr_id oldest = FNR_ID_NONE;
+	struct job_head head;
+	size_t waiting = 0;
+
+	if (running.queue) {     /* it has a number since its first job, or since somebody decided about it */
+		queue = store_queue_get(req->txn, running.queue);
+		waiting = store_queue_waiting(req->txn, running.queue, COUNTED, &oldest);
+		store_jobs_active(req->txn, NULL, SIZE_MAX, running_row, &running);
+	}
+	fnr_json_set_text(object, "name", name);
+	fnr_json_set_bool(object, "paused", queue.paused);
+	fnr_json_set_time(object, "paused_until", queue.until);
+	fnr_json_set_int(object, "waiting", (int64_t)waiting);
+	fnr_json_set_bool(object, "waiting_exact", waiting < COUNTED);
+	fnr_json_set_int(object, "running", (int64_t)running.count);
+	fnr_json_set_time(object, "oldest_at", !fnr_id_is_none(&oldest) && store_job_get(req->txn, &oldest, &head) == FNR_OK ? head.queued_at : 0);
+	return object;
+}
+
+int queues_list(struct request *req)
+{
+	struct json_object *items = json_object_new_array();
+
+	for (size_t i = 0; i < FNR_QUEUE_COUNT; i++)
+		json_object_array_add(items, make_queue(req, fnr_queue_names[i]));
+	return common_reply_list(req, items, NULL);
+}
+
+int queues_show(struct request *req)
+{
+	const char *name = common_queue(req);
+
+	return name ? reply_json(req, 200, make_queue(req, name)) : req->err.code;
+}
+
+static int decide(struct request *req, bool paused, int64_t until)
+{
+	const char *name = common_queue(req);
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	int code;
+
+	if (!name)
+		return req->err.code;
+	op_queue(&operation, name, paused, until);
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	return code == FNR_OK ? reply_json(req, 200, make_queue(req, name)) : code;
+}
+
+int queues_pause(struct request *req)
+{
+	static const char *const members[] = { "until", NULL };
+	struct json_object *value = fnr_json_get(req->body, "until");
+	int64_t until = 0;
+
+	common_members_only(req, "a pause", members);
+	if (value && (!json_object_is_type(value, json_type_string) || !fnr_time_parse(json_object_get_string(value), &until)))
+		fnr_error_add(&req->err, "/until", "format", "write it like 2026-01-31T12:00:00Z", "'until' is not a time");
+	else if (value && until <= fnr_now_ms())
+		fnr_error_add(&req->err, "/until", "minimum", "give a time in the future, or leave it out", "'until' has passed");
+	return req->err.code == FNR_OK ? decide(req, true, until) : req->err.code;
+}
+
+int queues_resume(struct request *req)
+{
+	return decide(req, false, 0);
+}

@@ -1,0 +1,169 @@
+"""Queues that are paused, resumed and emptied; priorities that are changed while jobs wait."""
+
+import datetime
+import subprocess
+import time
+
+import pytest
+
+from crash import until
+from system import FNR, System, assert_problem
+
+QUEUES = "/api/v1/queues"
+
+
+@pytest.fixture
+def fnr():
+    with System("workers: {min: 1, max: 1}\nstop: {grace: 3}\n") as system:
+        yield system
+        for name in ("cpu", "gpu"):
+            system.post(f"{QUEUES}/{name}/resume")
+
+
+def queue(fnr, name="cpu"):
+    return fnr.get(f"{QUEUES}/{name}").json
+
+
+def state(fnr, id):
+    return fnr.get(f"/api/v1/jobs/{id}").json["state"]
+
+
+def in_seconds(seconds):
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def test_paused_and_resumed(fnr):
+    """42.7: jobs are accepted and wait, what runs goes on, other queues run, and a restart changes nothing."""
+    running = fnr.submit(metadata={"noop": {"duration_ms": 1500}})["id"]
+    until(lambda: state(fnr, running) == "running", "it runs")
+    with fnr.stream("/api/v1/events?types=queue.changed") as stream:
+        events = iter(stream)
+        next(events)
+        answer = fnr.post(f"{QUEUES}/cpu/pause")
+        assert answer.status == 200 and answer.json["paused"] and answer.json["paused_until"] is None and answer.json["running"] == 1
+        event = next(events)
+        assert event.name == "queue.changed" and event.data["queue"] == "cpu" and event.data["paused"] is True
+    waiting = [fnr.submit()["id"] for _ in range(5)]
+    other = fnr.submit(queue="gpu")["id"]
+    assert fnr.wait(running)["state"] == "completed" and fnr.wait(other)["state"] == "completed"
+    assert {state(fnr, id) for id in waiting} == {"queued"}
+    assert fnr.get(f"/api/v1/jobs/{waiting[0]}").json["waiting_for"] == "paused"
+    now = queue(fnr)
+    assert (now["waiting"], now["waiting_exact"], now["running"]) == (5, True, 0) and now["oldest_at"] == fnr.get(f"/api/v1/jobs/{waiting[0]}").json["queued_at"]
+    fnr.stop()
+    fnr.start()
+    time.sleep(0.5)
+    assert queue(fnr)["paused"] and {state(fnr, id) for id in waiting} == {"queued"}
+    assert fnr.post(f"{QUEUES}/cpu/resume").json["paused"] is False
+    assert {fnr.wait(id)["state"] for id in waiting} == {"completed"}
+
+
+def test_paused_until_a_time(fnr):
+    answer = fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(2)})
+    assert answer.status == 200 and answer.json["paused_until"]
+    began = time.monotonic()
+    id = fnr.submit()["id"]
+    assert fnr.wait(id)["state"] == "completed" and 1 < time.monotonic() - began < 10
+    assert queue(fnr)["paused"] is False and queue(fnr)["paused_until"] is None
+
+
+def test_the_time_passes_while_it_is_stopped(fnr):
+    fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(1)})
+    id = fnr.submit()["id"]
+    fnr.kill_all()
+    time.sleep(1.2)
+    fnr.start()
+    assert fnr.wait(id)["state"] == "completed" and not queue(fnr)["paused"]
+
+
+def test_purge(fnr):
+    """What waits is cancelled, in this queue alone; what runs goes on."""
+    running = fnr.submit(metadata={"noop": {"duration_ms": 1500}})["id"]
+    until(lambda: state(fnr, running) == "running", "it runs")
+    waiting = [fnr.submit()["id"] for _ in range(4)] + [fnr.submit(not_before="2099-01-01T00:00:00Z")["id"]]
+    other = fnr.submit(queue="gpu")["id"]
+    answer = fnr.post(f"{QUEUES}/cpu/purge")
+    assert answer.status == 202 and answer.json == {"found": 5}
+    assert {fnr.wait(id)["state"] for id in waiting} == {"cancelled"}
+    assert fnr.wait(running)["state"] == "completed" and fnr.wait(other)["state"] == "completed"
+    assert fnr.post(f"{QUEUES}/io/purge").json == {"found": 0}
+
+
+def test_cancel_by_queue(fnr):
+    fnr.post(f"{QUEUES}/cpu/pause")
+    ids = [fnr.submit()["id"], fnr.submit(queue="gpu", not_before="2099-01-01T00:00:00Z")["id"]]
+    assert fnr.post("/api/v1/jobs/cancel", {"queue": "gpu"}).json == {"found": 1}
+    assert fnr.wait(ids[1])["state"] == "cancelled" and state(fnr, ids[0]) == "queued"
+
+
+def test_a_paused_queue_starts_no_workers():
+    with System("workers: {min: 0, max: 8}\n") as fnr:
+        fnr.post(f"{QUEUES}/cpu/pause")
+        for _ in range(20):
+            fnr.submit()
+        time.sleep(1.5)
+        assert "worker.started" not in fnr.log_text()
+        fnr.post(f"{QUEUES}/cpu/purge")
+
+
+def test_changed_priority(fnr):
+    """42.15: the job takes its place in the line of its new priority."""
+    fnr.post(f"{QUEUES}/cpu/pause")
+    ids = [fnr.submit(priority=5, metadata={"noop": {"duration_ms": 10}})["id"] for _ in range(4)]
+    scheduled = fnr.submit(not_before="2099-01-01T00:00:00Z")["id"]
+    for id, priority in ((ids[3], 9), (ids[0], 1), (scheduled, 7)):
+        answer = fnr.request("PATCH", f"/api/v1/jobs/{id}", {"priority": priority})
+        assert answer.status == 202, answer.data
+        until(lambda: fnr.get(f"/api/v1/jobs/{id}").json["priority"] == priority, "the priority")
+    fnr.check()
+    fnr.post(f"{QUEUES}/cpu/resume")
+    jobs = sorted((fnr.wait(id) for id in ids), key=lambda job: job["started_at"])
+    order = [job["id"] for job in jobs]
+    assert order[0] == ids[3] and order[-1] == ids[0], [ids.index(id) for id in order]
+    assert [ids.index(id) for id in order[1:3]] == [1, 2]
+    assert_problem(fnr.request("PATCH", f"/api/v1/jobs/{ids[0]}", {"priority": 5}), 409, "conflict")
+    for body in ({}, {"priority": 0}, {"priority": 11}, {"priority": "high"}, {"priority": 5, "seed": 1}, {"priority": 1.5}):
+        assert_problem(fnr.request("PATCH", f"/api/v1/jobs/{scheduled}", body), 422, "invalid")
+    fnr.post(f"/api/v1/jobs/{scheduled}/cancel")
+
+
+def test_survives_kills(fnr):
+    """Whatever is killed while a queue is paused, changed and resumed: each job runs once."""
+    fnr.post(f"{QUEUES}/cpu/pause")
+    ids = [fnr.submit(priority=1 + number % 10)["id"] for number in range(20)]
+    for number, id in enumerate(ids):
+        fnr.request("PATCH", f"/api/v1/jobs/{id}", {"priority": 10 - number % 10})
+    fnr.kill_all()
+    fnr.start()
+    assert queue(fnr)["paused"] and queue(fnr)["waiting"] == 20
+    fnr.check()
+    fnr.post(f"{QUEUES}/cpu/resume")
+    jobs = [fnr.wait(id) for id in ids]
+    assert {(job["state"], job["attempt"]) for job in jobs} == {("completed", 1)}
+
+
+def test_what_is_refused(fnr):
+    reader = fnr.post("/api/v1/keys", {"name": "reader", "scopes": ["read", "submit"]}).json["key"]
+    assert [item["name"] for item in fnr.get(QUEUES, key=reader).json["items"]] == ["cpu", "gpu", "io", "priority"]
+    for action in ("pause", "resume", "purge"):
+        assert_problem(fnr.post(f"{QUEUES}/cpu/{action}", key=reader), 403, "forbidden")
+        assert_problem(fnr.post(f"{QUEUES}/none/{action}"), 404, "not_found")
+    assert_problem(fnr.get(f"{QUEUES}/none"), 404, "not_found")
+    for body in ({"until": "soon"}, {"until": 5}, {"until": "2001-01-01T00:00:00Z"}, {"unti": "2099-01-01T00:00:00Z"}):
+        assert_problem(fnr.post(f"{QUEUES}/cpu/pause", body), 422, "invalid")
+    assert not queue(fnr)["paused"]
+
+
+def test_command(fnr):
+    def run(*arguments, status=0):
+        done = subprocess.run([FNR, *arguments, "--data", fnr.data], capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+    assert "paused" in run("queue", "pause", "cpu")
+    id = fnr.submit()["id"]
+    assert "cpu" in run("queue", "list") and "1       waiting" in run("queue", "show", "cpu")
+    assert "another priority" in run("job", "change", id, "--priority", "8")
+    assert "--priority" in run("job", "change", id, status=2)
+    assert "1 waiting jobs" in run("queue", "purge", "cpu")
+    assert "until" in run("queue", "pause", "cpu", "--until", in_seconds(60))
+    assert "paused" not in run("queue", "resume", "cpu")
