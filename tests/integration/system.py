@@ -37,6 +37,11 @@ def free_port():
                 pass
 
 
+def made(job):
+    """The outputs of a job, but for their thumbnails, which come later."""
+    return [{name: value for name, value in output.items() if name != "thumbnail"} for output in job["outputs"]]
+
+
 class Answer:
     def __init__(self, status, headers, data):
         self.status, self.headers, self.data = status, headers, data

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from crash import until
-from system import FNR, System
+from system import FNR, System, made
 
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("FNR_") and name not in ("NO_COLOR", "TERM")}
 
@@ -58,7 +58,7 @@ def test_job_list_pages_and_filters(server, fnr):
 def test_job_result_and_get(server, fnr, tmp_path):
     job = server.run("create_title_card", {"text": "Fetched"}, quality="draft", project="get", shot="s1")
     assert "title_card.png" in good(fnr("job", "result", job["id"]))
-    assert lines(good(fnr("job", "result", job["id"], "--json")))[0]["outputs"] == job["outputs"]
+    assert made(lines(good(fnr("job", "result", job["id"], "--json")))[0]) == made(job)
     with open(os.path.join(server.data, "workspace", job["outputs"][0]["path"]), "rb") as file:
         picture = file.read()
     good(fnr("job", "get", job["id"], "-o", tmp_path))

@@ -52,9 +52,10 @@ def test_past_runs_tell_how_long_it_takes(fnr):
     id = fnr.submit("sleeper", {"seconds": 2}, quality="high")["id"]
     begun = time.monotonic()
     progress = next(event.data["progress"] for event in events(fnr, id)
-                    if event.data.get("state") == "running" and "progress" in event.data)
+                    if event.data.get("state") == "running" and event.data.get("progress", {}).get("eta_seconds") is not None)
     assert fnr.get(f"/api/v1/jobs/{id}").json["progress"]["eta_seconds"] is not None
-    assert progress["eta_seconds"] is not None and progress["eta_confidence"] > 0.7, progress
+    assert time.monotonic() - begun < 1 and progress["percent"] < 50, progress     # a snapshot may be made just before it is known
+    assert progress["eta_confidence"] > 0.7, progress
     assert fnr.wait(id)["state"] == "completed"
     took = time.monotonic() - begun
     assert abs(progress["eta_seconds"] - took) < 0.2 * took + 0.2, (progress, took)

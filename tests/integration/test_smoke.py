@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from crash import answers, until
-from system import FNR, free_port
+from system import FNR, free_port, made
 
 ORDER = ["job.queued", "job.started", "job.progress", "job.completed"]
 
@@ -90,7 +90,7 @@ def test_a_restart_keeps_jobs_and_takes(own_server, how):
     else:
         own_server.kill_all()
     own_server.start()
-    assert own_server.get(f"/api/v1/jobs/{done['id']}").json["outputs"] == done["outputs"]
+    assert made(own_server.get(f"/api/v1/jobs/{done['id']}").json) == made(done)
     assert own_server.get(done["outputs"][0]["url"]).status == 200
     for id in waiting:
         assert own_server.wait(id)["state"] == "completed"
