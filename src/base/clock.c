@@ -139,3 +139,8 @@ bool fnr_time_parse(const char *text, int64_t *ms)
 	*ms = value;
 	return true;
 }
+
+bool fnr_clocks_agree(int64_t one_ms, int64_t other_ms, int64_t most_ms)
+{
+	return one_ms - other_ms < most_ms && other_ms - one_ms < most_ms;
+}

@@ -18,4 +18,7 @@ char *fnr_time_format(int64_t ms, char out[FNR_TIME_SIZE]);
 /* Reads RFC 3339 with any offset, optional fraction; years 1970 to 9999. False if it is not one. */
 bool fnr_time_parse(const char *text, int64_t *ms);
 
+/* Do two clocks say that about the same time has passed since the same moment? Parted by `most` or more they do not. */
+bool fnr_clocks_agree(int64_t one_ms, int64_t other_ms, int64_t most_ms);
+
 #endif

@@ -21,6 +21,8 @@
 	X(job_max_attempts, INT, "job.max_attempts", 4, 1, 100, "attempts", "attempts of a job whose template says nothing") \
 	X(job_max_lost, INT, "job.max_lost", 20, 1, 1000, "attempts", "attempts that may be lost to our own crashes") \
 	X(job_timeout, INT, "job.timeout", 3600, 1, 2592000, "seconds", "longest attempt where neither job nor template says") \
+	X(job_keep, INT, "job.keep", 2592000, 1, 315360000, "seconds", "a finished job is kept this long; its takes stay") \
+	X(job_max_bytes, INT, "job.max_bytes", 17179869184, 1048576, 1099511627776, "bytes", "while the store is larger, the oldest finished jobs go sooner") \
 	X(batch_max_jobs, INT, "batch.max_jobs", 10000, 1, 100000, "jobs", "largest batch") \
 	X(upload_max, INT, "upload.max", 2147483648, 1024, 1099511627776, "bytes", "largest upload") \
 	X(upload_keep, INT, "upload.keep", 86400, 60, 31536000, "seconds", "how long an unused upload is kept") \

@@ -238,6 +238,8 @@ void house_tick(struct manager *manager)
 	pool_flush(&manager->pool);
 	tend_journal(manager, &counters);
 	expire(manager);
+	if (retention_apply(manager))
+		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	remove_deleted(manager);
 	if (manager->child_died || manager->turn.mono >= manager->readers_at) {
 		store_clear_readers(manager->store);

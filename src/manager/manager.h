@@ -13,7 +13,7 @@
  *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
  *   moves.c      every change of a job's state: record, indexes, attempt record, event
  *   turn.c       the turn's transaction, its events, its writing of the journal
- *   queues.c     paused queues
+ *   queues.c     paused queues            retention.c  finished jobs that have had their time
  *   thumbnails.c thumbnails of results, when nothing else is to be done
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -138,6 +138,10 @@ struct manager {
 	size_t discard_count, discard_size;
 
 	int64_t queues_due;                 /* wall clock; when the next paused queue goes on by itself; 0 = none */
+	int64_t began_at, began_mono;       /* wall clock and CLOCK_BOOTTIME of the start */
+	bool clock_distrusted, store_large;
+	int64_t bytes_at;                   /* CLOCK_BOOTTIME: when the store's size is looked at next */
+	struct fnr_id retention_cursor;     /* jobs up to this one were looked at */
 	bool thumbnails;                    /* some may be wanted */
 	struct worker *thumbnail_worker;    /* makes one; NULL: none is being made */
 	uint8_t thumbnail[32];              /* of this content */
@@ -253,6 +257,9 @@ void finish_finished(struct manager *manager, struct task *task);
 void finish_failed(struct manager *manager, struct task *task, const char *reason, const char *message);
 void finish_worker_lost(struct manager *manager, struct task *task);
 int64_t finish_next(const struct manager *manager);  /* CLOCK_BOOTTIME of the next filing that waits; INT64_MAX if none */
+
+/* ---- retention.c ---- */
+bool retention_apply(struct manager *manager);       /* after the turn; true: there may be more to delete at once */
 
 /* ---- queues.c: in the turn's transaction ---- */
 void queues_read(struct manager *manager);                           /* which are paused */

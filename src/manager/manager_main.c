@@ -144,6 +144,8 @@ static void begin(struct manager *manager)
 	thumbnails_read(manager);
 	turn_end(manager);
 	recover_folders(manager);
+	manager->began_at = manager->turn.now;
+	manager->began_mono = manager->turn.mono;
 	manager->look = true;
 	fnr_info(NULL, "event=manager.started lanes=%zu filing=%zu", lanes_count(manager->lanes), manager->task_count);
 }

@@ -32,7 +32,10 @@ void queues_tell(struct manager *manager, const char *name)
 	fnr_buf_puts(out, queue.paused ? ",\"paused\":true" : ",\"paused\":false");
 	member_time(out, "paused_until", queue.until);
 	event_end(manager);
-	fnr_info(NULL, "event=queue.%s queue=%s", queue.paused ? "paused" : "resumed", name);
+	if (queue.paused)
+		fnr_info(NULL, "event=queue.paused queue=%s", name);
+	else
+		fnr_info(NULL, "event=queue.resumed queue=%s", name);
 }
 
 struct due { uint32_t numbers[16]; size_t count; int64_t now; };

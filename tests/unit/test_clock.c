@@ -85,3 +85,11 @@ Test(clock, goes_on)
 	cr_assert(fnr_mono_ns() >= ns);
 	cr_assert(fnr_mono_ms() >= ns / 1000000);
 }
+
+Test(clock, clocks_agree)
+{
+	const int64_t hour = 3600000;
+
+	cr_assert(fnr_clocks_agree(0, 0, hour) && fnr_clocks_agree(hour, hour, hour) && fnr_clocks_agree(1000 * hour, 1000 * hour + 500, hour));
+	cr_assert(!fnr_clocks_agree(2 * hour, 0, hour) && !fnr_clocks_agree(0, 2 * hour, hour) && !fnr_clocks_agree(-hour, 0, hour));
+}
