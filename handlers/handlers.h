@@ -19,6 +19,8 @@ handler templates_list, templates_show, templates_versions, templates_version, t
 /* presets.c */
 handler presets_list, presets_show;
 /* takes.c */
+handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_letters_discard;
+
 handler queues_list, queues_show, queues_pause, queues_resume, queues_purge;
 
 handler projects_list, takes_list, takes_show, takes_file, takes_thumbnail;

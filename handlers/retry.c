@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "handlers/retry.h"
 #include "handlers/submission.h"
 
 static void check_members(struct request *req)
@@ -66,7 +67,7 @@ static struct json_object *describe(struct request *req, const struct job_head *
 	return job;
 }
 
-static int add_again(struct request *req, const struct job_head *head, struct submissions *list)
+int retry_add(struct request *req, const struct job_head *head, struct submissions *list)
 {
 	struct fnr_buf summary_text = FNR_BUF_INIT, payload_text = FNR_BUF_INIT;
 	struct json_object *summary, *payload, *job;
@@ -104,7 +105,7 @@ int job_retry(struct request *req)
 	if (!fnr_state_terminal(head.state))
 		return fnr_fail(&req->err, FNR_E_CONFLICT, "job %s cannot be run again yet: it is %s", req->args[0], fnr_state_name(head.state));
 	check_members(req);
-	code = add_again(req, &head, &list);
+	code = retry_add(req, &head, &list);
 	if (code == FNR_OK)
 		code = submission_finish(req, &submit, &list);
 	submissions_free(&list);

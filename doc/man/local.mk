@@ -3,6 +3,7 @@ MAN_MADE = \
 	%D%/fnr.1 \
 	%D%/fnr-batch.1 \
 	%D%/fnr-completion.1 \
+	%D%/fnr-dead-letter.1 \
 	%D%/fnr-job.1 \
 	%D%/fnr-key.1 \
 	%D%/fnr-link.1 \
@@ -24,6 +25,7 @@ MAN_FRAGMENTS = \
 	%D%/fnr.man \
 	%D%/fnr-batch.man \
 	%D%/fnr-completion.man \
+	%D%/fnr-dead-letter.man \
 	%D%/fnr-job.man \
 	%D%/fnr-key.man \
 	%D%/fnr-link.man \

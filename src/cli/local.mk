@@ -9,7 +9,7 @@ fnr_SOURCES = \
 	%D%/client.c %D%/client.h %D%/client_internal.h \
 	%D%/completion.c \
 	%D%/config.c \
-	%D%/data.c %D%/data.h \
+	%D%/data.c %D%/dead_letter.c %D%/data.h \
 	%D%/doctor.c %D%/doctor.h \
 	%D%/doctor_data.c \
 	%D%/doctor_system.c \

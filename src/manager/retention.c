@@ -91,11 +91,30 @@ static void delete_found(struct manager *manager, const struct portion *portion)
 	fnr_info(NULL, "event=jobs.expired count=%zu", deleted);
 }
 
+static void drop_dead(struct manager *manager)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = store_read(manager->store, NULL);
+	size_t most = (size_t)manager->conf.dead_max, count = txn ? store_dead_count(txn) : 0;
+
+	store_read_end(txn);
+	if (count <= most)
+		return;
+	txn = store_write(manager->store, &err);
+	if (!txn)
+		manager_fail(manager, "the store cannot be written", &err);
+	count = store_dead_trim(txn, most, DELETES_A_TICK, &err);
+	turn_check(manager, err.code, &err, "dead letters cannot be dropped");
+	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
+	fnr_info(NULL, "event=dead.dropped count=%zu", count);
+}
+
 bool retention_apply(struct manager *manager)
 {
 	struct portion *portion;
 	bool trusted = clock_trusted(manager), large = too_large(manager), more;
 
+	drop_dead(manager);
 	if (!trusted && !large)
 		return false;
 	portion = calloc(1, sizeof *portion);

@@ -534,6 +534,22 @@ static void check_small(struct check *check)
 	walk_end(&walk);
 }
 
+/* Not every failed job is one, but every one is a failed job. */
+static void check_dead(struct check *check)
+{
+	struct walk walk;
+
+	for (bool on = walk_from(&walk, &check->txn->t, DB_DEAD, NULL); on; on = walk_next(&walk)) {
+		struct fnr_id id = walk_id(&walk, 8);
+		struct job_head head;
+
+		if (walk.key.mv_size != 24 || store_job_get(check->txn, &id, &head) != FNR_OK || head.state != FNR_STATE_FAILED ||
+		    walk_key(&walk, 0, 8) != (uint64_t)head.finished_at)
+			problem(check, "dead: an entry of job %s does not belong there", show(&id));
+	}
+	walk_end(&walk);
+}
+
 /* ---- all of it ---- */
 
 static void summarise(struct check *check, struct fnr_buf *summary)
@@ -565,6 +581,7 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	check_counters(&check);
 	check_uploads(&check);
 	check_takes(&check);
+	check_dead(&check);
 	check_small(&check);
 	if (summary)
 		summarise(&check, summary);

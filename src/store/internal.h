@@ -11,7 +11,7 @@
 	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
 	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
-	X(CONTENT, "content") X(QUEUE, "queue") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due")
+	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -62,6 +62,9 @@ extern store_step *const store_steps[];
 int store_settle_schema(struct store *store, store_step *const *steps, uint64_t newest, bool *fresh_r, struct fnr_error *err);
 
 /* ---- records: one function makes a key, used by all who need it ---- */
+
+int dead_put(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);
+int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */
 
 struct key hash_key(const uint8_t hash[32]);
 struct key lane_key_of(const struct job_head *head);

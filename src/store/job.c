@@ -275,6 +275,8 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 		code = active_move(txn, &old, head, err);
 	if (code == FNR_OK)
 		code = count_move(txn, &hot, &old, head, err);
+	if (code == FNR_OK && moved && head->state == FNR_STATE_FAILED)
+		code = dead_put(txn, head, err);
 	if (code == FNR_OK)
 		code = head_put(txn, head, false, err);
 	return code == FNR_OK && moved ? hot_put(txn, &hot, err) : code;
@@ -451,6 +453,8 @@ static int delete_records(struct store_txn *txn, const struct job_head *head, ch
 		code = env_delete(&txn->t, DB_PROJECT_JOB, &project, err);
 	if (code == FNR_OK || code == FNR_E_NOT_FOUND)
 		code = env_delete(&txn->t, DB_JOB, &job, err);
+	if (code == FNR_OK && head->state == FNR_STATE_FAILED)
+		code = dead_delete(txn, head, err);
 	if (code == FNR_OK && !fnr_id_is_none(&head->batch))
 		code = batch_move(txn, &head->batch, head->state, -1, err);
 	return code;

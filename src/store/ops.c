@@ -5,6 +5,7 @@
  *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids; text summary;
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
+ *   DEAD_DISCARD      id
  *   QUEUE             text name; u8 paused; u64 until
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
@@ -191,6 +192,12 @@ void op_job_delete(struct fnr_buf *out, const struct fnr_id *id)
 	fnr_put_id(out, id);
 }
 
+void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id)
+{
+	fnr_put_u8(out, OP_DEAD_DISCARD);
+	fnr_put_id(out, id);
+}
+
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until)
 {
 	fnr_put_u8(out, OP_QUEUE);
@@ -362,6 +369,8 @@ static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
 	if (batch)
 		job.head.batch = batch->id;
 	code = job_accept(a->txn, &job, a->now, hot, batch, &a->err);
+	if (code == FNR_OK && !fnr_id_is_none(&job.head.retry_of))
+		code = store_dead_discard(a->txn, &job.head.retry_of, &a->err);    /* it lives again */
 	if (code != FNR_OK || !batch)
 		return code;
 	if (batch->total == 1) {
@@ -604,6 +613,13 @@ static int apply_job_delete(struct apply *a)
 	return code == FNR_OK ? store_removal_add(a->txn, &removal, &a->err) : code;
 }
 
+static int apply_dead_discard(struct apply *a)
+{
+	struct fnr_id id = fnr_get_id(&a->in);
+
+	return ended(&a->in) ? store_dead_discard(a->txn, &id, &a->err) : malformed(a);
+}
+
 static int apply_queue(struct apply *a)
 {
 	struct store_queue queue;
@@ -642,6 +658,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_SECRET: return apply_secret(a);
 	case OP_JOB_DELETE: return apply_job_delete(a);
 	case OP_QUEUE: return apply_queue(a);
+	case OP_DEAD_DISCARD: return apply_dead_discard(a);
 	}
 	return malformed(a);
 }

@@ -38,6 +38,7 @@
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
+ *   dead        finished_at u64, job id       -> (nothing)   failed jobs that nobody ran again or put aside
  *   queue       number of its name u32        -> struct store_queue, packed; none: it was never paused
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
@@ -231,6 +232,15 @@ typedef bool store_queue_row(uint32_t number, const struct store_queue *queue, v
 void store_queues(struct store_txn *txn, store_queue_row *row, void *context);   /* those that somebody decided about */
 /* How many jobs are in its lanes, counted to `most`, and which waits longest of these (FNR_ID_NONE: none). */
 size_t store_queue_waiting(struct store_txn *txn, uint32_t number, size_t most, struct fnr_id *oldest_r);
+
+/* ---- dead letters: a job is one from its failing on, until it is run again, discarded, deleted, or dropped for newer ones ---- */
+
+#define STORE_META_DEAD_DROPPED "dead_dropped"     /* how many were */
+bool store_dead_has(struct store_txn *txn, const struct job_head *head);
+int store_dead_discard(struct store_txn *txn, const struct fnr_id *id, struct fnr_error *err);   /* OK also if it is none */
+size_t store_dead_count(struct store_txn *txn);
+size_t store_dead(struct store_txn *txn, const struct job_head *before, size_t limit, store_job_row *row, void *context);   /* last failed first */
+size_t store_dead_trim(struct store_txn *txn, size_t most, size_t limit, struct fnr_error *err);   /* drops the oldest; how many */
 
 /* ---- names ---- */
 

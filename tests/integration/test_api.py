@@ -942,6 +942,18 @@ def test_queues(fnr):
     assert fnr.post("/api/v1/queues/io/resume").json["paused"] is False
 
 
+def test_dead_letters(fnr):
+    jobs = [fnr.run("fails", project="dead") for _ in range(4)]
+    listed = fnr.get("/api/v1/dead-letters?project=dead").json
+    assert [job["id"] for job in listed["items"]] == [job["id"] for job in jobs[::-1]] and listed["total"] >= 4
+    again = fnr.post(f"/api/v1/dead-letters/{jobs[0]['id']}/replay")
+    assert again.status == 202 and again.json["retry_of"] == jobs[0]["id"]
+    fnr.wait(again.json["id"])
+    assert fnr.request("DELETE", f"/api/v1/dead-letters/{jobs[1]['id']}").status == 204
+    batch = fnr.post("/api/v1/dead-letters/replay", {"project": "dead", "class": jobs[0]["error"]["class"]})
+    assert batch.status == 202 and batch.json["total"] == 3
+
+
 def test_thumbnails(fnr):
     job = fnr.run("create_title_card", {"text": "Small"}, quality="draft", project="small", shot="s1")
     output = until(lambda: (found := fnr.get(f"{JOBS}/{job['id']}").json["outputs"][0])["thumbnail"] and found, "the thumbnail")
