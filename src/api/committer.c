@@ -60,6 +60,7 @@ static void look_at_limits(struct committer *committer)
 		committer->counted_at = now;
 	}
 	free_bytes = disk_free();
+	limits->waiting_most = (uint64_t)conf->job_max_waiting;
 	limits->full = true;
 	if (committer->bytes_used >= (uint64_t)conf->store_max_bytes)
 		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); "

@@ -41,6 +41,7 @@
 #define HASH_SIZE 32
 #define PRIORITY_MOST 10
 #define FULL_RETRY_S 60
+#define LIMIT_RETRY_S 5
 
 /* ---- encoding ---- */
 
@@ -216,6 +217,7 @@ struct apply {
 	struct op_reply *reply;
 	struct fnr_error err;
 	bool ring;
+	uint64_t waiting_most;
 };
 
 static int malformed(struct apply *a)
@@ -424,6 +426,15 @@ static bool known(struct apply *a, const uint8_t hash[32], const uint8_t body[32
 	return true;
 }
 
+static uint64_t waiting(const struct hot *hot)
+{
+	uint64_t count = 0;
+
+	for (int state = 0; state < FNR_STATE_COUNT; state++)
+		count += fnr_state_waiting(state) ? hot->state[state] : 0;
+	return count;
+}
+
 static int apply_submit(struct apply *a, bool is_batch)
 {
 	uint8_t flags = fnr_get_u8(&a->in), hash[HASH_SIZE];
@@ -442,6 +453,11 @@ static int apply_submit(struct apply *a, bool is_batch)
 	code = hot_get(a->txn, &hot);
 	if (code != FNR_OK)
 		return fnr_fail(&a->err, code, "the store's counters cannot be read; run 'fnr check'");
+	if (a->waiting_most && waiting(&hot) + count > a->waiting_most) {
+		a->err.retry_after_s = LIMIT_RETRY_S;
+		return fnr_fail(&a->err, FNR_E_LIMIT, "%llu jobs wait already, and job.max_waiting is %llu; try again when some have run",
+		                (unsigned long long)waiting(&hot), (unsigned long long)a->waiting_most);
+	}
 	a->reply->is_batch = is_batch;
 	code = is_batch ? accept_batch(a, &hot, count, flags & SUBMIT_STOP) : accept_single(a, &hot);
 	if (code == FNR_OK && !ended(&a->in))
@@ -669,6 +685,7 @@ bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, 
 	struct apply a = { .txn = txn, .in = FNR_READER(data, len), .now = now, .reply = reply, .err = FNR_ERROR_INIT };
 	uint8_t operation = fnr_get_u8(&a.in);
 
+	a.waiting_most = limits ? limits->waiting_most : 0;
 	memset(reply, 0, sizeof *reply);
 	if (limits && limits->full && (operation == OP_SUBMIT || operation == OP_BATCH || operation == OP_UPLOAD)) {
 		reply->code = fnr_fail(&a.err, FNR_E_FULL, "%s", limits->reason);

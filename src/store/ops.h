@@ -72,7 +72,11 @@ struct op_reply {
 };
 
 /* What acceptance looks at beside the store; refreshed by the committer about once a second. */
-struct op_limits { bool full; char reason[128]; };   /* full: OP_SUBMIT, OP_BATCH and OP_UPLOAD get FNR_E_FULL with the reason */
+struct op_limits {
+	bool full;                         /* OP_SUBMIT, OP_BATCH and OP_UPLOAD get FNR_E_FULL with the reason */
+	char reason[128];
+	uint64_t waiting_most;             /* OP_SUBMIT and OP_BATCH that would make more jobs wait get FNR_E_LIMIT; 0: no limit */
+};
 
 /* Applies one operation in `txn` (a child transaction: on a code other than FNR_OK the caller aborts it). New job ids
  * are made here, rising over the last one stored. Returns true if the manager should be rung (new jobs or commands). */

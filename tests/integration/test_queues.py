@@ -167,3 +167,20 @@ def test_command(fnr):
     assert "1 waiting jobs" in run("queue", "purge", "cpu")
     assert "until" in run("queue", "pause", "cpu", "--until", in_seconds(60))
     assert "paused" not in run("queue", "resume", "cpu")
+
+
+def test_so_many_may_wait():
+    """Back-pressure: refused with 429 before anything is stored, whole batches too; room again when some have run."""
+    with System("workers: {min: 1, max: 1}\njob: {max_waiting: 10}\n") as fnr:
+        fnr.post(f"{QUEUES}/cpu/pause")
+        jobs = [{"template": "noop", "inputs": {}}] * 8
+        assert fnr.post("/api/v1/batches", {"jobs": jobs}).status == 202
+        refused = fnr.post("/api/v1/batches", {"jobs": jobs[:3]}, headers={"Idempotency-Key": "later"})
+        assert_problem(refused, 429, "too_many")
+        assert int(refused.headers["Retry-After"]) > 0 and "job.max_waiting" in refused.json["message"]
+        last = [fnr.submit()["id"] for _ in range(2)]
+        assert_problem(fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}}), 429, "too_many")
+        assert queue(fnr)["waiting"] == 10
+        fnr.post(f"{QUEUES}/cpu/resume")
+        assert {fnr.wait(id)["state"] for id in last} == {"completed"}
+        assert fnr.post("/api/v1/batches", {"jobs": jobs[:3]}, headers={"Idempotency-Key": "later"}).status == 202    # the key was not used up

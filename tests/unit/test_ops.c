@@ -283,6 +283,27 @@ Test(ops, full)
 	fnr_buf_free(&operation);
 }
 
+Test(ops, too_many_wait)
+{
+	struct op_limits limits = { .waiting_most = 3 };
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_buf one = encode_submit(&job, 1, NULL, "", false), three = encode_submit(&job, 3, NULL, "", true);
+	struct store_txn *txn = fixture_write();
+	struct op_reply reply;
+
+	cr_assert(op_apply(txn, one.data, one.len, NOW, &limits, &reply), "one waits");
+	cr_assert_not(op_apply(txn, three.data, three.len, NOW, &limits, &reply));
+	cr_assert_eq(reply.code, FNR_E_LIMIT);
+	cr_assert_gt(reply.retry_after_s, 0);
+	limits.waiting_most = 4;
+	cr_assert(op_apply(txn, three.data, three.len, NOW, &limits, &reply), "as many as there is room for");
+	limits.waiting_most = 0;
+	cr_assert(op_apply(txn, one.data, one.len, NOW, &limits, &reply), "no limit");
+	store_abort(txn);
+	fnr_buf_free(&one);
+	fnr_buf_free(&three);
+}
+
 Test(ops, the_others)
 {
 	struct store_upload upload = { .id = fnr_id_random(), .bytes = 5, .media_type = "text/plain", .name = "ä.txt",
