@@ -4,7 +4,7 @@
 #   sudo tests/fresh_machine.sh [FOLDER]      default: a temporary one, removed at the end
 #
 # Takes some minutes and 4 GB; the folder uses this machine's network and kernel, and its package sources where they differ
-# from Debian's own.
+# from Debian's own (PIP_CERT of the environment too).
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 say() { printf '%s\n' "$*" >&2; }
@@ -32,7 +32,7 @@ mount -t proc proc "$place/proc"
 mount --rbind /dev "$place/dev" && mount --make-rslave "$place/dev"
 mount --rbind /sys "$place/sys" && mount --make-rslave "$place/sys"
 
-inside() { chroot "$place" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb sh -c "cd /function-runner && $1"; }
+inside() { chroot "$place" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb ${PIP_CERT:+PIP_CERT=$PIP_CERT} sh -c "cd /function-runner && $1"; }
 status=0
 for command in "./run --once" "./run --once" "./test"; do
 	say "== $command"

@@ -147,7 +147,7 @@ static void submit(size_t count, const char *project, struct fnr_id *id_r)
 	struct op_submit ask = { .is_batch = count > 1, .count = count };
 	struct op_job job = { .summary = "{\"template\":\"noop\",\"version\":\"1.0.0\",\"node_id\":\"n7\"}", .payload = "{\"inputs\":{}}", .project = project,
 		.shot = "", .template_ = "noop", .queue = "cpu", .key = "", .max_attempts = 4, .quality = FNR_QUALITY_STANDARD, .priority = 5 };
-	struct op_limits limits = { false, "" };
+	struct op_limits limits = { 0 };
 	struct fnr_buf bytes = FNR_BUF_INIT;
 	struct store_txn *txn = begin();
 	struct op_reply reply = { 0 };

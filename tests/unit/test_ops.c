@@ -286,8 +286,8 @@ Test(ops, full)
 Test(ops, too_many_wait)
 {
 	struct op_limits limits = { .waiting_most = 3 };
-	struct op_job job = FIXTURE_JOB;
-	struct fnr_buf one = encode_submit(&job, 1, NULL, "", false), three = encode_submit(&job, 3, NULL, "", true);
+	struct op_job jobs[3] = { FIXTURE_JOB, FIXTURE_JOB, FIXTURE_JOB };
+	struct fnr_buf one = encode_submit(jobs, 1, NULL, "", false), three = encode_submit(jobs, 3, NULL, "", true);
 	struct store_txn *txn = fixture_write();
 	struct op_reply reply;
 
