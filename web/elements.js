@@ -24,7 +24,8 @@ export class FnrProgress extends HTMLElement {
     bar.value = percent;
     bar.textContent = `${Math.round(percent)} %`;
     if (message.textContent !== job.progress.message) message.textContent = job.progress.message;   // read aloud only when it changes
-    if (job.state === "queued" && position !== null && position !== undefined)
+    if (job.waiting_for === "paused") facts.push("its queue is paused");
+    else if (job.state === "queued" && position !== null && position !== undefined)
       facts.push(position === 0 ? "next in line" : `${position} ahead of it`);
     if (job.state === "running") facts.push(`${Math.floor(percent)} %`);
     if (eta !== null && eta !== undefined && percent < 100) facts.push(`about ${seconds(eta)} left`);

@@ -139,7 +139,7 @@ export async function jobView(parameters, user) {
   /** Whole only when something else than the progress is new. */
   function draw() {
     const pictures = (job.outputs ?? []).map((output) => output.thumbnail);
-    const look = JSON.stringify([job.state, job.attempt, job.error, pictures]);
+    const look = JSON.stringify([job.state, job.waiting_for, job.attempt, job.error, pictures]);
     progress.hidden = finished(job);
     if (!progress.hidden) progress.job = job;
     if (look === drawn || [...result.querySelectorAll("video, audio")].some((one) => one.currentTime > 0)) return;   // nobody's film is cut off

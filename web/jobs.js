@@ -49,6 +49,10 @@ listen((message) => {
     for (const id of watched.keys()) read(id);
     return;
   }
+  if (message.name === "queue.changed") {
+    for (const [id, one] of watched) if (one.job?.state === "queued") read(id);
+    return;
+  }
   const entry = message.kind === "event" ? watched.get(message.data.job) : null;
   if (!entry) return;
   if (message.name === "job.preview") tell(entry, { kind: "preview", number: message.data.seq });

@@ -351,6 +351,15 @@ def test_watching_with_a_reload_in_the_middle(page, fnr):
     assert fnr.get(f"/api/v1/jobs/{id}").json["attempt"] == 1
 
 
+def test_a_paused_queue(page, fnr):
+    fnr.post("/api/v1/queues/io/pause")
+    id = fnr.submit("painter", {"seconds": 0}, queue="io")["id"]
+    page.open(f"http://127.0.0.1:{fnr.port}/#job={id}")
+    page.find("fnr-progress", "its queue is paused")
+    fnr.post("/api/v1/queues/io/resume")
+    state(page, "Done")
+
+
 def test_cancel_and_failure(page, fnr):
     open_function(page, fnr)
     page.write("seconds", "50")
