@@ -27,12 +27,13 @@ for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /e
 	mkdir -p "$place$(dirname "$file")"
 	cp -aL "$file" "$place$file"
 done
+[ -z "${PIP_CERT-}" ] || cp -L "$PIP_CERT" "$place/etc/pip.pem"     # ca-certificates, installed there, brings its own list
 git clone -q "$ROOT" "$place/function-runner"
 mount -t proc proc "$place/proc"
 mount --rbind /dev "$place/dev" && mount --make-rslave "$place/dev"
 mount --rbind /sys "$place/sys" && mount --make-rslave "$place/sys"
 
-inside() { chroot "$place" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb ${PIP_CERT:+PIP_CERT=$PIP_CERT} sh -c "cd /function-runner && $1"; }
+inside() { chroot "$place" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb ${PIP_CERT:+PIP_CERT=/etc/pip.pem} sh -c "cd /function-runner && $1"; }
 status=0
 for command in "./run --once" "./run --once" "./test"; do
 	say "== $command"
