@@ -23,7 +23,7 @@ handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_le
 
 handler queues_list, queues_show, queues_pause, queues_resume, queues_purge;
 
-handler projects_list, takes_list, takes_show, takes_file, takes_thumbnail;
+handler projects_list, projects_change, takes_list, takes_show, takes_file, takes_thumbnail;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;
 /* sessions.c */

@@ -45,6 +45,7 @@ static bool project_row(uint32_t number, const char *name, void *context)
 	shots.items = json_object_new_array();
 	store_shots(page->req->txn, number, SHOTS_SHOWN, shot_row, &shots);
 	fnr_json_set_text(item, "name", name);
+	fnr_json_set_real(item, "weight", store_project_weight(page->req->txn, number));
 	fnr_json_set(item, "shots", shots.items);
 	json_object_array_add(page->items, item);
 	snprintf(page->last, sizeof page->last, "%s", name);
@@ -64,6 +65,37 @@ int projects_list(struct request *req)
 	page.items = json_object_new_array();
 	store_names(req->txn, STORE_PROJECT, request_query(req, "cursor"), 5000, project_row, &page);
 	return common_reply_list(req, page.items, page.more ? page.last : NULL);
+}
+
+/* PUT: how many turns it has beside others. A project may be weighed before its first job. */
+int projects_change(struct request *req)
+{
+	static const char *const names[] = { "weight", NULL };
+	struct json_object *value = fnr_json_get(req->body, "weight"), *object;
+	double weight = value ? json_object_get_double(value) : 0;
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	int code;
+
+	common_members_only(req, "a project", names);
+	if (!fnr_name_valid(req->args[0]))
+		fnr_error_add(&req->err, "", "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of a project", req->args[0]);
+	if (!(json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double)) || weight < STORE_WEIGHT_LEAST ||
+	    weight > STORE_WEIGHT_MOST)
+		fnr_error_add(&req->err, "/weight", "range", "give a number from 0.01 to 1000; 1 is usual", "the weight is missing or not from 0.01 to 1000");
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	if (!access_project_name(&req->access, req->args[0]))
+		return fnr_fail(&req->err, FNR_E_FORBIDDEN, "this key may not use the project '%s'", req->args[0]);
+	op_project(&operation, req->args[0], weight);
+	code = request_post(req, &operation, &reply);
+	fnr_buf_free(&operation);
+	if (code != FNR_OK)
+		return code;
+	object = json_object_new_object();
+	fnr_json_set_text(object, "name", req->args[0]);
+	fnr_json_set_real(object, "weight", weight);
+	return reply_json(req, 200, object);
 }
 
 /* ---- takes of a shot ---- */

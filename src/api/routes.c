@@ -45,6 +45,7 @@ const struct route routes[] = {
 	{ "POST", "/api/v1/queues/{queue}/resume", A, 0, queues_resume },
 	{ "POST", "/api/v1/queues/{queue}/purge", A, 0, queues_purge },
 	{ "GET", "/api/v1/projects", R, 0, projects_list },
+	{ "PUT", "/api/v1/projects/{project}", A, ROUTE_BODY, projects_change },
 	{ "GET", "/api/v1/projects/{project}/shots/{shot}/takes", R, 0, takes_list },
 	{ "GET", "/api/v1/projects/{project}/shots/{shot}/takes/{take}", R, 0, takes_show },
 	{ "GET", "/api/v1/projects/{project}/shots/{shot}/takes/{take}/files/{name}", R, ROUTE_TICKET, takes_file },

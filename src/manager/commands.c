@@ -122,6 +122,12 @@ static void run_queue(struct manager *manager, struct json_object *command)
 	queues_tell(manager, fnr_json_get_text(command, "queue", ""));
 }
 
+static void run_projects(struct manager *manager, struct json_object *command)
+{
+	(void)command;
+	queues_read_weights(manager);
+}
+
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
 {
 	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only, .state = -1 };
@@ -225,6 +231,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "stop_batch", run_stop_batch },
 	{ "priority", run_priority },
 	{ "queue", run_queue },
+	{ "projects", run_projects },
 };
 
 static void run(struct manager *manager, const struct fnr_buf *text)

@@ -139,6 +139,7 @@ void dispatch_lanes(struct manager *manager)
 
 	find_first_queue(manager);
 	queues_read(manager);
+	queues_read_weights(manager);
 	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
 		if (is_seen(manager, &head.job))
 			lanes_put(manager->lanes, &head, waits_since(manager, &head.job));

@@ -13,7 +13,7 @@
  *   dispatch.c   new, due and next jobs      finish.c     filing results as takes, in three steps
  *   moves.c      every change of a job's state: record, indexes, attempt record, event
  *   turn.c       the turn's transaction, its events, its writing of the journal
- *   queues.c     paused queues            retention.c  finished jobs that have had their time
+ *   queues.c     paused queues, weights   retention.c  finished jobs that have had their time
  *   thumbnails.c thumbnails of results, when nothing else is to be done
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -263,6 +263,7 @@ bool retention_apply(struct manager *manager);       /* after the turn; true: th
 
 /* ---- queues.c: in the turn's transaction ---- */
 void queues_read(struct manager *manager);                           /* which are paused */
+void queues_read_weights(struct manager *manager);                   /* of projects */
 void queues_resume_due(struct manager *manager);
 void queues_tell(struct manager *manager, const char *name);         /* the event, as it is stored now */
 

@@ -1,4 +1,4 @@
-/* Paused queues: what is stored about them is heard when it changed, and ends when its time is up. */
+/* Paused queues and weights of projects: what is stored about them is heard when it changed, and ends when its time is up. */
 #include "config.h"
 
 #include "base/log.h"
@@ -19,6 +19,19 @@ void queues_read(struct manager *manager)
 {
 	manager->queues_due = 0;
 	store_queues(manager->turn.txn, read_row, manager);
+}
+
+static bool weigh_row(uint32_t number, double weight, void *context)
+{
+	struct manager *manager = context;
+
+	lanes_weigh(manager->lanes, number, weight);
+	return true;
+}
+
+void queues_read_weights(struct manager *manager)
+{
+	store_projects(manager->turn.txn, weigh_row, manager);
 }
 
 void queues_tell(struct manager *manager, const char *name)

@@ -13,6 +13,7 @@
 struct share {
 	uint32_t project;
 	unsigned lanes;                 /* that point here */
+	double weight;
 	double used[LANES_LEVELS];
 };
 
@@ -148,7 +149,7 @@ static void forget_shares(struct lanes *lanes)
 
 	for (size_t i = 0; i < lanes->share_count; i++) {
 		struct share *share = lanes->shares[i];
-		bool ahead = share->lanes > 0;
+		bool ahead = share->lanes > 0 || share->weight != 1.0;
 
 		for (int level = 0; level < LANES_LEVELS; level++)
 			ahead |= share->used[level] > lanes->clock[level];
@@ -185,9 +186,15 @@ static struct share *share_of(struct lanes *lanes, uint32_t project)
 	memmove(&lanes->shares[low + 1], &lanes->shares[low], (lanes->share_count - low) * sizeof *lanes->shares);
 	share = fnr_alloc(sizeof *share);
 	share->project = project;
+	share->weight = 1.0;
 	lanes->shares[low] = share;
 	lanes->share_count++;
 	return share;
+}
+
+void lanes_weigh(struct lanes *lanes, uint32_t project, double weight)
+{
+	share_of(lanes, project)->weight = weight;
 }
 
 /* ---- lanes ---- */
@@ -314,5 +321,5 @@ void lanes_took(struct lanes *lanes, const struct lane_key *key, int64_t now)
 	level = level_of(lane, now);
 	start = start_of(lanes, lane->share, level);
 	lanes->clock[level] = start;
-	lane->share->used[level] = start + 1.0;
+	lane->share->used[level] = start + 1.0 / lane->share->weight;
 }

@@ -3,7 +3,7 @@
  *
  *   1. lanes of the queue that goes first (lanes_first_queue), then all others;
  *   2. the highest effective priority: priority plus one for each LANES_AGE_MS that the head has waited, at most 10;
- *   3. the project whose turn it is: start-time fair queueing inside each effective priority, weight 1 each;
+ *   3. the project whose turn it is: start-time fair queueing inside each effective priority, by weights;
  *   4. of its lanes the one with the oldest head.
  *
  * Logic without I/O. The caller reads heads from the store: after it took one with lanes_took, it looks for the
@@ -33,6 +33,9 @@ void lanes_first_queue(struct lanes *lanes, uint16_t queue);   /* number of the 
 /* Lanes of a paused queue do not run, now or when they come. At most LANES_PAUSED queues. */
 #define LANES_PAUSED 16
 void lanes_pause(struct lanes *lanes, uint16_t queue, bool paused);
+
+/* So many turns has a project for each one of a project of weight 1, which all have where nothing is said. */
+void lanes_weigh(struct lanes *lanes, uint32_t project, double weight);
 
 /* This job waits in the lane since `since` (ms, wall clock). It becomes the head if the lane is not known, or if its
  * seq is below the head's; otherwise it is somewhere behind and nothing changes. */

@@ -11,7 +11,7 @@
 	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
 	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
-	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due")
+	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)

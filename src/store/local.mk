@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/lane.c \
 	%D%/names.c \
 	%D%/ops.c %D%/ops.h \
+	%D%/project.c \
 	%D%/queue.c \
 	%D%/removal.c \
 	%D%/session.c \

@@ -6,6 +6,7 @@
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
  *   DEAD_DISCARD      id
+ *   PROJECT           text name; u32 weight in thousandths
  *   QUEUE             text name; u8 paused; u64 until
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
@@ -42,6 +43,7 @@
 #define PRIORITY_MOST 10
 #define FULL_RETRY_S 60
 #define LIMIT_RETRY_S 5
+#define WEIGHT_PARTS 1000.0
 
 /* ---- encoding ---- */
 
@@ -197,6 +199,13 @@ void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id)
 {
 	fnr_put_u8(out, OP_DEAD_DISCARD);
 	fnr_put_id(out, id);
+}
+
+void op_project(struct fnr_buf *out, const char *name, double weight)
+{
+	fnr_put_u8(out, OP_PROJECT);
+	fnr_put_text(out, name);
+	fnr_put_u32(out, (uint32_t)(weight * WEIGHT_PARTS + 0.5));
 }
 
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until)
@@ -636,6 +645,22 @@ static int apply_dead_discard(struct apply *a)
 	return ended(&a->in) ? store_dead_discard(a->txn, &id, &a->err) : malformed(a);
 }
 
+static int apply_project(struct apply *a)
+{
+	char name[68];
+	uint32_t parts, number;
+
+	fnr_get_text(&a->in, name, sizeof name);
+	parts = fnr_get_u32(&a->in);
+	if (!ended(&a->in))
+		return malformed(a);
+	number = store_name_make(a->txn, STORE_PROJECT, name, &a->err);
+	if (!number || store_project_put(a->txn, number, parts / WEIGHT_PARTS, &a->err) != FNR_OK)
+		return a->err.code;
+	a->ring = true;
+	return store_command_add(a->txn, "{\"command\":\"projects\"}", &a->err);
+}
+
 static int apply_queue(struct apply *a)
 {
 	struct store_queue queue;
@@ -674,6 +699,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_SECRET: return apply_secret(a);
 	case OP_JOB_DELETE: return apply_job_delete(a);
 	case OP_QUEUE: return apply_queue(a);
+	case OP_PROJECT: return apply_project(a);
 	case OP_DEAD_DISCARD: return apply_dead_discard(a);
 	}
 	return malformed(a);

@@ -10,7 +10,7 @@
 
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
-	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD
+	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT
 };
 
 /* One job to accept. Texts are borrowed until encoded. */
@@ -58,6 +58,7 @@ void op_session_delete(struct fnr_buf *out, const uint8_t hash[32]);
 void op_secret(struct fnr_buf *out, const uint8_t secret[32]);          /* store_secret_make */
 void op_job_delete(struct fnr_buf *out, const struct fnr_id *id);       /* store_job_delete and store_removal_add */
 void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id);     /* store_dead_discard */
+void op_project(struct fnr_buf *out, const char *name, double weight);  /* store_project_put, and a command as below */
 /* store_queue_put, and a command that has the manager look. */
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until);
 void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds to a meta counter */

@@ -39,6 +39,7 @@
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
  *   dead        finished_at u64, job id       -> (nothing)   failed jobs that nobody ran again or put aside
+ *   project     number of its name u32        -> its weight, packed; none: 1
  *   queue       number of its name u32        -> struct store_queue, packed; none: it was never paused
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
@@ -232,6 +233,15 @@ typedef bool store_queue_row(uint32_t number, const struct store_queue *queue, v
 void store_queues(struct store_txn *txn, store_queue_row *row, void *context);   /* those that somebody decided about */
 /* How many jobs are in its lanes, counted to `most`, and which waits longest of these (FNR_ID_NONE: none). */
 size_t store_queue_waiting(struct store_txn *txn, uint32_t number, size_t most, struct fnr_id *oldest_r);
+
+/* ---- projects ---- */
+
+#define STORE_WEIGHT_LEAST 0.01
+#define STORE_WEIGHT_MOST 1000.0
+double store_project_weight(struct store_txn *txn, uint32_t number);   /* its share of the turns beside others; 1 if nobody decided */
+int store_project_put(struct store_txn *txn, uint32_t number, double weight, struct fnr_error *err);
+typedef bool store_project_row(uint32_t number, double weight, void *context);
+void store_projects(struct store_txn *txn, store_project_row *row, void *context);   /* those that somebody decided about */
 
 /* ---- dead letters: a job is one from its failing on, until it is run again, discarded, deleted, or dropped for newer ones ---- */
 

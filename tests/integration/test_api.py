@@ -942,6 +942,10 @@ def test_queues(fnr):
     assert fnr.post("/api/v1/queues/io/resume").json["paused"] is False
 
 
+def test_weight_of_a_project(fnr):
+    assert fnr.request("PUT", "/api/v1/projects/weighed", {"weight": 2.5}).json == {"name": "weighed", "weight": 2.5}
+
+
 def test_dead_letters(fnr):
     jobs = [fnr.run("fails", project="dead") for _ in range(4)]
     listed = fnr.get("/api/v1/dead-letters?project=dead").json

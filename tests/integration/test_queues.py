@@ -184,3 +184,21 @@ def test_so_many_may_wait():
         fnr.post(f"{QUEUES}/cpu/resume")
         assert {fnr.wait(id)["state"] for id in last} == {"completed"}
         assert fnr.post("/api/v1/batches", {"jobs": jobs[:3]}, headers={"Idempotency-Key": "later"}).status == 202    # the key was not used up
+
+
+def test_weights_of_projects(fnr):
+    """42.3: three turns for one; it outlives a restart."""
+    for body in ({}, {"weight": 0}, {"weight": 1001}, {"weight": "3"}, {"weight": 3, "colour": 1}):
+        assert_problem(fnr.request("PUT", "/api/v1/projects/heavy", body), 422, "invalid")
+    assert fnr.request("PUT", "/api/v1/projects/heavy", {"weight": 3}).json == {"name": "heavy", "weight": 3.0}
+    fnr.stop()
+    fnr.start()
+    fnr.post(f"{QUEUES}/cpu/pause")
+    ids = {fnr.submit(project=project, metadata={"noop": {"duration_ms": 8}})["id"]: project for _ in range(24) for project in ("light", "heavy")}
+    assert {item["name"]: item["weight"] for item in fnr.get("/api/v1/projects").json["items"]} == {"heavy": 3.0, "light": 1.0}
+    fnr.post(f"{QUEUES}/cpu/resume")
+    jobs = sorted((fnr.wait(id) for id in ids), key=lambda job: job["started_at"])
+    first = [ids[job["id"]] for job in jobs[:24]]
+    assert 17 <= first.count("heavy") <= 19, first
+    key = fnr.post("/api/v1/keys", {"name": "light", "scopes": ["admin"], "projects": ["light"]}).json["key"]
+    assert_problem(fnr.request("PUT", "/api/v1/projects/heavy", {"weight": 1}, key=key), 403, "forbidden")

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "queue/lanes.h"
 
@@ -218,5 +219,31 @@ Test(lanes, many_lanes_and_projects)
 		last = seq;
 	}
 	cr_assert_eq(lanes_count(lanes), 0);
+	lanes_free(lanes);
+}
+
+/* Shares within 5 % over 1 000 turns, whatever the weights; one that was away saves up nothing. */
+Test(lanes, weights)
+{
+	static const double weights[] = { 1, 3, 0.5, 10 };
+	struct lanes *lanes = lanes_create();
+	unsigned turns[5] = { 0 };
+
+	for (uint32_t project = 1; project <= 4; project++) {
+		lanes_weigh(lanes, project, weights[project - 1]);
+		put(lanes, (struct waiting){ 1, 5, project, 1, project, 0 });
+	}
+	for (int i = 0; i < 1000; i++)
+		turns[take_and_refill(lanes)]++;
+	for (uint32_t project = 1; project <= 4; project++) {
+		double wanted = 1000 * weights[project - 1] / 14.5;
+
+		cr_expect(turns[project] > wanted * 0.95 - 1 && turns[project] < wanted * 1.05 + 1, "project %u: %u turns, %.0f wanted", project, turns[project], wanted);
+	}
+	lanes_weigh(lanes, 4, 1);
+	memset(turns, 0, sizeof turns);
+	for (int i = 0; i < 1100; i++)
+		turns[take_and_refill(lanes)]++;
+	cr_expect(turns[4] > 180 && turns[4] < 220, "%u turns after a change", turns[4]);
 	lanes_free(lanes);
 }
