@@ -14,19 +14,20 @@ static struct key dead_key(const struct job_head *head)
 	return key;
 }
 
-int dead_put(struct store_txn *txn, const struct job_head *head, struct fnr_error *err)
-{
-	struct key key = dead_key(head);
-
-	return env_put(&txn->t, DB_DEAD, &key, "", 0, err);
-}
-
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err)
 {
 	struct key key = dead_key(head);
 	int code = env_delete(&txn->t, DB_DEAD, &key, err);
 
 	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
+}
+
+int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err)
+{
+	struct key key = dead_key(to);
+	int code = from->state == FNR_STATE_FAILED ? dead_delete(txn, from, err) : FNR_OK;
+
+	return code == FNR_OK && to->state == FNR_STATE_FAILED ? env_put(&txn->t, DB_DEAD, &key, "", 0, err) : code;
 }
 
 bool store_dead_has(struct store_txn *txn, const struct job_head *head)

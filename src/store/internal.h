@@ -63,7 +63,7 @@ int store_settle_schema(struct store *store, store_step *const *steps, uint64_t 
 
 /* ---- records: one function makes a key, used by all who need it ---- */
 
-int dead_put(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);
+int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */
 
 struct key hash_key(const uint8_t hash[32]);

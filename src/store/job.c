@@ -275,8 +275,8 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 		code = active_move(txn, &old, head, err);
 	if (code == FNR_OK)
 		code = count_move(txn, &hot, &old, head, err);
-	if (code == FNR_OK && moved && head->state == FNR_STATE_FAILED)
-		code = dead_put(txn, head, err);
+	if (code == FNR_OK && moved)
+		code = dead_move(txn, &old, head, err);
 	if (code == FNR_OK)
 		code = head_put(txn, head, false, err);
 	return code == FNR_OK && moved ? hot_put(txn, &hot, err) : code;
