@@ -263,7 +263,8 @@ def overwrite_behind_the_head(path):
 
 
 def cut(path):
-    os.truncate(path, os.path.getsize(path) // 2 // 4096 * 4096 + 100)
+    """Behind the two pages of the head; what is cut off farther back may have been free."""
+    os.truncate(path, 2 * 4096 + 100)
 
 
 def cut_to_nothing(path):
