@@ -155,6 +155,38 @@ void common_members_only(struct request *req, const char *what, const char *cons
 	}
 }
 
+int64_t common_count(struct request *req, const char *name, int64_t most)
+{
+	struct json_object *value = fnr_json_get(req->body, name);
+	int64_t count = value ? json_object_get_int64(value) : 0;
+
+	if (!value || (json_object_is_type(value, json_type_int) && count >= 1 && count <= most))
+		return count;
+	fnr_error_add(&req->err, fnr_arena_printf(req->arena, "/%s", name), "range",
+	              fnr_arena_printf(req->arena, "give a whole number from 1 to %lld, or null for no limit", (long long)most),
+	              "'%s' is not a whole number from 1 to %lld", name, (long long)most);
+	return 0;
+}
+
+struct store_limit common_limit(struct request *req)
+{
+	struct store_limit limit = { .concurrency = (uint32_t)common_count(req, "concurrency", STORE_LIMIT_MOST) };
+
+	limit.per_minute = (uint32_t)common_count(req, "per_minute", STORE_LIMIT_MOST);
+	return limit;
+}
+
+void common_set_count(struct json_object *to, const char *name, int64_t count)
+{
+	fnr_json_set(to, name, count ? json_object_new_int64(count) : NULL);
+}
+
+void common_set_limit(struct json_object *to, struct store_limit limit)
+{
+	common_set_count(to, "concurrency", limit.concurrency);
+	common_set_count(to, "per_minute", limit.per_minute);
+}
+
 struct json_object *common_parse(const struct fnr_buf *text)
 {
 	return text->len ? fnr_json_parse_own(text->data, text->len, NULL) : NULL;

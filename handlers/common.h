@@ -35,6 +35,13 @@ int common_reply_thumbnail(struct request *req, struct json_object *file);
 /* Adds an error for each member of the body that is not in the list (ends with NULL). what: "a key". */
 void common_members_only(struct request *req, const char *what, const char *const *members);
 
+/* A number of the body from 1 to `most`; 0 if it is left out or null, and when there is a problem with it. */
+int64_t common_count(struct request *req, const char *name, int64_t most);
+/* Members "concurrency" and "per_minute": of the body, and of an answer; null there where there is no limit. */
+struct store_limit common_limit(struct request *req);
+void common_set_limit(struct json_object *to, struct store_limit limit);
+void common_set_count(struct json_object *to, const char *name, int64_t count);
+
 /* JSON text of the store as a value to put; NULL if it cannot be read. */
 struct json_object *common_parse(const struct fnr_buf *text);
 

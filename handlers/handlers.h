@@ -21,7 +21,7 @@ handler presets_list, presets_show;
 /* takes.c */
 handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_letters_discard;
 
-handler queues_list, queues_show, queues_pause, queues_resume, queues_purge;
+handler queues_list, queues_show, queues_change, queues_pause, queues_resume, queues_purge;
 
 handler projects_list, projects_change, takes_list, takes_show, takes_file, takes_thumbnail;
 /* keys.c */

@@ -7,7 +7,7 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 
-#define COUNTED 200000     /* jobs of a queue; behind them it is "at least" */
+#define LANES_MOST 10000     /* looked at for the job that waits longest */
 
 struct running { uint32_t queue; size_t count; };
 
@@ -26,18 +26,19 @@ static struct json_object *make_queue(struct request *req, const char *name)
 	struct store_queue queue = { 0 };
 	struct fnr_id oldest = FNR_ID_NONE;
 	struct job_head head;
-	size_t waiting = 0;
+	uint64_t waiting = 0;
 
 	if (running.queue) {     /* it has a number since its first job, or since somebody decided about it */
 		queue = store_queue_get(req->txn, running.queue);
-		waiting = store_queue_waiting(req->txn, running.queue, COUNTED, &oldest);
+		waiting = store_waiting(req->txn, STORE_QUEUE, running.queue);
+		oldest = store_queue_oldest(req->txn, running.queue, LANES_MOST);
 		store_jobs_active(req->txn, NULL, SIZE_MAX, running_row, &running);
 	}
 	fnr_json_set_text(object, "name", name);
 	fnr_json_set_bool(object, "paused", queue.paused);
 	fnr_json_set_time(object, "paused_until", queue.until);
+	common_set_limit(object, queue.limit);
 	fnr_json_set_int(object, "waiting", (int64_t)waiting);
-	fnr_json_set_bool(object, "waiting_exact", waiting < COUNTED);
 	fnr_json_set_int(object, "running", (int64_t)running.count);
 	fnr_json_set_time(object, "oldest_at", !fnr_id_is_none(&oldest) && store_job_get(req->txn, &oldest, &head) == FNR_OK ? head.queued_at : 0);
 	return object;
@@ -59,19 +60,42 @@ int queues_show(struct request *req)
 	return name ? reply_json(req, 200, make_queue(req, name)) : req->err.code;
 }
 
+static int post(struct request *req, const char *name, struct fnr_buf *operation)
+{
+	struct op_reply reply;
+	int code = request_post(req, operation, &reply);
+
+	fnr_buf_free(operation);
+	return code == FNR_OK ? reply_json(req, 200, make_queue(req, name)) : code;
+}
+
 static int decide(struct request *req, bool paused, int64_t until)
 {
 	const char *name = common_queue(req);
 	struct fnr_buf operation = FNR_BUF_INIT;
-	struct op_reply reply;
-	int code;
 
 	if (!name)
 		return req->err.code;
 	op_queue(&operation, name, paused, until);
-	code = request_post(req, &operation, &reply);
-	fnr_buf_free(&operation);
-	return code == FNR_OK ? reply_json(req, 200, make_queue(req, name)) : code;
+	return post(req, name, &operation);
+}
+
+/* PUT: how many of its jobs may run at the same time, and start in a minute. */
+int queues_change(struct request *req)
+{
+	static const char *const members[] = { "concurrency", "per_minute", NULL };
+	const char *name = common_queue(req);
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct store_limit limit;
+
+	if (!name)
+		return req->err.code;
+	common_members_only(req, "a queue", members);
+	limit = common_limit(req);
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	op_queue_limit(&operation, name, limit);
+	return post(req, name, &operation);
 }
 
 int queues_pause(struct request *req)

@@ -29,10 +29,18 @@ static bool shot_row(uint32_t shot, uint32_t counter, uint32_t active, void *con
 
 #define SHOTS_SHOWN 1000
 
+static void add_decided(struct json_object *item, const struct store_project *project)
+{
+	fnr_json_set_real(item, "weight", project->weight);
+	common_set_limit(item, project->limit);
+	common_set_count(item, "max_waiting", (int64_t)project->max_waiting);
+}
+
 static bool project_row(uint32_t number, const char *name, void *context)
 {
 	struct project_page *page = context;
 	struct project_page shots = { .req = page->req };
+	struct store_project decided = store_project_get(page->req->txn, number);
 	struct json_object *item;
 
 	if (!access_project(&page->req->access, number))
@@ -45,7 +53,7 @@ static bool project_row(uint32_t number, const char *name, void *context)
 	shots.items = json_object_new_array();
 	store_shots(page->req->txn, number, SHOTS_SHOWN, shot_row, &shots);
 	fnr_json_set_text(item, "name", name);
-	fnr_json_set_real(item, "weight", store_project_weight(page->req->txn, number));
+	add_decided(item, &decided);
 	fnr_json_set(item, "shots", shots.items);
 	json_object_array_add(page->items, item);
 	snprintf(page->last, sizeof page->last, "%s", name);
@@ -67,12 +75,24 @@ int projects_list(struct request *req)
 	return common_reply_list(req, page.items, page.more ? page.last : NULL);
 }
 
-/* PUT: how many turns it has beside others. A project may be weighed before its first job. */
+static double read_weight(struct request *req)
+{
+	struct json_object *value = fnr_json_get(req->body, "weight");
+	double weight = value ? json_object_get_double(value) : 1.0;
+
+	if ((value && !json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double)) ||
+	    !(weight >= STORE_WEIGHT_LEAST && weight <= STORE_WEIGHT_MOST))
+		fnr_error_add(&req->err, "/weight", "range", "give a number from 0.01 to 1000; 1 is usual", "the weight is not from 0.01 to 1000");
+	return weight;
+}
+
+/* PUT: its turns beside others, its limits. What is left out is as for a project that nobody decided about; it may be
+ * decided about before its first job. */
 int projects_change(struct request *req)
 {
-	static const char *const names[] = { "weight", NULL };
-	struct json_object *value = fnr_json_get(req->body, "weight"), *object;
-	double weight = value ? json_object_get_double(value) : 0;
+	static const char *const names[] = { "weight", "concurrency", "per_minute", "max_waiting", NULL };
+	struct store_project project = { .weight = read_weight(req), .limit = common_limit(req) };
+	struct json_object *object;
 	struct fnr_buf operation = FNR_BUF_INIT;
 	struct op_reply reply;
 	int code;
@@ -80,21 +100,19 @@ int projects_change(struct request *req)
 	common_members_only(req, "a project", names);
 	if (!fnr_name_valid(req->args[0]))
 		fnr_error_add(&req->err, "", "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of a project", req->args[0]);
-	if (!(json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double)) || weight < STORE_WEIGHT_LEAST ||
-	    weight > STORE_WEIGHT_MOST)
-		fnr_error_add(&req->err, "/weight", "range", "give a number from 0.01 to 1000; 1 is usual", "the weight is missing or not from 0.01 to 1000");
+	project.max_waiting = (uint64_t)common_count(req, "max_waiting", 1000000000);
 	if (req->err.code != FNR_OK)
 		return req->err.code;
 	if (!access_project_name(&req->access, req->args[0]))
 		return fnr_fail(&req->err, FNR_E_FORBIDDEN, "this key may not use the project '%s'", req->args[0]);
-	op_project(&operation, req->args[0], weight);
+	op_project(&operation, req->args[0], &project);
 	code = request_post(req, &operation, &reply);
 	fnr_buf_free(&operation);
 	if (code != FNR_OK)
 		return code;
 	object = json_object_new_object();
 	fnr_json_set_text(object, "name", req->args[0]);
-	fnr_json_set_real(object, "weight", weight);
+	add_decided(object, &project);
 	return reply_json(req, 200, object);
 }
 

@@ -61,6 +61,8 @@ static void look_at_limits(struct committer *committer)
 	}
 	free_bytes = disk_free();
 	limits->waiting_most = (uint64_t)conf->job_max_waiting;
+	limits->project_most = (uint64_t)conf->job_max_waiting_project;
+	limits->key_most = (uint64_t)conf->job_max_waiting_key;
 	limits->full = true;
 	if (committer->bytes_used >= (uint64_t)conf->store_max_bytes)
 		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); "

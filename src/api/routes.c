@@ -41,6 +41,7 @@ const struct route routes[] = {
 	{ "DELETE", "/api/v1/dead-letters/{id}", A, 0, dead_letters_discard },
 	{ "GET", "/api/v1/queues", R, 0, queues_list },
 	{ "GET", "/api/v1/queues/{queue}", R, 0, queues_show },
+	{ "PUT", "/api/v1/queues/{queue}", A, ROUTE_BODY, queues_change },
 	{ "POST", "/api/v1/queues/{queue}/pause", A, ROUTE_BODY | ROUTE_BODY_OPTIONAL, queues_pause },
 	{ "POST", "/api/v1/queues/{queue}/resume", A, 0, queues_resume },
 	{ "POST", "/api/v1/queues/{queue}/purge", A, 0, queues_purge },

@@ -24,6 +24,8 @@
 	X(job_keep, INT, "job.keep", 2592000, 1, 315360000, "seconds", "a finished job is kept this long; its takes stay") \
 	X(job_max_bytes, INT, "job.max_bytes", 17179869184, 1048576, 1099511627776, "bytes", "while the store is larger, the oldest finished jobs go sooner") \
 	X(job_max_waiting, INT, "job.max_waiting", 1000000, 0, 1000000000, "jobs", "so many may wait; more are refused until some have run (0: no limit)") \
+	X(job_max_waiting_project, INT, "job.max_waiting_project", 0, 0, 1000000000, "jobs", "the same for each project; PUT /projects/{project} decides for one (0: no limit)") \
+	X(job_max_waiting_key, INT, "job.max_waiting_key", 0, 0, 1000000000, "jobs", "the same for each API key (0: no limit)") \
 	X(dead_max, INT, "dead.max", 10000, 0, 10000000, "jobs", "most dead letters; the oldest are dropped, their jobs stay") \
 	X(batch_max_jobs, INT, "batch.max_jobs", 10000, 1, 100000, "jobs", "largest batch") \
 	X(upload_max, INT, "upload.max", 2147483648, 1024, 1099511627776, "bytes", "largest upload") \

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/err.c %D%/err.h \
 	%D%/fs.c %D%/fs.h \
 	%D%/hash.c %D%/hash.h \
+	%D%/heap.c %D%/heap.h \
 	%D%/id.c %D%/id.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \

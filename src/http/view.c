@@ -212,13 +212,39 @@ static void set_urls(struct json_object *job, const char *id)
 	fnr_json_set(job, "urls", urls);
 }
 
-static const char *waiting_for(struct store_txn *txn, const struct job_head *head)
+void view_limit_name(unsigned kind, uint32_t number, char name[64])
+{
+	snprintf(name, 64, VIEW_LIMITS "%u/%u/", kind, number);
+}
+
+static bool any_row(const char *id, const char *json, size_t len, void *context)
+{
+	(void)id, (void)json, (void)len, (void)context;
+	return false;
+}
+
+static bool limit_reached(struct journal_txn *journal, const struct job_head *head)
+{
+	const uint32_t numbers[] = { head->queue, head->project, head->template_ };
+	char name[64];
+
+	for (unsigned kind = 0; journal && kind < sizeof numbers / sizeof numbers[0]; kind++) {
+		view_limit_name(kind, numbers[kind], name);
+		if (journal_live(journal, name, any_row, NULL))
+			return true;
+	}
+	return false;
+}
+
+static const char *waiting_for(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
 {
 	if (head->state == FNR_STATE_SCHEDULED || head->state == FNR_STATE_RETRY_WAIT)
 		return "not_before";
 	if (head->state != FNR_STATE_QUEUED)
 		return NULL;
-	return txn && store_queue_get(txn, head->queue).paused ? "paused" : "position";
+	if (txn && store_queue_get(txn, head->queue).paused)
+		return "paused";
+	return limit_reached(journal, head) ? "limit" : "position";
 }
 
 /* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */
@@ -304,7 +330,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	set_where(job, txn, head, attempt);
 	set_result(txn, job, head, id, summary, attempt);
 	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));
-	fnr_json_set_text(job, "waiting_for", waiting_for(txn, head));
+	fnr_json_set_text(job, "waiting_for", waiting_for(txn, journal, head));
 	set_times(job, head);
 	set_urls(job, id);
 	json_object_put(summary);

@@ -15,6 +15,10 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
  * txn may be NULL: then a waiting job's place in its queue is not looked up. */
 struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head);
 
+/* The live entry (journal.h) that says that a limit of a queue, project or template is reached; `kind` counts these from 0. */
+#define VIEW_LIMITS "limit/"
+void view_limit_name(unsigned kind, uint32_t number, char name[64]);
+
 /* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum, and what
  * was found out about them since. */
 struct json_object *view_outputs(struct store_txn *txn, const char *job, const char *project, const char *shot, uint32_t take,

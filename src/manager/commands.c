@@ -125,7 +125,7 @@ static void run_queue(struct manager *manager, struct json_object *command)
 static void run_projects(struct manager *manager, struct json_object *command)
 {
 	(void)command;
-	queues_read_weights(manager);
+	queues_read_projects(manager);
 }
 
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)

@@ -114,19 +114,22 @@ static bool is_seen(const struct manager *manager, const struct fnr_id *job)
 	return fnr_id_compare(job, &manager->seen) <= 0;
 }
 
-static int64_t waits_since(struct manager *manager, const struct fnr_id *job)
+static int64_t waits_since(struct manager *manager, const struct fnr_id *job, uint32_t *template_r)
 {
 	struct job_head head;
+	bool there = store_job_get(manager->turn.txn, job, &head) == FNR_OK;
 
-	return store_job_get(manager->turn.txn, job, &head) == FNR_OK ? head.queued_at : manager->turn.now;
+	*template_r = head.template_;
+	return there ? head.queued_at : manager->turn.now;
 }
 
 static void lane_next(struct manager *manager, const struct lane_head *taken)
 {
 	struct lane_head head;
+	uint32_t template_;
 
 	if (store_lane_first(manager->turn.txn, &taken->key, taken->seq + 1, &head) == FNR_OK && is_seen(manager, &head.job))
-		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job));
+		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job, &template_));
 	else
 		lanes_drop(manager->lanes, &taken->key);
 }
@@ -136,23 +139,32 @@ void dispatch_lanes(struct manager *manager)
 	struct lane_head head;
 	struct lane_key key;
 	const struct lane_key *after = NULL;
+	uint32_t template_;
+	int64_t since;
 
 	find_first_queue(manager);
 	queues_read(manager);
-	queues_read_weights(manager);
+	queues_read_projects(manager);
+	queues_recall(manager);
 	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
+		since = waits_since(manager, &head.job, &template_);
 		if (is_seen(manager, &head.job))
-			lanes_put(manager->lanes, &head, waits_since(manager, &head.job));
+			lanes_put(manager->lanes, &head, template_, since);
 		key = head.key;
 		after = &key;
 	}
 }
 
-bool dispatch_possible(struct manager *manager)
+bool dispatch_ready(const struct manager *manager)
 {
 	struct lane_head head;
 
-	return !manager->stopping && pool_idle(&manager->pool) && lanes_next(manager->lanes, manager->turn.now, &head);
+	return lanes_next(manager->lanes, manager->turn.now, &head);
+}
+
+bool dispatch_possible(struct manager *manager)
+{
+	return !manager->stopping && pool_idle(&manager->pool) && dispatch_ready(manager);
 }
 
 /* ---- starting ---- */
@@ -358,7 +370,7 @@ void dispatch_grow(struct manager *manager)
 	if (manager->stopping)
 		return;
 	if (!pool_idle(pool)) {
-		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (lanes_ready(manager->lanes) ? manager->queued : 0);
+		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (dispatch_ready(manager) ? manager->queued : 0);
 		wanted = wanted > starting ? wanted - starting : 0;
 	}
 	if (there < least && wanted < least - there)

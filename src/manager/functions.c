@@ -63,6 +63,8 @@ static struct function *compile(const struct template_ *template_, const uint8_t
 	kind = backend_find(function->kind);
 	function->no_files = kind && kind->no_files;
 	function->timeout_s = fnr_json_get_int(definition, "timeout_s", 0);
+	function->limit.concurrency = (uint32_t)fnr_json_get_int(fnr_json_get(definition, "limits"), "concurrency", 0);
+	function->limit.per_minute = (uint32_t)fnr_json_get_int(fnr_json_get(definition, "limits"), "per_minute", 0);
 	read_retry(function, definition);
 	for (int stage = 0; stage < FNR_STAGE_COUNT; stage++) {
 		function->weight[stage] = template_stage_weight(template_, stage);

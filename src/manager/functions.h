@@ -14,6 +14,7 @@ struct function {
 	char kind[68];                              /* of backend */
 	bool no_files;                              /* its backend makes none */
 	int64_t timeout_s;                          /* 0: the template says nothing */
+	struct store_limit limit;                   /* of all jobs of the template */
 	struct retry_policy retry;
 	double weight[FNR_STAGE_COUNT];
 	char message[FNR_STAGE_COUNT][192];

@@ -10,6 +10,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "files/take.h"
+#include "http/view.h"
 #include "manager/manager.h"
 #include "manager/render.h"
 
@@ -102,6 +103,40 @@ static void live_manager(struct manager *manager, struct journal_txn *txn, const
 	fnr_buf_free(&text);
 }
 
+/* ---- limits that are reached: why jobs wait ---- */
+
+struct limit_names { struct journal_txn *txn; struct fnr_error *err; char name[64]; };
+
+static bool first_name(const char *id, const char *json, size_t len, void *context)
+{
+	struct limit_names *names = context;
+
+	(void)json, (void)len;
+	snprintf(names->name, sizeof names->name, "%s", id);
+	return false;
+}
+
+static void put_limit(enum lanes_gate kind, uint32_t number, enum lanes_reason reason, void *context)
+{
+	const struct limit_names *names = context;
+	struct fnr_buf text = FNR_BUF_INIT;
+	char name[64];
+
+	view_limit_name(kind, number, name);
+	fnr_buf_puts(&text, reason == REASON_RATE ? "{\"reason\":\"rate\"}" : "{\"reason\":\"concurrency\"}");
+	put_live(names->txn, name, &text, names->err);
+	fnr_buf_free(&text);
+}
+
+static void live_limits(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct limit_names names = { txn, err, "" };
+
+	while (err->code == FNR_OK && journal_live(txn, VIEW_LIMITS, first_name, &names))
+		put_live(txn, names.name, NULL, err);
+	limits_reached(manager->limits, put_limit, &names);
+}
+
 /* The live table and the journal's limits, in a transaction of their own. */
 static void tend_journal(struct manager *manager, const struct store_counters *counters)
 {
@@ -113,6 +148,7 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 		for (size_t i = 0; i < manager->pool.count; i++)
 			live_worker(manager->pool.workers[i], txn, &err);
 		live_clean(manager, txn, &err);
+		live_limits(manager, txn, &err);
 		if (err.code == FNR_OK && journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000,
 		                                       (uint64_t)manager->conf.journal_max_bytes, TRIM_ROWS, &err) >= TRIM_ROWS)
 			manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;

@@ -29,7 +29,7 @@
 #include "manager/functions.h"
 #include "manager/pool.h"
 #include "manager/progress.h"
-#include "queue/lanes.h"
+#include "queue/limits.h"
 #include "queue/state.h"
 #include "store/journal.h"
 
@@ -112,6 +112,7 @@ struct manager {
 	struct store *store;
 	struct journal *journal;
 	struct lanes *lanes;
+	struct limits *limits;
 	struct functions *functions;
 	struct pool pool;
 	struct task *tasks;
@@ -242,6 +243,7 @@ void dispatch_take_new(struct manager *manager);
 void dispatch_take_due(struct manager *manager);
 void dispatch_jobs(struct manager *manager);         /* gives work to idle workers */
 void dispatch_lanes(struct manager *manager);        /* finds the lanes of the store, at the start */
+bool dispatch_ready(const struct manager *manager);         /* may any waiting job run? */
 bool dispatch_possible(struct manager *manager);
 void dispatch_grow(struct manager *manager);         /* as many workers as there is work for, within bounds */
 void batch_changed(struct manager *manager, const struct fnr_id *batch);
@@ -263,7 +265,8 @@ bool retention_apply(struct manager *manager);       /* after the turn; true: th
 
 /* ---- queues.c: in the turn's transaction ---- */
 void queues_read(struct manager *manager);                           /* which are paused */
-void queues_read_weights(struct manager *manager);                   /* of projects */
+void queues_read_projects(struct manager *manager);
+void queues_recall(struct manager *manager);         /* starts before this life of ours count */                   /* of projects */
 void queues_resume_due(struct manager *manager);
 void queues_tell(struct manager *manager, const char *name);         /* the event, as it is stored now */
 

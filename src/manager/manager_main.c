@@ -173,12 +173,14 @@ int main(int argc, char **argv)
 	loop_open(&manager, channel, spawner);
 	end_stray_scripts(absolute);
 	manager.lanes = lanes_create();
+	manager.limits = limits_create(manager.lanes);
 	manager.functions = functions_create();
 	begin(&manager);
 	fnr_notify_ready();
 	status = loop_run(&manager);
 	journal_close(manager.journal);
 	store_close(manager.store);
+	limits_free(manager.limits);
 	lanes_free(manager.lanes);
 	functions_free(manager.functions);
 	return status;

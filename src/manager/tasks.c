@@ -25,6 +25,11 @@ struct task *task_add(struct manager *manager, const struct job_head *head, stru
 	task->next = manager->tasks;
 	manager->tasks = task;
 	manager->task_count++;
+	if (task->function)
+		limits_set(manager->limits, GATE_TEMPLATE, head->template_, task->function->limit, manager->turn.mono);
+	limits_started(manager->limits, GATE_QUEUE, head->queue, manager->turn.mono);
+	limits_started(manager->limits, GATE_PROJECT, head->project, manager->turn.mono);
+	limits_started(manager->limits, GATE_TEMPLATE, head->template_, manager->turn.mono);
 	return task;
 }
 
@@ -36,6 +41,9 @@ void task_free(struct manager *manager, struct task *task)
 		at = &(*at)->next;
 	*at = task->next;
 	manager->task_count--;
+	limits_ended(manager->limits, GATE_QUEUE, task->head.queue, manager->turn.mono);
+	limits_ended(manager->limits, GATE_PROJECT, task->head.project, manager->turn.mono);
+	limits_ended(manager->limits, GATE_TEMPLATE, task->head.template_, manager->turn.mono);
 	if (task->worker)
 		task->worker->task = NULL;
 	json_object_put(task->summary);

@@ -44,14 +44,14 @@ void thumbnails_read(struct manager *manager)
 
 static struct worker *free_worker(const struct manager *manager)
 {
-	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || lanes_ready(manager->lanes))
+	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || dispatch_ready(manager))
 		return NULL;
 	return pool_idle(&manager->pool);
 }
 
 bool thumbnails_wait(const struct manager *manager)
 {
-	return manager->thumbnails && !manager->thumbnail_worker && !lanes_ready(manager->lanes);
+	return manager->thumbnails && !manager->thumbnail_worker && !dispatch_ready(manager);
 }
 
 void thumbnails_give(struct manager *manager)

@@ -4,191 +4,196 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
+#include <utlist.h>
 
+#include "base/heap.h"
 #include "base/mem.h"
 
-#define SHARES_KEPT 256
+#define PRIORITIES 11               /* effective ones: 0 to 10 */
+#define LEVELS (2 * PRIORITIES)     /* those of the queue that goes first lie above all others */
+#define LANE_GATES 3                /* of its queue, project and template */
+#define SHARES_LEAST 256
 
-/* What a project has had, at each effective priority, in turns (virtual time). */
+struct gate {
+	struct { uint32_t gate, number; } id;
+	unsigned reasons, users;        /* users: lanes that go through it */
+	struct lane *parked;
+	UT_hash_handle hh;
+};
+
+/* The lanes of one project at one level, and the turns (virtual time) that it has had there. */
+struct group {
+	struct share *share;
+	int level;
+	struct heap lanes;              /* oldest head first */
+	double used;
+	enum { GROUP_OUT, GROUP_ELIGIBLE, GROUP_AHEAD } where;
+	size_t place;
+};
+
 struct share {
 	uint32_t project;
-	unsigned lanes;                 /* that point here */
+	unsigned lanes;
 	double weight;
-	double used[LANES_LEVELS];
+	struct group *groups[LEVELS];   /* NULL: nothing was there yet */
+	UT_hash_handle hh;
 };
 
 struct lane {
+	struct lane_key id;             /* without anything in its holes */
 	struct lane_head head;
-	int64_t since;
-	enum lane_reason reason;
+	int64_t since, rises_at;        /* rises_at: when its level changes; INT64_MAX: never */
 	struct share *share;
+	struct gate *gates[LANE_GATES];
+	struct gate *parked_at;         /* NULL: it is in its group and among the ages */
+	struct group *group;
+	struct lane *prev, *next;       /* parked at the same gate */
+	size_t place, age_place;
+	UT_hash_handle hh;
 };
 
-/* Both arrays are sorted by key: they are searched for each job, and changed far less often. */
+struct level {
+	struct heap eligible;           /* groups that had no more than others: oldest head first */
+	struct heap ahead;              /* the others: whose turn comes next */
+	double clock;                   /* virtual time of the turn that was given last */
+};
+
 struct lanes {
-	struct lane *items;
-	size_t count, size;
-	struct share **shares;
-	size_t share_count, share_size;
-	double clock[LANES_LEVELS];     /* virtual time of the turn that was given last */
+	struct lane *by_key;
+	struct share *shares;
+	struct gate *gates;
+	struct level levels[LEVELS];
+	struct heap ages;               /* lanes by rises_at */
+	int64_t now;                    /* of the last look */
 	uint16_t first_queue;
-	uint16_t paused[LANES_PAUSED];
-	size_t paused_count;
+	size_t sweep_at;                /* so many shares: those that say nothing are forgotten */
 };
 
-struct lanes *lanes_create(void)
+/* ---- order ---- */
+
+static bool older_lane(const void *a, const void *b)
 {
-	return fnr_alloc(sizeof(struct lanes));
+	return ((const struct lane *)a)->head.seq < ((const struct lane *)b)->head.seq;
 }
 
-void lanes_free(struct lanes *lanes)
+static bool rises_before(const void *a, const void *b)
 {
-	if (!lanes)
+	return ((const struct lane *)a)->rises_at < ((const struct lane *)b)->rises_at;
+}
+
+static bool older_group(const void *a, const void *b)
+{
+	return older_lane(heap_first(&((const struct group *)a)->lanes), heap_first(&((const struct group *)b)->lanes));
+}
+
+static bool behind_less(const void *a, const void *b)
+{
+	const struct group *one = a, *other = b;
+
+	return one->used != other->used ? one->used < other->used : older_group(a, b);
+}
+
+/* ---- groups: projects at a level ---- */
+
+static void group_out(struct lanes *lanes, struct group *group)
+{
+	struct level *level = &lanes->levels[group->level];
+
+	if (group->where == GROUP_ELIGIBLE)
+		heap_remove(&level->eligible, group);
+	else if (group->where == GROUP_AHEAD)
+		heap_remove(&level->ahead, group);
+	group->where = GROUP_OUT;
+}
+
+static void group_in(struct lanes *lanes, struct group *group)
+{
+	struct level *level = &lanes->levels[group->level];
+
+	if (group->lanes.count == 0)
 		return;
-	for (size_t i = 0; i < lanes->share_count; i++)
-		free(lanes->shares[i]);
-	free(lanes->shares);
-	free(lanes->items);
-	free(lanes);
+	group->where = group->used <= level->clock ? GROUP_ELIGIBLE : GROUP_AHEAD;
+	heap_add(group->where == GROUP_ELIGIBLE ? &level->eligible : &level->ahead, group);
 }
 
-void lanes_clear(struct lanes *lanes)
+static struct group *group_of(struct share *share, int level)
 {
-	for (size_t i = 0; i < lanes->count; i++)
-		lanes->items[i].share->lanes--;
-	lanes->count = 0;
+	struct group *group = share->groups[level];
+
+	if (group)
+		return group;
+	group = share->groups[level] = fnr_alloc(sizeof *group);
+	group->share = share;
+	group->level = level;
+	heap_init(&group->lanes, offsetof(struct lane, place), older_lane);
+	return group;
 }
 
-void lanes_first_queue(struct lanes *lanes, uint16_t queue)
+/* The group whose turn it is: of those that had least, the one with the oldest head. A group that was away does not save
+ * up turns: what it had less than the clock does not count. */
+static struct group *turn_of(struct level *level)
 {
-	lanes->first_queue = queue;
-}
+	struct group *group = heap_first(&level->ahead);
 
-static size_t place_of_paused(const struct lanes *lanes, uint16_t queue)
-{
-	size_t place = 0;
-
-	while (place < lanes->paused_count && lanes->paused[place] != queue)
-		place++;
-	return place;
-}
-
-void lanes_pause(struct lanes *lanes, uint16_t queue, bool paused)
-{
-	size_t place = place_of_paused(lanes, queue);
-
-	if (paused && place == lanes->paused_count && place < LANES_PAUSED)
-		lanes->paused[lanes->paused_count++] = queue;
-	else if (!paused && place < lanes->paused_count)
-		lanes->paused[place] = lanes->paused[--lanes->paused_count];
-}
-
-static bool runs(const struct lanes *lanes, const struct lane *lane)
-{
-	return lane->reason == LANE_RUNS &&
-	       (lanes->paused_count == 0 || place_of_paused(lanes, lane->head.key.queue) == lanes->paused_count);
-}
-
-bool lanes_ready(const struct lanes *lanes)
-{
-	for (size_t i = 0; i < lanes->count; i++)
-		if (runs(lanes, &lanes->items[i]))
-			return true;
-	return false;
-}
-
-size_t lanes_count(const struct lanes *lanes)
-{
-	return lanes->count;
-}
-
-/* ---- the arrays ---- */
-
-static int compare_keys(const struct lane_key *a, const struct lane_key *b)
-{
-	if (a->queue != b->queue)
-		return a->queue < b->queue ? -1 : 1;
-	if (a->priority != b->priority)
-		return a->priority < b->priority ? -1 : 1;
-	if (a->project != b->project)
-		return a->project < b->project ? -1 : 1;
-	if (a->class_ != b->class_)
-		return a->class_ < b->class_ ? -1 : 1;
-	return 0;
-}
-
-/* Where the key is, or would be. */
-static size_t place_of(const struct lanes *lanes, const struct lane_key *key)
-{
-	size_t low = 0, high = lanes->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare_keys(&lanes->items[middle].head.key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
+	if (!level->eligible.count && group)
+		level->clock = group->used;
+	while (group && group->used <= level->clock) {
+		heap_remove(&level->ahead, group);
+		group->where = GROUP_ELIGIBLE;
+		heap_add(&level->eligible, group);
+		group = heap_first(&level->ahead);
 	}
-	return low;
+	return heap_first(&level->eligible);
 }
 
-static struct lane *find(const struct lanes *lanes, const struct lane_key *key)
+/* ---- shares ---- */
+
+static void share_free(struct lanes *lanes, struct share *share)
 {
-	size_t place = place_of(lanes, key);
-
-	if (place == lanes->count || compare_keys(&lanes->items[place].head.key, key) != 0)
-		return NULL;
-	return &lanes->items[place];
-}
-
-/* Projects without lanes that had no more than others are forgotten: they would begin at the clock anyway. */
-static void forget_shares(struct lanes *lanes)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < lanes->share_count; i++) {
-		struct share *share = lanes->shares[i];
-		bool ahead = share->lanes > 0 || share->weight != 1.0;
-
-		for (int level = 0; level < LANES_LEVELS; level++)
-			ahead |= share->used[level] > lanes->clock[level];
-		if (ahead)
-			lanes->shares[kept++] = share;
-		else
-			free(share);
+	for (int level = 0; level < LEVELS; level++) {
+		if (!share->groups[level])
+			continue;
+		heap_free(&share->groups[level]->lanes);
+		free(share->groups[level]);
 	}
-	lanes->share_count = kept;
+	HASH_DEL(lanes->shares, share);
+	free(share);
+}
+
+/* A project without lanes that had no more than others would begin at the clock anyway. */
+static bool says_nothing(const struct lanes *lanes, const struct share *share)
+{
+	bool ahead = share->lanes > 0 || share->weight != 1.0;
+
+	for (int level = 0; level < LEVELS && !ahead; level++)
+		ahead = share->groups[level] && share->groups[level]->used > lanes->levels[level].clock;
+	return !ahead;
+}
+
+static void sweep_shares(struct lanes *lanes)
+{
+	struct share *share, *next;
+
+	HASH_ITER(hh, lanes->shares, share, next)
+		if (says_nothing(lanes, share))
+			share_free(lanes, share);
+	lanes->sweep_at = 2 * HASH_COUNT(lanes->shares) + SHARES_LEAST;
 }
 
 static struct share *share_of(struct lanes *lanes, uint32_t project)
 {
-	size_t low = 0, high;
 	struct share *share;
 
-	if (lanes->share_count == lanes->share_size && lanes->share_count >= SHARES_KEPT)
-		forget_shares(lanes);
-	high = lanes->share_count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (lanes->shares[middle]->project < project)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < lanes->share_count && lanes->shares[low]->project == project)
-		return lanes->shares[low];
-	if (lanes->share_count == lanes->share_size) {
-		lanes->share_size = lanes->share_size ? lanes->share_size * 2 : 16;
-		lanes->shares = fnr_realloc(lanes->shares, lanes->share_size * sizeof *lanes->shares);
-	}
-	memmove(&lanes->shares[low + 1], &lanes->shares[low], (lanes->share_count - low) * sizeof *lanes->shares);
+	HASH_FIND(hh, lanes->shares, &project, sizeof project, share);
+	if (share)
+		return share;
+	if (HASH_COUNT(lanes->shares) >= lanes->sweep_at)
+		sweep_shares(lanes);
 	share = fnr_alloc(sizeof *share);
 	share->project = project;
 	share->weight = 1.0;
-	lanes->shares[low] = share;
-	lanes->share_count++;
+	HASH_ADD(hh, lanes->shares, project, sizeof share->project, share);
 	return share;
 }
 
@@ -197,29 +202,231 @@ void lanes_weigh(struct lanes *lanes, uint32_t project, double weight)
 	share_of(lanes, project)->weight = weight;
 }
 
-/* ---- lanes ---- */
+/* ---- gates ---- */
 
-void lanes_put(struct lanes *lanes, const struct lane_head *job, int64_t since)
+static struct gate *gate_of(struct lanes *lanes, enum lanes_gate kind, uint32_t number)
 {
+	struct gate *gate, wanted = { .id = { kind, number } };
+
+	HASH_FIND(hh, lanes->gates, &wanted.id, sizeof wanted.id, gate);
+	if (gate)
+		return gate;
+	gate = fnr_alloc(sizeof *gate);
+	gate->id = wanted.id;
+	HASH_ADD(hh, lanes->gates, id, sizeof gate->id, gate);
+	return gate;
+}
+
+static void gate_leave(struct lanes *lanes, struct gate *gate)
+{
+	if (gate->users || gate->reasons || gate->parked)
+		return;
+	HASH_DEL(lanes->gates, gate);
+	free(gate);
+}
+
+static struct gate *closed_gate(const struct lane *lane)
+{
+	for (int i = 0; i < LANE_GATES; i++)
+		if (lane->gates[i]->reasons)
+			return lane->gates[i];
+	return NULL;
+}
+
+/* ---- lanes among the others, or beside them ---- */
+
+static int level_of(const struct lanes *lanes, const struct lane *lane)
+{
+	int64_t waited = lanes->now > lane->since ? lanes->now - lane->since : 0;
+	int64_t priority = lane->head.key.priority + waited / LANES_AGE_MS;
+	bool first = lanes->first_queue && lane->head.key.queue == lanes->first_queue;
+
+	return (int)(priority < PRIORITIES ? priority : PRIORITIES - 1) + (first ? PRIORITIES : 0);
+}
+
+static int64_t rises_at(const struct lanes *lanes, const struct lane *lane)
+{
+	int64_t waited = lanes->now > lane->since ? lanes->now - lane->since : 0;
+
+	return lane->head.key.priority + waited / LANES_AGE_MS < PRIORITIES - 1 ? lane->since + (waited / LANES_AGE_MS + 1) * LANES_AGE_MS : INT64_MAX;
+}
+
+static void join(struct lanes *lanes, struct lane *lane)
+{
+	lane->group = group_of(lane->share, level_of(lanes, lane));
+	lane->rises_at = rises_at(lanes, lane);
+	group_out(lanes, lane->group);
+	heap_add(&lane->group->lanes, lane);
+	group_in(lanes, lane->group);
+	heap_add(&lanes->ages, lane);
+}
+
+static void leave(struct lanes *lanes, struct lane *lane)
+{
+	group_out(lanes, lane->group);
+	heap_remove(&lane->group->lanes, lane);
+	group_in(lanes, lane->group);
+	heap_remove(&lanes->ages, lane);
+}
+
+static void park(struct lanes *lanes, struct lane *lane, struct gate *gate)
+{
+	leave(lanes, lane);
+	lane->parked_at = gate;
+	DL_APPEND(gate->parked, lane);
+}
+
+static void unpark(struct lane *lane)
+{
+	DL_DELETE(lane->parked_at->parked, lane);
+	lane->parked_at = NULL;
+}
+
+void lanes_close(struct lanes *lanes, enum lanes_gate kind, uint32_t number, enum lanes_reason reason)
+{
+	gate_of(lanes, kind, number)->reasons |= reason;
+}
+
+void lanes_open(struct lanes *lanes, enum lanes_gate kind, uint32_t number, enum lanes_reason reason)
+{
+	struct gate *gate = gate_of(lanes, kind, number);
+
+	gate->reasons &= ~(unsigned)reason;
+	while (!gate->reasons && gate->parked) {
+		struct lane *lane = gate->parked;
+
+		unpark(lane);
+		join(lanes, lane);
+	}
+	gate_leave(lanes, gate);
+}
+
+/* ---- the lanes ---- */
+
+struct lanes *lanes_create(void)
+{
+	struct lanes *lanes = fnr_alloc(sizeof *lanes);
+
+	for (int level = 0; level < LEVELS; level++) {
+		heap_init(&lanes->levels[level].eligible, offsetof(struct group, place), older_group);
+		heap_init(&lanes->levels[level].ahead, offsetof(struct group, place), behind_less);
+	}
+	heap_init(&lanes->ages, offsetof(struct lane, age_place), rises_before);
+	lanes->sweep_at = SHARES_LEAST;
+	return lanes;
+}
+
+static void forget(struct lanes *lanes, struct lane *lane)
+{
+	struct gate *parked_at = lane->parked_at;
+
+	if (parked_at)
+		unpark(lane);
+	else
+		leave(lanes, lane);
+	for (int i = 0; i < LANE_GATES; i++) {
+		lane->gates[i]->users--;
+		gate_leave(lanes, lane->gates[i]);
+	}
+	if (parked_at && parked_at->id.gate == GATE_OTHER)
+		gate_leave(lanes, parked_at);
+	lane->share->lanes--;
+	HASH_DEL(lanes->by_key, lane);
+	free(lane);
+}
+
+void lanes_clear(struct lanes *lanes)
+{
+	struct lane *lane, *next;
+
+	HASH_ITER(hh, lanes->by_key, lane, next)
+		forget(lanes, lane);
+}
+
+void lanes_free(struct lanes *lanes)
+{
+	struct share *share, *next_share;
+	struct gate *gate, *next_gate;
+
+	if (!lanes)
+		return;
+	lanes_clear(lanes);
+	HASH_ITER(hh, lanes->shares, share, next_share)
+		share_free(lanes, share);
+	HASH_ITER(hh, lanes->gates, gate, next_gate) {
+		HASH_DEL(lanes->gates, gate);
+		free(gate);
+	}
+	for (int level = 0; level < LEVELS; level++) {
+		heap_free(&lanes->levels[level].eligible);
+		heap_free(&lanes->levels[level].ahead);
+	}
+	heap_free(&lanes->ages);
+	free(lanes);
+}
+
+void lanes_first_queue(struct lanes *lanes, uint16_t queue)
+{
+	lanes->first_queue = queue;
+}
+
+size_t lanes_count(const struct lanes *lanes)
+{
+	return HASH_COUNT(lanes->by_key);
+}
+
+/* A key as it is hashed: its holes are part of that. */
+static void key_fill(struct lane_key *out, const struct lane_key *key)
+{
+	memset(out, 0, sizeof *out);
+	out->queue = key->queue;
+	out->priority = key->priority;
+	out->project = key->project;
+	out->class_ = key->class_;
+}
+
+static struct lane *find(const struct lanes *lanes, const struct lane_key *key)
+{
+	struct lane_key id;
+	struct lane *lane;
+
+	key_fill(&id, key);
+	HASH_FIND(hh, lanes->by_key, &id, sizeof id, lane);
+	return lane;
+}
+
+static void set_head(struct lanes *lanes, struct lane *lane, const struct lane_head *head, int64_t since)
+{
+	if (!lane->parked_at)
+		leave(lanes, lane);
+	lane->head = *head;
+	lane->since = since;
+	if (!lane->parked_at)
+		join(lanes, lane);
+}
+
+void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, int64_t since)
+{
+	const uint32_t numbers[LANE_GATES] = { [GATE_QUEUE] = job->key.queue, [GATE_PROJECT] = job->key.project, [GATE_TEMPLATE] = template_ };
 	struct lane *lane = find(lanes, &job->key);
-	size_t place;
 
 	if (lane) {
-		if (job->seq < lane->head.seq) {
-			lane->head = *job;
-			lane->since = since;
-		}
+		if (job->seq < lane->head.seq)
+			set_head(lanes, lane, job, since);
 		return;
 	}
-	if (lanes->count == lanes->size) {
-		lanes->size = lanes->size ? lanes->size * 2 : 64;
-		lanes->items = fnr_realloc(lanes->items, lanes->size * sizeof *lanes->items);
+	lane = fnr_alloc(sizeof *lane);
+	key_fill(&lane->id, &job->key);
+	lane->head = *job;
+	lane->since = since;
+	lane->share = share_of(lanes, job->key.project);
+	lane->share->lanes++;
+	for (int i = 0; i < LANE_GATES; i++) {
+		lane->gates[i] = gate_of(lanes, (enum lanes_gate)i, numbers[i]);
+		lane->gates[i]->users++;
 	}
-	place = place_of(lanes, &job->key);
-	memmove(&lanes->items[place + 1], &lanes->items[place], (lanes->count - place) * sizeof *lanes->items);
-	lanes->count++;
-	lanes->items[place] = (struct lane){ .head = *job, .since = since, .share = share_of(lanes, job->key.project) };
-	lanes->items[place].share->lanes++;
+	HASH_ADD(hh, lanes->by_key, id, sizeof lane->id, lane);
+	join(lanes, lane);
 }
 
 void lanes_advance(struct lanes *lanes, const struct lane_head *head, int64_t since)
@@ -227,99 +434,73 @@ void lanes_advance(struct lanes *lanes, const struct lane_head *head, int64_t si
 	struct lane *lane = find(lanes, &head->key);
 
 	FNR_MUST(lane != NULL);
-	lane->head = *head;
-	lane->since = since;
+	set_head(lanes, lane, head, since);
 }
 
 void lanes_drop(struct lanes *lanes, const struct lane_key *key)
 {
 	struct lane *lane = find(lanes, key);
-	size_t place;
-
-	if (!lane)
-		return;
-	lane->share->lanes--;
-	place = (size_t)(lane - lanes->items);
-	memmove(lane, lane + 1, (lanes->count - place - 1) * sizeof *lane);
-	lanes->count--;
-}
-
-void lanes_park(struct lanes *lanes, const struct lane_key *key, enum lane_reason reason)
-{
-	struct lane *lane = find(lanes, key);
 
 	if (lane)
-		lane->reason = reason;
+		forget(lanes, lane);
 }
 
-void lanes_wake(struct lanes *lanes, enum lane_reason reason)
+void lanes_park(struct lanes *lanes, const struct lane_key *key, uint32_t number)
 {
-	for (size_t i = 0; i < lanes->count; i++)
-		if (lanes->items[i].reason == reason)
-			lanes->items[i].reason = LANE_RUNS;
+	struct lane *lane = find(lanes, key);
+	struct gate *gate = gate_of(lanes, GATE_OTHER, number);
+
+	if (lane && !lane->parked_at && gate->reasons)
+		park(lanes, lane, gate);
+	gate_leave(lanes, gate);
 }
 
-/* ---- order ---- */
+/* ---- whose turn it is ---- */
 
-static int level_of(const struct lane *lane, int64_t now)
+static void let_rise(struct lanes *lanes)
 {
-	int64_t waited = now > lane->since ? now - lane->since : 0;
-	int64_t level = lane->head.key.priority + waited / LANES_AGE_MS;
+	struct lane *lane;
 
-	return level < LANES_LEVELS ? (int)level : LANES_LEVELS - 1;
-}
-
-/* When this project's next turn starts; one that was away does not save up turns. */
-static double start_of(const struct lanes *lanes, const struct share *share, int level)
-{
-	return share->used[level] > lanes->clock[level] ? share->used[level] : lanes->clock[level];
-}
-
-struct rank { bool first; int level; double start; uint64_t seq; };
-
-static bool before(const struct rank *a, const struct rank *b)
-{
-	if (a->first != b->first)
-		return a->first;
-	if (a->level != b->level)
-		return a->level > b->level;
-	if (a->start != b->start)
-		return a->start < b->start;
-	return a->seq < b->seq;
-}
-
-bool lanes_next(const struct lanes *lanes, int64_t now, struct lane_head *head_r)
-{
-	const struct lane *best = NULL;
-	struct rank best_rank = { 0 };
-
-	for (size_t i = 0; i < lanes->count; i++) {
-		const struct lane *lane = &lanes->items[i];
-		struct rank rank = { .level = level_of(lane, now), .seq = lane->head.seq };
-
-		if (!runs(lanes, lane))
-			continue;
-		rank.first = lanes->first_queue != 0 && lane->head.key.queue == lanes->first_queue;
-		rank.start = start_of(lanes, lane->share, rank.level);
-		if (best && !before(&rank, &best_rank))
-			continue;
-		best = lane;
-		best_rank = rank;
+	while ((lane = heap_first(&lanes->ages)) && lane->rises_at <= lanes->now) {
+		leave(lanes, lane);
+		join(lanes, lane);
 	}
-	if (best)
-		*head_r = best->head;
-	return best != NULL;
+}
+
+bool lanes_next(struct lanes *lanes, int64_t now, struct lane_head *head_r)
+{
+	lanes->now = now > lanes->now ? now : lanes->now;
+	let_rise(lanes);
+	for (int level = LEVELS - 1; level >= 0; level--) {
+		struct group *group;
+
+		while ((group = turn_of(&lanes->levels[level]))) {
+			struct lane *lane = heap_first(&group->lanes);
+			struct gate *gate = closed_gate(lane);
+
+			if (!gate) {
+				*head_r = lane->head;
+				return true;
+			}
+			park(lanes, lane, gate);
+		}
+	}
+	return false;
 }
 
 void lanes_took(struct lanes *lanes, const struct lane_key *key, int64_t now)
 {
 	struct lane *lane = find(lanes, key);
-	int level;
-	double start;
+	struct level *level;
+	struct group *group;
 
-	FNR_MUST(lane != NULL);
-	level = level_of(lane, now);
-	start = start_of(lanes, lane->share, level);
-	lanes->clock[level] = start;
-	lane->share->used[level] = start + 1.0 / lane->share->weight;
+	(void)now;
+	FNR_MUST(lane != NULL && !lane->parked_at);
+	group = lane->group;
+	level = &lanes->levels[group->level];
+	group_out(lanes, group);
+	if (group->used > level->clock)
+		level->clock = group->used;
+	group->used = level->clock + 1.0 / group->share->weight;
+	group_in(lanes, group);
 }

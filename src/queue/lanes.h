@@ -6,6 +6,9 @@
  *   3. the project whose turn it is: start-time fair queueing inside each effective priority, by weights;
  *   4. of its lanes the one with the oldest head.
  *
+ * A lane goes through the gates of its queue, project and template. Lanes that meet a closed one stand aside until it
+ * opens and cost nothing meanwhile; the others are found in a time that grows with the logarithm of their number.
+ *
  * Logic without I/O. The caller reads heads from the store: after it took one with lanes_took, it looks for the
  * lane's next with store_lane_first(seq + 1) and says lanes_advance or lanes_drop.
  */
@@ -18,42 +21,38 @@
 #include "store/store.h"
 
 #define LANES_AGE_MS 60000
-#define LANES_LEVELS 11      /* effective priorities 0 to 10 */
-
-/* Why a lane stands still. What ends the reason wakes all lanes that are parked on it. */
-enum lane_reason { LANE_RUNS = 0, LANE_LIMIT, LANE_RESOURCES };
 
 struct lanes;
 
 struct lanes *lanes_create(void);
 void lanes_free(struct lanes *lanes);                    /* NULL is allowed */
-void lanes_clear(struct lanes *lanes);                   /* forgets the lanes, keeps the projects' turns */
-void lanes_first_queue(struct lanes *lanes, uint16_t queue);   /* number of the queue that goes first; 0: none */
-
-/* Lanes of a paused queue do not run, now or when they come. At most LANES_PAUSED queues. */
-#define LANES_PAUSED 16
-void lanes_pause(struct lanes *lanes, uint16_t queue, bool paused);
+void lanes_clear(struct lanes *lanes);                   /* forgets the lanes, keeps turns and gates */
+void lanes_first_queue(struct lanes *lanes, uint16_t queue);   /* number of the queue that goes first; 0: none. Before it has lanes. */
 
 /* So many turns has a project for each one of a project of weight 1, which all have where nothing is said. */
 void lanes_weigh(struct lanes *lanes, uint32_t project, double weight);
 
+/* Gates are open until they are closed, and closed for as long as anything closes them: each reason is a bit of its own.
+ * GATE_OTHER is not on a lane's way by itself: the caller finds it there and says lanes_park. */
+enum lanes_gate { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE, GATE_OTHER };
+enum lanes_reason { REASON_PAUSED = 1, REASON_CONCURRENCY = 2, REASON_RATE = 4, REASON_BACKEND = 8, REASON_RESOURCES = 16 };
+void lanes_close(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum lanes_reason reason);
+void lanes_open(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum lanes_reason reason);
+void lanes_park(struct lanes *lanes, const struct lane_key *key, uint32_t number);   /* at GATE_OTHER, which is closed */
+
 /* This job waits in the lane since `since` (ms, wall clock). It becomes the head if the lane is not known, or if its
- * seq is below the head's; otherwise it is somewhere behind and nothing changes. */
-void lanes_put(struct lanes *lanes, const struct lane_head *job, int64_t since);
+ * seq is below the head's; otherwise it is somewhere behind and nothing changes. All of a lane have the same template. */
+void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, int64_t since);
 
-/* The head that is next at `now`. False if no lane can run. Changes nothing. */
-bool lanes_next(const struct lanes *lanes, int64_t now, struct lane_head *head_r);
+/* The head that is next at `now`; false if none may run. It stays where it is. */
+bool lanes_next(struct lanes *lanes, int64_t now, struct lane_head *head_r);
 
-/* Its head was given to a worker: counts as its project's turn. */
+/* The head of this lane was given to a worker: counts as its project's turn. */
 void lanes_took(struct lanes *lanes, const struct lane_key *key, int64_t now);
 
 void lanes_advance(struct lanes *lanes, const struct lane_head *head, int64_t since);   /* the lane's new head */
 void lanes_drop(struct lanes *lanes, const struct lane_key *key);                       /* the lane is empty */
 
-void lanes_park(struct lanes *lanes, const struct lane_key *key, enum lane_reason reason);
-void lanes_wake(struct lanes *lanes, enum lane_reason reason);
-
-bool lanes_ready(const struct lanes *lanes);            /* can any lane run? */
 size_t lanes_count(const struct lanes *lanes);
 
 #endif

@@ -15,7 +15,7 @@
 
 static const char *const members[] = {
 	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
-	"resources", "queue", "timeout_s", "retry", "on_lost", "stages", "models", "examples", "backend",
+	"resources", "queue", "limits", "timeout_s", "retry", "on_lost", "stages", "models", "examples", "backend",
 };
 
 /* One template on its way: what is checked, and what is found. */
@@ -246,11 +246,14 @@ static void check_running(struct reading *r)
 		{ "cpu", 0, 1024, false }, { "memory_mb", 0, 16777216, true }, { "gpu", 0, 64, true }, { "vram_mb", 0, 16777216, true },
 		{ "disk_mb", 0, 1073741824, true }, { "compute_capability", 0, 100, false },
 	}, retry[] = { { "max_attempts", 1, 100, true }, { "delay_s", 0, 86400, false }, { "max_delay_s", 0, 2592000, false } },
+	   limits[] = { { "concurrency", 1, STORE_LIMIT_MOST, true }, { "per_minute", 1, STORE_LIMIT_MOST, true } },
 	   timeout = { "timeout_s", 1, 2592000, true };
 	struct json_object *part;
 
 	if ((part = rules_want(r->source, "", "resources", json_type_object, "write it like {cpu: 1, memory_mb: 512}", r->err)))
 		rules_numbers(part, "/resources", resources, COUNT(resources), r->err);
+	if ((part = rules_want(r->source, "", "limits", json_type_object, "write it like {concurrency: 2, per_minute: 30}", r->err)))
+		rules_numbers(part, "/limits", limits, COUNT(limits), r->err);
 	if ((part = rules_want(r->source, "", "retry", json_type_object, "write it like {max_attempts: 4}", r->err))) {
 		rules_numbers(part, "/retry", retry, COUNT(retry), r->err);
 		if (fnr_json_get(part, "max_delay_s") && fnr_json_get_real(part, "delay_s", 0) > fnr_json_get_real(part, "max_delay_s", 0))

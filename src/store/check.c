@@ -24,6 +24,7 @@ struct check {
 	struct id_list uploads;               /* one for each use by a job */
 	struct batch batch;                   /* of the jobs walked at the moment; its id is none outside of one */
 	size_t batches;
+	uint64_t *waiting[STORE_KEY + 1];     /* by the number of the name */
 	struct walk body, active, attempt;
 };
 
@@ -306,6 +307,16 @@ static void check_batch(struct check *check, const struct job_head *head)
 
 /* ---- all jobs ---- */
 
+static void count_waiting(struct check *check, const struct job_head *head)
+{
+	if (!fnr_state_waiting(head->state) || head->queue > check->names[STORE_QUEUE] || head->project > check->names[STORE_PROJECT] ||
+	    head->key > check->names[STORE_KEY])
+		return;
+	check->waiting[STORE_QUEUE][head->queue]++;
+	check->waiting[STORE_PROJECT][head->project]++;
+	check->waiting[STORE_KEY][head->key]++;
+}
+
 static void check_job(struct check *check, const struct walk *walk)
 {
 	struct fnr_id id = walk_id(walk, 0);
@@ -318,6 +329,7 @@ static void check_job(struct check *check, const struct walk *walk)
 		return;
 	}
 	check->state[head.state]++;
+	count_waiting(check, &head);
 	check_figures(check, &head);
 	check_indexes(check, &head);
 	check_body(check, &head);
@@ -431,6 +443,21 @@ static void check_counters(struct check *check)
 		problem(check, "conservation: %llu accepted, %llu removed, but %llu are there",
 		        (unsigned long long)check->hot.accepted,
 		        (unsigned long long)check->hot.removed, (unsigned long long)sum);
+}
+
+static void check_waiting(struct check *check)
+{
+	static const enum store_name kinds[] = { STORE_QUEUE, STORE_PROJECT, STORE_KEY };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		uint64_t *counted = check->waiting[kinds[i]];
+
+		for (uint32_t number = 1; number <= check->names[kinds[i]]; number++)
+			if (store_waiting(check->txn, kinds[i], number) != counted[number])
+				problem(check, "waiting: number %u of kind %d is said to have %llu jobs, there are %llu", number, kinds[i],
+				        (unsigned long long)store_waiting(check->txn, kinds[i], number), (unsigned long long)counted[number]);
+		free(counted);
+	}
 }
 
 /* ---- uploads, takes, templates, small records ---- */
@@ -573,12 +600,16 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	if (hot_get(txn, &check.hot) != FNR_OK)
 		problem(&check, "meta: the counters cannot be read");
 	check_names(&check);
+	for (int kind = STORE_PROJECT; kind <= STORE_KEY; kind++)
+		check.waiting[kind] = kind == STORE_QUEUE || kind == STORE_PROJECT || kind == STORE_KEY
+			? fnr_alloc((check.names[kind] + (size_t)1) * sizeof(uint64_t)) : NULL;
 	check_jobs(&check);
 	check_surplus(&check, DB_LANE);
 	check_surplus(&check, DB_PROJECT_JOB);
 	check_surplus(&check, DB_DUE);
 	check_batch_records(&check);
 	check_counters(&check);
+	check_waiting(&check);
 	check_uploads(&check);
 	check_takes(&check);
 	check_dead(&check);

@@ -11,7 +11,8 @@
 	X(ACTIVE, "active") X(ATTEMPT, "attempt") X(IDEMPOTENCY, "idempotency") X(COMMAND, "command") X(BATCH, "batch") \
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
 	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
-	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due")
+	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due") \
+	X(WAITING, "waiting")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -63,6 +64,9 @@ int store_settle_schema(struct store *store, store_step *const *steps, uint64_t 
 
 /* ---- records: one function makes a key, used by all who need it ---- */
 
+struct key waiting_key(enum store_name kind, uint32_t number);
+uint64_t waiting_read(const MDB_val *value);
+int waiting_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);   /* from NULL: it is new */
 int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */
 

@@ -277,6 +277,8 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 		code = count_move(txn, &hot, &old, head, err);
 	if (code == FNR_OK && moved)
 		code = dead_move(txn, &old, head, err);
+	if (code == FNR_OK && moved)
+		code = waiting_move(txn, &old, head, err);
 	if (code == FNR_OK)
 		code = head_put(txn, head, false, err);
 	return code == FNR_OK && moved ? hot_put(txn, &hot, err) : code;
@@ -381,6 +383,8 @@ int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct h
 		code = body_put(txn, job, err);
 	if (code == FNR_OK)
 		code = accept_indexes(txn, head, err);
+	if (code == FNR_OK)
+		code = waiting_move(txn, NULL, head, err);
 	free(ids);
 	hot->accepted++;
 	hot->state[head->state]++;

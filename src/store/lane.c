@@ -67,6 +67,18 @@ int store_lane_first(struct store_txn *txn, const struct lane_key *lane, uint64_
 	return code;
 }
 
+int store_lane_from(struct store_txn *txn, const struct lane_key *from, struct lane_head *head_r)
+{
+	struct key key = lane_prefix(from);
+	struct walk walk;
+	int code;
+
+	walk_from(&walk, &txn->t, DB_LANE, &key);
+	code = read_here(&walk, head_r);
+	walk_end(&walk);
+	return code;
+}
+
 int store_lane_next(struct store_txn *txn, const struct lane_key *after, struct lane_head *head_r)
 {
 	struct key key = KEY_INIT;

@@ -24,4 +24,4 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/template.c \
 	%D%/thumbnail.c \
 	%D%/upgrade.c \
-	%D%/upload.c
+	%D%/upload.c %D%/waiting.c

@@ -6,8 +6,9 @@
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
  *   DEAD_DISCARD      id
- *   PROJECT           text name; u32 weight in thousandths
+ *   PROJECT           text name; u32 weight in thousandths; u32 concurrency, per_minute; u64 max_waiting
  *   QUEUE             text name; u8 paused; u64 until
+ *   QUEUE_LIMIT       text name; u32 concurrency, per_minute
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
@@ -201,11 +202,19 @@ void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id)
 	fnr_put_id(out, id);
 }
 
-void op_project(struct fnr_buf *out, const char *name, double weight)
+static void put_limit(struct fnr_buf *out, struct store_limit limit)
+{
+	fnr_put_u32(out, limit.concurrency);
+	fnr_put_u32(out, limit.per_minute);
+}
+
+void op_project(struct fnr_buf *out, const char *name, const struct store_project *project)
 {
 	fnr_put_u8(out, OP_PROJECT);
 	fnr_put_text(out, name);
-	fnr_put_u32(out, (uint32_t)(weight * WEIGHT_PARTS + 0.5));
+	fnr_put_u32(out, (uint32_t)(project->weight * WEIGHT_PARTS + 0.5));
+	put_limit(out, project->limit);
+	fnr_put_u64(out, project->max_waiting);
 }
 
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until)
@@ -214,6 +223,13 @@ void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until)
 	fnr_put_text(out, name);
 	fnr_put_u8(out, paused);
 	fnr_put_u64(out, (uint64_t)until);
+}
+
+void op_queue_limit(struct fnr_buf *out, const char *name, struct store_limit limit)
+{
+	fnr_put_u8(out, OP_QUEUE_LIMIT);
+	fnr_put_text(out, name);
+	put_limit(out, limit);
 }
 
 /* ---- decoding ---- */
@@ -226,7 +242,7 @@ struct apply {
 	struct op_reply *reply;
 	struct fnr_error err;
 	bool ring;
-	uint64_t waiting_most;
+	const struct op_limits *limits;
 };
 
 static int malformed(struct apply *a)
@@ -364,6 +380,27 @@ static int accept_brought(struct apply *a)
 	return code;
 }
 
+static int too_many(struct apply *a, const char *what, const char *name, uint64_t most)
+{
+	a->err.retry_after_s = LIMIT_RETRY_S;
+	return fnr_fail(&a->err, FNR_E_LIMIT, "%s '%s' would have more than %llu jobs waiting, its limit; try again when some have run", what, name,
+	                (unsigned long long)most);
+}
+
+/* The job is stored already: if it is one too many, it goes with its transaction. */
+static int check_caps(struct apply *a, const struct names *names, const struct job_head *head)
+{
+	uint64_t project_most = store_project_get(a->txn, head->project).max_waiting, key_most = a->limits->key_most;
+
+	if (!project_most)
+		project_most = a->limits->project_most;
+	if (project_most && head->project && store_waiting(a->txn, STORE_PROJECT, head->project) > project_most)
+		return too_many(a, "project", names->project, project_most);
+	if (key_most && head->key && store_waiting(a->txn, STORE_KEY, head->key) > key_most)
+		return too_many(a, "key", names->key, key_most);
+	return FNR_OK;
+}
+
 static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
 {
 	struct names names;
@@ -380,6 +417,8 @@ static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
 	if (batch)
 		job.head.batch = batch->id;
 	code = job_accept(a->txn, &job, a->now, hot, batch, &a->err);
+	if (code == FNR_OK)
+		code = check_caps(a, &names, &job.head);
 	if (code == FNR_OK && !fnr_id_is_none(&job.head.retry_of))
 		code = store_dead_discard(a->txn, &job.head.retry_of, &a->err);    /* it lives again */
 	if (code != FNR_OK || !batch)
@@ -462,10 +501,10 @@ static int apply_submit(struct apply *a, bool is_batch)
 	code = hot_get(a->txn, &hot);
 	if (code != FNR_OK)
 		return fnr_fail(&a->err, code, "the store's counters cannot be read; run 'fnr check'");
-	if (a->waiting_most && waiting(&hot) + count > a->waiting_most) {
+	if (a->limits->waiting_most && waiting(&hot) + count > a->limits->waiting_most) {
 		a->err.retry_after_s = LIMIT_RETRY_S;
 		return fnr_fail(&a->err, FNR_E_LIMIT, "%llu jobs wait already, and job.max_waiting is %llu; try again when some have run",
-		                (unsigned long long)waiting(&hot), (unsigned long long)a->waiting_most);
+		                (unsigned long long)waiting(&hot), (unsigned long long)a->limits->waiting_most);
 	}
 	a->reply->is_batch = is_batch;
 	code = is_batch ? accept_batch(a, &hot, count, flags & SUBMIT_STOP) : accept_single(a, &hot);
@@ -645,35 +684,59 @@ static int apply_dead_discard(struct apply *a)
 	return ended(&a->in) ? store_dead_discard(a->txn, &id, &a->err) : malformed(a);
 }
 
+static struct store_limit get_limit(struct fnr_reader *in)
+{
+	struct store_limit limit = { .concurrency = fnr_get_u32(in) };
+
+	limit.per_minute = fnr_get_u32(in);
+	return limit;
+}
+
 static int apply_project(struct apply *a)
 {
+	struct store_project project;
 	char name[68];
-	uint32_t parts, number;
+	uint32_t number;
 
 	fnr_get_text(&a->in, name, sizeof name);
-	parts = fnr_get_u32(&a->in);
+	project.weight = fnr_get_u32(&a->in) / WEIGHT_PARTS;
+	project.limit = get_limit(&a->in);
+	project.max_waiting = fnr_get_u64(&a->in);
 	if (!ended(&a->in))
 		return malformed(a);
 	number = store_name_make(a->txn, STORE_PROJECT, name, &a->err);
-	if (!number || store_project_put(a->txn, number, parts / WEIGHT_PARTS, &a->err) != FNR_OK)
+	if (!number || store_project_put(a->txn, number, &project, &a->err) != FNR_OK)
 		return a->err.code;
 	a->ring = true;
 	return store_command_add(a->txn, "{\"command\":\"projects\"}", &a->err);
 }
 
-static int apply_queue(struct apply *a)
+static int apply_queue(struct apply *a, bool limit)
 {
-	struct store_queue queue;
+	struct store_queue given = { 0 }, queue;
 	char name[68], command[128];
 	uint32_t number;
 
 	fnr_get_text(&a->in, name, sizeof name);
-	queue.paused = fnr_get_u8(&a->in) != 0;
-	queue.until = (int64_t)fnr_get_u64(&a->in);
+	if (limit) {
+		given.limit = get_limit(&a->in);
+	} else {
+		given.paused = fnr_get_u8(&a->in) != 0;
+		given.until = (int64_t)fnr_get_u64(&a->in);
+	}
 	if (!ended(&a->in))
 		return malformed(a);
 	number = store_name_make(a->txn, STORE_QUEUE, name, &a->err);
-	if (!number || store_queue_put(a->txn, number, &queue, &a->err) != FNR_OK)
+	if (!number)
+		return a->err.code;
+	queue = store_queue_get(a->txn, number);
+	if (limit) {
+		queue.limit = given.limit;
+	} else {
+		queue.paused = given.paused;
+		queue.until = given.until;
+	}
+	if (store_queue_put(a->txn, number, &queue, &a->err) != FNR_OK)
 		return a->err.code;
 	snprintf(command, sizeof command, "{\"command\":\"queue\",\"queue\":\"%s\"}", name);
 	a->ring = true;
@@ -698,7 +761,8 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_SESSION_DELETE: return apply_session_delete(a);
 	case OP_SECRET: return apply_secret(a);
 	case OP_JOB_DELETE: return apply_job_delete(a);
-	case OP_QUEUE: return apply_queue(a);
+	case OP_QUEUE: return apply_queue(a, false);
+	case OP_QUEUE_LIMIT: return apply_queue(a, true);
 	case OP_PROJECT: return apply_project(a);
 	case OP_DEAD_DISCARD: return apply_dead_discard(a);
 	}
@@ -708,10 +772,11 @@ static int dispatch(struct apply *a, uint8_t operation)
 bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, const struct op_limits *limits,
               struct op_reply *reply)
 {
+	static const struct op_limits none;
 	struct apply a = { .txn = txn, .in = FNR_READER(data, len), .now = now, .reply = reply, .err = FNR_ERROR_INIT };
 	uint8_t operation = fnr_get_u8(&a.in);
 
-	a.waiting_most = limits ? limits->waiting_most : 0;
+	a.limits = limits ? limits : &none;
 	memset(reply, 0, sizeof *reply);
 	if (limits && limits->full && (operation == OP_SUBMIT || operation == OP_BATCH || operation == OP_UPLOAD)) {
 		reply->code = fnr_fail(&a.err, FNR_E_FULL, "%s", limits->reason);

@@ -10,7 +10,7 @@
 
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
-	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT
+	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT
 };
 
 /* One job to accept. Texts are borrowed until encoded. */
@@ -58,9 +58,10 @@ void op_session_delete(struct fnr_buf *out, const uint8_t hash[32]);
 void op_secret(struct fnr_buf *out, const uint8_t secret[32]);          /* store_secret_make */
 void op_job_delete(struct fnr_buf *out, const struct fnr_id *id);       /* store_job_delete and store_removal_add */
 void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id);     /* store_dead_discard */
-void op_project(struct fnr_buf *out, const char *name, double weight);  /* store_project_put, and a command as below */
-/* store_queue_put, and a command that has the manager look. */
+void op_project(struct fnr_buf *out, const char *name, const struct store_project *project);  /* store_project_put, and a command as below */
+/* store_queue_put of the one or the other part, and a command that has the manager look. */
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until);
+void op_queue_limit(struct fnr_buf *out, const char *name, struct store_limit limit);
 void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds to a meta counter */
 
 /* Plain memory: it lies in shared slots and in the record of the last round. */
@@ -76,7 +77,9 @@ struct op_reply {
 struct op_limits {
 	bool full;                         /* OP_SUBMIT, OP_BATCH and OP_UPLOAD get FNR_E_FULL with the reason */
 	char reason[128];
-	uint64_t waiting_most;             /* OP_SUBMIT and OP_BATCH that would make more jobs wait get FNR_E_LIMIT; 0: no limit */
+	/* OP_SUBMIT and OP_BATCH that would make more jobs wait get FNR_E_LIMIT: in all, of a project for which nothing else was
+	 * decided, of a key. 0: no limit */
+	uint64_t waiting_most, project_most, key_most;
 };
 
 /* Applies one operation in `txn` (a child transaction: on a code other than FNR_OK the caller aborts it). New job ids

@@ -1,14 +1,15 @@
 /* Queues: what operators decided about them, and how long their lines are.
  *
  *   key    number of its name u32
- *   value  u8 version 1, u8 1 if it is paused, u64 until when (ms), 0 = until it is resumed
+ *   value  u8 version 1 or 2, u8 1 if it is paused, u64 until when (ms), 0 = until it is resumed;
+ *          in version 2: u32 concurrency, u32 starts a minute
  */
 #include <string.h>
 
 #include "base/pack.h"
 #include "store/internal.h"
 
-#define QUEUE_VERSION 1
+#define QUEUE_VERSION 2
 
 static struct key queue_key(uint32_t number)
 {
@@ -27,7 +28,11 @@ static struct store_queue parse(const MDB_val *value)
 
 	queue.paused = fnr_get_u8(&reader) != 0;
 	queue.until = (int64_t)fnr_get_u64(&reader);
-	return reader.failed || version != QUEUE_VERSION ? (struct store_queue){ 0 } : queue;
+	if (version == QUEUE_VERSION) {
+		queue.limit.concurrency = fnr_get_u32(&reader);
+		queue.limit.per_minute = fnr_get_u32(&reader);
+	}
+	return reader.failed || version > QUEUE_VERSION ? (struct store_queue){ 0 } : queue;
 }
 
 struct store_queue store_queue_get(struct store_txn *txn, uint32_t number)
@@ -46,6 +51,8 @@ int store_queue_put(struct store_txn *txn, uint32_t number, const struct store_q
 	fnr_put_u8(value, QUEUE_VERSION);
 	fnr_put_u8(value, queue->paused);
 	fnr_put_u64(value, (uint64_t)queue->until);
+	fnr_put_u32(value, queue->limit.concurrency);
+	fnr_put_u32(value, queue->limit.per_minute);
 	return env_put(&txn->t, DB_QUEUE, &key, value->data, value->len, err);
 }
 
@@ -62,23 +69,21 @@ void store_queues(struct store_txn *txn, store_queue_row *row, void *context)
 	walk_end(&walk);
 }
 
-size_t store_queue_waiting(struct store_txn *txn, uint32_t number, size_t most, struct fnr_id *oldest_r)
+struct fnr_id store_queue_oldest(struct store_txn *txn, uint32_t number, size_t most)
 {
-	struct key prefix = KEY_INIT;
-	uint64_t lowest = UINT64_MAX, seq;
-	struct lane_key lane;
-	struct walk walk;
-	size_t count = 0;
+	struct lane_key place = { .queue = (uint16_t)number, .priority = 10 };
+	struct lane_head head;
+	struct fnr_id oldest = FNR_ID_NONE;
+	uint64_t lowest = UINT64_MAX;
+	int code = store_lane_from(txn, &place, &head);
 
-	*oldest_r = FNR_ID_NONE;
-	key_u16(&prefix, (uint16_t)number);
-	for (bool on = walk_from(&walk, &txn->t, DB_LANE, &prefix); on && count < most && walk_in(&walk, &prefix); on = walk_next(&walk)) {
-		count++;
-		if (!lane_parse(&walk.key, &lane, &seq) || seq >= lowest || walk.value.mv_size != sizeof *oldest_r)
-			continue;
-		lowest = seq;
-		memcpy(oldest_r, walk.value.mv_data, sizeof *oldest_r);
+	for (size_t lanes = 0; lanes < most && code == FNR_OK && head.key.queue == number; lanes++) {
+		if (head.seq < lowest) {
+			lowest = head.seq;
+			oldest = head.job;
+		}
+		place = head.key;
+		code = store_lane_next(txn, &place, &head);
 	}
-	walk_end(&walk);
-	return count;
+	return oldest;
 }

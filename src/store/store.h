@@ -8,7 +8,7 @@
  * Everything a change depends on is read again in the write transaction that makes it. All programs run with the data
  * directory as working directory.
  *
- * Sub-databases (integers big-endian, so that byte order is scan order; schema version 1, in `meta`):
+ * Sub-databases (integers big-endian, so that byte order is scan order; schema version 2, in `meta`):
  *
  *   meta        text                          -> schema version, seq, event number block, counters, last job id,
  *                                                last round of the committer, generation of the journal, the secret of the
@@ -39,8 +39,9 @@
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
  *   dead        finished_at u64, job id       -> (nothing)   failed jobs that nobody ran again or put aside
- *   project     number of its name u32        -> its weight, packed; none: 1
- *   queue       number of its name u32        -> struct store_queue, packed; none: it was never paused
+ *   project     number of its name u32        -> struct store_project, packed; none: nobody decided
+ *   queue       number of its name u32        -> struct store_queue, packed; none: nobody decided
+ *   waiting     kind of name u8, number u32  -> u64: how many jobs of that queue, project or key wait
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
@@ -61,7 +62,7 @@
 #include "base/id.h"
 #include "base/vocab.h"
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 
 struct store;
 struct store_txn;
@@ -193,6 +194,7 @@ struct lane_key { uint16_t queue; uint8_t priority; uint32_t project; uint64_t c
 struct lane_head { struct lane_key key; uint64_t seq; struct fnr_id job; };
 /* The first waiting job of the lane with lane_seq >= from. OK or NOT_FOUND. */
 int store_lane_first(struct store_txn *txn, const struct lane_key *key, uint64_t from, struct lane_head *head_r);
+int store_lane_from(struct store_txn *txn, const struct lane_key *from, struct lane_head *head_r);   /* of the first lane at or behind it */
 /* The head of the lane behind `after` in key order (NULL: of the first lane): skips from prefix to prefix. OK or NOT_FOUND. */
 int store_lane_next(struct store_txn *txn, const struct lane_key *after, struct lane_head *head_r);
 
@@ -226,21 +228,29 @@ int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, stru
 
 /* ---- queues ---- */
 
-struct store_queue { bool paused; int64_t until; };   /* until: ms, 0 = until it is resumed */
+/* How many jobs may run at the same time, and how many may start a minute; 0: as many as there are. */
+struct store_limit { uint32_t concurrency, per_minute; };
+#define STORE_LIMIT_MOST 1000000
+struct store_queue { bool paused; int64_t until; struct store_limit limit; };   /* until: ms, 0 = until it is resumed */
 struct store_queue store_queue_get(struct store_txn *txn, uint32_t number);
 int store_queue_put(struct store_txn *txn, uint32_t number, const struct store_queue *queue, struct fnr_error *err);
 typedef bool store_queue_row(uint32_t number, const struct store_queue *queue, void *context);
 void store_queues(struct store_txn *txn, store_queue_row *row, void *context);   /* those that somebody decided about */
-/* How many jobs are in its lanes, counted to `most`, and which waits longest of these (FNR_ID_NONE: none). */
-size_t store_queue_waiting(struct store_txn *txn, uint32_t number, size_t most, struct fnr_id *oldest_r);
+/* Which job in its lanes waits longest (FNR_ID_NONE: none); looks at `most` lanes. */
+struct fnr_id store_queue_oldest(struct store_txn *txn, uint32_t number, size_t most);
 
 /* ---- projects ---- */
 
 #define STORE_WEIGHT_LEAST 0.01
 #define STORE_WEIGHT_MOST 1000.0
-double store_project_weight(struct store_txn *txn, uint32_t number);   /* its share of the turns beside others; 1 if nobody decided */
-int store_project_put(struct store_txn *txn, uint32_t number, double weight, struct fnr_error *err);
-typedef bool store_project_row(uint32_t number, double weight, void *context);
+struct store_project {
+	double weight;                /* its share of the turns beside others; 1 if nobody decided */
+	struct store_limit limit;
+	uint64_t max_waiting;         /* more of its jobs are not accepted; 0: as the configuration has it */
+};
+struct store_project store_project_get(struct store_txn *txn, uint32_t number);
+int store_project_put(struct store_txn *txn, uint32_t number, const struct store_project *project, struct fnr_error *err);
+typedef bool store_project_row(uint32_t number, const struct store_project *project, void *context);
 void store_projects(struct store_txn *txn, store_project_row *row, void *context);   /* those that somebody decided about */
 
 /* ---- dead letters: a job is one from its failing on, until it is run again, discarded, deleted, or dropped for newer ones ---- */
@@ -260,6 +270,9 @@ uint32_t store_name_make(struct store_txn *txn, enum store_name kind, const char
 bool store_name_text(struct store_txn *txn, enum store_name kind, uint32_t number, char out[68]);
 typedef bool store_name_row(uint32_t number, const char *name, void *context);
 size_t store_names(struct store_txn *txn, enum store_name kind, const char *after, size_t limit, store_name_row *row, void *context);
+
+/* Jobs in a waiting state of one queue, project or key. */
+uint64_t store_waiting(struct store_txn *txn, enum store_name kind, uint32_t number);
 
 /* ---- commands ---- */
 

@@ -15,7 +15,21 @@ static int from_0(struct store_txn *txn, struct fnr_error *err)
 	return FNR_OK;
 }
 
-store_step *const store_steps[] = { from_0 };
+/* Version 2 counts the jobs that wait, by queue, project and key. */
+static int from_1(struct store_txn *txn, struct fnr_error *err)
+{
+	struct job_head head;
+	struct walk walk;
+	int code = mdb_drop(txn->t.mdb, txn->t.env->dbi[DB_WAITING], 0) == MDB_SUCCESS ? FNR_OK : fnr_fail(err, FNR_E_IO, "the counts cannot be emptied");
+
+	for (bool on = walk_from(&walk, &txn->t, DB_JOB, NULL); on && code == FNR_OK; on = walk_next(&walk))
+		if (job_head_read(&walk.value, &head) == FNR_OK)
+			code = waiting_move(txn, NULL, &head, err);
+	walk_end(&walk);
+	return code;
+}
+
+store_step *const store_steps[] = { from_0, from_1 };
 _Static_assert(sizeof store_steps / sizeof store_steps[0] == STORE_SCHEMA, "each version but the last needs its step");
 
 static int refuse_newer(uint64_t schema, uint64_t newest, struct fnr_error *err)

@@ -164,7 +164,7 @@ class Stream:
 class System:
     """Starts on entering, stops on leaving a `with`; `restart` keeps the data directory."""
 
-    def __init__(self, config="", data=None, arguments=(), environment=None):
+    def __init__(self, config="", data=None, arguments=(), environment=None, before_start=None):
         self.data = data or tempfile.mkdtemp(prefix="fnr-test-")
         self.own_data = data is None
         self.arguments = list(arguments)
@@ -174,6 +174,8 @@ class System:
         if config:
             with open(os.path.join(self.data, "config.yaml"), "w") as file:
                 file.write(config)
+        if before_start:
+            before_start(self)
 
     # -- life --
 

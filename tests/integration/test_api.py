@@ -935,6 +935,7 @@ def test_queues(fnr):
     assert [queue["name"] for queue in fnr.get("/api/v1/queues").json["items"]] == ["cpu", "gpu", "io", "priority"]
     assert fnr.post("/api/v1/queues/io/pause", {"until": "2099-01-01T00:00:00Z"}).json["paused_until"].startswith("2099-01-01")
     id = fnr.submit(queue="io")["id"]
+    assert fnr.request("PUT", "/api/v1/queues/io", {"concurrency": 3, "per_minute": None}).json["concurrency"] == 3
     assert fnr.get("/api/v1/queues/io").json["waiting"] == 1 and fnr.get(f"{JOBS}/{id}").json["waiting_for"] == "paused"
     assert fnr.request("PATCH", f"{JOBS}/{id}", {"priority": 9}).status == 202
     assert fnr.post("/api/v1/queues/io/purge").json == {"found": 1}
@@ -943,7 +944,8 @@ def test_queues(fnr):
 
 
 def test_weight_of_a_project(fnr):
-    assert fnr.request("PUT", "/api/v1/projects/weighed", {"weight": 2.5}).json == {"name": "weighed", "weight": 2.5}
+    assert fnr.request("PUT", "/api/v1/projects/weighed", {"weight": 2.5, "concurrency": 4}).json == {
+        "name": "weighed", "weight": 2.5, "concurrency": 4, "per_minute": None, "max_waiting": None}
 
 
 def test_dead_letters(fnr):

@@ -1,6 +1,8 @@
 """Queues that are paused, resumed and emptied; priorities that are changed while jobs wait."""
 
 import datetime
+import json
+import os
 import subprocess
 import time
 
@@ -49,7 +51,7 @@ def test_paused_and_resumed(fnr):
     assert {state(fnr, id) for id in waiting} == {"queued"}
     assert fnr.get(f"/api/v1/jobs/{waiting[0]}").json["waiting_for"] == "paused"
     now = queue(fnr)
-    assert (now["waiting"], now["waiting_exact"], now["running"]) == (5, True, 0) and now["oldest_at"] == fnr.get(f"/api/v1/jobs/{waiting[0]}").json["queued_at"]
+    assert (now["waiting"], now["running"]) == (5, 0) and now["oldest_at"] == fnr.get(f"/api/v1/jobs/{waiting[0]}").json["queued_at"]
     fnr.stop()
     fnr.start()
     time.sleep(0.5)
@@ -188,9 +190,10 @@ def test_so_many_may_wait():
 
 def test_weights_of_projects(fnr):
     """42.3: three turns for one; it outlives a restart."""
-    for body in ({}, {"weight": 0}, {"weight": 1001}, {"weight": "3"}, {"weight": 3, "colour": 1}):
+    for body in ({"concurrency": 0}, {"per_minute": "many"}, {"max_waiting": -1}, {"weight": 0}, {"weight": 1001}, {"weight": "3"}, {"weight": 3, "colour": 1}):
         assert_problem(fnr.request("PUT", "/api/v1/projects/heavy", body), 422, "invalid")
-    assert fnr.request("PUT", "/api/v1/projects/heavy", {"weight": 3}).json == {"name": "heavy", "weight": 3.0}
+    assert fnr.request("PUT", "/api/v1/projects/heavy", {"weight": 3}).json == {
+        "name": "heavy", "weight": 3.0, "concurrency": None, "per_minute": None, "max_waiting": None}
     fnr.stop()
     fnr.start()
     fnr.post(f"{QUEUES}/cpu/pause")
@@ -202,3 +205,90 @@ def test_weights_of_projects(fnr):
     assert 17 <= first.count("heavy") <= 19, first
     key = fnr.post("/api/v1/keys", {"name": "light", "scopes": ["admin"], "projects": ["light"]}).json["key"]
     assert_problem(fnr.request("PUT", "/api/v1/projects/heavy", {"weight": 1}, key=key), 403, "forbidden")
+
+
+def ran(fnr, ids):
+    """(start, end) of each job, in seconds, in the order of their starts."""
+    def seconds(text):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    jobs = [fnr.wait(id) for id in ids]
+    return sorted((seconds(job["started_at"]), seconds(job["finished_at"])) for job in jobs)
+
+
+def most_at_once(times):
+    return max(sum(1 for other in times if other[0] <= start < other[1]) for start, _ in times)
+
+
+def limited_template(fnr, **limits):
+    folder = os.path.join(fnr.data, "templates")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "narrow.yaml"), "w") as file:
+        file.write(f"id: narrow\nversion: 1.0.0\nname: Narrow\ncategory: generic\nlimits: {json.dumps(limits)}\nbackend: {{type: noop}}\n")
+
+
+def test_limits_on_concurrency():
+    """42.13: of a queue, a project, a template; what waits for one says so and holds up nobody else; it outlives a restart."""
+    with System("workers: {min: 6, max: 6}\n", before_start=lambda fnr: limited_template(fnr, concurrency=2)) as fnr:
+        def submit(count, **members):
+            return [fnr.submit(**{"metadata": {"noop": {"duration_ms": 200}}, **members})["id"] for _ in range(count)]
+        assert most_at_once(ran(fnr, submit(8))) > 3
+        assert_problem(fnr.request("PUT", f"{QUEUES}/cpu", {"concurrency": "two"}), 422, "invalid")
+        answer = fnr.request("PUT", f"{QUEUES}/cpu", {"concurrency": 2}).json
+        assert (answer["concurrency"], answer["per_minute"], answer["paused"]) == (2, None, False)
+        ids = submit(8, metadata={"noop": {"duration_ms": 600}})
+        until(lambda: fnr.get(f"/api/v1/jobs/{ids[-1]}").json["waiting_for"] == "limit", "it says why it waits")
+        assert fnr.wait(submit(1, queue="gpu")[0])["state"] == "completed" and fnr.get(f"/api/v1/jobs/{ids[-1]}").json["state"] == "queued"
+        assert most_at_once(ran(fnr, ids)) == 2
+        assert fnr.get(f"{QUEUES}/cpu").json["waiting"] == 0
+        fnr.request("PUT", f"{QUEUES}/cpu", {})
+        assert fnr.request("PUT", "/api/v1/projects/small", {"concurrency": 1}).json["concurrency"] == 1
+        ids = submit(5, project="small")
+        assert ran(fnr, submit(1, project="other"))[0][0] < max(start for start, _ in ran(fnr, ids))
+        assert most_at_once(ran(fnr, ids)) == 1
+        assert most_at_once(ran(fnr, submit(6, template="narrow"))) == 2
+        ids = submit(6, project="small")
+        fnr.stop()
+        fnr.start()
+        assert most_at_once(ran(fnr, ids)[1:]) == 1
+
+
+def test_limits_on_rate():
+    """So many starts a minute, evenly; a restart is no way round it."""
+    with System("workers: {min: 4, max: 4}\n", before_start=lambda fnr: limited_template(fnr, per_minute=120)) as fnr:
+        for members in ({"queue": "gpu"}, {"template": "narrow"}):
+            fnr.request("PUT", f"{QUEUES}/gpu", {"per_minute": 120})
+            starts = [start for start, _ in ran(fnr, [fnr.submit(**members)["id"] for _ in range(5)])]
+            assert 1.7 < starts[-1] - starts[0] < 3.5, starts
+            assert all(later - earlier > 0.3 for earlier, later in zip(starts, starts[1:])), starts
+            fnr.request("PUT", f"{QUEUES}/gpu", {})
+        fnr.request("PUT", "/api/v1/projects/slow", {"per_minute": 12})
+        first = fnr.submit(project="slow")["id"]
+        fnr.wait(first)
+        fnr.stop()
+        fnr.start()
+        second = fnr.submit(project="slow")["id"]
+        until(lambda: fnr.get(f"/api/v1/jobs/{second}").json["waiting_for"] == "limit", "it says why it waits")
+        starts = [start for start, _ in ran(fnr, [first, second])]
+        assert starts[1] - starts[0] > 4.5, starts
+
+
+def test_so_many_of_a_project_or_key_may_wait():
+    with System("workers: {min: 1, max: 1}\njob: {max_waiting_project: 3, max_waiting_key: 8}\n") as fnr:
+        fnr.post(f"{QUEUES}/cpu/pause")
+        fnr.request("PUT", "/api/v1/projects/large", {"max_waiting": 5})
+        job = {"template": "noop", "inputs": {}}
+        for project, most in (("small", 3), ("large", 5)):
+            jobs = [{**job, "project": project}] * (most + 1)
+            refused = fnr.post("/api/v1/batches", {"jobs": jobs})
+            assert_problem(refused, 429, "too_many")
+            assert project in refused.json["message"] and int(refused.headers["Retry-After"]) > 0
+            assert fnr.post("/api/v1/batches", {"jobs": jobs[1:]}).status == 202
+            assert_problem(fnr.post("/api/v1/jobs", jobs[0]), 429, "too_many")
+        refused = fnr.post("/api/v1/jobs", job)
+        assert_problem(refused, 429, "too_many")
+        assert "key" in refused.json["message"]
+        other = fnr.post("/api/v1/keys", {"name": "other", "scopes": ["submit"]}).json["key"]
+        assert fnr.post("/api/v1/jobs", job, key=other).status == 202
+        assert queue(fnr)["waiting"] == 9
+        fnr.post(f"{QUEUES}/cpu/resume")
+        until(lambda: fnr.post("/api/v1/jobs", {**job, "project": "small"}).status == 202, "room again")

@@ -10,6 +10,7 @@ check_PROGRAMS += %D%/test_base
 	%D%/test_err.c \
 	%D%/test_fs.c \
 	%D%/test_hash.c \
+	%D%/test_heap.c \
 	%D%/test_id.c \
 	%D%/test_json.c \
 	%D%/test_log.c \
@@ -84,7 +85,7 @@ check_PROGRAMS += %D%/test_upgrade
 TESTS += %D%/test_upgrade
 
 check_PROGRAMS += %D%/test_queue
-%C%_test_queue_SOURCES = %D%/test_estimate.c %D%/test_lanes.c %D%/test_retry.c %D%/test_state.c
+%C%_test_queue_SOURCES = %D%/test_estimate.c %D%/test_lanes.c %D%/test_limits.c %D%/test_retry.c %D%/test_state.c
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
 TESTS += %D%/test_queue

@@ -12,7 +12,7 @@ static void put(struct lanes *lanes, struct waiting job)
 	struct lane_head head = { .key = { job.queue, job.priority, job.project, job.class_ }, .seq = job.seq };
 
 	head.job.bytes[15] = (uint8_t)job.seq;
-	lanes_put(lanes, &head, NOW - job.waited_ms);
+	lanes_put(lanes, &head, job.project, NOW - job.waited_ms);
 }
 
 /* Takes what is next, with an empty lane behind it; its seq, or 0. */
@@ -167,40 +167,90 @@ Test(lanes, put_keeps_the_smaller_head)
 	lanes_free(lanes);
 }
 
-Test(lanes, parked_until_the_reason_ends)
+Test(lanes, gates_of_queues_projects_and_templates)
+{
+	static const enum lanes_gate kinds[] = { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE };
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		struct lanes *lanes = lanes_create();
+
+		lanes_close(lanes, kinds[i], 7, REASON_CONCURRENCY);
+		put(lanes, (struct waiting){ 7, 9, 7, 1, 1, 0 });
+		put(lanes, (struct waiting){ 8, 5, 8, 1, 2, 0 });
+		cr_assert_eq(take(lanes), 2);
+		cr_assert_eq(take(lanes), 0);
+		put(lanes, (struct waiting){ 7, 5, 7, 1, 3, 0 });
+		put(lanes, (struct waiting){ 8, 1, 8, 1, 4, 0 });
+		cr_assert_eq(take(lanes), 4, "lanes that come find it closed as well");
+		lanes_close(lanes, kinds[i], 7, REASON_PAUSED);
+		lanes_open(lanes, kinds[i], 7, REASON_CONCURRENCY);
+		cr_assert_eq(take(lanes), 0, "it is closed for another reason");
+		lanes_open(lanes, kinds[i], 7, REASON_PAUSED);
+		cr_assert_eq(take(lanes), 1);
+		cr_assert_eq(take(lanes), 3);
+		lanes_free(lanes);
+	}
+}
+
+Test(lanes, parked_by_the_caller)
 {
 	struct lanes *lanes = lanes_create();
 	struct lane_key first = { 1, 5, 1, 1 };
 
 	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
 	put(lanes, (struct waiting){ 1, 5, 1, 2, 2, 0 });
-	lanes_park(lanes, &first, LANE_LIMIT);
+	lanes_park(lanes, &first, 3);
+	cr_assert_eq(take(lanes), 1, "that gate is open");
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
+	lanes_close(lanes, GATE_OTHER, 3, REASON_BACKEND);
+	lanes_park(lanes, &first, 3);
 	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 0);
-	lanes_wake(lanes, LANE_RESOURCES);
-	cr_assert_eq(take(lanes), 0);
-	lanes_wake(lanes, LANE_LIMIT);
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 9, 0 });
+	lanes_open(lanes, GATE_OTHER, 3, REASON_BACKEND);
 	cr_assert_eq(take(lanes), 1);
+	cr_assert_eq(take(lanes), 9);
 	lanes_free(lanes);
 }
 
-Test(lanes, a_paused_queue)
+Test(lanes, parked_lanes_change_and_go)
 {
 	struct lanes *lanes = lanes_create();
+	struct lane_head head = { .key = { 1, 5, 1, 1 }, .seq = 30 };
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
-	lanes_pause(lanes, 1, true);
-	lanes_pause(lanes, 1, true);
-	cr_assert(!lanes_ready(lanes));
-	put(lanes, (struct waiting){ 1, 9, 2, 1, 2, 0 });
-	put(lanes, (struct waiting){ 2, 5, 1, 1, 3, 0 });
-	cr_assert(lanes_ready(lanes));
-	cr_assert_eq(take(lanes), 3);
+	lanes_close(lanes, GATE_QUEUE, 1, REASON_PAUSED);
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 20, 0 });
 	cr_assert_eq(take(lanes), 0);
-	lanes_pause(lanes, 2, false);
-	lanes_pause(lanes, 1, false);
-	cr_assert_eq(take(lanes), 2);
-	cr_assert_eq(take(lanes), 1);
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 15, 0 });
+	lanes_advance(lanes, &head, NOW);
+	lanes_open(lanes, GATE_QUEUE, 1, REASON_PAUSED);
+	cr_assert_eq(take(lanes), 15);
+	lanes_close(lanes, GATE_QUEUE, 1, REASON_PAUSED);
+	cr_assert_eq(take(lanes), 0);
+	lanes_drop(lanes, &head.key);
+	cr_assert_eq(lanes_count(lanes), 0);
+	lanes_open(lanes, GATE_QUEUE, 1, REASON_PAUSED);
+	cr_assert_eq(take(lanes), 0);
+	lanes_free(lanes);
+}
+
+/* What rises while it is parked has risen when it comes back; what rises among the others passes them. */
+Test(lanes, time_passes)
+{
+	struct lanes *lanes = lanes_create();
+	struct lane_head head;
+
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0 });
+	put(lanes, (struct waiting){ 2, 3, 2, 1, 5, 0 });
+	cr_assert(lanes_next(lanes, NOW, &head) && head.seq == 10);
+	lanes_close(lanes, GATE_QUEUE, 2, REASON_PAUSED);
+	cr_assert(lanes_next(lanes, NOW + LANES_AGE_MS, &head) && head.seq == 10);
+	lanes_took(lanes, &head.key, NOW + LANES_AGE_MS);
+	head.seq = 40;
+	lanes_advance(lanes, &head, NOW + 3 * LANES_AGE_MS);
+	lanes_open(lanes, GATE_QUEUE, 2, REASON_PAUSED);
+	cr_assert(lanes_next(lanes, NOW + 3 * LANES_AGE_MS, &head) && head.seq == 5, "six by now, before the five that has just come");
 	lanes_free(lanes);
 }
 

@@ -33,7 +33,7 @@ Test(store, refuses_a_newer_schema)
 	store_close(fixture_store);
 	cr_assert_eq(store_open(&fixture_store, true, &err), FNR_E_CORRUPT);
 	cr_assert_null(fixture_store);
-	cr_assert_not_null(strstr(err.message, "version 2"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "version 3"), "%s", err.message);
 }
 
 Test(store, refuses_what_is_not_a_store)

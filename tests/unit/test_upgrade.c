@@ -47,6 +47,30 @@ Test(upgrade, version_0)
 	fixture_check();
 }
 
+/* Version 1 did not count what waits. */
+Test(upgrade, version_1)
+{
+	const struct op_job later = { .summary = plain.summary, .payload = plain.payload, .project = "p", .shot = "s", .template_ = "t", .queue = "q",
+	                              .key = "k", .not_before = INT64_MAX / 2, .priority = 5 };
+	struct store_txn *txn;
+	struct key wrong = waiting_key(STORE_QUEUE, 77), one = KEY_INIT;
+
+	for (int i = 0; i < 3; i++)
+		fixture_submit(&later);
+	fixture_submit(&plain);
+	txn = fixture_write();
+	key_u64(&one, 1);
+	cr_assert_eq(env_put(&txn->t, DB_WAITING, &wrong, one.data, one.len, NULL), FNR_OK);
+	fixture_commit(txn);
+	set_schema(1);
+	reopen(true);
+	txn = fixture_read();
+	cr_assert_eq(store_waiting(txn, STORE_QUEUE, 77), 0);
+	cr_assert_eq(store_waiting(txn, STORE_PROJECT, store_name_find(txn, STORE_PROJECT, "p")), 3);
+	store_read_end(txn);
+	fixture_check();
+}
+
 /* Steps of versions to come, over a store that lacks what they add. */
 static int to_2(struct store_txn *txn, struct fnr_error *err)
 {
@@ -78,6 +102,7 @@ Test(upgrade, each_step_once_and_in_order)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
+	set_schema(1);
 	cr_assert_eq(settle(to_3, &err), FNR_OK, "%s", err.message);
 	cr_assert_eq(meta("schema"), 3);
 	cr_assert_eq(meta("steps"), 23);
@@ -98,9 +123,10 @@ Test(upgrade, a_step_that_fails_changes_nothing)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
+	set_schema(1);
 	cr_assert_eq(settle(fails, &err), FNR_E_CORRUPT);
 	cr_assert_not_null(strstr(err.message, "a record"));
-	cr_assert_eq(meta("schema"), STORE_SCHEMA);
+	cr_assert_eq(meta("schema"), 1);
 	cr_assert_eq(meta("steps"), 0);
 	cr_assert_eq(settle(to_3, &err), FNR_OK);
 	cr_assert_eq(meta("steps"), 23);
