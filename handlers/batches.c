@@ -64,12 +64,17 @@ static int check_body(struct request *req, struct json_object **jobs_r, struct j
 
 static int add_jobs(struct request *req, struct json_object *jobs, struct json_object *defaults, struct submissions *list)
 {
-	for (size_t i = 0; i < json_object_array_length(jobs); i++) {
+	list->chain = chain_read(req, jobs, defaults);
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	for (size_t n = 0; n < json_object_array_length(jobs); n++) {
+		size_t i = chain_order(list->chain, n);
 		struct json_object *entry = json_object_array_get_idx(jobs, i), *job;
 		char prefix[32];
 
 		snprintf(prefix, sizeof prefix, "/jobs/%zu", i);
 		job = json_object_is_type(entry, json_type_object) ? with_defaults(defaults, entry) : json_object_get(entry);
+		list->job = i;
 		submission_add(req, job, prefix, list);
 		json_object_put(job);
 		if (req->err.code != FNR_OK && req->err.code != FNR_E_INVALID)

@@ -131,8 +131,10 @@ static struct json_object *link_output(struct brought *brought, const char *poin
 static struct json_object *take_output(struct brought *brought, const char *pointer, const struct file_reference *reference)
 {
 	struct job_output output;
-	char text[320];
+	char text[320], media_type[64];
 
+	if (brought->later(reference, pointer, media_type, brought->context, &brought->req->err))
+		return NULL;
 	if (!inputs_job_output(brought->req->txn, reference, pointer, brought->may, brought->context, &output, &brought->req->err))
 		return NULL;
 	if (!output.project[0])

@@ -12,13 +12,15 @@
 struct brought {
 	struct request *req;
 	inputs_may *may;
-	void *context;                     /* of may */
+	inputs_later *later;
+	void *context;                     /* of both */
 	struct store_upload *uploads;      /* to be recorded with the job; in the request's arena */
 	size_t count, urls;
 	struct fnr_buf *files;             /* ids of uploads whose files were made: the caller's to remove, or not */
 };
 
-/* Replaces such references in `inputs` (which were checked), and makes the files, durably. Problems go to req->err. */
+/* Replaces such references in `inputs` (which were checked), and makes the files, durably. What a job that this one
+ * depends on will make stays as it is. Problems go to req->err. */
 void brought_take(struct brought *brought, const struct template_ *template_, struct json_object *inputs, const char *pointer);
 
 #endif

@@ -1,11 +1,15 @@
 /* /jobs/{id}/retry: a finished job again, as a new job. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/retry.h"
 #include "handlers/submission.h"
+#include "registry/registry.h"
+#include "schema/inputs.h"
 
 static void check_members(struct request *req)
 {
@@ -44,6 +48,47 @@ static struct json_object *changed_inputs(struct json_object *inputs, struct jso
 	return changed;
 }
 
+struct parents { struct store_parents of; struct json_object *depends; };
+
+/* What a batch called "#name" has an id by now. */
+static struct json_object *with_id(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context)
+{
+	const struct parents *parents = context;
+	char id[FNR_ID_TEXT], text[FNR_ID_TEXT + 80];
+
+	(void)input, (void)pointer;
+	for (size_t i = 0; reference->kind == FILE_JOB && reference->local[0] && i < parents->of.count; i++) {
+		if (strcmp(parents->of.items[i].ref, reference->local) != 0)
+			continue;
+		snprintf(text, sizeof text, "job:%s/%s", fnr_id_format(&parents->of.items[i].id, id), reference->output);
+		return json_object_new_string(text);
+	}
+	return NULL;
+}
+
+/* It depends on the same jobs, as far as they are not completed: the outputs of those are there. */
+static void describe_parents(struct request *req, const struct job_head *head, const char *digest, struct json_object *job)
+{
+	struct parents parents = { .depends = json_object_new_array() };
+	const struct template_ *template_;
+	struct job_head parent;
+	char id[FNR_ID_TEXT];
+	uint8_t bytes[32];
+
+	if (!(head->flags & JOB_FLAG_PARENTS) || store_parents_get(req->txn, &head->id, &parents.of) != FNR_OK) {
+		json_object_put(parents.depends);
+		return;
+	}
+	for (size_t i = 0; i < parents.of.count; i++)
+		if (store_job_get(req->txn, &parents.of.items[i].id, &parent) != FNR_OK || parent.state != FNR_STATE_COMPLETED)
+			json_object_array_add(parents.depends, json_object_new_string(fnr_id_format(&parents.of.items[i].id, id)));
+	fnr_json_set(job, "depends_on", parents.depends);
+	fnr_json_set_text(job, "on_parent_failure", parents.of.skip ? "skip" : "fail");
+	if (fnr_unhex(digest, bytes, sizeof bytes) && template_find_digest(req->txn, bytes, &template_, NULL) == FNR_OK)
+		inputs_map_files(fnr_json_get(template_definition(template_), "inputs"), fnr_json_get(job, "inputs"), "", with_id, &parents);
+	store_parents_free(&parents.of);
+}
+
 /* The new job as a client would describe it. Times that were asked of the first one have passed. */
 static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload)
 {
@@ -60,6 +105,7 @@ static struct json_object *describe(struct request *req, const struct job_head *
 	fnr_json_set_int(job, "priority", head->priority);
 	if (head->timeout_s)
 		fnr_json_set_int(job, "timeout_s", head->timeout_s);
+	describe_parents(req, head, fnr_json_get_text(summary, "digest", ""), job);
 	if (fnr_json_get(req->body, "quality"))
 		fnr_json_set(job, "quality", json_object_get(fnr_json_get(req->body, "quality")));
 	if (json_object_object_get_ex(req->body, "seed", &seed))

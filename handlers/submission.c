@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "handlers/brought.h"
 #include "handlers/common.h"
+#include "handlers/dedupe.h"
 #include "registry/registry.h"
 
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
@@ -39,6 +40,12 @@ struct submission {
 	char preset[80];
 	struct fnr_id uploads[SUBMISSION_UPLOADS];
 	size_t upload_count;
+	struct op_parent *parents;                          /* in the request's arena */
+	struct json_object **parent_outputs;                /* of their templates, owned; NULL where nothing is known */
+	size_t parent_count;
+	const char *ref, *on_parent_failure;
+	bool dedupe;
+	uint8_t hash[32];                                   /* of what it asks for */
 };
 
 static const char *const members[] = {
@@ -175,20 +182,15 @@ static void read_queue(struct submission *s)
 		problem(s, "queue", "enum", "use cpu, gpu, io or priority, or leave it out", "there is no queue '%s'", s->queue);
 }
 
-/* Members of the interface whose function is not there yet take only the value that asks for nothing. */
-static void refuse_later_members(struct submission *s)
+static void read_dedupe(struct submission *s)
 {
-	struct json_object *depends = fnr_json_get(s->source, "depends_on"), *dedupe = fnr_json_get(s->source, "dedupe");
-	const char *failure = text_member(s, "on_parent_failure");
+	struct json_object *dedupe = fnr_json_get(s->source, "dedupe");
 
-	if (depends && (!json_object_is_type(depends, json_type_array) || json_object_array_length(depends) > 0))
-		problem(s, "depends_on", "unsupported", "submit the jobs one after the other", "jobs cannot depend on others yet");
-	if (failure && strcmp(failure, "fail") != 0 && strcmp(failure, "skip") != 0)
-		problem(s, "on_parent_failure", "enum", "use fail or skip", "'on_parent_failure' cannot be '%.64s'", failure);
+	s->dedupe = json_object_get_boolean(dedupe);
 	if (dedupe && !json_object_is_type(dedupe, json_type_boolean))
 		problem(s, "dedupe", "type", "give true or false", "'dedupe' must be true or false");
-	else if (dedupe && json_object_get_boolean(dedupe))
-		problem(s, "dedupe", "unsupported", "send an Idempotency-Key", "deduplication by content is not available yet");
+	else if (s->dedupe && (s->prefix[0] || s->count > 1))
+		problem(s, "dedupe", "single", "send an Idempotency-Key with the batch instead", "only single jobs can be the only ones of their kind");
 }
 
 static void read_fallback(struct submission *s)
@@ -208,6 +210,113 @@ static void read_fallback(struct submission *s)
 	}
 }
 
+/* ---- jobs that it depends on ---- */
+
+/* What the job's template says that it makes, to put; NULL if nothing is known. */
+static struct json_object *outputs_of(struct submission *s, const struct fnr_id *job)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *summary = NULL, *outputs = NULL;
+	const struct template_ *template_;
+	uint8_t digest[32];
+
+	if (store_job_body(s->req->txn, job, &text, NULL, NULL) == FNR_OK)
+		summary = common_parse(&text);
+	if (fnr_unhex(fnr_json_get_text(summary, "digest", ""), digest, sizeof digest) && template_find_digest(s->req->txn, digest, &template_, NULL) == FNR_OK)
+		outputs = json_object_get(fnr_json_get(template_definition(template_), "outputs"));
+	json_object_put(summary);
+	fnr_buf_free(&text);
+	return outputs;
+}
+
+static void parent_problem(struct submission *s, size_t at, const char *rule, const char *fix, const char *message)
+{
+	fnr_error_add(&s->req->err, pointer(s, fnr_arena_printf(s->req->arena, "depends_on/%zu", at)), rule, fix, "%s", message);
+}
+
+static void add_parent(struct submission *s, const struct op_parent *parent, struct json_object *outputs)
+{
+	for (size_t i = 0; i < s->parent_count; i++) {
+		if (s->parents[i].local != parent->local || fnr_id_compare(&s->parents[i].id, &parent->id) != 0)
+			continue;
+		json_object_put(outputs);
+		return;
+	}
+	s->parents[s->parent_count] = *parent;
+	s->parent_outputs[s->parent_count++] = outputs;
+}
+
+static void read_parent(struct submission *s, size_t at, const char *text)
+{
+	struct op_parent parent = { .ref = "" };
+	struct json_object *outputs;
+	char project[68] = "";
+	struct job_head head;
+
+	if (text[0] == '#') {
+		parent.ref = text;
+		parent.local = s->list->chain ? chain_find(s->list->chain, text + 1, &outputs) : 0;
+		if (parent.local)
+			add_parent(s, &parent, json_object_get(outputs));
+		else if (!s->list->chain)
+			parent_problem(s, at, "unknown_ref", "give the id of a job, or submit both as a batch", "only jobs of one batch can name each other by '#'");
+	} else if (!fnr_id_parse(text, &parent.id) || store_job_get(s->req->txn, &parent.id, &head) != FNR_OK ||
+	           (head.project && !store_name_text(s->req->txn, STORE_PROJECT, head.project, project)) ||
+	           !access_project_name(&s->req->access, project[0] ? project : NULL)) {
+		parent_problem(s, at, "unknown_job", "choose a job that there is: GET " API "/jobs", "there is no such job");
+	} else if (fnr_state_terminal(head.state) && head.state != FNR_STATE_COMPLETED) {
+		parent_problem(s, at, "job_state", "run that job again, and name the new one",
+		               fnr_arena_printf(s->req->arena, "job %s will not be completed: it is %s", text, fnr_state_name(head.state)));
+	} else {
+		add_parent(s, &parent, outputs_of(s, &parent.id));
+	}
+}
+
+static void read_parents(struct submission *s)
+{
+	struct json_object *list = fnr_json_get(s->source, "depends_on");
+	size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	const char *failure = text_member(s, "on_parent_failure");
+
+	if (failure && strcmp(failure, "fail") != 0 && strcmp(failure, "skip") != 0)
+		problem(s, "on_parent_failure", "enum", "use fail or skip", "'on_parent_failure' cannot be '%.64s'", failure);
+	s->on_parent_failure = failure ? failure : "fail";
+	if (list && !json_object_is_type(list, json_type_array))
+		problem(s, "depends_on", "type", "give a list: [\"ID\"], in a batch also [\"#ref\"]", "'depends_on' must be a list of jobs");
+	if (count > STORE_PARENTS_MOST) {
+		problem(s, "depends_on", "max_items", "depend on fewer jobs", "a job may depend on at most %d others", STORE_PARENTS_MOST);
+		return;
+	}
+	s->parents = fnr_arena_alloc(s->req->arena, (count + 1) * sizeof *s->parents);
+	s->parent_outputs = fnr_arena_alloc(s->req->arena, (count + 1) * sizeof *s->parent_outputs);
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *value = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(value, json_type_string))
+			read_parent(s, i, json_object_get_string(value));
+		else
+			parent_problem(s, i, "type", "give the id of a job, or in a batch \"#ref\"", "this does not name a job");
+	}
+}
+
+static bool is_later(const struct file_reference *reference, const char *pointer, char media_type_r[64], void *context, struct fnr_error *err)
+{
+	const struct submission *s = context;
+	size_t i = 0;
+
+	media_type_r[0] = 0;
+	while (i < s->parent_count && (reference->local[0] ? strcmp(s->parents[i].ref, reference->local) != 0
+	                                                    : s->parents[i].local || fnr_id_compare(&s->parents[i].id, &reference->job) != 0))
+		i++;
+	if (i == s->parent_count)
+		return false;
+	if (fnr_json_get(s->parent_outputs[i], reference->output))
+		fnr_text_copy(media_type_r, 64, fnr_json_get_text(fnr_json_get(s->parent_outputs[i], reference->output), "media_type", ""));
+	else if (s->parent_outputs[i])
+		fnr_error_add(err, pointer, "unknown_output", "name one of the outputs of that job's template", "the job will have no output '%s'", reference->output);
+	return true;
+}
+
 /* Variations differ in their seeds, which follow one another. */
 static void read_variations(struct submission *s)
 {
@@ -224,18 +333,20 @@ static void read_members(struct submission *s)
 	read_quality(s);
 	read_place(s);
 	read_queue(s);
-	refuse_later_members(s);
+	read_parents(s);
 	read_fallback(s);
 	s->priority = int_member(s, "priority", 5, 1, 10);
 	read_variations(s);
+	read_dedupe(s);
 	s->timeout_s = int_member(s, "timeout_s", 0, 1, 2592000);
 	s->not_before = time_member(s, "not_before");
 	s->expires_at = time_member(s, "expires_at");
 	s->metadata = object_member(s, "metadata");
 	s->inputs = object_member(s, "inputs");
 	s->node_id = text_member(s, "node_id");
-	if (s->prefix[0])
-		text_member(s, "ref");
+	s->ref = s->prefix[0] ? text_member(s, "ref") : NULL;
+	if (s->ref && s->count > 1)
+		problem(s, "count", "range", "leave out count or ref", "a job that others may depend on cannot have variations");
 	if (s->node_id && strlen(s->node_id) > 128)
 		problem(s, "node_id", "max_length", "use at most 128 bytes", "'node_id' is too long");
 	if (!fnr_json_get(s->source, "inputs"))
@@ -297,7 +408,7 @@ static void note_uploads(struct submission *s)
 /* The files that the inputs name: are they there, and what has to be made of them? */
 static void check_files(struct submission *s)
 {
-	inputs_check_files(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err);
+	inputs_check_files(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, is_later, s, &s->req->err);
 	if (s->req->err.code == FNR_OK)
 		brought_take(&s->brought, s->template_, s->inputs, pointer(s, "inputs"));
 	if (s->req->err.code == FNR_OK)
@@ -322,6 +433,8 @@ static void resolve(struct submission *s)
 	if (!s->parameters)
 		problem(s, "quality", "resolve", NULL, "%s", err.message);
 	fnr_error_clear(&err);
+	if (s->dedupe && s->parameters)
+		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->preset, s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
 	if (s->seed < 0) {
 		uint32_t random;
 
@@ -349,6 +462,8 @@ static struct json_object *make_summary(struct submission *s)
 	}
 	if (s->node_id)
 		fnr_json_set_text(summary, "node_id", s->node_id);
+	if (s->ref)
+		fnr_json_set_text(summary, "ref", s->ref);
 	if (s->fallback)
 		fnr_json_set(summary, "fallback", json_object_get(s->fallback));
 	if (s->req->access.key[0])
@@ -455,6 +570,10 @@ static int add_jobs(struct submission *s)
 		job.retry_of = s->again->of;
 	job.uploads = s->uploads;
 	job.upload_count = s->upload_count;
+	job.dedupe = s->dedupe ? s->hash : NULL;
+	job.parents = s->parents;
+	job.parent_count = s->parent_count;
+	job.skip = strcmp(s->on_parent_failure, "skip") == 0;
 	job.class_ = scheduling_class(s->template_, s->quality, s->fallback);
 	job.not_before = s->not_before;
 	job.expires_at = s->expires_at;
@@ -469,6 +588,8 @@ static int add_jobs(struct submission *s)
 	code = write_payload(s, &job, text, len);
 	if (code == FNR_OK)
 		code = add_variations(s, &job);
+	if (code == FNR_OK && s->list->chain)
+		chain_added(s->list->chain, s->list->job, (uint32_t)s->list->count, fnr_json_get(template_definition(s->template_), "outputs"));
 	json_object_put(payload);
 	return code;
 }
@@ -496,6 +617,23 @@ static int check_count(struct submission *s)
 	                (long long)s->req->conf->batch_max_jobs);
 }
 
+static int add_checked(struct submission *s)
+{
+	int code;
+
+	if (!s->again)
+		find_template(s);
+	else if (!find_definition(s))
+		return s->req->err.code;
+	resolve(s);
+	code = s->req->err.code;
+	if (code == FNR_OK)
+		code = add_jobs(s);
+	json_object_put(s->parameters);
+	json_object_put(s->inputs);
+	return code;
+}
+
 static int add(struct submission *s)
 {
 	struct request *req = s->req;
@@ -505,23 +643,15 @@ static int add(struct submission *s)
 		fnr_error_add(&req->err, s->prefix, "type", "describe each job by an object: {…}", "a job must be an object");
 		return req->err.code;
 	}
-	s->brought = (struct brought){ .req = req, .may = may_use, .context = s, .files = &s->list->uploads };
+	s->brought = (struct brought){ .req = req, .may = may_use, .later = is_later, .context = s, .files = &s->list->uploads };
 	read_members(s);
 	code = check_size(s);
 	if (code == FNR_OK)
 		code = check_count(s);
-	if (code != FNR_OK)
-		return code;
-	if (!s->again)
-		find_template(s);
-	else if (!find_definition(s))
-		return req->err.code;
-	resolve(s);
-	code = req->err.code;
 	if (code == FNR_OK)
-		code = add_jobs(s);
-	json_object_put(s->parameters);
-	json_object_put(s->inputs);
+		code = add_checked(s);
+	for (size_t i = 0; i < s->parent_count; i++)
+		json_object_put(s->parent_outputs[i]);
 	return code;
 }
 
@@ -559,6 +689,7 @@ void submissions_free(struct submissions *list)
 	discard_files(&list->files, store_payload_path);
 	discard_files(&list->uploads, content_path);
 	fnr_buf_free(&list->jobs);
+	chain_free(list->chain);
 }
 
 /* ---- idempotency, answer ---- */

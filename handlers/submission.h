@@ -3,13 +3,14 @@
 #define FNR_HANDLERS_SUBMISSION_H
 
 #include "api/request.h"
+#include "handlers/chain.h"
 
 #define SUBMISSION_UPLOADS 256
 
 /* The jobs of one request: packed (op_job_add), the ids of the files that hold payloads too large for a record, and those
- * of uploads that the jobs bring along. */
-struct submissions { struct fnr_buf jobs, files, uploads; size_t count; };
-#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, FNR_BUF_INIT, 0 }
+ * of uploads that the jobs bring along. chain: of a batch whose jobs may depend on each other, with the one that is read. */
+struct submissions { struct fnr_buf jobs, files, uploads; size_t count; struct chain *chain; size_t job; };
+#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, FNR_BUF_INIT, 0, NULL, 0 }
 
 /* Checks `job` completely, resolves its parameters, and adds it to the list; with `count` as many variations of it, whose
  * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */

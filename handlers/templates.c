@@ -196,7 +196,7 @@ int templates_validate_inputs(struct request *req)
 	}
 	inputs = inputs_expand(req->txn, template_, inputs, "/inputs", may_use, req, &problems);
 	if (inputs_check(template_, inputs, "/inputs", &problems) == FNR_OK)
-		inputs_check_files(req->txn, template_, inputs, "/inputs", may_use, req, &problems);
+		inputs_check_files(req->txn, template_, inputs, "/inputs", may_use, NULL, req, &problems);
 	json_object_put(inputs);
 	answer = json_object_new_object();
 	fnr_json_set_bool(answer, "valid", problems.code == FNR_OK);

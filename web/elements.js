@@ -24,7 +24,8 @@ export class FnrProgress extends HTMLElement {
     bar.value = percent;
     bar.textContent = `${Math.round(percent)} %`;
     if (message.textContent !== job.progress.message) message.textContent = job.progress.message;   // read aloud only when it changes
-    if (job.waiting_for === "paused") facts.push("its queue is paused");
+    const reasons = {paused: "its queue is paused", limit: "as many as are allowed run already", dependency: "it needs what another job makes"};
+    if (job.waiting_for in reasons) facts.push(reasons[job.waiting_for]);
     else if (job.state === "queued" && position !== null && position !== undefined)
       facts.push(position === 0 ? "next in line" : `${position} ahead of it`);
     if (job.state === "running") facts.push(`${Math.floor(percent)} %`);

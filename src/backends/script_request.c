@@ -183,6 +183,15 @@ static struct json_object *reference_failed(struct references *references, const
 	return NULL;
 }
 
+static struct json_object *file_object(struct json_object *upload)
+{
+	struct json_object *file = json_object_new_object();
+	fnr_json_set_text(file, "path", fnr_json_get_text(upload, "path", ""));
+	fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
+	fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
+	return file;
+}
+
 /* {"path","media_type","name"} of "upload:<id>" */
 static struct json_object *upload_file(struct references *references, const char *text)
 {
@@ -195,30 +204,24 @@ static struct json_object *upload_file(struct references *references, const char
 			continue;
 		if (!is_file(path))
 			return reference_failed(references, text, path);
-		struct json_object *file = json_object_new_object();
-		fnr_json_set_text(file, "path", path);
-		fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
-		fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
-		return file;
+		return file_object(upload);
 	}
 	return reference_failed(references, text, "the job does not name this upload");
 }
 
-/* The same of an address, which was fetched before */
-static struct json_object *fetched_file(struct references *references, const char *text)
+/* The same of an address, which was fetched before, and of an output of a job that this one depends on */
+static struct json_object *brought_file(struct references *references, const char *text)
 {
 	struct json_object *uploads = references->run->uploads;
 	for (size_t i = 0; uploads != NULL && i < json_object_array_length(uploads); i++) {
 		struct json_object *upload = json_object_array_get_idx(uploads, i);
 		if (strcmp(fnr_json_get_text(upload, "reference", ""), text) != 0)
 			continue;
-		struct json_object *file = json_object_new_object();
-		fnr_json_set_text(file, "path", fnr_json_get_text(upload, "path", ""));
-		fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
-		fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
-		return file;
+		if (!is_file(fnr_json_get_text(upload, "path", "")))
+			return reference_failed(references, text, fnr_json_get_text(upload, "path", ""));
+		return file_object(upload);
 	}
-	return reference_failed(references, text, "the address was not fetched");
+	return reference_failed(references, text, "it was not fetched, and no job that this one depends on has made it");
 }
 
 /* The same of "take:<project>/<shot>/<n>/<file>" */
@@ -258,8 +261,8 @@ static struct json_object *referred_file(struct references *references, struct j
 		return upload_file(references, text);
 	if (strncmp(text, "take:", 5) == 0)
 		return take_file(references, text);
-	if (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0)
-		return fetched_file(references, text);
+	if (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0 || strncmp(text, "job:", 4) == 0)
+		return brought_file(references, text);
 	return NULL;
 }
 

@@ -12,7 +12,7 @@
 #define POSITION_ROWS 2000     /* of lanes; a job that stands behind more has no position yet */
 
 /* The members of a summary that a job shows as they are. */
-static const char *const summary_members[] = { "template", "version", "quality", "preset", "seed", "queue", "project", "shot", "node_id" };
+static const char *const summary_members[] = { "template", "version", "quality", "preset", "seed", "queue", "project", "shot", "node_id", "ref" };
 
 static struct json_object *parse(struct fnr_buf *text)
 {
@@ -118,7 +118,7 @@ struct json_object *view_progress(struct store_txn *txn, struct journal_txn *jou
 		position = store_lane_position(txn, head, POSITION_ROWS);
 	progress = json_object_new_object();
 	fnr_json_set_real(progress, "percent", completed ? 100.0 : 0.0);
-	fnr_json_set_text(progress, "message", state_message(head->state));
+	fnr_json_set_text(progress, "message", head->flags & JOB_FLAG_WAITS ? "Waiting for another job" : state_message(head->state));
 	fnr_json_set_text(progress, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
 	fnr_json_set(progress, "stages", stages_of(head));
 	if (position >= 0)
@@ -238,6 +238,8 @@ static bool limit_reached(struct journal_txn *journal, const struct job_head *he
 
 static const char *waiting_for(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
 {
+	if (head->flags & JOB_FLAG_WAITS)
+		return "dependency";
 	if (head->state == FNR_STATE_SCHEDULED || head->state == FNR_STATE_RETRY_WAIT)
 		return "not_before";
 	if (head->state != FNR_STATE_QUEUED)
@@ -262,6 +264,21 @@ static void set_where(struct json_object *job, struct store_txn *txn, const stru
 	fnr_json_set_text(job, "backend", fnr_json_get_text(attempt, "backend", NULL));
 	fnr_json_set_text(job, "placement", fnr_json_get_text(attempt, "placement", NULL));
 	fnr_json_set_text(job, "worker", fnr_json_get_text(attempt, "worker", NULL));
+}
+
+static void set_parents(struct store_txn *txn, struct json_object *job, const struct job_head *head)
+{
+	struct json_object *list = json_object_new_array();
+	struct store_parents parents = { 0 };
+	char id[FNR_ID_TEXT];
+
+	if (head->flags & JOB_FLAG_PARENTS)
+		store_parents_get(txn, &head->id, &parents);
+	for (size_t i = 0; i < parents.count; i++)
+		json_object_array_add(list, json_object_new_string(fnr_id_format(&parents.items[i].id, id)));
+	fnr_json_set(job, "depends_on", list);
+	fnr_json_set_text(job, "on_parent_failure", parents.skip ? "skip" : "fail");
+	store_parents_free(&parents);
 }
 
 static void set_times(struct json_object *job, const struct job_head *head)
@@ -327,6 +344,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	set_id(job, "retry_of", &head->retry_of);
 	fnr_json_set_int(job, "attempt", head->attempt);
 	fnr_json_set_int(job, "max_attempts", head->max_attempts);
+	set_parents(txn, job, head);
 	set_where(job, txn, head, attempt);
 	set_result(txn, job, head, id, summary, attempt);
 	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));

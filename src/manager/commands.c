@@ -122,6 +122,18 @@ static void run_queue(struct manager *manager, struct json_object *command)
 	queues_tell(manager, fnr_json_get_text(command, "queue", ""));
 }
 
+static void run_parent(struct manager *manager, struct json_object *command)
+{
+	struct fnr_id id, place;
+
+	if (!fnr_id_parse(fnr_json_get_text(command, "job", ""), &id))
+		return;
+	if (!fnr_id_parse(fnr_json_get_text(command, "place", ""), &place))
+		place = FNR_ID_NONE;
+	if (!parents_work_off(manager, &id, &place, MASS_A_TURN - manager->turn.moves))
+		go_on(manager, command, &place);
+}
+
 static void run_projects(struct manager *manager, struct json_object *command)
 {
 	(void)command;
@@ -229,6 +241,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "cancel_batch", run_cancel_batch },
 	{ "cancel_all", run_cancel_all },
 	{ "stop_batch", run_stop_batch },
+	{ "parent", run_parent },
 	{ "priority", run_priority },
 	{ "queue", run_queue },
 	{ "projects", run_projects },

@@ -169,7 +169,7 @@ bool dispatch_possible(struct manager *manager)
 
 /* ---- starting ---- */
 
-static void add_uploads(struct manager *manager, struct fnr_buf *text, struct json_object *summary)
+static void add_uploads(struct manager *manager, struct fnr_buf *text, const struct job_head *head, struct json_object *summary)
 {
 	struct json_object *uploads = fnr_json_get(summary, "uploads");
 	size_t count = json_object_is_type(uploads, json_type_array) ? json_object_array_length(uploads) : 0;
@@ -190,6 +190,7 @@ static void add_uploads(struct manager *manager, struct fnr_buf *text, struct js
 		fnr_buf_puts(text, "}");
 		first = false;
 	}
+	parents_add_outputs(manager, text, head, &first);
 	fnr_buf_puts(text, "]");
 }
 
@@ -232,7 +233,7 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 	member_text(&text, "project", project);
 	member_text(&text, "shot", shot);
 	member_int(&text, "timeout_ms", timeout_ms);
-	add_uploads(manager, &text, task->summary);
+	add_uploads(manager, &text, head, task->summary);
 	take_work_dir(path, &task->job, task->attempt);
 	member_text(&text, "work", path);
 	take_attempt_dir(path, project, shot, &task->job, task->attempt);

@@ -15,6 +15,7 @@
  *   turn.c       the turn's transaction, its events, its writing of the journal
  *   queues.c     paused queues, weights   retention.c  finished jobs that have had their time
  *   thumbnails.c thumbnails of results, when nothing else is to be done
+ *   parents.c    jobs that depend on others
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
  *
@@ -202,6 +203,7 @@ bool move_allowed(const struct job_head *head, enum trigger trigger);
  * (borrowed) or NULL. Those that end an attempt free its task. */
 bool move_appeared(struct manager *manager, struct job_head *head);     /* a new job: its first event, its lane */
 bool move_due(struct manager *manager, struct job_head *head);
+void move_ready(struct manager *manager, struct job_head *head);        /* all jobs that it depends on are completed */
 bool move_expire(struct manager *manager, struct job_head *head);
 bool move_priority(struct manager *manager, struct job_head *head, uint8_t priority);   /* of a job that waits */
 bool move_cancel(struct manager *manager, struct job_head *head, struct json_object *error);
@@ -219,6 +221,13 @@ bool move_give_back(struct manager *manager, struct job_head *head, struct task 
 /* An error object of the API, to put. suggestion and action may be NULL. */
 struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
                                const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- parents.c ---- */
+void parents_ended(struct manager *manager, const struct job_head *head);   /* a job has ended; others may depend on it */
+/* Of those behind *place, which is moved on, the first `limit`; true when these were all. */
+bool parents_work_off(struct manager *manager, const struct fnr_id *parent, struct fnr_id *place, size_t limit);
+/* Adds the outputs of the jobs that it depends on to a list of files for its worker. */
+void parents_add_outputs(struct manager *manager, struct fnr_buf *text, const struct job_head *head, bool *first);
 
 /* ---- tasks.c ---- */
 struct task *task_add(struct manager *manager, const struct job_head *head, struct json_object *summary);  /* holds summary */

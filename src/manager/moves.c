@@ -234,6 +234,7 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 		discard_lost(manager, head, summary);
 	if (state == FNR_STATE_FAILED)
 		stop_batch(manager, head);
+	parents_ended(manager, head);
 	if (task)
 		task_free(manager, task);
 }
@@ -302,6 +303,16 @@ bool move_due(struct manager *manager, struct job_head *head)
 	put(manager, head);
 	enter_lane(manager, head);
 	return true;
+}
+
+void move_ready(struct manager *manager, struct job_head *head)
+{
+	head->flags &= (uint8_t)~JOB_FLAG_WAITS;
+	head->due_at = head->not_before;
+	if (head->not_before <= manager->turn.now)
+		move_due(manager, head);
+	else
+		put(manager, head);
 }
 
 bool move_expire(struct manager *manager, struct job_head *head)

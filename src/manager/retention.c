@@ -83,7 +83,7 @@ static void delete_found(struct manager *manager, const struct portion *portion)
 		if (code == FNR_OK) {
 			turn_check(manager, store_removal_add(txn, &removal, &err), &err, "a removal cannot be noted");
 			deleted++;
-		} else {                                       /* somebody deleted it meanwhile */
+		} else {                                       /* somebody deleted it meanwhile, or another job needs it */
 			fnr_error_clear(&err);
 		}
 	}

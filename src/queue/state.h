@@ -1,7 +1,7 @@
 /* The life of a job as one table: state and trigger give the next state, or say that the trigger does not apply.
  *
  *   accept -> scheduled | queued
- *   scheduled  -due-> queued      -cancel-> cancelled   -expire-> expired
+ *   scheduled  -due-> queued      -cancel-> cancelled   -expire-> expired   -fail-> failed (a job that it depends on did)
  *   queued     -dispatch-> running -cancel-> cancelled  -expire-> expired   -fail-> failed
  *   running    -manifest-> finishing   -done-> completed (no files to file)   -cancel-> cancelling
  *              -retry-> retry_wait   -lost-> retry_wait   -give_back-> queued   -fail-> failed

@@ -124,10 +124,15 @@ bool inputs_job_output(struct store_txn *txn, const struct file_reference *refer
 /* Is this type one that the input takes? Else the problem is added. */
 bool inputs_check_media(struct json_object *input, const char *media_type, const char *pointer, struct fnr_error *err);
 
+/* Does it name an output of a job that this one depends on, which will be there when this one is run? Its media type, ""
+ * if that is not known; true with a problem added where that job will not make such an output. */
+typedef bool inputs_later(const struct file_reference *reference, const char *pointer, char media_type_r[64], void *context, struct fnr_error *err);
+
 /* The files behind inputs that inputs_check found sound: each upload, take and output must be there, and of a media type
- * that the input takes; an address is not looked at. A take or job that the caller may not see is as one that there is not. */
+ * that the input takes; an address is not looked at. A take or job that the caller may not see is as one that there is not.
+ * later: NULL if it depends on no others. context is for both. */
 int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
-                       inputs_may *may, void *context, struct fnr_error *err);
+                       inputs_may *may, inputs_later *later, void *context, struct fnr_error *err);
 
 /* Merges, each over the one before: the template's parameters and its inputs' defaults; the preset of the quality, its
  * part "generic", that of the template's category, that of the template's id; the template's own part of `presets`; the

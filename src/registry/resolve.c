@@ -62,7 +62,7 @@ size_t inputs_uploads(const struct template_ *template_, struct json_object *inp
 	return uploads.count;
 }
 
-struct files { struct store_txn *txn; inputs_may *may; void *context; struct fnr_error *err; };
+struct files { struct store_txn *txn; inputs_may *may; inputs_later *later; void *context; struct fnr_error *err; };
 
 bool inputs_check_media(struct json_object *input, const char *media_type, const char *pointer, struct fnr_error *err)
 {
@@ -140,13 +140,17 @@ bool inputs_job_output(struct store_txn *txn, const struct file_reference *refer
 	bool found;
 
 	memset(output_r, 0, sizeof *output_r);
+	if (reference->local[0]) {
+		fnr_error_add(err, pointer, "unknown_ref", "name the job in depends_on as well", "the job does not depend on one that its batch calls '%s'", reference->local);
+		return false;
+	}
 	fnr_id_format(&reference->job, id);
 	if (store_job_get(txn, &reference->job, &head) != FNR_OK || !may_see(txn, &head, may, context, output_r->project)) {
 		fnr_error_add(err, pointer, "unknown_job", "choose a job that there is: GET /api/v1/jobs", "there is no job %s", id);
 		return false;
 	}
 	if (head.state != FNR_STATE_COMPLETED) {
-		fnr_error_add(err, pointer, "job_state", fnr_state_terminal(head.state) ? "choose a job that was completed" : "wait until it is completed",
+		fnr_error_add(err, pointer, "job_state", fnr_state_terminal(head.state) ? "choose a job that was completed" : "wait until it is completed, or name it in depends_on",
 		              "job %s has no outputs: it is %s", id, fnr_state_name(head.state));
 		return false;
 	}
@@ -252,6 +256,7 @@ static bool file_row(struct json_object *input, const char *pointer, const struc
 {
 	const struct files *files = context;
 	struct job_output output;
+	char media_type[64];
 
 	if (full(files->err))
 		return false;
@@ -263,6 +268,11 @@ static bool file_row(struct json_object *input, const char *pointer, const struc
 		check_take(input, pointer, reference, files);
 		break;
 	case FILE_JOB:
+		if (files->later && files->later(reference, pointer, media_type, files->context, files->err)) {
+			if (media_type[0])
+				inputs_check_media(input, media_type, pointer, files->err);
+			break;
+		}
 		if (inputs_job_output(files->txn, reference, pointer, files->may, files->context, &output, files->err))
 			inputs_check_media(input, output.media_type, pointer, files->err);
 		break;
@@ -276,10 +286,10 @@ static bool file_row(struct json_object *input, const char *pointer, const struc
 }
 
 int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
-                       inputs_may *may, void *context, struct fnr_error *err)
+                       inputs_may *may, inputs_later *later, void *context, struct fnr_error *err)
 {
 	struct fnr_error own = FNR_ERROR_INIT;
-	struct files files = { txn, may, context, &own };
+	struct files files = { txn, may, later, context, &own };
 
 	inputs_files(inputs_of(template_), inputs, prefix, file_row, &files);
 	return fnr_error_move(err, &own);

@@ -237,10 +237,15 @@ static bool parse_upload(const char *at, struct file_reference *reference_r)
 
 static bool parse_job(const char *at, struct file_reference *reference_r)
 {
-	char id[FNR_ID_TEXT];
+	char job[sizeof reference_r->local];
 
 	fnr_text_copy(reference_r->output, sizeof reference_r->output, strchr(at, '/') ? strchr(at, '/') + 1 : "");
-	return part(&at, id, sizeof id) && fnr_id_parse(id, &reference_r->job) && fnr_name_valid(at);
+	if (!part(&at, job, sizeof job) || !fnr_name_valid(at))
+		return false;
+	if (job[0] != '#')
+		return fnr_id_parse(job, &reference_r->job);
+	fnr_text_copy(reference_r->local, sizeof reference_r->local, job);
+	return fnr_name_valid(job + 1);
 }
 
 /* RFC 2397, of which only whole files of a known type are of use: "image/png;base64,…" */

@@ -9,7 +9,7 @@
  *   integer,  min, max, exclusive_min, exclusive_max; 3.0 is an integer
  *   number
  *   file      media: list of patterns ("audio/wav", or a star behind the slash). A value is a reference: "upload:<id>",
- *             "take:<project>/<shot>/<n>/<file>", "job:<id>/<output>", "data:<media type>;base64,…" or an http or https
+ *             "take:<project>/<shot>/<n>/<file>", "job:<id>/<output>" or "job:#<ref>/<output>", "data:<media type>;base64,…" or an http or https
  *             address. Whether the file is there and of such a type is not looked at here. A list of files may also have
  *             "takes:<project>/<shot>", which inputs_expand_shots replaces.
  *   array     items (a short form, without required and default), min_items, max_items
@@ -54,6 +54,7 @@ struct file_reference {
 	char project[68], shot[68], file[132];    /* FILE_TAKE */
 	uint32_t take;
 	struct fnr_id job;                        /* FILE_JOB */
+	char local[68];                           /* FILE_JOB: "#name" of a job of the same batch instead of an id, or "" */
 	char output[68];
 	char media_type[64];                      /* FILE_DATA */
 	const char *data;                         /* Base64, borrowed */

@@ -307,6 +307,27 @@ static void check_batch(struct check *check, const struct job_head *head)
 
 /* ---- all jobs ---- */
 
+static void check_parents(struct check *check, const struct job_head *head)
+{
+	struct store_parents parents;
+
+	if (!(head->flags & JOB_FLAG_PARENTS))
+		return;
+	if (store_parents_get(check->txn, &head->id, &parents) != FNR_OK) {
+		job_problem(check, head, "its record of the jobs that it depends on is missing");
+		return;
+	}
+	check->found[DB_PARENT]++;
+	for (size_t i = 0; i < parents.count && !fnr_state_terminal(head->state); i++) {
+		struct key key = child_key(&parents.items[i].id, &head->id), job = id_key(&parents.items[i].id);
+
+		expect(check, DB_CHILD, &key, false, head);
+		if (!env_has(&check->txn->t, DB_JOB, &job))
+			job_problem(check, head, "a job that it depends on is gone");
+	}
+	store_parents_free(&parents);
+}
+
 static void count_waiting(struct check *check, const struct job_head *head)
 {
 	if (!fnr_state_waiting(head->state) || head->queue > check->names[STORE_QUEUE] || head->project > check->names[STORE_PROJECT] ||
@@ -337,6 +358,7 @@ static void check_job(struct check *check, const struct walk *walk)
 	check_attempts(check, &head);
 	check_take_of(check, &head);
 	check_batch(check, &head);
+	check_parents(check, &head);
 }
 
 static void end_walk(struct check *check, struct walk *walk, enum store_db db)
@@ -404,6 +426,14 @@ static void check_surplus(struct check *check, enum store_db db)
 			problem(check, "%s: an entry of job %s does not belong there", database_names[db], show(&id));
 	}
 	walk_end(&walk);
+}
+
+static void check_family(struct check *check, enum store_db db)
+{
+	size_t there = env_entries(&check->txn->t, db);
+
+	if (there != check->found[db])
+		problem(check, "%s: it has %zu entries, %zu belong there", database_names[db], there, check->found[db]);
 }
 
 static void check_batch_records(struct check *check)
@@ -555,6 +585,14 @@ static void check_small(struct check *check)
 		if (walk.key.mv_size != 32 || idempotency_read(&walk.value, &entry) != FNR_OK)
 			problem(check, "idempotency: a record cannot be read");
 	walk_end(&walk);
+	for (bool on = walk_from(&walk, &check->txn->t, DB_DEDUPE, NULL); on; on = walk_next(&walk)) {
+		struct key job = KEY_INIT;
+
+		key_bytes(&job, walk.value.mv_data, walk.value.mv_size == sizeof(struct fnr_id) ? sizeof(struct fnr_id) : 0);
+		if (!job.len || !env_has(&check->txn->t, DB_JOB, &job))
+			problem(check, "dedupe: an entry names a job that is gone");
+	}
+	walk_end(&walk);
 	for (bool on = walk_from(&walk, &check->txn->t, DB_COMMAND, NULL); on; on = walk_next(&walk))
 		if (walk.key.mv_size != 8 || walk_key(&walk, 0, 8) > check->hot.command)
 			problem(check, "command: a record has a number that was never given");
@@ -607,6 +645,8 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	check_surplus(&check, DB_LANE);
 	check_surplus(&check, DB_PROJECT_JOB);
 	check_surplus(&check, DB_DUE);
+	check_family(&check, DB_PARENT);
+	check_family(&check, DB_CHILD);
 	check_batch_records(&check);
 	check_counters(&check);
 	check_waiting(&check);

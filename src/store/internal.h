@@ -12,7 +12,7 @@
 	X(NAME, "name") X(SHOT, "shot") X(TAKE, "take") X(UPLOAD, "upload") X(TEMPLATE, "template") \
 	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
 	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due") \
-	X(WAITING, "waiting")
+	X(WAITING, "waiting") X(PARENT, "parent") X(CHILD, "child") X(DEDUPE, "dedupe")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -67,6 +67,15 @@ int store_settle_schema(struct store *store, store_step *const *steps, uint64_t 
 struct key waiting_key(enum store_name kind, uint32_t number);
 uint64_t waiting_read(const MDB_val *value);
 int waiting_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);   /* from NULL: it is new */
+int dedupe_put(struct store_txn *txn, const uint8_t hash[32], const struct fnr_id *job, struct fnr_error *err);
+int dedupe_delete(struct store_txn *txn, const uint8_t hash[32], const struct fnr_id *job, struct fnr_error *err);
+struct key child_key(const struct fnr_id *parent, const struct fnr_id *child);
+int parents_parse(const MDB_val *value, struct store_parents *parents_r);
+/* May a job depend on these, and does it wait for any of them? INVALID with the reason. */
+int parents_check(struct store_txn *txn, const struct store_parents *parents, bool *wait_r, struct fnr_error *err);
+int parents_put(struct store_txn *txn, const struct fnr_id *child, const struct store_parents *parents, struct fnr_error *err);
+int parents_release(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err);
+int parents_delete(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err);
 int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */
 
@@ -95,6 +104,7 @@ struct body_view {
 	struct fnr_id payload_file;
 	const uint8_t *uploads;            /* ids, one after the other, each once */
 	size_t upload_count;
+	const uint8_t *dedupe;             /* hash, or NULL */
 };
 int body_parse(const MDB_val *value, struct body_view *view_r);      /* OK, CORRUPT */
 
@@ -107,6 +117,8 @@ struct job_new {
 	const uint8_t *uploads;            /* ids, may repeat */
 	size_t upload_count;
 	struct fnr_id payload_file;
+	const uint8_t *dedupe;             /* hash, or NULL */
+	struct store_parents parents;
 };
 int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch,
                struct fnr_error *err);

@@ -1,8 +1,8 @@
 /* Jobs: head, body and the indexes that follow the head's state.
  *
- *   body value   u8 version 1, u8 flags (1: payload in a file, 2: uploads), text summary,
+ *   body value   u8 version 1, u8 flags (1: payload in a file, 2: uploads, 4: is the only one of its kind), text summary,
  *                payload: text, or id of the file blobs/payload/<id>;
- *                with uploads: u32 count, ids
+ *                with uploads: u32 count, ids; if the only one of its kind: SHA-256 of what it asks for
  *   active value u8 version 1, u16 attempt, u64 started_at, texts worker, backend, placement,
  *                u8 1 and text manifest, or u8 0
  */
@@ -18,6 +18,8 @@
 #define BODY_VERSION 1
 #define BODY_FILE 1
 #define BODY_UPLOADS 2
+#define BODY_DEDUPE 4
+#define HASH_SIZE 32
 #define ACTIVE_VERSION 1
 #define HEAD_VERSION 1
 #define PAYLOAD_LIMIT ((size_t)1 << 28)
@@ -112,6 +114,10 @@ int body_parse(const MDB_val *value, struct body_view *view_r)
 		view_r->uploads = reader.data + reader.at;
 		reader.at += view_r->upload_count * sizeof(struct fnr_id);
 	}
+	if (flags & BODY_DEDUPE && !reader.failed && reader.len - reader.at == HASH_SIZE) {
+		view_r->dedupe = reader.data + reader.at;
+		reader.at = reader.len;
+	}
 	return reader.failed || version != BODY_VERSION || reader.at != reader.len ? FNR_E_CORRUPT : FNR_OK;
 }
 
@@ -175,7 +181,7 @@ int store_job_payload_path(struct store_txn *txn, const struct fnr_id *id, char 
 
 int64_t due_queue_time(const struct job_head *head)
 {
-	if (head->state != FNR_STATE_SCHEDULED && head->state != FNR_STATE_RETRY_WAIT)
+	if ((head->state != FNR_STATE_SCHEDULED && head->state != FNR_STATE_RETRY_WAIT) || head->flags & JOB_FLAG_WAITS)
 		return 0;
 	return head->due_at > 0 ? head->due_at : 1;
 }
@@ -279,6 +285,8 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 		code = dead_move(txn, &old, head, err);
 	if (code == FNR_OK && moved)
 		code = waiting_move(txn, &old, head, err);
+	if (code == FNR_OK && moved && head->flags & JOB_FLAG_PARENTS && fnr_state_terminal(head->state))
+		code = parents_release(txn, &head->id, err);
 	if (code == FNR_OK)
 		code = head_put(txn, head, false, err);
 	return code == FNR_OK && moved ? hot_put(txn, &hot, err) : code;
@@ -290,7 +298,7 @@ static int body_put(struct store_txn *txn, struct job_new *job, struct fnr_error
 {
 	struct key key = id_key(&job->head.id);
 	struct fnr_buf *value = env_scratch(&txn->t);
-	uint8_t flags = (job->payload ? 0 : BODY_FILE) | (job->upload_count ? BODY_UPLOADS : 0);
+	uint8_t flags = (job->payload ? 0 : BODY_FILE) | (job->upload_count ? BODY_UPLOADS : 0) | (job->dedupe ? BODY_DEDUPE : 0);
 
 	fnr_put_u8(value, BODY_VERSION);
 	fnr_put_u8(value, flags);
@@ -303,6 +311,8 @@ static int body_put(struct store_txn *txn, struct job_new *job, struct fnr_error
 		fnr_put_u32(value, (uint32_t)job->upload_count);
 		fnr_buf_add(value, job->uploads, job->upload_count * sizeof(struct fnr_id));
 	}
+	if (job->dedupe)
+		fnr_buf_add(value, job->dedupe, HASH_SIZE);
 	return env_append(&txn->t, DB_BODY, &key, value->data, value->len, err);
 }
 
@@ -341,7 +351,7 @@ static int take_uploads(struct store_txn *txn, struct job_new *job, struct fnr_i
 /* What the head gets from the moment of acceptance. */
 static void begin_life(struct job_head *head, int64_t now, struct hot *hot)
 {
-	bool later = head->not_before > now;
+	bool later = head->not_before > now || head->flags & JOB_FLAG_WAITS;
 
 	head->version = HEAD_VERSION;
 	head->id = fnr_id_next(&hot->last_job);
@@ -349,7 +359,7 @@ static void begin_life(struct job_head *head, int64_t now, struct hot *hot)
 	head->created_at = now;
 	head->state = later ? FNR_STATE_SCHEDULED : FNR_STATE_QUEUED;
 	head->stage = FNR_STAGE_QUEUE;
-	head->due_at = later ? head->not_before : 0;
+	head->due_at = later && !(head->flags & JOB_FLAG_WAITS) ? head->not_before : 0;
 	head->queued_at = later ? 0 : now;
 }
 
@@ -372,8 +382,12 @@ int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct h
 {
 	struct job_head *head = &job->head;
 	struct fnr_id *ids = NULL;
-	int code = FNR_OK;
+	bool wait = false;
+	int code = parents_check(txn, &job->parents, &wait, err);
 
+	if (code != FNR_OK)
+		return code;
+	head->flags |= (job->parents.count ? JOB_FLAG_PARENTS : 0) | (wait ? JOB_FLAG_WAITS : 0);
 	begin_life(head, now, hot);
 	if (job->upload_count)
 		code = take_uploads(txn, job, &ids, err);
@@ -385,6 +399,10 @@ int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct h
 		code = accept_indexes(txn, head, err);
 	if (code == FNR_OK)
 		code = waiting_move(txn, NULL, head, err);
+	if (code == FNR_OK && job->dedupe)
+		code = dedupe_put(txn, job->dedupe, &head->id, err);
+	if (code == FNR_OK && job->parents.count)
+		code = parents_put(txn, &head->id, &job->parents, err);
 	free(ids);
 	hot->accepted++;
 	hot->state[head->state]++;
@@ -426,6 +444,8 @@ static int delete_body(struct store_txn *txn, const struct fnr_id *id, char path
 	struct key key = id_key(id);
 	struct fnr_buf uploads = FNR_BUF_INIT;
 	struct body_view view;
+	uint8_t hash[HASH_SIZE];
+	bool dedupe;
 	int code = body_find(txn, id, &view);
 
 	if (code != FNR_OK)
@@ -433,7 +453,12 @@ static int delete_body(struct store_txn *txn, const struct fnr_id *id, char path
 	if (!view.payload)
 		store_payload_path(&view.payload_file, path);
 	fnr_buf_add(&uploads, view.uploads, view.upload_count * sizeof(struct fnr_id));
+	dedupe = view.dedupe != NULL;
+	if (dedupe)
+		memcpy(hash, view.dedupe, sizeof hash);
 	code = env_delete(&txn->t, DB_BODY, &key, err);
+	if (code == FNR_OK && dedupe)
+		code = dedupe_delete(txn, hash, id, err);
 	for (size_t at = 0; at < uploads.len && code == FNR_OK; at += sizeof(struct fnr_id)) {
 		struct fnr_id upload;
 
@@ -459,6 +484,8 @@ static int delete_records(struct store_txn *txn, const struct job_head *head, ch
 		code = env_delete(&txn->t, DB_JOB, &job, err);
 	if (code == FNR_OK && head->state == FNR_STATE_FAILED)
 		code = dead_delete(txn, head, err);
+	if (code == FNR_OK && head->flags & JOB_FLAG_PARENTS)
+		code = parents_delete(txn, &head->id, err);
 	if (code == FNR_OK && !fnr_id_is_none(&head->batch))
 		code = batch_move(txn, &head->batch, head->state, -1, err);
 	return code;
@@ -466,8 +493,9 @@ static int delete_records(struct store_txn *txn, const struct job_head *head, ch
 
 int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err)
 {
-	char text[FNR_ID_TEXT];
+	char text[FNR_ID_TEXT], other[FNR_ID_TEXT];
 	struct job_head head;
+	struct fnr_id child;
 	struct hot hot;
 	int code = store_job_get(txn, id, &head);
 
@@ -480,6 +508,8 @@ int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[6
 	if (!fnr_state_terminal(head.state))
 		return fnr_fail(err, FNR_E_CONFLICT, "job %s is %s; only a finished job can be deleted: cancel it first",
 		                fnr_id_format(id, text), fnr_state_name(head.state));
+	if (store_children(txn, id, NULL, &child, 1))
+		return fnr_fail(err, FNR_E_CONFLICT, "job %s cannot be deleted yet: job %s depends on it", fnr_id_format(id, text), fnr_id_format(&child, other));
 	code = delete_records(txn, &head, path, err);
 	if (code != FNR_OK)
 		return fnr_fail(err, code, "job %s cannot be deleted: its records cannot be read or written",

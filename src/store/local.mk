@@ -4,7 +4,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/batch.c \
 	%D%/check.c \
 	%D%/command.c \
-	%D%/dead.c \
+	%D%/dead.c %D%/dedupe.c \
 	%D%/env.c %D%/env.h \
 	%D%/estimate.c \
 	%D%/idempotency.c \
@@ -15,7 +15,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/lane.c \
 	%D%/names.c \
 	%D%/ops.c %D%/ops.h \
-	%D%/project.c \
+	%D%/parents.c %D%/project.c \
 	%D%/queue.c \
 	%D%/removal.c \
 	%D%/session.c \

@@ -1,8 +1,9 @@
 /* Operations, packed:
  *
  *   SUBMIT, BATCH     u8 flags (1 idempotent, 2 stop_on_error), idempotency hash (32), body hash (32), u32 count, jobs
- *   a job             u32 count, and as many uploads; texts project, shot, template, queue, key; id retry_of; u64 class; u64 not_before, expires_at;
- *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids; text summary;
+ *   a job             u8 1 and SHA-256 of what it asks for, or u8 0; u32 count, and as many uploads; texts project, shot, template, queue, key; id retry_of; u64 class; u64 not_before, expires_at;
+ *                     u32 timeout_s; u16 max_attempts; u8 quality, priority, flags; bytes upload ids;
+ *                     u8 skip, u16 count, and as many parents: u32 local, id, text ref; text summary;
  *                     u8 1 and text payload, or u8 0 and id of the payload's file
  *   COMMAND           text json
  *   DEAD_DISCARD      id
@@ -70,6 +71,9 @@ static void put_upload(struct fnr_buf *out, const struct store_upload *upload)
 
 void op_job_add(struct fnr_buf *out, const struct op_job *job)
 {
+	fnr_put_u8(out, job->dedupe != NULL);
+	if (job->dedupe)
+		fnr_buf_add(out, job->dedupe, HASH_SIZE);
 	fnr_put_u32(out, (uint32_t)job->brought_count);
 	for (size_t i = 0; i < job->brought_count; i++)
 		put_upload(out, &job->brought[i]);
@@ -88,6 +92,13 @@ void op_job_add(struct fnr_buf *out, const struct op_job *job)
 	fnr_put_u8(out, job->priority);
 	fnr_put_u8(out, job->flags);
 	fnr_put_bytes(out, job->uploads, job->upload_count * sizeof *job->uploads);
+	fnr_put_u8(out, job->skip);
+	fnr_put_u16(out, (uint16_t)job->parent_count);
+	for (size_t i = 0; i < job->parent_count; i++) {
+		fnr_put_u32(out, job->parents[i].local);
+		fnr_put_id(out, &job->parents[i].id);
+		fnr_put_text(out, job->parents[i].ref);
+	}
 	fnr_put_text(out, job->summary);
 	fnr_put_u8(out, job->payload != NULL);
 	if (job->payload)
@@ -243,6 +254,8 @@ struct apply {
 	struct fnr_error err;
 	bool ring;
 	const struct op_limits *limits;
+	struct fnr_id *accepted;           /* of the batch at hand, in order */
+	size_t accepted_count;
 };
 
 static int malformed(struct apply *a)
@@ -313,13 +326,36 @@ static void read_names(struct fnr_reader *in, struct names *names)
 	fnr_get_text(in, names->key, sizeof names->key);
 }
 
-/* False if it cannot be read. Texts stay in the operation's bytes. */
-static bool read_job(struct fnr_reader *in, struct names *names, struct job_new *job)
+/* Parents of the same batch were accepted before. */
+static bool read_parents(struct apply *a, struct store_parents *parents)
 {
+	parents->skip = fnr_get_u8(&a->in) != 0;
+	parents->count = fnr_get_u16(&a->in);
+	if (a->in.failed || parents->count > STORE_PARENTS_MOST)
+		return false;
+	parents->items = parents->count ? fnr_alloc(parents->count * sizeof *parents->items) : NULL;
+	for (size_t i = 0; i < parents->count; i++) {
+		uint32_t local = fnr_get_u32(&a->in);
+
+		parents->items[i].id = fnr_get_id(&a->in);
+		fnr_get_text(&a->in, parents->items[i].ref, sizeof parents->items[i].ref);
+		if (local > a->accepted_count)
+			return false;
+		if (local)
+			parents->items[i].id = a->accepted[local - 1];
+	}
+	return true;
+}
+
+/* False if it cannot be read. Texts stay in the operation's bytes; the parents are the caller's to free. */
+static bool read_job(struct apply *a, const uint8_t *dedupe, struct names *names, struct job_new *job)
+{
+	struct fnr_reader *in = &a->in;
 	struct job_head *head = &job->head;
 	size_t bytes;
 
 	memset(job, 0, sizeof *job);
+	job->dedupe = dedupe;
 	read_names(in, names);
 	head->retry_of = fnr_get_id(in);
 	head->class_ = fnr_get_u64(in);
@@ -332,6 +368,8 @@ static bool read_job(struct fnr_reader *in, struct names *names, struct job_new 
 	head->flags = fnr_get_u8(in) & JOB_FLAG_ON_LOST_FAIL;
 	job->uploads = fnr_get_bytes(in, &bytes);
 	job->upload_count = bytes / sizeof(struct fnr_id);
+	if (!read_parents(a, &job->parents))
+		return false;
 	job->summary = fnr_get_bytes(in, &job->summary_len);
 	if (fnr_get_u8(in))
 		job->payload = fnr_get_bytes(in, &job->payload_len);
@@ -401,28 +439,44 @@ static int check_caps(struct apply *a, const struct names *names, const struct j
 	return FNR_OK;
 }
 
-static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
+static int accept_read(struct apply *a, struct hot *hot, struct batch *batch, const struct names *names, struct job_new *job)
 {
-	struct names names;
-	struct job_new job;
-	int code = accept_brought(a);
+	int code = number_names(a, names, &job->head);
 
 	if (code != FNR_OK)
 		return code;
-	if (!read_job(&a->in, &names, &job))
-		return malformed(a);
-	code = number_names(a, &names, &job.head);
+	if (batch)
+		job->head.batch = batch->id;
+	code = job_accept(a->txn, job, a->now, hot, batch, &a->err);
+	if (code == FNR_OK)
+		code = check_caps(a, names, &job->head);
+	if (code == FNR_OK && !fnr_id_is_none(&job->head.retry_of))
+		code = store_dead_discard(a->txn, &job->head.retry_of, &a->err);    /* it lives again */
+	return code;
+}
+
+static int accept_one(struct apply *a, struct hot *hot, struct batch *batch)
+{
+	uint8_t hash[HASH_SIZE];
+	struct names names;
+	struct job_new job;
+	bool dedupe = fnr_get_u8(&a->in) != 0;
+	int code;
+
+	if (dedupe)
+		get_raw(&a->in, hash, sizeof hash);
+	if (dedupe && !batch && !a->in.failed && store_dedupe_find(a->txn, hash, &a->reply->id) == FNR_OK) {
+		a->reply->replayed = 1;
+		return FNR_OK;
+	}
+	code = accept_brought(a);
 	if (code != FNR_OK)
 		return code;
-	if (batch)
-		job.head.batch = batch->id;
-	code = job_accept(a->txn, &job, a->now, hot, batch, &a->err);
-	if (code == FNR_OK)
-		code = check_caps(a, &names, &job.head);
-	if (code == FNR_OK && !fnr_id_is_none(&job.head.retry_of))
-		code = store_dead_discard(a->txn, &job.head.retry_of, &a->err);    /* it lives again */
+	code = read_job(a, dedupe ? hash : NULL, &names, &job) ? accept_read(a, hot, batch, &names, &job) : malformed(a);
+	store_parents_free(&job.parents);
 	if (code != FNR_OK || !batch)
 		return code;
+	a->accepted[a->accepted_count++] = job.head.id;
 	if (batch->total == 1) {
 		batch->first = job.head.id;
 		batch->project = job.head.project;
@@ -437,7 +491,8 @@ static int accept_single(struct apply *a, struct hot *hot)
 {
 	int code = accept_one(a, hot, NULL);
 
-	a->reply->id = hot->last_job;
+	if (!a->reply->replayed)
+		a->reply->id = hot->last_job;
 	return code;
 }
 
@@ -447,8 +502,12 @@ static int accept_batch(struct apply *a, struct hot *hot, uint32_t count, bool s
 	struct batch batch = { .id = fnr_id_next(&hot->last_job), .created_at = a->now, .stop_on_error = stop_on_error };
 	int code = FNR_OK;
 
+	if (count > a->in.len)
+		return malformed(a);
+	a->accepted = fnr_alloc(count * sizeof *a->accepted);
 	for (uint32_t i = 0; i < count && code == FNR_OK; i++)
 		code = accept_one(a, hot, &batch);
+	free(a->accepted);
 	a->reply->id = batch.id;
 	return code == FNR_OK ? batch_write(a->txn, &batch, &a->err) : code;
 }
@@ -508,7 +567,7 @@ static int apply_submit(struct apply *a, bool is_batch)
 	}
 	a->reply->is_batch = is_batch;
 	code = is_batch ? accept_batch(a, &hot, count, flags & SUBMIT_STOP) : accept_single(a, &hot);
-	if (code == FNR_OK && !ended(&a->in))
+	if (code == FNR_OK && !a->reply->replayed && !ended(&a->in))
 		return malformed(a);
 	entry.id = a->reply->id;
 	if (code == FNR_OK && (flags & SUBMIT_IDEMPOTENT))

@@ -13,6 +13,9 @@ enum op_kind {
 	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT
 };
 
+/* A job that another depends on: the one with this id, or with `local`, which counts from 1, one before it in its batch. */
+struct op_parent { struct fnr_id id; uint32_t local; const char *ref; };
+
 /* One job to accept. Texts are borrowed until encoded. */
 struct op_job {
 	const char *summary, *payload;     /* see store_job_body; payload NULL when it is in a file */
@@ -23,6 +26,10 @@ struct op_job {
 	size_t brought_count;
 	const struct fnr_id *uploads;      /* must exist when applied: FNR_E_INVALID otherwise */
 	size_t upload_count;
+	const uint8_t *dedupe;             /* OP_SUBMIT: hash of what it asks for; if a job that asked for the same lives or was completed, it is the answer */
+	const struct op_parent *parents;   /* jobs that it depends on */
+	size_t parent_count;
+	bool skip;                         /* see struct store_parents */
 	uint64_t class_;
 	int64_t not_before, expires_at;    /* ms, 0 = none; not_before in the future: accepted as scheduled */
 	uint32_t timeout_s;
@@ -67,7 +74,7 @@ void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds 
 /* Plain memory: it lies in shared slots and in the record of the last round. */
 struct op_reply {
 	int32_t code;                      /* FNR_OK or an enum fnr_code */
-	uint8_t is_batch, replayed;        /* replayed: the Idempotency-Key was known, id is what it stands for */
+	uint8_t is_batch, replayed;        /* replayed: nothing new was accepted, id is what was before */
 	struct fnr_id id;                  /* of the job or batch */
 	int32_t retry_after_s;
 	char message[160];

@@ -42,6 +42,9 @@
  *   project     number of its name u32        -> struct store_project, packed; none: nobody decided
  *   queue       number of its name u32        -> struct store_queue, packed; none: nobody decided
  *   waiting     kind of name u8, number u32  -> u64: how many jobs of that queue, project or key wait
+ *   parent      child's job id                -> jobs that it depends on, packed (parents.c)
+ *   child       parent's job id, child's      -> (nothing)   the child has not finished
+ *   dedupe      SHA-256 of what a job asks for (32) -> id of the last job that asked for it and wanted to be the only one
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
@@ -93,7 +96,8 @@ int store_copy(struct store *store, const char *path, struct fnr_error *err); /*
 
 /* ---- jobs ---- */
 
-enum job_flag { JOB_FLAG_PAYLOAD_FILE = 1, JOB_FLAG_UPLOADS = 2, JOB_FLAG_CANCEL_ASKED = 4, JOB_FLAG_ON_LOST_FAIL = 8 };
+enum job_flag { JOB_FLAG_PAYLOAD_FILE = 1, JOB_FLAG_UPLOADS = 2, JOB_FLAG_CANCEL_ASKED = 4, JOB_FLAG_ON_LOST_FAIL = 8,
+                JOB_FLAG_PARENTS = 16, JOB_FLAG_WAITS = 32 };     /* it depends on others; at least one of them is not completed yet */
 
 /* Small and fixed; rewritten at each change. Times are wall-clock ms, 0 = not (yet). */
 struct job_head {
@@ -148,8 +152,18 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 
 /* Removes a finished job with body, attempts and (project, seq); a payload file is returned in `path` for the caller
  * to unlink after the commit (empty if none). Its takes stay, its batch goes with the last job of it. FNR_E_CONFLICT if
- * it is not finished. */
+ * it is not finished, or a job that depends on it is not. */
 int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err);
+
+/* ---- jobs that depend on others ---- */
+
+#define STORE_PARENTS_MOST 256
+struct store_parent { struct fnr_id id; char ref[68]; };   /* ref: what its batch calls it, or "" */
+struct store_parents { bool skip; size_t count; struct store_parent *items; };   /* skip: a child whose parent fails is cancelled, else it fails */
+int store_parents_get(struct store_txn *txn, const struct fnr_id *child, struct store_parents *parents_r);   /* OK, NOT_FOUND, CORRUPT; store_parents_free */
+void store_parents_free(struct store_parents *parents);
+/* Jobs behind `after` (NULL: from the first) that depend on this one and have not finished; how many there are of at most `limit`. */
+size_t store_children(struct store_txn *txn, const struct fnr_id *parent, const struct fnr_id *after, struct fnr_id *children_r, size_t limit);
 
 /* Files of deleted jobs. They go after the record's end is on disk, and this says that they have to until they are gone:
  * the transaction that deletes a job adds one, the manager removes the files, and then this. */
@@ -374,6 +388,9 @@ int store_idempotency_get(struct store_txn *txn, const uint8_t hash[32], struct 
 int store_idempotency_put(struct store_txn *txn, const uint8_t hash[32], const struct store_idempotency *entry, struct fnr_error *err);
 /* Removes entries older than `before` whose job is gone; visits at most `limit` behind *cursor, which it moves round. */
 size_t store_idempotency_expire(struct store_txn *txn, int64_t before, uint8_t cursor[32], size_t limit);
+
+/* The job that asked for the same and lives, or was completed. OK, NOT_FOUND, CORRUPT. */
+int store_dedupe_find(struct store_txn *txn, const uint8_t hash[32], struct fnr_id *job_r);
 
 /* ---- backup and restore (backup.c); see also store_copy ---- */
 

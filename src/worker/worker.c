@@ -74,7 +74,7 @@ static bool payload_read(struct attempt *attempt, struct run_error *error)
 	return true;
 }
 
-/* Adds to each upload where its file is. */
+/* Adds to each upload where its file is; outputs of other jobs come with their path in the data directory. */
 static bool uploads_read(struct attempt *attempt, struct run_error *error)
 {
 	struct json_object *uploads = fnr_json_get(attempt->message, "uploads");
@@ -83,9 +83,12 @@ static bool uploads_read(struct attempt *attempt, struct run_error *error)
 		struct json_object *upload = json_object_array_get_idx(uploads, i);
 		char path[PATH_MAX + 64], text[FNR_ID_TEXT];
 		struct fnr_id id;
-		if (!fnr_id_parse(fnr_json_get_text(upload, "id", ""), &id))
+		if (fnr_json_get(upload, "reference") != NULL)
+			snprintf(path, sizeof path, "%s/%s", attempt->worker->data_dir, fnr_json_get_text(upload, "path", ""));
+		else if (fnr_id_parse(fnr_json_get_text(upload, "id", ""), &id))
+			snprintf(path, sizeof path, "%s/uploads/%s", attempt->worker->data_dir, fnr_id_format(&id, text));
+		else
 			return message_wrong(error, "an upload has no id");
-		snprintf(path, sizeof path, "%s/uploads/%s", attempt->worker->data_dir, fnr_id_format(&id, text));
 		fnr_json_set_text(upload, "path", path);
 	}
 	attempt->run.uploads = count > 0 ? uploads : NULL;

@@ -43,6 +43,15 @@ def test_the_function_of_the_guide():
         assert system.get(job["outputs"][0]["url"]).data == b"CUT!\nCUT!"
 
 
+def test_the_chain_of_the_guide():
+    body = {**json.loads(block(text_of("doc", "guide.md"), "json", "depends_on")), "defaults": {"quality": "draft"}}
+    with System() as system:
+        answer = system.post("/api/v1/batches", body)
+        assert answer.status == 202, answer.data
+        job = system.wait(answer.json["jobs"][-1], timeout=60)
+        assert job["state"] == "completed" and job["outputs"][0]["media_type"] == "video/mp4", job
+
+
 def test_rows_name_tests_that_exist():
     units = re.findall(r"^Test\(\w+,\s*(\w+)", "\n".join(map(open_text, glob.glob(os.path.join(ROOT, "tests/unit/*.c")))), re.M)
     known = {path.split("test_")[-1]: set(re.findall(r"^def (test_\w+)", open_text(path), re.M))

@@ -189,10 +189,10 @@ WRONG = {
     "not_before": [1, True, [], {}, "", "tomorrow", "2026-13-01T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01", "2026-01-01T25:00:00Z"],
     "expires_at": [1, True, [], {}, "", "never", "2026-02-30T00:00:00Z"],
     "timeout_s": [0, -1, 1.5, "60", True, [], {}, 2592001],
-    "depends_on": [1, "x", True, {}, ["x"], [1]],
+    "depends_on": [1, "x", True, {}],
     "on_parent_failure": [1, True, [], {}, "", "explode"],
     "count": [0, 1001, -1, 1.5, "1", True, [], {}],
-    "dedupe": [1, "yes", "false", [], {}, True],
+    "dedupe": [1, "yes", "false", [], {}],
     "fallback": [1, True, [], "cpu"],
     "node_id": [1, True, [], {}, "n" * 129],
     "metadata": [1, True, [], "x"],
@@ -353,7 +353,7 @@ BATCHES = [
     ({"jobs": [NOOP, None]}, "/jobs/1"), ({"jobs": [NOOP, []]}, "/jobs/1"), ({"jobs": [{"template": "noop"}]}, "/jobs/0/inputs"),
     ({"jobs": [NOOP], "defaults": []}, "/defaults"), ({"jobs": [NOOP], "stop_on_error": "yes"}, "/stop_on_error"),
     ({"jobs": [NOOP], "stop_on_eror": True}, "/stop_on_eror"), ({"jobs": [NOOP, {**NOOP, "sede": 1}]}, "/jobs/1/sede"),
-    ({"jobs": [NOOP, {**NOOP, "depends_on": ["#a"]}]}, "/jobs/1/depends_on"), ({"jobs": [{**NOOP, "ref": 1}]}, "/jobs/0/ref"),
+    ({"jobs": [NOOP, {**NOOP, "depends_on": ["#a"]}]}, "/jobs/1/depends_on/0"), ({"jobs": [{**NOOP, "ref": 1}]}, "/jobs/0/ref"),
 ]
 
 

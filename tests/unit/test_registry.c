@@ -668,7 +668,7 @@ Test(registry, files_must_be_there_and_fit)
 		snprintf(text, sizeof text, cases[i].format, cases[i].id);
 		inputs = fnr_json_parse(text, strlen(text), &err);
 		cr_expect_eq(inputs_check(found, inputs, "/i", &err), FNR_OK, "%s", text);
-		inputs_check_files(txn, found, inputs, "/i", cases[i].may ? NULL : may_not, (char[]){ "demo" }, &err);
+		inputs_check_files(txn, found, inputs, "/i", cases[i].may ? NULL : may_not, NULL, (char[]){ "demo" }, &err);
 		if (cases[i].rule) {
 			struct json_object *entry = err.errors ? json_object_array_get_idx(err.errors, 0) : NULL;
 
