@@ -12,12 +12,11 @@
 /* The document is written in YAML; it is turned into JSON once in the life of a handler process. */
 static struct json_object *read_document(struct fnr_error *err)
 {
-	const char *share = getenv("FNR_SHARE");
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *document = NULL;
 	char path[4096];
 
-	snprintf(path, sizeof path, "%s/openapi.yaml", share ? share : FNR_PKGDATADIR);
+	snprintf(path, sizeof path, "%s/openapi.yaml", fnr_share_dir());
 	if (fnr_file_read(path, DOCUMENT_MOST, &text, err) == FNR_OK)
 		document = fnr_yaml_parse(text.data, text.len, path, err);
 	fnr_buf_free(&text);

@@ -18,11 +18,17 @@ handler batches_submit, batches_show, batches_cancel;
 handler templates_list, templates_show, templates_versions, templates_version, templates_schema, templates_validate_inputs;
 /* presets.c */
 handler presets_list, presets_show;
-/* takes.c */
+/* dead_letters.c */
 handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_letters_discard;
-
+/* queues.c; queues_purge is in cancel.c */
 handler queues_list, queues_show, queues_change, queues_pause, queues_resume, queues_purge;
-
+/* route.c */
+handler route_preview;
+/* backends.c */
+handler backends_list, backends_show, backends_reset_breaker;
+/* statistics.c */
+handler statistics_runs, statistics_errors;
+/* takes.c */
 handler projects_list, projects_change, takes_list, takes_show, takes_file, takes_thumbnail;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;

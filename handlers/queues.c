@@ -6,6 +6,7 @@
 #include "base/vocab.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "http/view.h"
 
 #define LANES_MOST 10000     /* looked at for the job that waits longest */
 
@@ -17,6 +18,24 @@ static bool running_row(const struct job_head *head, void *context)
 
 	running->count += head->queue == running->queue;
 	return true;
+}
+
+/* Of the last minute, as the manager said a second ago at most. */
+static void add_figures(struct request *req, struct json_object *object, uint32_t queue)
+{
+	struct json_object *live = queue ? view_queue(request_journal(req), queue) : NULL;
+	int64_t started = fnr_json_get_int(live, "started", 0), completed = fnr_json_get_int(live, "completed", 0), failed = fnr_json_get_int(live, "failed", 0);
+
+	fnr_json_set_int(object, "started_per_minute", started);
+	fnr_json_set_int(object, "completed_per_minute", completed);
+	fnr_json_set_int(object, "failed_per_minute", failed);
+	if (completed + failed)
+		fnr_json_set_real(object, "error_rate", (double)failed / (double)(completed + failed));
+	else
+		fnr_json_set(object, "error_rate", NULL);
+	fnr_json_set(object, "wait_ms", started ? json_object_new_int64(fnr_json_get_int(live, "waited_ms", 0)) : NULL);
+	fnr_json_set(object, "wait_ms_most", started ? json_object_new_int64(fnr_json_get_int(live, "waited_most_ms", 0)) : NULL);
+	json_object_put(live);
 }
 
 static struct json_object *make_queue(struct request *req, const char *name)
@@ -40,6 +59,7 @@ static struct json_object *make_queue(struct request *req, const char *name)
 	common_set_limit(object, queue.limit);
 	fnr_json_set_int(object, "waiting", (int64_t)waiting);
 	fnr_json_set_int(object, "running", (int64_t)running.count);
+	add_figures(req, object, running.queue);
 	fnr_json_set_time(object, "oldest_at", !fnr_id_is_none(&oldest) && store_job_get(req->txn, &oldest, &head) == FNR_OK ? head.queued_at : 0);
 	return object;
 }

@@ -24,7 +24,7 @@ export class FnrProgress extends HTMLElement {
     bar.value = percent;
     bar.textContent = `${Math.round(percent)} %`;
     if (message.textContent !== job.progress.message) message.textContent = job.progress.message;   // read aloud only when it changes
-    const reasons = {paused: "its queue is paused", limit: "as many as are allowed run already", dependency: "it needs what another job makes"};
+    const reasons = {paused: "its queue is paused", no_backend: "what it runs on does not work at the moment", limit: "as many as are allowed run already", dependency: "it needs what another job makes"};
     if (job.waiting_for in reasons) facts.push(reasons[job.waiting_for]);
     else if (job.state === "queued" && position !== null && position !== undefined)
       facts.push(position === 0 ? "next in line" : `${position} ahead of it`);

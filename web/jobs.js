@@ -49,7 +49,7 @@ listen((message) => {
     for (const id of watched.keys()) read(id);
     return;
   }
-  if (message.name === "queue.changed") {
+  if (message.name === "queue.changed" || message.name === "backend.changed") {
     for (const [id, one] of watched) if (one.job?.state === "queued") read(id);
     return;
   }

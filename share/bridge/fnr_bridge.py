@@ -90,6 +90,9 @@ def describe_error(error):
             result[member] = text_of(value, 500)
     if getattr(error, "fnr_class", None) is not None and getattr(error, "fnr_message", None) is None:
         result["message"] = text_of(error, 500)  # an error that was made for people
+    after = getattr(error, "fnr_retry_after_s", None)
+    if isinstance(after, (int, float)) and 0 <= after <= 86400:
+        result["retry_after_s"] = after
     if result["class"] not in CLASSES:
         result["class"] = "unknown"
     result["detail"] = text_of(trace[-1900:], 1900)

@@ -146,22 +146,14 @@ static int post_operation(const void *data, size_t len, void *context)
 	return code;
 }
 
-/* Where the installation's own files are; FNR_SHARE says so when the programs run from elsewhere. */
-static const char *share(void)
-{
-	const char *given = getenv("FNR_SHARE");
-
-	return given && *given ? given : FNR_PKGDATADIR;
-}
-
 static int load(struct store *store, struct poster *poster, struct fnr_error *err)
 {
 	char shipped[PATH_MAX], presets[PATH_MAX];
 	const char *folders[] = { shipped, "templates" };
 	int broken;
 
-	snprintf(shipped, sizeof shipped, "%s/templates", share());
-	snprintf(presets, sizeof presets, "%s/presets.yaml", share());
+	snprintf(shipped, sizeof shipped, "%s/templates", fnr_share_dir());
+	snprintf(presets, sizeof presets, "%s/presets.yaml", fnr_share_dir());
 	broken = registry_load(store, folders, 2, presets, post_operation, poster, err);
 	if (broken < 0)
 		return broken;

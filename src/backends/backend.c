@@ -71,5 +71,7 @@ enum run_result run_fail(struct run_error *error, enum fnr_class class_, const c
 	fnr_text_clean(error->suggestion);
 	fnr_text_copy(error->detail, sizeof error->detail, detail != NULL ? detail : "");
 	clean_lines(error->detail);
+	error->retry_after_s = 0;
+	error->backend_down = false;
 	return RUN_FAILED;
 }

@@ -30,12 +30,14 @@ struct run {
 struct run_error {
 	enum fnr_class class_;
 	char code[64], message[512], suggestion[256], action[32], detail[2048];
+	double retry_after_s;                /* the other side asked for it; 0 = it did not */
+	bool backend_down;                   /* the backend cannot do anything at the moment, whatever the job */
 };
 
 enum run_result { RUN_DONE, RUN_FAILED, RUN_CANCELLED };
 
 /* Fills error; message is printf style. Foreign text in it is cleaned. For use as `return run_fail(…)`: gives RUN_FAILED.
- * suggestion, action and detail may be NULL. */
+ * suggestion, action and detail may be NULL; what follows them in the struct is 0 then. */
 enum run_result run_fail(struct run_error *error, enum fnr_class class_, const char *code, const char *suggestion,
                          const char *action, const char *detail, const char *format, ...) __attribute__((format(printf, 7, 8)));
 

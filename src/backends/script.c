@@ -78,8 +78,10 @@ static enum run_result start_failed(struct script *script, const struct fnr_erro
 	if (err->code == FNR_E_NOT_FOUND || err->code == FNR_E_FORBIDDEN)
 		return run_fail(script->error, FNR_CLASS_PERMANENT, "script_missing", "Mend the template's program.", NULL, err->message,
 		                "The program of this function cannot be started.");
-	return run_fail(script->error, FNR_CLASS_TRANSIENT, "script_start", NULL, "retry", err->message,
-	                "The function could not be started at the moment.");
+	run_fail(script->error, FNR_CLASS_TRANSIENT, "script_start", NULL, "retry", err->message,
+	         "The function could not be started at the moment.");
+	script->error->backend_down = true;
+	return RUN_FAILED;
 }
 
 static uint64_t memory_limit(struct script *script)

@@ -9,6 +9,7 @@
 #include "backends/script.h"
 #include "base/text.h"
 #include "files/path.h"
+#include "registry/errors.h"
 
 #define LOG_LINE 4000
 #define PREVIEW_MAX (4u << 20)
@@ -104,14 +105,18 @@ static const char *line_error(struct script_lines *lines, struct json_object *va
 	int class_ = fnr_class_parse(fnr_json_get_text(value, "class", "permanent"));
 	const char *code = fnr_json_get_text(value, "code", "script_error"), *message = fnr_json_get_text(value, "message", "");
 	const char *action = fnr_json_get_text(value, "action", "");
+	double after = fnr_json_get_real(value, "retry_after_s", 0);
 	if (class_ < 0)
 		return "\"class\" of an error must be transient, resource, validation, permanent or unknown";
 	if (lines->refused) /* what it said first is the cause */
 		return NULL;
+	if (after < 0 || after > ERROR_RETRY_AFTER_MOST)
+		return "\"retry_after_s\" of an error must be a number of seconds, of at most one day";
 	lines->refused = true;
 	run_fail(&lines->refusal, (enum fnr_class)class_, code_valid(code) ? code : "script_error",
 	         fnr_json_get_text(value, "suggestion", NULL), code_valid(action) ? action : NULL,
 	         fnr_json_get_text(value, "detail", NULL), "%s", message[0] != '\0' ? message : "The function failed.");
+	lines->refusal.retry_after_s = after;
 	return NULL;
 }
 

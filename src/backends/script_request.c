@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backends/script.h"
+#include "base/fs.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -26,8 +27,7 @@ static bool is_file(const char *path)
 
 bool script_program_path(const char *name, char out[SCRIPT_PATH])
 {
-	const char *share = getenv("FNR_SHARE");    /* set where the programs run from the build tree */
-	snprintf(out, SCRIPT_PATH, "%s/bridge/%s", share != NULL && share[0] == '/' ? share : FNR_PKGDATADIR, name);
+	snprintf(out, SCRIPT_PATH, "%s/bridge/%s", fnr_share_dir(), name);
 	return is_file(out);
 }
 

@@ -14,6 +14,13 @@
 
 #define CHUNK 65536
 
+const char *fnr_share_dir(void)
+{
+	const char *given = getenv("FNR_SHARE");
+
+	return given && given[0] == '/' ? given : FNR_PKGDATADIR;
+}
+
 bool fnr_write_all(int fd, const void *data, size_t len)
 {
 	const char *at = data;

@@ -22,4 +22,6 @@ bool fnr_write_all(int fd, const void *data, size_t len);                 /* ret
 void fnr_fd_nonblock(int fd);
 void fnr_fd_close(int *fd);                                               /* closes and sets to -1 */
 
+const char *fnr_share_dir(void);   /* where the installation's own files are; FNR_SHARE says so when it runs from elsewhere */
+
 #endif

@@ -14,13 +14,6 @@
 #include "base/json.h"
 #include "base/log.h"
 
-const char *share_dir(void)
-{
-	const char *share = getenv("FNR_SHARE");
-
-	return share && *share ? share : FNR_PKGDATADIR;
-}
-
 static void make_folders(void)
 {
 	static const char *const folders[] = {

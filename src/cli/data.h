@@ -13,7 +13,4 @@ void data_enter(const char *path, char absolute[PATH_MAX]);
 /* Its configuration; every problem is printed before the program ends. Sets the level of the log as well. */
 void data_conf(const char *absolute, const char *program, struct fnr_conf *conf);
 
-/* Where `make install` put the data files; FNR_SHARE says so when the programs run from elsewhere. */
-const char *share_dir(void);
-
 #endif

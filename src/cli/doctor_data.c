@@ -22,6 +22,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
+#include "registry/errors.h"
 #include "store/store.h"
 
 #define CLOCK_SLACK_MS 60000
@@ -135,11 +136,23 @@ static void space(const char *data, const struct fnr_conf *conf)
 
 /* ---- settings ---- */
 
+static void mistakes(const char *name, enum verdict verdict, const char *why, const char *mend, const struct fnr_error *err)
+{
+	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *entry = json_object_array_get_idx(err->errors, i);
+
+		finding(name, verdict, why, mend, "%s: %s", fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "message", ""));
+	}
+	if (!count)
+		finding(name, verdict, why, mend, "%s", err->message);
+}
+
 static void settings(const char *data, struct fnr_conf *conf)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	char path[PATH_MAX], mend[MEND_SIZE];
-	size_t count;
 
 	snprintf(path, sizeof path, "%.4000s/config.yaml", data);
 	if (fnr_conf_load(conf, path, &err) == FNR_OK) {
@@ -147,15 +160,25 @@ static void settings(const char *data, struct fnr_conf *conf)
 		return;
 	}
 	snprintf(mend, sizeof mend, "edit %s; 'fnr config' prints every setting with its bounds", path);
-	count = err.errors ? json_object_array_length(err.errors) : 0;
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *entry = json_object_array_get_idx(err.errors, i);
+	mistakes("config.yaml", VERDICT_FAIL, "the system does not start with it", mend, &err);
+	fnr_error_clear(&err);
+}
 
-		finding("config.yaml", VERDICT_FAIL, "the system does not start with it", mend, "%s: %s", fnr_json_get_text(entry, "pointer", ""),
-		        fnr_json_get_text(entry, "message", ""));
+static void error_rules(const char *data)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	char path[PATH_MAX], mend[MEND_SIZE];
+	struct json_object *rules;
+
+	snprintf(path, sizeof path, "%.4000s/errors.yaml", data);
+	rules = error_rules_read(path, &err);
+	if (rules)
+		finding("errors.yaml", VERDICT_OK, NULL, NULL, "%zu rules for errors", json_object_array_length(rules));
+	else if (err.code != FNR_E_NOT_FOUND) {
+		snprintf(mend, sizeof mend, "edit %s; the guide says how rules are written (Errors)", path);
+		mistakes("errors.yaml", VERDICT_WARN, "none of its rules is used", mend, &err);
 	}
-	if (!count)
-		finding("config.yaml", VERDICT_FAIL, "the system does not start with it", mend, "%s", err.message);
+	json_object_put(rules);
 	fnr_error_clear(&err);
 }
 
@@ -271,6 +294,7 @@ void doctor_data(const char *data)
 	rights(data, info.st_mode);
 	filesystem(data);
 	settings(data, &conf);
+	error_rules(data);
 	if (conf.store_max_bytes) {
 		space(data, &conf);
 		store(data, &conf);

@@ -207,18 +207,18 @@ static void pictures(void)
 
 static void installation(void)
 {
-	static const char *const parts[] = { "nginx/nginx.conf.in", "presets.yaml", "openapi.yaml", "bridge/fnr_bridge.py", "bridge/fnr_thumbnail.py", "templates", "web" };
+	static const char *const parts[] = { "nginx/nginx.conf.in", "presets.yaml", "errors.yaml", "openapi.yaml", "bridge/fnr_bridge.py", "bridge/fnr_thumbnail.py", "templates", "web" };
 	char path[PATH_MAX], missing[256] = "";
 
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", share_dir(), parts[i]);
+		snprintf(path, sizeof path, "%s/%s", fnr_share_dir(), parts[i]);
 		if (access(path, R_OK) != 0)
 			snprintf(missing + strlen(missing), sizeof missing - strlen(missing), " %s", parts[i]);
 	}
 	if (!*missing)
-		finding("installation", VERDICT_OK, NULL, NULL, "fnr " PACKAGE_VERSION ", files in %s", share_dir());
+		finding("installation", VERDICT_OK, NULL, NULL, "fnr " PACKAGE_VERSION ", files in %s", fnr_share_dir());
 	else
-		finding("installation", VERDICT_FAIL, "the system needs them when it starts", "make install, or the package again", "missing in %s:%s", share_dir(),
+		finding("installation", VERDICT_FAIL, "the system needs them when it starts", "make install, or the package again", "missing in %s:%s", fnr_share_dir(),
 		        missing);
 }
 

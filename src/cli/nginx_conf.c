@@ -99,14 +99,14 @@ void nginx_conf_write(const char *data, const struct listen *listen, bool master
 	struct fnr_error err = FNR_ERROR_INIT;
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof path, "%s/nginx/nginx.conf.in", share_dir());
+	snprintf(path, sizeof path, "%s/nginx/nginx.conf.in", fnr_share_dir());
 	if (fnr_file_read(path, 1 << 20, &text, &err) != FNR_OK)
 		fnr_die("%s; is the installation complete?", err.message);
 	host_entries(conf->api_hosts, &hosts);
 	replace(&text, "@LISTEN@", listen->text);
 	replace(&text, "@MASTER@", master ? "on" : "off");
 	replace(&text, "@DATA@", data);
-	snprintf(path, sizeof path, "%s/web", share_dir());
+	snprintf(path, sizeof path, "%s/web", fnr_share_dir());
 	replace(&text, "@WEB@", path);
 	replace(&text, "@USER@", geteuid() == 0 ? "user root root;" : "");
 	replace(&text, "@HOSTS@", hosts.data ? hosts.data : "");

@@ -223,9 +223,9 @@ static bool any_row(const char *id, const char *json, size_t len, void *context)
 	return false;
 }
 
-static bool limit_reached(struct journal_txn *journal, const struct job_head *head)
+static bool limit_reached(struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_)
 {
-	const uint32_t numbers[] = { head->queue, head->project, head->template_ };
+	const uint32_t numbers[] = { queue, project, template_ };
 	char name[64];
 
 	for (unsigned kind = 0; journal && kind < sizeof numbers / sizeof numbers[0]; kind++) {
@@ -236,6 +236,66 @@ static bool limit_reached(struct journal_txn *journal, const struct job_head *he
 	return false;
 }
 
+struct text_found { const char *name; struct fnr_buf text; };
+
+static bool keep_text(const char *id, const char *json, size_t len, void *context)
+{
+	struct text_found *found = context;
+
+	if (strcmp(id, found->name) != 0)
+		return true;
+	fnr_buf_add(&found->text, json, len);
+	return false;
+}
+
+static struct json_object *live_entry(struct journal_txn *journal, const char *name)
+{
+	struct text_found found = { .name = name, .text = FNR_BUF_INIT };
+
+	if (journal)
+		journal_live(journal, name, keep_text, &found);
+	return parse(&found.text);
+}
+
+struct json_object *view_backend(struct journal_txn *journal, const char *id)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, VIEW_BACKENDS "%.64s", id);
+	return live_entry(journal, name);
+}
+
+void view_queue_name(uint32_t number, char name[64])
+{
+	snprintf(name, 64, "queue/%u", number);
+}
+
+struct json_object *view_queue(struct journal_txn *journal, uint32_t number)
+{
+	char name[64];
+
+	view_queue_name(number, name);
+	return live_entry(journal, name);
+}
+
+static bool backend_closed(struct journal_txn *journal)
+{
+	struct json_object *backend = view_backend(journal, "local");
+	bool closed = backend && strcmp(fnr_json_get_text(backend, "breaker", "closed"), "closed") != 0;
+
+	json_object_put(backend);
+	return closed;
+}
+
+const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_)
+{
+	if (txn && store_queue_get(txn, queue).paused)
+		return "paused";
+	if (backend_closed(journal))
+		return "no_backend";
+	return limit_reached(journal, queue, project, template_) ? "limit" : "position";
+}
+
 static const char *waiting_for(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
 {
 	if (head->flags & JOB_FLAG_WAITS)
@@ -244,9 +304,7 @@ static const char *waiting_for(struct store_txn *txn, struct journal_txn *journa
 		return "not_before";
 	if (head->state != FNR_STATE_QUEUED)
 		return NULL;
-	if (txn && store_queue_get(txn, head->queue).paused)
-		return "paused";
-	return limit_reached(journal, head) ? "limit" : "position";
+	return view_held_up(txn, journal, head->queue, head->project, head->template_);
 }
 
 /* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */

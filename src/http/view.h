@@ -19,6 +19,17 @@ struct json_object *view_progress(struct store_txn *txn, struct journal_txn *jou
 #define VIEW_LIMITS "limit/"
 void view_limit_name(unsigned kind, uint32_t number, char name[64]);
 
+/* The live entry of a queue: what happened there during the last minute. To put; NULL if nothing did since the start. */
+void view_queue_name(uint32_t number, char name[64]);
+struct json_object *view_queue(struct journal_txn *journal, uint32_t number);
+
+/* The live entry of a backend, to put; NULL while no manager has said anything. */
+#define VIEW_BACKENDS "backend/"
+struct json_object *view_backend(struct journal_txn *journal, const char *id);
+
+/* Why a job that is waiting in its queue is not started at the moment: a word of the API (`waiting_for`). */
+const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_);
+
 /* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum, and what
  * was found out about them since. */
 struct json_object *view_outputs(struct store_txn *txn, const char *job, const char *project, const char *shot, uint32_t take,

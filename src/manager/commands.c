@@ -122,6 +122,12 @@ static void run_queue(struct manager *manager, struct json_object *command)
 	queues_tell(manager, fnr_json_get_text(command, "queue", ""));
 }
 
+static void run_reset_breaker(struct manager *manager, struct json_object *command)
+{
+	(void)command;       /* there is one backend */
+	backends_reset(manager);
+}
+
 static void run_parent(struct manager *manager, struct json_object *command)
 {
 	struct fnr_id id, place;
@@ -244,6 +250,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "parent", run_parent },
 	{ "priority", run_priority },
 	{ "queue", run_queue },
+	{ "reset_breaker", run_reset_breaker },
 	{ "projects", run_projects },
 };
 

@@ -291,13 +291,14 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	task->started_at = manager->turn.now;
 	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;
 	fnr_text_copy(task->worker_name, sizeof task->worker_name, worker->name);
-	fnr_text_copy(task->backend, sizeof task->backend, "local");
+	fnr_text_copy(task->backend, sizeof task->backend, BACKEND_LOCAL);
 	fnr_text_copy(task->placement, sizeof task->placement, "first free worker");
 	progress_begin(&task->progress, task->function, head->queued_at, task->started_at);
 	estimate_look_up(manager, head, task);
 	worker->task = task;
 	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
 	move_dispatch(manager, head, task->summary, task);
+	backends_started(manager);
 }
 
 /* Gives removals to one worker at a time: they can wait, but not for ever. */
@@ -341,6 +342,8 @@ void dispatch_jobs(struct manager *manager)
 	       lanes_next(manager->lanes, manager->turn.now, &next)) {
 		struct job_head head;
 
+		if (!backends_ready(manager, &next.key))
+			continue;
 		if (store_job_get(manager->turn.txn, &next.job, &head) == FNR_OK && move_allowed(&head, TRIGGER_DISPATCH) &&
 		    head.lane_seq == next.seq && head.priority == next.key.priority) {
 			lanes_took(manager->lanes, &next.key, manager->turn.now);

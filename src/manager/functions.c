@@ -40,14 +40,30 @@ void functions_free(struct functions *functions)
 	free(functions);
 }
 
+static int64_t ms_of(struct json_object *retry, const char *name, int64_t usual)
+{
+	return (int64_t)(fnr_json_get_real(retry, name, (double)usual / 1000.0) * 1000.0);
+}
+
+static void read_policy(struct retry_policy *policy, struct json_object *retry)
+{
+	policy->delay_ms = ms_of(retry, "delay_s", policy->delay_ms);
+	policy->max_delay_ms = ms_of(retry, "max_delay_s", policy->max_delay_ms);
+	policy->total_ms = ms_of(retry, "total_s", policy->total_ms);
+	policy->max_attempts = (unsigned)fnr_json_get_int(retry, "max_attempts", policy->max_attempts);
+}
+
+/* What the template says for all classes, and over it what it says for one. */
 static void read_retry(struct function *function, struct json_object *definition)
 {
-	static const struct retry_policy usual = RETRY_POLICY_INIT;
 	struct json_object *retry = fnr_json_get(definition, "retry");
 
-	function->retry = usual;
-	function->retry.delay_ms = (int64_t)(fnr_json_get_real(retry, "delay_s", (double)usual.delay_ms / 1000.0) * 1000.0);
-	function->retry.max_delay_ms = (int64_t)(fnr_json_get_real(retry, "max_delay_s", (double)usual.max_delay_ms / 1000.0) * 1000.0);
+	for (int class_ = 0; class_ < FNR_CLASS_COUNT; class_++) {
+		function->retry[class_] = retry_usual[class_];
+		read_policy(&function->retry[class_], retry);
+		function->retry[class_].max_attempts = 0;   /* the one for all is the job's, from its acceptance on */
+		read_policy(&function->retry[class_], fnr_json_get(retry, fnr_class_name((enum fnr_class)class_)));
+	}
 }
 
 static struct function *compile(const struct template_ *template_, const uint8_t digest[32])

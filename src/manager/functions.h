@@ -15,7 +15,7 @@ struct function {
 	bool no_files;                              /* its backend makes none */
 	int64_t timeout_s;                          /* 0: the template says nothing */
 	struct store_limit limit;                   /* of all jobs of the template */
-	struct retry_policy retry;
+	struct retry_policy retry[FNR_CLASS_COUNT];
 	double weight[FNR_STAGE_COUNT];
 	char message[FNR_STAGE_COUNT][192];
 };

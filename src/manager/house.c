@@ -16,6 +16,7 @@
 
 #define TRIM_ROWS 5000
 #define EXPIRE_ROWS 200
+#define STATISTICS_KEEP_MS (90 * 86400000ll)
 #define REMOVALS_A_TICK 200
 #define READERS_EVERY_MS 10000
 #define TICK_MS 1000
@@ -103,6 +104,30 @@ static void live_manager(struct manager *manager, struct journal_txn *txn, const
 	fnr_buf_free(&text);
 }
 
+static void live_queues(const struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	char name[64];
+
+	for (uint32_t queue = 1; queue < STATISTICS_QUEUES; queue++) {
+		if (!statistics_live(manager, queue, &text))
+			continue;
+		view_queue_name(queue, name);
+		put_live(txn, name, &text, err);
+		fnr_buf_reset(&text);
+	}
+	fnr_buf_free(&text);
+}
+
+static void live_backends(const struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	backends_live(manager, &text);
+	put_live(txn, VIEW_BACKENDS BACKEND_LOCAL, &text, err);
+	fnr_buf_free(&text);
+}
+
 /* ---- limits that are reached: why jobs wait ---- */
 
 struct limit_names { struct journal_txn *txn; struct fnr_error *err; char name[64]; };
@@ -149,6 +174,8 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 			live_worker(manager->pool.workers[i], txn, &err);
 		live_clean(manager, txn, &err);
 		live_limits(manager, txn, &err);
+		live_backends(manager, txn, &err);
+		live_queues(manager, txn, &err);
 		if (err.code == FNR_OK && journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000,
 		                                       (uint64_t)manager->conf.journal_max_bytes, TRIM_ROWS, &err) >= TRIM_ROWS)
 			manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
@@ -173,6 +200,7 @@ static void expire(struct manager *manager)
 	if (!txn)
 		manager_fail(manager, "the store cannot be written", &err);
 	count = store_uploads_expire(txn, manager->turn.now - manager->conf.upload_keep * 1000, &manager->upload_cursor, ids, EXPIRE_ROWS);
+	store_statistics_expire(txn, manager->turn.now - STATISTICS_KEEP_MS, EXPIRE_ROWS);
 	store_idempotency_expire(txn, manager->turn.now - manager->conf.idempotency_keep * 1000, manager->idempotency_cursor, EXPIRE_ROWS);
 	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
 	for (size_t i = 0; i < count; i++) {

@@ -153,6 +153,7 @@ static int64_t next_time(const struct manager *manager)
 		next = soonest(next, mono + (manager->queues_due > manager->turn.now ? manager->queues_due - manager->turn.now : 0));
 	if (limits_next(manager->limits) != INT64_MAX)
 		next = soonest(next, limits_next(manager->limits));
+	next = soonest(next, backends_next(manager));
 	if (manager->stopping)
 		next = soonest(next, manager->stop_by > mono ? manager->stop_by : mono + 20);
 	next = soonest(next, soonest(batches_next(manager), overdue_next(manager)));
@@ -208,6 +209,7 @@ static void turn(struct manager *manager)
 	}
 	finish_assign(manager);
 	limits_tick(manager->limits, manager->turn.mono);
+	backends_tick(manager);
 	if (dispatch_possible(manager))
 		turn_write(manager);
 	dispatch_jobs(manager);

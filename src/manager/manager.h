@@ -15,7 +15,8 @@
  *   turn.c       the turn's transaction, its events, its writing of the journal
  *   queues.c     paused queues, weights   retention.c  finished jobs that have had their time
  *   thumbnails.c thumbnails of results, when nothing else is to be done
- *   parents.c    jobs that depend on others
+ *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
+ *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
  *
@@ -30,6 +31,8 @@
 #include "manager/functions.h"
 #include "manager/pool.h"
 #include "manager/progress.h"
+#include "queue/breaker.h"
+#include "queue/figures.h"
 #include "queue/limits.h"
 #include "queue/state.h"
 #include "store/journal.h"
@@ -106,6 +109,19 @@ struct turn {
 /* Batches whose jobs changed and whose progress was not told yet, or was told just now. */
 struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 
+#define BACKEND_LOCAL "local"
+struct backend { struct breaker breaker; char reason[256]; };      /* reason: what it said last when it could do nothing */
+enum backend_proof { BACKEND_WORKS, BACKEND_DOWN, BACKEND_UNPROVED };
+
+#define STATISTICS_QUEUES 16       /* numbers of queues are below */
+#define STATISTICS_RUNS 64
+struct statistics {
+	struct figures queues[STATISTICS_QUEUES];
+	bool used[STATISTICS_QUEUES];
+	struct store_runs runs[STATISTICS_RUNS];    /* of this turn, not stored yet */
+	size_t count;
+};
+
 struct manager {
 	struct fnr_conf conf;
 	const char *conf_path;
@@ -116,6 +132,8 @@ struct manager {
 	struct limits *limits;
 	struct functions *functions;
 	struct pool pool;
+	struct backend local;
+	struct statistics statistics;
 	struct task *tasks;
 	size_t task_count;
 	struct turn turn;
@@ -185,7 +203,8 @@ void event_end(struct manager *manager);
 void event_end_log(struct manager *manager, const char *level, const char *text);     /* the journal gives the line its n */
 /* The same for a batch: its data has seq, time and batch. */
 struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *batch, uint64_t *number_r);
-struct fnr_buf *event_begin_queue(struct manager *manager, const char *name);   /* … seq, time and queue */
+/* … of something else: seq, time and its name. */
+struct fnr_buf *event_begin_named(struct manager *manager, enum fnr_event type, const char *member, const char *name);
 /* What the journal keeps beside events. */
 void note_break(struct manager *manager);
 void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */
@@ -278,6 +297,22 @@ void queues_read_projects(struct manager *manager);
 void queues_recall(struct manager *manager);         /* starts before this life of ours count */                   /* of projects */
 void queues_resume_due(struct manager *manager);
 void queues_tell(struct manager *manager, const char *name);         /* the event, as it is stored now */
+
+/* ---- backends.c ---- */
+bool backends_ready(struct manager *manager, const struct lane_key *key);   /* may the head of this lane start? if not, it stands aside */
+void backends_started(struct manager *manager);
+void backends_ended(struct manager *manager, enum backend_proof proof, struct json_object *error);   /* an attempt; error may be NULL */
+void backends_reset(struct manager *manager);
+void backends_tick(struct manager *manager);
+int64_t backends_next(const struct manager *manager);     /* CLOCK_BOOTTIME when backends_tick has something to do; INT64_MAX */
+void backends_live(const struct manager *manager, struct fnr_buf *text);
+
+/* ---- statistics.c: in the turn's transaction; backend: of the attempt, "" if there was none ---- */
+void statistics_started(struct manager *manager, const struct job_head *head);
+void statistics_ended(struct manager *manager, const struct job_head *head, const char *backend);      /* a job */
+void statistics_failed(struct manager *manager, const struct job_head *head, const char *backend, struct json_object *error, bool again);   /* an attempt */
+void statistics_store(struct manager *manager);
+bool statistics_live(const struct manager *manager, uint32_t queue, struct fnr_buf *text);   /* false: nothing ever happened there */
 
 /* ---- thumbnails.c ---- */
 void thumbnails_want(struct manager *manager, const struct task *task);   /* in the transaction that completes its job */

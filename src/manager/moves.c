@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -229,6 +230,7 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 	if (task && task->reported)
 		note_progress(manager, task, state);
 	put(manager, head);
+	statistics_ended(manager, head, task ? task->backend : "");
 	log_end(manager, head, error);
 	if (!task || !task->function || !task->function->no_files)
 		discard_lost(manager, head, summary);
@@ -407,6 +409,7 @@ bool move_dispatch(struct manager *manager, struct job_head *head, struct json_o
 	fnr_text_copy(active.placement, sizeof active.placement, task->placement);
 	turn_check(manager, store_active_put(manager->turn.txn, &head->id, &active, &err), &err, "a running job cannot be written");
 	put(manager, head);
+	statistics_started(manager, head);
 	task->head = *head;
 	log_step(manager, head, "started");
 	return true;
@@ -489,6 +492,7 @@ bool move_fail(struct manager *manager, struct job_head *head, struct task *task
 		return false;
 	tell_untold(manager, task, &before);
 	put_attempt(manager, head, task, "failed", error);
+	statistics_failed(manager, head, task->backend, error, false);
 	end(manager, head, task->summary, task, error);
 	return true;
 }
@@ -519,20 +523,51 @@ static void wait_again(struct manager *manager, struct job_head *head, struct ta
 	task_free(manager, task);
 }
 
+/* What the attempts before this one were: when the first began, and how many failed because their backend was down, which
+ * is not held against the job. */
+static void look_back(struct manager *manager, const struct job_head *head, const struct task *task, int64_t *began_r, unsigned *down_r)
+{
+	struct fnr_buf json = FNR_BUF_INIT;
+
+	*began_r = task->started_at;
+	*down_r = 0;
+	for (uint16_t attempt = 1; attempt < head->attempt; attempt++) {
+		struct json_object *record;
+		int64_t began;
+
+		if (store_attempt_get(manager->turn.txn, &head->id, attempt, &json) != FNR_OK)
+			continue;
+		record = fnr_json_parse_own(json.data, json.len, NULL);
+		if (fnr_time_parse(fnr_json_get_text(record, "started_at", ""), &began) && began < *began_r)
+			*began_r = began;
+		*down_r += fnr_json_get_bool(fnr_json_get(record, "error"), "backend_down", false);
+		json_object_put(record);
+	}
+	fnr_buf_free(&json);
+}
+
 bool move_failed(struct manager *manager, struct job_head *head, struct task *task, struct json_object *error)
 {
-	static const struct retry_policy usual = RETRY_POLICY_INIT;
+	const struct retry_policy *policies = task->function ? task->function->retry : retry_usual;
 	int class_ = fnr_class_parse(fnr_json_get_text(error, "class", "unknown"));
-	unsigned attempts = head->attempt > head->lost ? head->attempt - head->lost : 1;
+	struct retry_failure failure = { .class_ = class_ < 0 ? FNR_CLASS_UNKNOWN : (enum fnr_class)class_, .max_attempts = head->max_attempts,
+	                                 .retry_after_ms = (int64_t)(fnr_json_get_real(error, "retry_after_s", 0) * 1000.0), .random = random_bits() };
 	struct job_head before = *head;
+	unsigned down, uncounted = head->lost;
+	int64_t began, delay;
 
-	if (!retry_wanted(class_ < 0 ? FNR_CLASS_UNKNOWN : (enum fnr_class)class_, attempts, head->max_attempts))
+	look_back(manager, head, task, &began, &down);
+	uncounted += down + fnr_json_get_bool(error, "backend_down", false);
+	failure.attempts = head->attempt > uncounted ? head->attempt - uncounted : 1;
+	failure.spent_ms = manager->turn.now > began ? manager->turn.now - began : 0;
+	if (!retry_wanted(policies, &failure, &delay))
 		return move_fail(manager, head, task, error);
 	if (!move(head, TRIGGER_RETRY))
 		return false;
 	tell_untold(manager, task, &before);
 	put_attempt(manager, head, task, "failed", error);
-	wait_again(manager, head, task, error, retry_delay(task->function ? &task->function->retry : &usual, attempts, random_bits()));
+	statistics_failed(manager, head, task->backend, error, true);
+	wait_again(manager, head, task, error, delay);
 	return true;
 }
 
@@ -550,6 +585,8 @@ bool move_lost(struct manager *manager, struct job_head *head, struct task *task
 		put_attempt(manager, head, task, "cancelled", NULL);
 	else
 		put_attempt(manager, head, task, "lost", error);
+	if (head->state != FNR_STATE_CANCELLED)
+		statistics_failed(manager, head, task->backend, error, head->state == FNR_STATE_RETRY_WAIT);
 	task_discard(manager, task);
 	if (head->state == FNR_STATE_RETRY_WAIT)
 		wait_again(manager, head, task, error, retry_lost_delay(head->lost, random_bits()));

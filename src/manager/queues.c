@@ -105,7 +105,7 @@ void queues_tell(struct manager *manager, const char *name)
 {
 	uint32_t number = store_name_find(manager->turn.txn, STORE_QUEUE, name);
 	struct store_queue queue = store_queue_get(manager->turn.txn, number);
-	struct fnr_buf *out = event_begin_queue(manager, name);
+	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_QUEUE_CHANGED, "queue", name);
 
 	if (!out)
 		return;

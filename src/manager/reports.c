@@ -164,10 +164,12 @@ static void on_manifest(struct manager *manager, struct worker *worker, struct j
 	task->cpu_ms = fnr_json_get_int(message, "cpu_ms", task->cpu_ms);
 	task->rss_max = (uint64_t)fnr_json_get_int(message, "rss_max", (int64_t)task->rss_max);
 	if (files && move_allowed(&head, TRIGGER_MANIFEST)) {
+		backends_ended(manager, BACKEND_WORKS, NULL);
 		move_manifest(manager, &head, task);    /* the same worker files it */
 		worker->heard_at = manager->turn.mono;
 		return;
 	}
+	backends_ended(manager, BACKEND_WORKS, NULL);
 	set_free(manager, worker);
 	if (head.state == FNR_STATE_CANCELLING) {
 		task_discard(manager, task);
@@ -193,27 +195,31 @@ static struct json_object *error_of(struct json_object *message)
 	set_member(error, from, "suggestion");
 	set_member(error, from, "action");
 	set_member(error, from, "detail");
+	if (fnr_json_get_real(from, "retry_after_s", 0) > 0)
+		fnr_json_set_real(error, "retry_after_s", fnr_json_get_real(from, "retry_after_s", 0));
+	if (fnr_json_get_bool(from, "backend_down", false))
+		fnr_json_set_bool(error, "backend_down", true);
 	return error;
 }
 
 static void on_failed(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	struct task *task = task_of(worker, message);
+	struct json_object *error;
 	struct job_head head;
 
 	if (!task)
 		return;
+	error = error_of(message);
 	set_free(manager, worker);
-	if (!load(manager, task, &head))
-		return;
-	if (head.state == FNR_STATE_CANCELLING) {
-		move_stopped(manager, &head, task);
-	} else {
-		struct json_object *error = error_of(message);
-
-		move_failed(manager, &head, task, error);
-		json_object_put(error);
+	backends_ended(manager, fnr_json_get_bool(error, "backend_down", false) ? BACKEND_DOWN : BACKEND_WORKS, error);
+	if (load(manager, task, &head)) {
+		if (head.state == FNR_STATE_CANCELLING)
+			move_stopped(manager, &head, task);
+		else
+			move_failed(manager, &head, task, error);
 	}
+	json_object_put(error);
 }
 
 /* A worker also ends an attempt by itself, when it loses touch; without a cancel that is a lost attempt. */
@@ -225,6 +231,7 @@ static void on_cancelled(struct manager *manager, struct worker *worker, struct 
 	if (!task)
 		return;
 	set_free(manager, worker);
+	backends_ended(manager, BACKEND_UNPROVED, NULL);
 	if (!load(manager, task, &head))
 		return;
 	if (head.state != FNR_STATE_CANCELLING) {
@@ -370,6 +377,7 @@ static void task_orphaned(struct manager *manager, struct worker *worker)
 
 	task->worker = NULL;
 	worker->task = NULL;
+	backends_ended(manager, BACKEND_UNPROVED, NULL);
 	if (!load(manager, task, &head)) {
 		task_free(manager, task);
 		return;

@@ -118,7 +118,7 @@ struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *b
 	return out;
 }
 
-struct fnr_buf *event_begin_queue(struct manager *manager, const char *name)
+struct fnr_buf *event_begin_named(struct manager *manager, enum fnr_event type, const char *member, const char *name)
 {
 	struct fnr_buf *out = &manager->turn.text;
 	uint64_t number = event_number(manager);
@@ -127,12 +127,12 @@ struct fnr_buf *event_begin_queue(struct manager *manager, const char *name)
 	if (!number)
 		return NULL;
 	note = note_add(manager, NOTE_EVENT);
-	note->type = FNR_EVENT_QUEUE_CHANGED;
+	note->type = type;
 	note->number = number;
 	fnr_buf_puts(out, "{\"seq\":");
 	render_int(out, (int64_t)number);
 	member_time(out, "time", manager->turn.now);
-	member_text(out, "queue", name);
+	member_text(out, member, name);
 	return out;
 }
 
@@ -373,6 +373,7 @@ void turn_end(struct manager *manager)
 		struct store_counters counters;
 
 		numbers_reserve(manager);
+		statistics_store(manager);
 		store_counters_get(turn->txn, &counters);
 		manager->queued = counters.state[FNR_STATE_QUEUED];
 		manager->next_due = store_next_due(turn->txn);

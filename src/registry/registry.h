@@ -24,7 +24,10 @@
  *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50}
  *   queue: cpu                       # optional; else gpu if resources.gpu > 0, else cpu
  *   timeout_s: 120
- *   retry: {max_attempts: 4, delay_s: 1, max_delay_s: 60}
+ *   silence_s: 60                    # optional: one that says nothing (progress, log, preview) for so long is stuck
+ *   retry: {max_attempts: 4, delay_s: 1, max_delay_s: 60, total_s: 86400,
+ *           resource: {max_attempts: 2}}          # for all errors; and for transient, resource, unknown ones
+ *   errors: [{when: {…}, then: {…}}]              # optional: what errors are; errors.h
  *   on_lost: retry                   # or fail
  *   stages:                          # weights of the overall percent and what people read
  *     preparation: {weight: 0.1, message: Setting the stage…}

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "registry/errors.h"
 #include "registry/internal.h"
 #include "schema/inputs.h"
 
@@ -15,7 +16,7 @@
 
 static const char *const members[] = {
 	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
-	"resources", "queue", "limits", "timeout_s", "retry", "on_lost", "stages", "models", "examples", "backend",
+	"resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
 };
 
 /* One template on its way: what is checked, and what is found. */
@@ -239,29 +240,56 @@ static void check_stages(struct reading *r)
 	}
 }
 
+static void check_retry_part(struct reading *r, struct json_object *part, const char *pointer, const char *const *names, size_t count)
+{
+	static const struct rules_number numbers[] = {
+		{ "max_attempts", 1, 100, true }, { "delay_s", 0, 86400, false }, { "max_delay_s", 0, 2592000, false }, { "total_s", 0, 31536000, false },
+	};
+	char at[REGISTRY_PATH];
+
+	rules_only(part, pointer, names, count, r->err);
+	for (size_t i = 0; i < COUNT(numbers); i++)
+		rules_number(part, pointer, &numbers[i], r->err);
+	if (fnr_json_get(part, "max_delay_s") && fnr_json_get_real(part, "delay_s", 0) > fnr_json_get_real(part, "max_delay_s", 0))
+		fnr_error_add(r->err, rules_below(at, pointer, "delay_s"), "range", "exchange or correct the two", "'delay_s' is larger than 'max_delay_s'");
+}
+
+/* For all errors, and apart for those classes that are tried again at all. */
+static void check_retry(struct reading *r, struct json_object *retry)
+{
+	static const char *const names[] = { "max_attempts", "delay_s", "max_delay_s", "total_s", "transient", "resource", "unknown" };
+	struct json_object *part;
+	char at[REGISTRY_PATH];
+
+	check_retry_part(r, retry, "/retry", names, COUNT(names));
+	for (size_t i = 4; i < COUNT(names); i++)
+		if ((part = rules_want(retry, "/retry", names[i], json_type_object, "write it like {max_attempts: 2}", r->err)))
+			check_retry_part(r, part, rules_below(at, "/retry", names[i]), names, 4);
+}
+
 static void check_running(struct reading *r)
 {
 	static const char *const lost[] = { "retry", "fail" };
 	static const struct rules_number resources[] = {
 		{ "cpu", 0, 1024, false }, { "memory_mb", 0, 16777216, true }, { "gpu", 0, 64, true }, { "vram_mb", 0, 16777216, true },
 		{ "disk_mb", 0, 1073741824, true }, { "compute_capability", 0, 100, false },
-	}, retry[] = { { "max_attempts", 1, 100, true }, { "delay_s", 0, 86400, false }, { "max_delay_s", 0, 2592000, false } },
+	},
 	   limits[] = { { "concurrency", 1, STORE_LIMIT_MOST, true }, { "per_minute", 1, STORE_LIMIT_MOST, true } },
-	   timeout = { "timeout_s", 1, 2592000, true };
+	   timeout = { "timeout_s", 1, 2592000, true }, silence = { "silence_s", 1, 86400, true };
 	struct json_object *part;
 
 	if ((part = rules_want(r->source, "", "resources", json_type_object, "write it like {cpu: 1, memory_mb: 512}", r->err)))
 		rules_numbers(part, "/resources", resources, COUNT(resources), r->err);
 	if ((part = rules_want(r->source, "", "limits", json_type_object, "write it like {concurrency: 2, per_minute: 30}", r->err)))
 		rules_numbers(part, "/limits", limits, COUNT(limits), r->err);
-	if ((part = rules_want(r->source, "", "retry", json_type_object, "write it like {max_attempts: 4}", r->err))) {
-		rules_numbers(part, "/retry", retry, COUNT(retry), r->err);
-		if (fnr_json_get(part, "max_delay_s") && fnr_json_get_real(part, "delay_s", 0) > fnr_json_get_real(part, "max_delay_s", 0))
-			fnr_error_add(r->err, "/retry/delay_s", "range", "exchange or correct the two", "'delay_s' is larger than 'max_delay_s'");
-	}
+	if ((part = rules_want(r->source, "", "retry", json_type_object, "write it like {max_attempts: 4}", r->err)))
+		check_retry(r, part);
+	if (fnr_json_get(r->source, "errors"))
+		error_rules_check(fnr_json_get(r->source, "errors"), "/errors", r->err);
 	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, fnr_queue_names, FNR_QUEUE_COUNT, "use cpu, gpu, io or priority", r->err);
 	rules_text(r->source, "", "on_lost", RULES_OPTIONAL, 64, lost, COUNT(lost), "use retry or fail", r->err);
 	rules_number(r->source, "", &timeout, r->err);
+	rules_number(r->source, "", &silence, r->err);
 }
 
 /* ---- examples ---- */

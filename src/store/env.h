@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/id.h"
 
-#define ENV_DATABASES 32
+#define ENV_DATABASES 48
 #define ENV_READERS 1024
 
 struct env_spec {

@@ -19,6 +19,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/queue.c \
 	%D%/removal.c \
 	%D%/session.c \
+	%D%/statistics.c \
 	%D%/store.c %D%/store.h \
 	%D%/take.c \
 	%D%/template.c \

@@ -45,6 +45,7 @@
  *   parent      child's job id                -> jobs that it depends on, packed (parents.c)
  *   child       parent's job id, child's      -> (nothing)   the child has not finished
  *   dedupe      SHA-256 of what a job asks for (32) -> id of the last job that asked for it and wanted to be the only one
+ *   statistic   hour u32, what it is about    -> counts of runs and errors, packed (statistics.c)
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
@@ -287,6 +288,36 @@ size_t store_names(struct store_txn *txn, enum store_name kind, const char *afte
 
 /* Jobs in a waiting state of one queue, project or key. */
 uint64_t store_waiting(struct store_txn *txn, enum store_name kind, uint32_t number);
+
+/* ---- statistics, by the hour ---- */
+
+/* Jobs of a template and quality that ended, on the backend of their last attempt ("" if they had none); attempts that failed
+ * and were tried again; time of completed runs, and time in the queue of all that were started. */
+struct store_runs {
+	uint32_t template_;
+	unsigned quality;
+	char backend[68];
+	uint64_t completed, failed, cancelled, expired, retried, run_ms, wait_ms;
+};
+int store_runs_add(struct store_txn *txn, int64_t time, const struct store_runs *add, struct fnr_error *err);
+
+/* Attempts that failed with this code. Adding: last_at says which hour it counts for. */
+struct store_errors {
+	uint32_t template_;
+	unsigned class_;
+	char backend[68], code[68];
+	uint64_t count;
+	struct fnr_id last_job;
+	int64_t last_at;
+};
+int store_errors_add(struct store_txn *txn, const struct store_errors *add, struct fnr_error *err);
+
+/* Rows of hours that touch [since, until), in order of the hours, until the row function returns false. */
+typedef bool store_runs_row(int64_t hour, const struct store_runs *runs, void *context);
+typedef bool store_errors_row(const struct store_errors *errors, void *context);
+size_t store_runs(struct store_txn *txn, int64_t since, int64_t until, store_runs_row *row, void *context);
+size_t store_errors(struct store_txn *txn, int64_t since, int64_t until, store_errors_row *row, void *context);
+size_t store_statistics_expire(struct store_txn *txn, int64_t before, size_t limit);   /* at most `limit` rows of hours that ended before */
 
 /* ---- commands ---- */
 

@@ -107,9 +107,16 @@ void attempt_flush(struct attempt *attempt)
 	}
 }
 
+static void said(struct attempt *attempt)
+{
+	if (attempt->said_at > 0)
+		attempt->said_at = fnr_mono_ms();
+}
+
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message)
 {
 	struct attempt *attempt = attempt_of(run);
+	said(attempt);
 	attempt->progress_waits = true;
 	attempt->stage = stage;
 	attempt->fraction = fraction >= 1.0 ? 1.0 : fraction > 0.0 ? fraction : 0.0; /* not a number becomes 0 */
@@ -126,6 +133,7 @@ void run_log(struct run *run, const char *level, const char *text)
 	static const char *const levels[] = { "debug", "info", "warn", "error" };
 	struct attempt *attempt = attempt_of(run);
 	size_t len = strlen(text), i = 0;
+	said(attempt);
 	if (attempt->log_lines >= LOG_LINES || attempt->log_bytes + len > LOG_BYTES) {
 		attempt->dropped_lines++;
 		attempt->dropped_bytes += len;
@@ -146,6 +154,7 @@ void run_preview(struct run *run, const char *media_type, const void *data, size
 	struct attempt *attempt = attempt_of(run);
 	if (len == 0 || len > PREVIEW_MAX || !path_media_inline(media_type))
 		return;
+	said(attempt);
 	fnr_buf_reset(&attempt->preview);
 	fnr_buf_add(&attempt->preview, data, len);
 	fnr_text_copy(attempt->preview_type, sizeof attempt->preview_type, media_type);
@@ -306,7 +315,9 @@ bool run_stop(struct run *run)
 	send_due(attempt, now, false);
 	if (now >= attempt->heartbeat_due)
 		heartbeat_send(attempt, now);
-	return attempt->cancelled;
+	if (attempt->silence_ms > 0 && attempt->said_at > 0 && now - attempt->said_at > attempt->silence_ms)
+		attempt->stuck = true;
+	return attempt->cancelled || attempt->stuck;
 }
 
 int run_fd(struct run *run)

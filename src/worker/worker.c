@@ -22,6 +22,7 @@
 #include "base/proc.h"
 #include "files/path.h"
 #include "files/take.h"
+#include "registry/errors.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -108,6 +109,7 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 		return message_wrong(error, "work or attempt_dir is not a folder of an attempt");
 	run->quality = (enum fnr_quality)quality;
 	run->seed = fnr_json_get_int(message, "seed", 0);
+	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
 	run->timeout_ms = fnr_json_get_int(message, "timeout_ms", attempt->worker->conf.job_timeout * 1000);
 	return payload_read(attempt, error) && uploads_read(attempt, error);
 }
@@ -127,6 +129,7 @@ static bool folders_make(struct attempt *attempt, struct run_error *error)
 	if (code != FNR_OK)
 		run_fail(error, code == FNR_E_FULL ? FNR_CLASS_RESOURCE : FNR_CLASS_TRANSIENT, code == FNR_E_FULL ? "disk_full" : "io",
 		         "Look at the disk, then try again.", "retry", err.message, "There is no room to work in.");
+	error->backend_down = code != FNR_OK;
 	fnr_error_clear(&err);
 	return code == FNR_OK;
 }
@@ -164,6 +167,25 @@ static void send_manifest(struct attempt *attempt, struct json_object *outputs)
 	attempt_send(attempt, "manifest", message);
 }
 
+/* The template's rules, this data directory's, those that ship: the first that fits says what the error is. */
+static void error_classify(struct attempt *attempt, struct json_object *error)
+{
+	const char *kind = fnr_json_get_text(attempt->message, "kind", "");
+	char shipped[PATH_MAX];
+	snprintf(shipped, sizeof shipped, "%s/errors.yaml", fnr_share_dir());
+	const char *const files[] = { "errors.yaml", shipped };
+	bool known = error_rules_apply(fnr_json_get(attempt->run.definition, "errors"), kind, error);
+	for (size_t i = 0; !known && i < sizeof files / sizeof files[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct json_object *rules = error_rules_read(files[i], &err);
+		if (rules == NULL && err.code != FNR_E_NOT_FOUND)
+			fnr_warn(NULL, "the rules for errors in %s are not used: %s", files[i], err.message);
+		known = error_rules_apply(rules, kind, error);
+		json_object_put(rules);
+		fnr_error_clear(&err);
+	}
+}
+
 static void send_failed(struct attempt *attempt, const struct run_error *error)
 {
 	struct json_object *message = json_object_new_object(), *object = json_object_new_object();
@@ -173,6 +195,11 @@ static void send_failed(struct attempt *attempt, const struct run_error *error)
 	fnr_json_set_text(object, "suggestion", error->suggestion[0] != '\0' ? error->suggestion : NULL);
 	fnr_json_set_text(object, "action", error->action[0] != '\0' ? error->action : NULL);
 	fnr_json_set_text(object, "detail", error->detail[0] != '\0' ? error->detail : NULL);
+	if (error->retry_after_s > 0)
+		fnr_json_set_real(object, "retry_after_s", error->retry_after_s);
+	if (error->backend_down)
+		fnr_json_set_bool(object, "backend_down", true);
+	error_classify(attempt, object);
 	fnr_json_set(message, "error", object);
 	attempt_send(attempt, "failed", message);
 }
@@ -193,8 +220,11 @@ static void attempt_run(struct attempt *attempt)
 	struct json_object *outputs = NULL;
 	const struct backend_kind *kind = backend_find(fnr_json_get_text(attempt->message, "kind", ""));
 	enum run_result result = RUN_FAILED;
-	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, &error) && attempt_fetch(attempt, &error))))
+	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, &error) && attempt_fetch(attempt, &error)))) {
+		attempt->said_at = fnr_mono_ms();
 		result = kind->execute(&attempt->run, &error);
+		attempt->said_at = 0;
+	}
 	if (result == RUN_DONE && !attempt->cancelled && (outputs = attempt_collect(attempt, &error)) == NULL)
 		result = RUN_FAILED;
 	if (attempt->cancelled) {
@@ -208,6 +238,9 @@ static void attempt_run(struct attempt *attempt)
 		return;
 	}
 	folders_remove(attempt, true);
+	if (attempt->stuck && result == RUN_CANCELLED && !attempt->cancelled)
+		result = run_fail(&error, FNR_CLASS_UNKNOWN, "stuck", "Try again; if it stays so, tell the author of the function.", "retry", NULL,
+		                  "It said nothing for %lld seconds and was stopped.", (long long)(attempt->silence_ms / 1000));
 	if (attempt->cancelled || result == RUN_CANCELLED)
 		attempt_send(attempt, "cancelled", json_object_new_object());
 	else

@@ -29,6 +29,8 @@ struct attempt {
 	char work_dir[4352], definition_dir[4352];
 	int work_fd;                       /* -1 for backends that make no files */
 	bool cancelled;
+	bool stuck;                        /* it said nothing for longer than its template allows */
+	int64_t silence_ms, said_at;       /* 0: silence is allowed; CLOCK_MONOTONIC of the last word, 0 while nobody listens */
 	bool quiet;                        /* nobody is told of it: it is no job's */
 
 	bool progress_waits;               /* squeezed: one that was not sent yet */

@@ -931,6 +931,16 @@ def test_variations_cancelled_by_filter(fnr):
     assert fnr.post(f"{JOBS}/cancel", {"batch": made.json["id"], "mine": True, "state": "scheduled"}).json == {"found": 3}
 
 
+def test_route_backends_and_statistics(fnr):
+    assert fnr.post("/api/v1/route", {"template": "noop"}).json["backend"] == "local"
+    assert [backend["id"] for backend in fnr.get("/api/v1/backends").json["items"]] == ["local"]
+    assert fnr.get("/api/v1/backends/local").json["type"] == "script"
+    assert fnr.post("/api/v1/backends/local/reset-breaker").status == 202
+    fnr.run()
+    assert fnr.get("/api/v1/stats?by=template,hour").json["items"]
+    assert fnr.get("/api/v1/errors?limit=5").status == 200
+
+
 def test_queues(fnr):
     assert [queue["name"] for queue in fnr.get("/api/v1/queues").json["items"]] == ["cpu", "gpu", "io", "priority"]
     assert fnr.post("/api/v1/queues/io/pause", {"until": "2099-01-01T00:00:00Z"}).json["paused_until"].startswith("2099-01-01")

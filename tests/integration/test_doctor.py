@@ -8,6 +8,7 @@ import pytest
 
 from system import System
 from test_cli import lines, run
+from test_documents import block, text_of
 
 NAMES = {"kernel", "landlock", "openat2", "pidfd", "open files", "somaxconn", "installation", "python3", "nginx", "ffmpeg", "espeak-ng",
          "vipsthumbnail", "libvips", "tar", "fonts", "data directory", "owner", "permissions", "filesystem", "config.yaml", "disk space", "inodes", "store",
@@ -82,6 +83,17 @@ def test_configuration(data):
     (data / "config.yaml").write_text("api: {handlrs: 3}\n")
     item = doctor(data)["config.yaml"]
     assert item["verdict"] == "fail" and "handlrs" in item["found"] and str(data) in item["mend"]
+
+
+def test_rules_for_errors(data):
+    """Those of the guide are sound; a mistake in them stops nothing, but they are not used."""
+    path = data / "errors.yaml"
+    assert "errors.yaml" not in doctor(data)
+    path.write_text(block(text_of("doc", "guide.md"), "yaml", "licen[cs]e"))
+    assert doctor(data)["errors.yaml"]["verdict"] == "ok"
+    path.write_text("errors: [{when: {text: '('}, then: {class: transient}}]\n")
+    item = doctor(data)["errors.yaml"]
+    assert item["verdict"] == "warn" and "/errors/0/when/text" in item["found"] and str(path) in item["mend"], item
 
 
 def test_disk(data):

@@ -42,8 +42,8 @@ check_PROGRAMS += %D%/test_script
 %C%_test_script_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_FIXTURES=\"$(abs_top_srcdir)/tests/fixtures\" \
 	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
 %C%_test_script_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/files/libfiles.a src/schema/libschema.a \
-	$(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) -lm
+%C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
+	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_script
 
 check_PROGRAMS += %D%/test_http
@@ -85,13 +85,13 @@ check_PROGRAMS += %D%/test_upgrade
 TESTS += %D%/test_upgrade
 
 check_PROGRAMS += %D%/test_queue
-%C%_test_queue_SOURCES = %D%/test_estimate.c %D%/test_lanes.c %D%/test_limits.c %D%/test_retry.c %D%/test_state.c
+%C%_test_queue_SOURCES = %D%/test_breaker.c %D%/test_figures.c %D%/test_estimate.c %D%/test_lanes.c %D%/test_limits.c %D%/test_retry.c %D%/test_state.c
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
 TESTS += %D%/test_queue
 
 check_PROGRAMS += %D%/test_registry
-%C%_test_registry_SOURCES = %D%/test_registry.c
+%C%_test_registry_SOURCES = %D%/test_errors.c %D%/test_registry.c
 %C%_test_registry_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_SOURCE=\"$(abs_top_srcdir)\"
 %C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_registry_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS)
