@@ -111,7 +111,7 @@ static bool take_runs(int64_t hour, const struct store_runs *runs, void *context
 	key.template_ = groups->by & BY_TEMPLATE ? runs->template_ : 0;
 	key.quality = groups->by & BY_QUALITY ? runs->quality : 0;
 	if (groups->by & BY_BACKEND)
-		strncpy(key.backend, runs->backend, sizeof key.backend - 1);
+		fnr_text_copy(key.backend, sizeof key.backend, runs->backend);
 	HASH_FIND(hh, groups->all, &key, sizeof key, group);
 	if (!group) {
 		group = fnr_arena_alloc(groups->req->arena, sizeof *group);
@@ -213,8 +213,8 @@ static bool take_errors(const struct store_errors *errors, void *context)
 	memset(&key, 0, sizeof key);
 	key.template_ = errors->template_;
 	key.class_ = errors->class_;
-	strncpy(key.backend, errors->backend, sizeof key.backend - 1);
-	strncpy(key.code, errors->code, sizeof key.code - 1);
+	fnr_text_copy(key.backend, sizeof key.backend, errors->backend);
+	fnr_text_copy(key.code, sizeof key.code, errors->code);
 	HASH_FIND(hh, groups->all, &key, sizeof key, group);
 	if (!group) {
 		group = fnr_arena_alloc(groups->req->arena, sizeof *group);

@@ -202,6 +202,8 @@ int request_post(struct request *req, const struct fnr_buf *operation, struct op
 	struct fnr_error err = FNR_ERROR_INIT;
 	int code;
 
+	if (operation->len > s->posted)
+		s->posted = operation->len;
 	request_end_reading(s);
 	code = slots_post(s->server->slots, s->server->slot, operation->data, operation->len, reply_r, &req->err);
 	if (code == FNR_OK && reply_r->code != FNR_OK) {

@@ -238,7 +238,7 @@ static void log_request(const struct serving *s, int64_t began)
 
 static void finish(struct serving *s)
 {
-	bool large = s->req.body_len > LARGE || s->reply.len > LARGE;
+	bool large = s->req.body_len > LARGE || s->reply.len > LARGE || s->posted > LARGE;
 
 	request_end_reading(s);
 	reply_clear(&s->reply);

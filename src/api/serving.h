@@ -32,6 +32,7 @@ struct serving {
 	struct journal_txn *journal;
 	const char *ticket;                /* ?ticket= of a route that takes one; handlers do not see it */
 	bool head;                         /* HEAD: the body is left out */
+	size_t posted;                     /* bytes of the largest operation that it posted */
 	bool upstream;                     /* a ROUTE_INTERNAL request: problems go into a header too */
 };
 
