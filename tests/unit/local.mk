@@ -78,6 +78,16 @@ check_PROGRAMS += %D%/test_store %D%/test_ops %D%/test_journal
 %C%_test_journal_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 TESTS += %D%/test_store %D%/test_ops %D%/test_journal
 
+# The store against a model of it, and after power cuts; test_power catches the calls of liblmdb.
+check_PROGRAMS += %D%/test_model %D%/test_power
+%C%_test_model_SOURCES = %D%/test_model.c %D%/store_fixture.h %D%/store_model.h
+%C%_test_model_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_model_LDADD = src/store/libstore.a src/queue/libqueue.a $(UNIT_BASE) $(LMDB_LIBS)
+%C%_test_power_SOURCES = %D%/test_power.c %D%/store_fixture.h %D%/store_model.h
+%C%_test_power_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_power_LDADD = src/store/libstore.a src/queue/libqueue.a $(UNIT_BASE) $(LMDB_LIBS)
+TESTS += %D%/test_model %D%/test_power
+
 check_PROGRAMS += %D%/test_upgrade
 %C%_test_upgrade_SOURCES = %D%/test_upgrade.c %D%/store_fixture.h
 %C%_test_upgrade_CFLAGS = $(UNIT_CFLAGS)
