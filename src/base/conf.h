@@ -12,7 +12,7 @@
 
 /* X(member, type, "key", default, least, most, "unit", "help"); type is INT, BOOL or TEXT */
 #define FNR_CONF_KEYS(X) \
-	X(api_handlers, INT, "api.handlers", 32, 1, 256, "processes", "FastCGI handlers of fnr-api") \
+	X(api_handlers, INT, "api.handlers", 64, 1, 256, "processes", "FastCGI handlers of fnr-api") \
 	X(api_upload_handlers, INT, "api.upload_handlers", 2, 1, 64, "processes", "FastCGI handlers that file uploads") \
 	X(api_keys, BOOL, "api.keys", 1, 0, 1, "", "require API keys; off is for development on loopback only") \
 	X(api_hosts, TEXT, "api.hosts", "localhost 127.0.0.1 [::1]", 0, 0, "", "host names that requests may carry, separated by spaces") \

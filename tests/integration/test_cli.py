@@ -296,7 +296,7 @@ def test_json_of_check_and_config(fnr):
     (report,) = lines(good(fnr("check", "--json")))
     assert report["sound"] and report["problems"] == []
     keys = lines(good(run("config", "--json")))
-    assert {"key": "api.handlers", "type": "integer", "default": 32, "least": 1, "most": 256, "unit": "processes",
+    assert {"key": "api.handlers", "type": "integer", "default": 64, "least": 1, "most": 256, "unit": "processes",
             "help": "FastCGI handlers of fnr-api"} in keys
 
 

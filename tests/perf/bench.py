@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures the whole system on this machine and prints the figures beside what is known of such machines.
 
-Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--seconds N]
+Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--slow-flush LIBRARY] [--seconds N] [--only WORD]
 FNR_SHARE and FNR_LIBEXEC may name a staged installation. Every figure is of this run; absolute figures drift from machine to
 machine, so compare the ratios. Nothing is left running or lying about.
 """
@@ -19,8 +19,11 @@ import sys
 import tempfile
 import time
 
+import bench_peers
+
 NOOP = {"template": "noop", "inputs": {}}
 MIB = 1024 * 1024
+OURS = {}     # for the comparison with others in the same run
 
 
 def free_port():
@@ -85,24 +88,28 @@ class Http:
 
 
 class System:
-    def __init__(self, fnr, config="", scripts=()):
+    def __init__(self, fnr, config="", scripts=(), environment=None):
         self.fnr = fnr
         self.data = tempfile.mkdtemp(prefix="fnr-bench-")
         self.port = free_port()
+        self.environment = dict(os.environ, **(environment or {}))
         with open(os.path.join(self.data, "config.yaml"), "w") as file:
             file.write(config)
         for name, text, inputs in scripts:
             self.add_script(name, text, inputs)
+        self.start()
+        self.key = open(os.path.join(self.data, "admin.key")).read().strip()
+
+    def start(self):
         self.started = time.perf_counter()
-        self.log = open(os.path.join(self.data, "log"), "wb")
+        self.log = open(os.path.join(self.data, "log"), "ab")
         self.process = subprocess.Popen(
-            [fnr, "serve", "--data", self.data, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=self.log
+            [self.fnr, "serve", "--data", self.data, "--port", str(self.port)], stdout=subprocess.PIPE, stderr=self.log, env=self.environment
         )
         line = self.process.stdout.readline().decode()
         if not line.startswith("ready"):
             sys.exit("the system did not start: " + open(os.path.join(self.data, "log")).read()[-2000:])
         self.ready = time.perf_counter() - self.started
-        self.key = open(os.path.join(self.data, "admin.key")).read().strip()
 
     def add_script(self, name, text, inputs):
         folder = os.path.join(self.data, "templates", name)
@@ -129,10 +136,23 @@ class System:
         found.append(self.process.pid)
         return [pid for pid in set(found) if "nginx" not in open(f"/proc/{pid}/comm").read()]
 
-    def stop(self):
+    def memory(self, kind="Pss:"):
+        """Bytes of everything but nginx, what is shared counted once. Pss_Anon: without pages of files, the store's above all."""
+        total = 0
+        for pid in self.pids():
+            for line in open(f"/proc/{pid}/smaps_rollup"):
+                if line.startswith(kind):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def end(self):
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=90)
         self.log.close()
+        return code
+
+    def stop(self):
+        code = self.end()
         check = subprocess.run([self.fnr, "check", "--data", self.data], capture_output=True, text=True)
         if code != 0 or check.returncode != 0:
             sys.exit(f"stopped with {code}; fnr check: {check.stdout}{check.stderr}")
@@ -162,12 +182,7 @@ def bench_start(fnr):
 def bench_memory(fnr):
     system = System(fnr)
     time.sleep(2)
-    total = 0
-    for pid in system.pids():
-        for line in open(f"/proc/{pid}/smaps_rollup"):
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    show("idle memory, PSS without nginx", f"{total / MIB:.1f} MiB", "target 30 MiB; the glued stack 154-207 MiB")
+    show("idle memory, PSS without nginx", f"{system.memory() / MIB:.1f} MiB", "target 30 MiB; the glued stack 154-207 MiB")
     system.stop()
 
 
@@ -227,24 +242,83 @@ def bench_throughput(fnr, jobs=20000):
             time.sleep(0.02)
     total = time.perf_counter() - begin
     show("accepted in batches of 10 000", f"{jobs / accepted:.0f} jobs/s", "")
+    OURS["throughput"] = jobs / total
     show("no-op jobs end to end, 16 workers", f"{jobs / total:.0f} jobs/s", "the glued stack 690-1 390; bare socket pairs 27 000")
     system.stop()
 
 
-def bench_accepts(fnr, load, seconds):
-    system = System(fnr, "workers: {min: 0, max: 1}\n")
-    body = os.path.join(system.data, "body.json")
-    # Due far in the future: accepted durably, but not dispatched meanwhile.
-    with open(body, "w") as file:
-        json.dump({**NOOP, "not_before": "2099-01-01T00:00:00Z"}, file)
+def run_load(system, load, body, seconds, *options, connections=64):
+    """The line that it prints, without the statuses."""
     result = subprocess.run(
-        [load, "--port", str(system.port), "--path", "/api/v1/jobs", "--connections", "64", "--seconds", str(seconds),
-         "--body", "@" + body, "--header", f"Authorization: Bearer {system.key}", "--header", "Content-Type: application/json"],
+        [load, "--port", str(system.port), "--path", "/api/v1/jobs", "--connections", str(connections), "--seconds", str(seconds),
+         "--body", json.dumps(body), "--header", f"Authorization: Bearer {system.key}", "--header", "Content-Type: application/json", *options],
         capture_output=True, text=True,
     )
     if result.returncode != 0:
         sys.exit(f"load failed: {result.stdout}{result.stderr}")
-    show("durable accepts over HTTP, 64 connections", " ".join(result.stdout.split("\n")[0].split()), "target 10 000/s; prototype 17 000-21 000/s; Celery 660-2 500/s")
+    return " ".join(result.stdout.split("errors")[0].split())
+
+
+# Due far in the future: accepted durably, but not dispatched meanwhile.
+LATER = {**NOOP, "not_before": "2099-01-01T00:00:00Z"}
+
+
+def bench_accepts(fnr, load, seconds, slow_flush):
+    system = System(fnr, "workers: {min: 0, max: 1}\n")
+    line = run_load(system, load, LATER, seconds)
+    OURS["accepts"] = float(line.split()[0])
+    show("durable accepts over HTTP, 64 connections", line, "target 15 000/s, p99 10 ms; Celery 660-2 500/s")
+    show("the same, dispatch running", run_load(system, load, NOOP, seconds), "")
+    system.stop()
+    if slow_flush:
+        system = System(fnr, "workers: {min: 0, max: 1}\n", environment={"LD_PRELOAD": slow_flush, "FNR_FLUSH_MS": "2"})
+        show("the same, dispatch idle, flushes of 2 ms more", run_load(system, load, LATER, seconds), "target 5 000/s")
+        system.stop()
+
+
+def bench_rates(fnr, load, seconds):
+    """Submit to completed at the client, as fast as they come; the answer is held until the job is completed."""
+    system = System(fnr, "workers: {min: 16, max: 16}\n")
+    time.sleep(0.5)
+    for rate in (100, 1000, 3000):
+        line = run_load(system, load, NOOP, seconds, "--rate", str(rate), "--header", "Prefer: wait=30", connections=256)
+        show(f"submit to completed at {rate} jobs/s", line, "")
+    line = run_load(system, load, NOOP, seconds, "--header", "Prefer: wait=30", connections=256)
+    show("submit to completed, one by one, as many as go", line, "target 5 000/s")
+    system.stop()
+
+
+def bench_million(fnr, dispatch, jobs=1000000, projects=100):
+    """A million jobs wait, of a hundred projects."""
+    system = System(fnr, "workers: {min: 16, max: 16}\njob: {max_waiting: 0}\n")
+    client = system.http()
+    client.request("POST", "/api/v1/queues/cpu/pause")
+    before = system.memory("Pss_Anon:")
+    for number in range(jobs // 10000):
+        body = {"defaults": {**NOOP, "project": f"p{number % projects}"}, "jobs": [{}] * 10000}
+        status, answer = client.request("POST", "/api/v1/batches", body)
+        if status != 202:
+            sys.exit(f"the batch was refused: {status} {answer}")
+    while client.request("GET", "/api/v1/queues/cpu")[1]["waiting"] < jobs:
+        time.sleep(0.1)
+    time.sleep(3)
+    after = system.memory("Pss_Anon:")
+    show(f"memory of its own with {jobs} waiting", f"{after / MIB:.1f} MiB, {before / MIB:.1f} MiB before", "without nginx and pages of files")
+    client.socket.close()
+    system.end()
+    if dispatch:
+        result = subprocess.run([dispatch, system.data], capture_output=True, text=True, check=True)
+        show("dispatch decisions", result.stdout.strip(), "target p99 100 us")
+    system.start()
+    show(f"start with {jobs} waiting, until all parts are ready", f"{system.ready * 1000:.0f} ms", "target 1 000 ms")
+    client = system.http()
+    client.request("POST", "/api/v1/queues/cpu/resume")
+    time.sleep(1)
+    begin, waiting = time.perf_counter(), client.request("GET", "/api/v1/queues/cpu")[1]["waiting"]
+    time.sleep(5)
+    left = client.request("GET", "/api/v1/queues/cpu")[1]["waiting"]
+    show(f"no-op jobs run while {left} wait", f"{(waiting - left) / (time.perf_counter() - begin):.0f} jobs/s", "")
+    client.request("POST", "/api/v1/queues/cpu/pause")
     system.stop()
 
 
@@ -282,18 +356,28 @@ def main():
     parser.add_argument("--fnr", required=True)
     parser.add_argument("--load", required=True)
     parser.add_argument("--store")
+    parser.add_argument("--dispatch")
+    parser.add_argument("--slow-flush")
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--only", help="a part of a name below")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {time.strftime('%Y-%m-%d')}")
-    if options.store:
-        subprocess.run([options.store], check=True)
-    bench_start(options.fnr)
-    bench_memory(options.fnr)
-    bench_spawn(options.fnr)
-    bench_lone(options.fnr)
-    bench_accepts(options.fnr, options.load, options.seconds)
-    bench_throughput(options.fnr)
-    bench_previews(options.fnr)
+    steps = {
+        "store": lambda: subprocess.run([options.store], check=True) if options.store else None,
+        "start": lambda: bench_start(options.fnr),
+        "memory": lambda: bench_memory(options.fnr),
+        "spawn": lambda: bench_spawn(options.fnr),
+        "lone": lambda: bench_lone(options.fnr),
+        "accepts": lambda: bench_accepts(options.fnr, options.load, options.seconds, options.slow_flush),
+        "throughput": lambda: bench_throughput(options.fnr),
+        "rates": lambda: bench_rates(options.fnr, options.load, options.seconds),
+        "previews": lambda: bench_previews(options.fnr),
+        "million": lambda: bench_million(options.fnr, options.dispatch),
+        "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
+    }
+    for name, step in steps.items():
+        if not options.only or options.only in name:
+            step()
 
 
 if __name__ == "__main__":

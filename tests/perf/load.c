@@ -1,9 +1,10 @@
 /* load: keeps N keep-alive connections to 127.0.0.1 busy with one request, for benchmarks.
  *
  *   load --port N --path /api/v1/jobs [--connections 64] [--seconds 5] [--method POST] [--body TEXT|@FILE]
- *        [--header "Name: value"]... [--unique]
+ *        [--header "Name: value"]... [--unique] [--rate N]
  *
- * --unique adds an Idempotency-Key of its own to each request. Prints one line:
+ * --rate: so many requests a second, evenly spread, whatever becomes of those before; the time of one counts from when it was
+ * due, also if all connections were busy then. --unique adds an Idempotency-Key of its own to each request. Prints one line:
  *
  *   12345 requests/s  p50 1.20 ms  p99 3.40 ms  errors 0  202: 61725
  *
@@ -23,6 +24,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -37,7 +39,7 @@
 #define BODY_MOST (64u << 20)
 
 struct options {
-	int port, connections, seconds;
+	int port, connections, seconds, rate;
 	const char *path, *method, *headers[HEADERS_MOST];
 	size_t header_count;
 	struct fnr_buf body;
@@ -55,12 +57,14 @@ struct connection {
 	size_t left;               /* of the body, or of the chunk with its line end */
 	int status;
 	bool closes;
+	struct connection *idle;   /* the next one that is */
 };
 
 struct load {
 	struct options options;
-	int epoll;
-	int64_t end;
+	int epoll, timer;
+	int64_t end, due;          /* due: the next request, with a rate */
+	struct connection *idle;
 	uint64_t serial, bucket[BUCKETS], status[STATUSES], done, broken;
 	size_t open;
 };
@@ -115,11 +119,35 @@ static void begin_request(struct load *load, struct connection *c)
 	c->sent = 0;
 	c->reading = READING_HEAD;
 	c->began = fnr_mono_ns();
+	if (load->options.rate) {
+		c->began = load->due;
+		load->due += 1000000000 / load->options.rate;
+	}
 	fits = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)c->out.len;
 	if (fits)
 		c->sent = c->out.len;
 	else
 		watch(load, c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
+static void set_timer(struct load *load)
+{
+	int64_t at = load->due < load->end ? load->due : load->end;
+	struct itimerspec when = { .it_value = { .tv_sec = at / 1000000000, .tv_nsec = at % 1000000000 } };
+
+	timerfd_settime(load->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* It is free: for what is due, or to wait until something is. */
+static void take_turn(struct load *load, struct connection *c)
+{
+	if (!load->options.rate || load->due <= fnr_mono_ns()) {
+		begin_request(load, c);
+		return;
+	}
+	c->idle = load->idle;
+	load->idle = c;
+	set_timer(load);
 }
 
 static void open_connection(struct load *load, struct connection *c)
@@ -135,7 +163,7 @@ static void open_connection(struct load *load, struct connection *c)
 	fnr_fd_nonblock(c->fd);
 	fnr_buf_reset(&c->in);
 	watch(load, c, EPOLL_CTL_ADD, EPOLLIN);
-	begin_request(load, c);
+	take_turn(load, c);
 }
 
 /* ---- reading ---- */
@@ -233,8 +261,28 @@ static void next(struct load *load, struct connection *c)
 		close(c->fd);
 		open_connection(load, c);
 	} else {
-		begin_request(load, c);
+		take_turn(load, c);
 	}
+}
+
+static void on_timer(struct load *load)
+{
+	bool over = fnr_mono_ns() >= load->end;
+	uint64_t times;
+
+	if (read(load->timer, &times, sizeof times) < 0 && errno != EAGAIN)
+		fnr_die("timer: %s", strerror(errno));
+	while (load->idle && (over || load->due <= fnr_mono_ns())) {
+		struct connection *c = load->idle;
+
+		load->idle = c->idle;
+		if (over)
+			close_connection(load, c);
+		else
+			begin_request(load, c);
+	}
+	if (load->idle)
+		set_timer(load);
 }
 
 static void on_event(struct load *load, struct connection *c, uint32_t events)
@@ -253,6 +301,9 @@ static void run(struct load *load)
 	struct epoll_event events[256];
 
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	load->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	FNR_MUST(load->timer >= 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, load->timer, &(struct epoll_event){ .events = EPOLLIN, .data.ptr = load }) == 0);
+	load->due = fnr_mono_ns();
 	load->end = fnr_mono_ns() + (int64_t)load->options.seconds * 1000000000;
 	for (int i = 0; i < load->options.connections; i++, load->open++)
 		open_connection(load, &connections[i]);
@@ -262,7 +313,10 @@ static void run(struct load *load)
 		if (n == 0)
 			fnr_die("nothing was answered for 10 s (%zu connections wait)", load->open);
 		for (int i = 0; i < n; i++)
-			on_event(load, events[i].data.ptr, events[i].events);
+			if (events[i].data.ptr == load)
+				on_timer(load);
+			else
+				on_event(load, events[i].data.ptr, events[i].events);
 	}
 	for (int i = 0; i < load->options.connections; i++) {
 		fnr_buf_free(&connections[i].in);
@@ -312,7 +366,7 @@ static void read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = { { "port", 1, NULL, 'p' }, { "path", 1, NULL, 'a' }, { "connections", 1, NULL, 'c' },
 		{ "seconds", 1, NULL, 's' }, { "method", 1, NULL, 'm' }, { "body", 1, NULL, 'b' }, { "header", 1, NULL, 'H' },
-		{ "unique", 0, NULL, 'u' }, { 0 } };
+		{ "unique", 0, NULL, 'u' }, { "rate", 1, NULL, 'r' }, { 0 } };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -324,6 +378,7 @@ static void read_options(struct options *options, int argc, char **argv)
 		case 'm': options->method = optarg; break;
 		case 'b': read_body(options, optarg); break;
 		case 'u': options->unique = true; break;
+		case 'r': options->rate = atoi(optarg); break;
 		case 'H':
 			if (options->header_count < HEADERS_MOST)
 				options->headers[options->header_count++] = optarg;
@@ -331,9 +386,9 @@ static void read_options(struct options *options, int argc, char **argv)
 		default: exit(2);
 		}
 	}
-	if (options->port < 1 || options->port > 65535 || options->connections < 1 || options->seconds < 1 || optind != argc)
+	if (options->port < 1 || options->port > 65535 || options->connections < 1 || options->seconds < 1 || options->rate < 0 || optind != argc)
 		fnr_die("usage: load --port N --path PATH [--connections N] [--seconds N] [--method M] [--body TEXT|@FILE] "
-		        "[--header 'Name: value']... [--unique]");
+		        "[--header 'Name: value']... [--unique] [--rate N]");
 	if (!options->method)
 		options->method = options->body.len ? "POST" : "GET";
 }

@@ -6,3 +6,13 @@ noinst_PROGRAMS += %D%/bench_store
 noinst_PROGRAMS += %D%/load
 %C%_load_SOURCES = %D%/load.c
 %C%_load_LDADD = src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS)
+
+noinst_PROGRAMS += %D%/bench_dispatch
+%C%_bench_dispatch_SOURCES = %D%/bench_dispatch.c
+%C%_bench_dispatch_LDADD = src/queue/libqueue.a src/store/libstore.a src/base/libbase.a $(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS)
+
+# Preloaded by the benchmark; no library of the project, so made without libtool.
+EXTRA_DIST += %D%/slow_flush.c
+CLEANFILES += %D%/slow_flush.so
+%D%/slow_flush.so: %D%/slow_flush.c
+	$(AM_V_CC)$(CC) $(CFLAGS) -shared -fPIC -o $@ $< -ldl

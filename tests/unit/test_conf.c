@@ -54,7 +54,7 @@ static void fails(const char *text, size_t problems, const char *key, const char
 Test(conf, defaults_without_a_file)
 {
 	cr_assert_eq(fnr_conf_load(&conf, "/nonexistent/config.yaml", &err), FNR_OK);
-	cr_assert_eq(conf.api_handlers, 32);
+	cr_assert_eq(conf.api_handlers, 64);
 	cr_assert_eq(conf.api_keys, true);
 	cr_assert_eq(conf.store_max_bytes, INT64_C(34359738368));
 	cr_assert_str_eq(conf.log_level, "info");
