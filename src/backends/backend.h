@@ -9,10 +9,19 @@
 #include "base/json.h"
 #include "base/vocab.h"
 
+/* The server that does the work. All borrowed. */
+struct endpoint {
+	const char *id;                      /* of the backend record: "comfy-a" */
+	const char *url;                     /* "http://host:8188/base", without a slash at its end */
+	struct json_object *credentials;     /* {"headers":{NAME:VALUE},"username","password","token"}: what is not given is absent; never logged */
+	struct json_object *options;         /* of the kind; an object, maybe empty */
+};
+
 /* The handle of a running attempt: what the backend reads and how it reports. Made by the worker. Borrowed members. */
 struct run {
 	const char *job;                     /* id */
 	int attempt;
+	const struct endpoint *endpoint;     /* NULL for kinds that need none */
 	struct json_object *definition;      /* the normalised template */
 	struct json_object *inputs, *parameters, *metadata;
 	enum fnr_quality quality;
@@ -34,7 +43,9 @@ struct run_error {
 	bool backend_down;                   /* the backend cannot do anything at the moment, whatever the job */
 };
 
-enum run_result { RUN_DONE, RUN_FAILED, RUN_CANCELLED };
+/* RUN_LOST: the other side does not know this attempt, or has forgotten it (it was started anew): what was done is lost, and
+ * the template's on_lost decides whether it is done again. error says it in words. */
+enum run_result { RUN_DONE, RUN_FAILED, RUN_CANCELLED, RUN_LOST };
 
 /* Fills error; message is printf style. Foreign text in it is cleaned. For use as `return run_fail(…)`: gives RUN_FAILED.
  * suggestion, action and detail may be NULL; what follows them in the struct is 0 then. */
@@ -61,11 +72,17 @@ int run_fd(struct run *run);
 struct backend_kind {
 	const char *name;                                    /* as in a template's backend.type */
 	bool no_files;                                       /* makes none: it gets no work_dir and touches no disk */
+	bool needs_endpoint;                                 /* works on a server that an operator added: run->endpoint */
 	bool attachable;                                     /* a running attempt can be joined again after a restart */
 	enum run_result (*execute)(struct run *run, struct run_error *error);
-	enum run_result (*attach)(struct run *run, struct run_error *error);   /* NULL if not attachable */
+	/* Joins the attempt where it is now, after whoever watched it is gone: work_dir is empty again. NULL if not attachable. */
+	enum run_result (*attach)(struct run *run, struct run_error *error);
 	/* Is the backend there and usable? For health and doctor; NULL = always. False with *error set. */
 	bool (*probe)(struct run_error *error);
+	/* Asks the server what it is and has; in a worker, blocking, at most some seconds. found: an object that the callee fills:
+	 * {"version","devices":[{"name","vram_total","vram_free"}],"ram_total","ram_free","queue":{"running","pending"},
+	 *  "models":{"checkpoints":["…"]}}, whatever is known; bytes. NULL: nothing can be asked. False with *error set. */
+	bool (*probe_endpoint)(const struct endpoint *endpoint, struct json_object *found, struct run_error *error);
 };
 
 const struct backend_kind *backend_find(const char *name);   /* NULL if there is no such kind */

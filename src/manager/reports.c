@@ -222,6 +222,23 @@ static void on_failed(struct manager *manager, struct worker *worker, struct jso
 	json_object_put(error);
 }
 
+/* Whoever did the work does not know of it any more. */
+static void on_lost(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	struct task *task = task_of(worker, message);
+	struct json_object *error;
+	struct job_head head;
+
+	if (!task)
+		return;
+	error = error_of(message);
+	set_free(manager, worker);
+	backends_ended(manager, BACKEND_UNPROVED, NULL);
+	if (load(manager, task, &head))
+		move_lost(manager, &head, task, error);
+	json_object_put(error);
+}
+
 /* A worker also ends an attempt by itself, when it loses touch; without a cancel that is a lost attempt. */
 static void on_cancelled(struct manager *manager, struct worker *worker, struct json_object *message)
 {
@@ -277,6 +294,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "preview", false, on_preview },
 	{ "finished", true, on_finished },
 	{ "failed", true, on_failed },
+	{ "lost", true, on_lost },
 	{ "cancelled", true, on_cancelled },
 	{ "finish_failed", true, on_finish_failed },
 	{ "thumbnail", true, on_thumbnail },

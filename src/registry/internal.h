@@ -12,6 +12,12 @@
 struct template_folders { const char *folders[2]; };
 #define TEMPLATE_FOLDERS(beside, scripts) { { (beside), (scripts) } }
 
+/* ---- template.c: for kinds of backends that work on servers which operators add ---- */
+
+/* Checks backend.backends (ids) and backend.labels: the servers where its jobs may run. Both may be missing. */
+#define TEMPLATE_PLACE_MEMBERS "backends", "labels"
+void template_place_check(struct json_object *backend, struct fnr_error *err);
+
 /* ---- files.c ---- */
 
 /* Adds name and SHA-256 of the backend's files to `files`; problems go to err. The backend has been checked. */

@@ -13,6 +13,8 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define WORDS_MOST 31      /* arguments of a command, with the program */
 #define EXAMPLES_MOST 100
+#define PLACES_MOST 64     /* servers or labels that a backend names */
+#define MODELS_MOST 64
 
 static const char *const members[] = {
 	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
@@ -344,6 +346,27 @@ static bool list_of_texts(struct json_object *list, size_t least, size_t most)
 	return true;
 }
 
+/* Members that all kinds have that work on servers of their own: where the job may run. */
+void template_place_check(struct json_object *backend, struct fnr_error *err)
+{
+	static const char *const names[] = { "backends", "labels" };
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct json_object *list = fnr_json_get(backend, names[i]);
+		char at[64];
+
+		snprintf(at, sizeof at, "/backend/%s", names[i]);
+		if (list && !list_of_texts(list, 1, PLACES_MOST)) {
+			fnr_error_add(err, at, "type", "write it like [first, second], or leave it out", "'%s' must be a list of 1 to %d names", names[i], PLACES_MOST);
+			continue;
+		}
+		for (size_t k = 0; list && k < json_object_array_length(list); k++)
+			if (!fnr_name_valid(json_object_get_string(json_object_array_get_idx(list, k))))
+				fnr_error_add(err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name",
+				              json_object_get_string(json_object_array_get_idx(list, k)));
+	}
+}
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t len = strlen(text), end_len = strlen(end);
@@ -411,6 +434,44 @@ static void check_backend(struct reading *r)
 	fnr_error_move(r->err, &own);
 }
 
+/* ---- models ---- */
+
+static void check_model(struct reading *r, struct json_object *model, const char *at)
+{
+	static const char *const names[] = { "category", "name", "parameter" };
+	bool name = fnr_json_get(model, "name") != NULL, parameter = fnr_json_get(model, "parameter") != NULL;
+
+	if (!json_object_is_type(model, json_type_object)) {
+		fnr_error_add(r->err, at, "type", "write it like {category: checkpoints, name: model.safetensors}", "a model must be an object");
+		return;
+	}
+	rules_only(model, at, names, COUNT(names), r->err);
+	rules_text(model, at, "category", RULES_REQUIRED, 64, NULL, 0, "name its folder, like checkpoints or loras", r->err);
+	rules_text(model, at, "name", RULES_OPTIONAL, 200, NULL, 0, "give the name of its file", r->err);
+	rules_text(model, at, "parameter", RULES_OPTIONAL, 64, NULL, 0, "name the input or parameter that has the name of its file", r->err);
+	if (name == parameter)
+		fnr_error_add(r->err, at, "required", "give one of name and parameter", "a model has either a name, or a parameter that has it");
+	else if (parameter && !fnr_json_get(fnr_json_get(r->source, "inputs"), fnr_json_get_text(model, "parameter", "")) &&
+	         !fnr_json_get(fnr_json_get(r->source, "parameters"), fnr_json_get_text(model, "parameter", "")))
+		fnr_error_add(r->err, at, "unknown_parameter", "name an input or a parameter of this template", "there is no input or parameter '%.64s'",
+		              fnr_json_get_text(model, "parameter", ""));
+}
+
+static void check_models(struct reading *r)
+{
+	struct json_object *models = rules_want(r->source, "", "models", json_type_array, "write a list", r->err);
+	size_t count = models ? json_object_array_length(models) : 0;
+
+	if (count > MODELS_MOST)
+		fnr_error_add(r->err, "/models", "max_items", "name only the large ones", "a template may name at most %d models", MODELS_MOST);
+	for (size_t i = 0; i < count && count <= MODELS_MOST; i++) {
+		char at[64];
+
+		snprintf(at, sizeof at, "/models/%zu", i);
+		check_model(r, json_object_array_get_idx(models, i), at);
+	}
+}
+
 /* ---- the whole ---- */
 
 static void check(struct reading *r, struct template_version *out)
@@ -418,7 +479,7 @@ static void check(struct reading *r, struct template_version *out)
 	rules_only(r->source, "", members, COUNT(members), r->err);
 	check_identity(r, out);
 	check_words(r, "tags", 100);
-	rules_want(r->source, "", "models", json_type_array, "write a list", r->err);
+	check_models(r);
 	check_inputs(r);
 	check_outputs(r);
 	check_parameters(r);

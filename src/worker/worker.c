@@ -107,6 +107,9 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 		return message_wrong(error, "definition or quality is missing");
 	if (!take_work_valid(attempt->work) || !take_attempt_valid(attempt->attempt_dir))
 		return message_wrong(error, "work or attempt_dir is not a folder of an attempt");
+	if (kind->needs_endpoint && !endpoint_read(message, &attempt->endpoint))
+		return message_wrong(error, "there is no endpoint");
+	run->endpoint = kind->needs_endpoint ? &attempt->endpoint : NULL;
 	run->quality = (enum fnr_quality)quality;
 	run->seed = fnr_json_get_int(message, "seed", 0);
 	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
@@ -186,9 +189,9 @@ static void error_classify(struct attempt *attempt, struct json_object *error)
 	}
 }
 
-static void send_failed(struct attempt *attempt, const struct run_error *error)
+struct json_object *worker_error(const struct run_error *error)
 {
-	struct json_object *message = json_object_new_object(), *object = json_object_new_object();
+	struct json_object *object = json_object_new_object();
 	fnr_json_set_text(object, "class", fnr_class_name(error->class_));
 	fnr_json_set_text(object, "code", error->code);
 	fnr_json_set_text(object, "message", error->message);
@@ -199,9 +202,15 @@ static void send_failed(struct attempt *attempt, const struct run_error *error)
 		fnr_json_set_real(object, "retry_after_s", error->retry_after_s);
 	if (error->backend_down)
 		fnr_json_set_bool(object, "backend_down", true);
+	return object;
+}
+
+static void send_failed(struct attempt *attempt, const struct run_error *error, bool lost)
+{
+	struct json_object *message = json_object_new_object(), *object = worker_error(error);
 	error_classify(attempt, object);
 	fnr_json_set(message, "error", object);
-	attempt_send(attempt, "failed", message);
+	attempt_send(attempt, lost ? "lost" : "failed", message);
 }
 
 static bool begin(struct attempt *attempt, struct run_error *error)
@@ -222,7 +231,8 @@ static void attempt_run(struct attempt *attempt)
 	enum run_result result = RUN_FAILED;
 	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, &error) && attempt_fetch(attempt, &error)))) {
 		attempt->said_at = fnr_mono_ms();
-		result = kind->execute(&attempt->run, &error);
+		bool attach = kind->attach != NULL && fnr_json_get_bool(attempt->message, "attach", false);
+		result = (attach ? kind->attach : kind->execute)(&attempt->run, &error);
 		attempt->said_at = 0;
 	}
 	if (result == RUN_DONE && !attempt->cancelled && (outputs = attempt_collect(attempt, &error)) == NULL)
@@ -244,7 +254,7 @@ static void attempt_run(struct attempt *attempt)
 	if (attempt->cancelled || result == RUN_CANCELLED)
 		attempt_send(attempt, "cancelled", json_object_new_object());
 	else
-		send_failed(attempt, &error);
+		send_failed(attempt, &error, result == RUN_LOST);
 }
 
 static void task_run(struct worker *worker, struct json_object *message)
@@ -312,7 +322,8 @@ static void task_stop(struct worker *worker, struct json_object *message)
 /* ---- the life of the process ---- */
 
 static const struct { const char *type; void (*run)(struct worker *worker, struct json_object *message); } tasks[] = {
-	{ "run", task_run }, { "finish", task_finish }, { "thumbnail", task_thumbnail }, { "discard", task_discard }, { "stop", task_stop },
+	{ "run", task_run }, { "finish", task_finish }, { "thumbnail", task_thumbnail }, { "discard", task_discard },
+	{ "probe", task_probe }, { "stop", task_stop },
 };
 
 static struct json_object *next_message(struct worker *worker)

@@ -19,6 +19,7 @@ struct worker {
 /* One attempt, from its "run" message to its last report. */
 struct attempt {
 	struct run run;                    /* first: what backends hold is the attempt */
+	struct endpoint endpoint;
 	struct worker *worker;
 	struct json_object *message;       /* the "run" message, which most members of run point into */
 	struct json_object *payload;       /* owned when it came from a file */
@@ -50,6 +51,14 @@ struct attempt {
 /* ---- worker.c ---- */
 
 void worker_send(struct worker *worker, struct json_object *message);   /* puts it; leaves if the manager is gone */
+
+struct json_object *worker_error(const struct run_error *error);        /* as messages have it */
+
+/* ---- endpoint.c ---- */
+
+/* Reads the "endpoint" of a message into *endpoint_r, borrowed from it. False if there is none. */
+bool endpoint_read(struct json_object *message, struct endpoint *endpoint_r);
+void task_probe(struct worker *worker, struct json_object *message);    /* the message "probe" */
 
 /* ---- run.c: the run handle, as backends see it (backends/backend.h) ---- */
 

@@ -166,6 +166,18 @@ Test(registry, refusals_name_the_place)
 	}
 }
 
+Test(registry, models_are_named_or_come_from_an_input)
+{
+	static const char text[] = "id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend: {type: noop}\ninputs: {style: {type: string}}\n"
+		"models: [{category: checkpoints, name: a/b.safetensors}, {category: loras, parameter: style}]\n";
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version out;
+
+	cr_assert_eq(read_text(text, &out, &err), FNR_OK, "%s", err.message);
+	json_object_put(out.definition);
+	fnr_error_clear(&err);
+}
+
 /* Members that the common template has already. */
 Test(registry, refusals_of_the_main_members)
 {
@@ -180,6 +192,13 @@ Test(registry, refusals_of_the_main_members)
 		{ "x", "outputs: {image: {}}", "/outputs/image/type" },
 		{ "x", "outputs: {image: image}", "/outputs/image" },
 		{ "x", "outputs: {'a/b': {type: image}}", "/outputs/a~1b" },
+		{ "x", "models: {}", "/models" },
+		{ "x", "models: [sd15]", "/models/0" },
+		{ "x", "models: [{category: checkpoints}]", "/models/0" },
+		{ "x", "models: [{name: a}]", "/models/0/category" },
+		{ "x", "models: [{category: a, name: b, parameter: size}]", "/models/0" },
+		{ "x", "models: [{category: a, name: b}, {category: a, parameter: none}]", "/models/1" },
+		{ "x", "models: [{category: a, name: b, file: c}]", "/models/0/file" },
 		{ "X", "", "/id" }, { "'../x'", "", "/id" }, { "7", "", "/id" }, { "''", "", "/id" },
 	};
 
