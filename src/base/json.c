@@ -20,6 +20,7 @@ struct parser {
 	struct fnr_error *err;
 	struct fnr_buf text; /* the string read last */
 	int depth, depth_most;
+	bool foreign;        /* what other programs write is mended where it can be */
 };
 
 static bool parse_value(struct parser *p, struct json_object **value_r);
@@ -119,27 +120,41 @@ static void add_utf8(struct fnr_buf *buf, unsigned code)
 	fnr_buf_add(buf, out, len);
 }
 
+#define REPLACEMENT 0xfffd
+
+/* A character that cannot be: refused, or in its place the one that stands for such. */
+static bool no_character(struct parser *p, const char *start, const char *what)
+{
+	if (!p->foreign)
+		return refuse(p, start, "%s", what);
+	add_utf8(&p->text, REPLACEMENT);
+	return true;
+}
+
 /* Behind "\u". */
 static bool parse_unicode(struct parser *p)
 {
-	const char *start = p->at - 2;
+	const char *start = p->at - 2, *behind;
 	unsigned unit, low;
 
 	if (!hex4(p, &unit))
 		return false;
 	if (!unit)
-		return refuse(p, start, "U+0000 is not allowed in a string");
+		return no_character(p, start, "U+0000 is not allowed in a string");
 	if (unit >= 0xd800 && unit < 0xdc00) {
 		if (p->end - p->at < 2 || p->at[0] != '\\' || p->at[1] != 'u')
-			return refuse(p, start, "half of a surrogate pair");
+			return no_character(p, start, "half of a surrogate pair");
+		behind = p->at;
 		p->at += 2;
 		if (!hex4(p, &low))
 			return false;
-		if (low < 0xdc00 || low > 0xdfff)
-			return refuse(p, start, "half of a surrogate pair");
+		if (low < 0xdc00 || low > 0xdfff) {
+			p->at = behind;
+			return no_character(p, start, "half of a surrogate pair");
+		}
 		unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
 	} else if (unit >= 0xdc00 && unit < 0xe000) {
-		return refuse(p, start, "half of a surrogate pair");
+		return no_character(p, start, "half of a surrogate pair");
 	}
 	add_utf8(&p->text, unit);
 	return true;
@@ -207,21 +222,6 @@ static struct json_object *new_string(const struct fnr_buf *text)
 	return must(json_object_new_string_len(text->data, (int)text->len));
 }
 
-static bool make_integer(struct parser *p, const char *start, struct json_object **value_r)
-{
-	bool negative = *start == '-';
-	const char *c;
-	int64_t value = 0;
-
-	for (c = start + negative; c < p->at; c++) {
-		value = value * 10 + (*c - '0');
-		if (value > INT_MOST)
-			return refuse(p, start, "an integer beyond 2^53-1; write it as a string");
-	}
-	*value_r = must(json_object_new_int64(negative ? -value : value));
-	return true;
-}
-
 /* The value keeps its text, so that it is written as it was read. */
 static bool make_real(struct parser *p, const char *start, struct json_object **value_r)
 {
@@ -231,7 +231,32 @@ static bool make_real(struct parser *p, const char *start, struct json_object **
 	if (isfinite(value))
 		*value_r = must(json_object_new_double_s(value, text));
 	free(text);
-	return isfinite(value) || refuse(p, start, "a number too large to keep");
+	return isfinite(value) || p->foreign || refuse(p, start, "a number too large to keep");
+}
+
+static bool make_integer(struct parser *p, const char *start, struct json_object **value_r)
+{
+	bool negative = *start == '-';
+	const char *c;
+	int64_t value = 0;
+
+	for (c = start + negative; c < p->at; c++) {
+		value = value * 10 + (*c - '0');
+		if (value > INT_MOST)
+			return p->foreign ? make_real(p, start, value_r) : refuse(p, start, "an integer beyond 2^53-1; write it as a string");
+	}
+	*value_r = must(json_object_new_int64(negative ? -value : value));
+	return true;
+}
+
+static bool parse_word(struct parser *p, const char *word)
+{
+	size_t len = strlen(word);
+
+	if ((size_t)(p->end - p->at) < len || memcmp(p->at, word, len) != 0)
+		return refuse(p, p->at, "a value is missing or is no JSON");
+	p->at += len;
+	return true;
 }
 
 static bool skip_digits(struct parser *p)
@@ -249,6 +274,8 @@ static bool parse_number(struct parser *p, struct json_object **value_r)
 	bool integer = true;
 
 	accept(p, '-');
+	if (p->foreign && peek(p) == 'I')
+		return parse_word(p, "Infinity");
 	if (accept(p, '0')) {
 		if (is_digit(peek(p)))
 			return refuse(p, start, "a number may not begin with 0");
@@ -302,7 +329,7 @@ static bool parse_member(struct parser *p, struct json_object *object)
 		return refuse(p, p->at, "a member's name in double quotes is missing");
 	if (!parse_string(p))
 		return false;
-	if (json_object_object_get_ex(object, p->text.data, NULL))
+	if (!p->foreign && json_object_object_get_ex(object, p->text.data, NULL))
 		return refuse(p, start, "the member \"%.80s\" is there twice", p->text.data);
 	name = fnr_strdup(p->text.data);
 	skip_space(p);
@@ -349,16 +376,6 @@ static bool parse_container(struct parser *p, struct json_object **value_r)
 	return good;
 }
 
-static bool parse_word(struct parser *p, const char *word)
-{
-	size_t len = strlen(word);
-
-	if ((size_t)(p->end - p->at) < len || memcmp(p->at, word, len) != 0)
-		return refuse(p, p->at, "a value is missing or is no JSON");
-	p->at += len;
-	return true;
-}
-
 static bool parse_value(struct parser *p, struct json_object **value_r)
 {
 	*value_r = NULL;
@@ -383,6 +400,8 @@ static bool parse_value(struct parser *p, struct json_object **value_r)
 		return *value_r;
 	case 'n':
 		return parse_word(p, "null");
+	case 'N': case 'I': /* not finite, as Python writes it */
+		return p->foreign ? parse_word(p, *p->at == 'N' ? "NaN" : "Infinity") : refuse(p, p->at, "a value is missing or is no JSON");
 	case -1:
 		return refuse(p, p->at, "the text ends where a value is missing");
 	default:
@@ -390,9 +409,9 @@ static bool parse_value(struct parser *p, struct json_object **value_r)
 	}
 }
 
-static struct json_object *parse_whole(const char *data, size_t len, int depth_most, struct fnr_error *err)
+static struct json_object *parse_whole(const char *data, size_t len, int depth_most, bool foreign, struct fnr_error *err)
 {
-	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most };
+	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most, .foreign = foreign };
 	struct json_object *value;
 	bool good;
 
@@ -417,12 +436,17 @@ static struct json_object *parse_whole(const char *data, size_t len, int depth_m
 
 struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH, false, err);
 }
 
 struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, false, err);
+}
+
+struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err)
+{
+	return parse_whole(data, len, FNR_JSON_DEPTH, true, err);
 }
 
 const char *fnr_json_text(struct json_object *value, size_t *len_r)

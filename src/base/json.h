@@ -22,6 +22,11 @@ struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_erro
  * lie within ours, so it may be nested up to 128 deep. */
 struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err);
 
+/* For what other programs answer: as fnr_json_parse, but NaN, Infinity and numbers too large for a double become null; an
+ * integer beyond 2^53 becomes a real that keeps its digits as text; what cannot be a character becomes U+FFFD; of two
+ * members of one name the last counts. */
+struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err);
+
 /* Writes value compactly (NULL is null). The text belongs to value and is valid until it changes. len_r may be NULL. */
 const char *fnr_json_text(struct json_object *value, size_t *len_r);
 

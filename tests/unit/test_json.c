@@ -348,3 +348,35 @@ Test(json, pointer)
 	fnr_json_pointer_add(pointer, sizeof pointer, "x");
 	cr_assert_str_eq(pointer, "/a~1b~0c//1234/");
 }
+
+Test(json, what_other_programs_write_is_mended)
+{
+	static const char *const cases[][2] = {
+		{ "[NaN,Infinity,-Infinity,1e999]", "[null,null,null,null]" },
+		{ "{\"app_id\":12345678901234567890}", "{\"app_id\":12345678901234567890}" },
+		{ "-9007199254740993", "-9007199254740993" },
+		{ "9007199254740991", "9007199254740991" },
+		{ "\"a\\u0000b\"", "\"a\xef\xbf\xbd" "b\"" },
+		{ "\"\\ud83d\"", "\"\xef\xbf\xbd\"" },
+		{ "\"\\ud83dx\"", "\"\xef\xbf\xbdx\"" },
+		{ "\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd" "A\"" },
+		{ "\"\\ude00\\ud83d\\ude00\"", "\"\xef\xbf\xbd\xf0\x9f\x98\x80\"" },
+		{ "{\"a\":1,\"a\":[2]}", "{\"a\":[2]}" },
+	};
+	static const char *const wrong[] = { "Nan", "-NaN", "Inf", "-", "[1,]", "{'a':1}", "\"\\ud83d\\u00g0\"", "1 2", "", "\"\xff\"" };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct json_object *value = fnr_json_parse_foreign(cases[i][0], strlen(cases[i][0]), &err);
+
+		cr_expect_eq(err.code, FNR_OK, "%s: %s", cases[i][0], err.message);
+		cr_expect_str_eq(fnr_json_text(value, NULL), cases[i][1]);
+		json_object_put(value);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+
+		cr_expect_null(fnr_json_parse_foreign(wrong[i], strlen(wrong[i]), &err));
+		cr_expect_eq(err.code, FNR_E_MALFORMED, "%s was taken", wrong[i]);
+	}
+}
