@@ -46,6 +46,12 @@ check_PROGRAMS += %D%/test_script
 	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_script
 
+check_PROGRAMS += %D%/test_http_client
+%C%_test_http_client_SOURCES = %D%/test_http_client.c %D%/run_fake.c %D%/run_fake.h
+%C%_test_http_client_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_http_client_LDADD = src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS) $(MHD_LIBS) -lm
+TESTS += %D%/test_http_client
+
 check_PROGRAMS += %D%/test_http
 %C%_test_http_SOURCES = %D%/test_http.c
 %C%_test_http_CFLAGS = $(UNIT_CFLAGS)
