@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/queues.h"
 #include "base/text.h"
 #include "files/path.h"
 #include "files/thumbnail.h"
@@ -41,10 +42,12 @@ int common_batch(struct request *req, size_t index, struct batch *batch_r)
 
 const char *common_queue(struct request *req)
 {
-	for (size_t i = 0; i < FNR_QUEUE_COUNT; i++)
-		if (strcmp(fnr_queue_names[i], req->args[0]) == 0)
-			return fnr_queue_names[i];
-	fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no queue '%s'; there are cpu, gpu, io and priority", req->args[0]);
+	const char *name = fnr_queue_find(req->args[0]);
+	uint32_t number = name ? 0 : store_name_find(req->txn, STORE_QUEUE, req->args[0]);
+
+	if (name || (number && store_waiting(req->txn, STORE_QUEUE, number)))
+		return req->args[0];
+	fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no queue '%.64s'; there are %s", req->args[0], fnr_queue_list());
 	return NULL;
 }
 

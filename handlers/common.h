@@ -11,7 +11,8 @@
 int common_job(struct request *req, size_t index, struct job_head *head_r);
 int common_batch(struct request *req, size_t index, struct batch *batch_r);
 
-const char *common_queue(struct request *req);    /* that args[0] names; NULL with the problem */
+/* What args[0] names; NULL with the problem. A queue that is not configured any more is one until its jobs are gone. */
+const char *common_queue(struct request *req);
 
 /* Replies with the job (or batch), whole, as it is stored now. */
 int common_reply_job(struct request *req, int status, const struct fnr_id *id);

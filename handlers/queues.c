@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/vocab.h"
+#include "base/queues.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "http/view.h"
@@ -64,12 +64,26 @@ static struct json_object *make_queue(struct request *req, const char *name)
 	return object;
 }
 
+struct left { struct request *req; struct json_object *items; };
+
+/* Not configured any more, but jobs wait in it. */
+static bool left_row(uint32_t number, const char *name, void *context)
+{
+	struct left *left = context;
+
+	if (!fnr_queue_find(name) && store_waiting(left->req->txn, STORE_QUEUE, number))
+		json_object_array_add(left->items, make_queue(left->req, name));
+	return true;
+}
+
 int queues_list(struct request *req)
 {
 	struct json_object *items = json_object_new_array();
+	struct left left = { req, items };
 
-	for (size_t i = 0; i < FNR_QUEUE_COUNT; i++)
-		json_object_array_add(items, make_queue(req, fnr_queue_names[i]));
+	for (size_t i = 0; i < fnr_queue_count(); i++)
+		json_object_array_add(items, make_queue(req, fnr_queue_name(i)));
+	store_names(req->txn, STORE_QUEUE, NULL, SIZE_MAX, left_row, &left);
 	return common_reply_list(req, items, NULL);
 }
 

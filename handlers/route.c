@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/queues.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "http/view.h"
@@ -35,12 +36,10 @@ static const char *queue_of(struct request *req, struct json_object *definition)
 {
 	const char *queue = text_member(req, "queue");
 
-	for (size_t i = 0; queue && i < FNR_QUEUE_COUNT; i++)
-		if (strcmp(fnr_queue_names[i], queue) == 0)
-			return queue;
-	if (queue)
-		fnr_error_add(&req->err, "/queue", "enum", "use cpu, gpu, io or priority, or leave it out", "there is no queue '%.64s'", queue);
-	return fnr_json_get_text(definition, "queue", "cpu");
+	if (queue && !fnr_queue_find(queue))
+		fnr_error_add(&req->err, "/queue", "enum", fnr_arena_printf(req->arena, "use one of %s, or leave it out", fnr_queue_list()),
+		              "there is no queue '%.64s'", queue);
+	return queue ? queue : fnr_json_get_text(definition, "queue", "cpu");
 }
 
 /* NULL: it would be started at once. Workers that are free are not counted beyond what the manager said last. */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/queues.h"
 #include "base/text.h"
 #include "handlers/brought.h"
 #include "handlers/common.h"
@@ -175,11 +176,8 @@ static void read_place(struct submission *s)
 static void read_queue(struct submission *s)
 {
 	s->queue = text_member(s, "queue");
-	for (size_t i = 0; s->queue && i < FNR_QUEUE_COUNT; i++)
-		if (strcmp(fnr_queue_names[i], s->queue) == 0)
-			return;
-	if (s->queue)
-		problem(s, "queue", "enum", "use cpu, gpu, io or priority, or leave it out", "there is no queue '%s'", s->queue);
+	if (s->queue && !fnr_queue_find(s->queue))
+		problem(s, "queue", "enum", fnr_arena_printf(s->req->arena, "use one of %s, or leave it out", fnr_queue_list()), "there is no queue '%.64s'", s->queue);
 }
 
 static void read_dedupe(struct submission *s)

@@ -16,6 +16,7 @@
 #include "api/serving.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/queues.h"
 #include "base/text.h"
 
 #define LINGER_MS 100              /* on a kept connection, when the process is to end */
@@ -55,6 +56,7 @@ static void refresh_conf(struct server *server)
 
 	if (!slots_conf_read(server->slots, &server->conf_generation, &server->conf))
 		return;
+	fnr_queues_set(server->conf.queue_names);
 	level = fnr_log_level_parse(server->conf.log_level);
 	fnr_log_init("api", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
 }

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/queues.h"
 #include "base/text.h"
 #include "base/yaml.h"
 
@@ -289,6 +290,7 @@ static void read_environment(struct reading *reading)
 static void check_whole(struct reading *reading)
 {
 	const struct fnr_conf *conf = &reading->conf;
+	const char *wrong;
 
 	if (fnr_log_level_parse(conf->log_level) < 0)
 		refuse_made(reading, "log.level", "enum", "Use debug, info, warn or error.",
@@ -297,6 +299,10 @@ static void check_whole(struct reading *reading)
 		refuse_made(reading, "workers.min", "range", "Lower workers.min or raise workers.max.",
 		            fnr_asprintf("%" PRId64 " is more than workers.max, which is %" PRId64, conf->workers_min,
 		                         conf->workers_max));
+	if (!fnr_queues_sound(conf->queue_names, &wrong))
+		refuse_made(reading, "queue.names", "name", "Give names of letters, digits, '.', '_' and '-' once each.",
+		            fnr_asprintf("\"%.*s\" cannot be one more queue: it is no name, or there already, or one of more than %d",
+		                         (int)strcspn(wrong, " "), wrong, FNR_QUEUES_MOST));
 }
 
 int fnr_conf_load(struct fnr_conf *conf, const char *path, struct fnr_error *err)
@@ -311,6 +317,7 @@ int fnr_conf_load(struct fnr_conf *conf, const char *path, struct fnr_error *err
 	check_whole(&reading);
 	if (!reading.problems) {
 		*conf = reading.conf;
+		fnr_queues_set(conf->queue_names);
 		return FNR_OK;
 	}
 	if (err) {

@@ -45,6 +45,7 @@
 	X(journal_max_age, INT, "journal.max_age", 86400, 60, 31536000, "seconds", "events, progress and logs are kept this long") \
 	X(disk_min_free, INT, "disk.min_free", 268435456, 0, 1099511627776, "bytes", "less free disk space refuses new jobs") \
 	X(idempotency_keep, INT, "idempotency.keep", 86400, 60, 31536000, "seconds", "an Idempotency-Key is kept at least this long") \
+	X(queue_names, TEXT, "queue.names", "", 0, 0, "", "more queues beside cpu, gpu, io and priority, separated by spaces") \
 	X(log_level, TEXT, "log.level", "info", 0, 0, "", "least level that is logged: debug, info, warn, error")
 
 struct fnr_conf {
@@ -57,7 +58,8 @@ struct fnr_conf {
 };
 
 /* Reads path (absent is fine) and the environment into conf, beginning from the defaults. On any error conf is
- * untouched and err->errors lists every problem (pointer = key). Unknown keys are errors, with the nearest key named. */
+ * untouched and err->errors lists every problem (pointer = key). Unknown keys are errors, with the nearest key named.
+ * The queues of this process (base/queues.h) are those of the configuration from then on. */
 int fnr_conf_load(struct fnr_conf *conf, const char *path, struct fnr_error *err);
 
 /* The whole table as a commented YAML file with the defaults; the caller frees it. */

@@ -96,5 +96,3 @@ bool fnr_state_terminal(enum fnr_state state)
 	return state == FNR_STATE_COMPLETED || state == FNR_STATE_FAILED || state == FNR_STATE_CANCELLED ||
 	       state == FNR_STATE_EXPIRED;
 }
-
-const char *const fnr_queue_names[FNR_QUEUE_COUNT] = { "cpu", "gpu", "io", "priority" };

@@ -109,9 +109,4 @@ bool fnr_state_waiting(enum fnr_state state);   /* scheduled, queued, retry_wait
 bool fnr_state_running(enum fnr_state state);   /* running, finishing, cancelling */
 bool fnr_state_terminal(enum fnr_state state);  /* completed, failed, cancelled, expired */
 
-/* ---- queues ---- */
-
-#define FNR_QUEUE_COUNT 4
-extern const char *const fnr_queue_names[FNR_QUEUE_COUNT];
-
 #endif

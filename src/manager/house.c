@@ -109,7 +109,7 @@ static void live_queues(const struct manager *manager, struct journal_txn *txn, 
 	struct fnr_buf text = FNR_BUF_INIT;
 	char name[64];
 
-	for (uint32_t queue = 1; queue < STATISTICS_QUEUES; queue++) {
+	for (uint32_t queue = 1; queue < manager->statistics.queue_count; queue++) {
 		if (!statistics_live(manager, queue, &text))
 			continue;
 		view_queue_name(queue, name);

@@ -113,11 +113,10 @@ struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 struct backend { struct breaker breaker; char reason[256]; };      /* reason: what it said last when it could do nothing */
 enum backend_proof { BACKEND_WORKS, BACKEND_DOWN, BACKEND_UNPROVED };
 
-#define STATISTICS_QUEUES 16       /* numbers of queues are below */
 #define STATISTICS_RUNS 64
 struct statistics {
-	struct figures queues[STATISTICS_QUEUES];
-	bool used[STATISTICS_QUEUES];
+	struct figures **queues;            /* by number; NULL: nothing happened in it yet; owned */
+	size_t queue_count;
 	struct store_runs runs[STATISTICS_RUNS];    /* of this turn, not stored yet */
 	size_t count;
 };

@@ -4,16 +4,23 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "manager/manager.h"
 #include "manager/render.h"
 
 static struct figures *figures_of(struct manager *manager, uint16_t queue)
 {
-	if (queue >= STATISTICS_QUEUES)
-		queue = 0;      /* the number of none: nobody looks there */
-	manager->statistics.used[queue] = true;
-	return &manager->statistics.queues[queue];
+	struct statistics *statistics = &manager->statistics;
+
+	if (queue >= statistics->queue_count) {
+		statistics->queues = fnr_realloc(statistics->queues, (queue + 1u) * sizeof *statistics->queues);
+		while (statistics->queue_count <= queue)
+			statistics->queues[statistics->queue_count++] = NULL;
+	}
+	if (!statistics->queues[queue])
+		statistics->queues[queue] = fnr_alloc(sizeof **statistics->queues);
+	return statistics->queues[queue];
 }
 
 void statistics_store(struct manager *manager)
@@ -85,9 +92,9 @@ bool statistics_live(const struct manager *manager, uint32_t queue, struct fnr_b
 {
 	struct figures_sum sum;
 
-	if (!manager->statistics.used[queue])
+	if (!manager->statistics.queues[queue])
 		return false;
-	sum = figures_minute(&manager->statistics.queues[queue], manager->turn.mono);
+	sum = figures_minute(manager->statistics.queues[queue], manager->turn.mono);
 	fnr_buf_puts(text, "{\"started\":");
 	render_int(text, (int64_t)sum.started);
 	member_int(text, "completed", (int64_t)sum.completed);

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/queues.h"
 #include "base/text.h"
 #include "registry/errors.h"
 #include "registry/internal.h"
@@ -269,6 +270,17 @@ static void check_retry(struct reading *r, struct json_object *retry)
 			check_retry_part(r, part, rules_below(at, "/retry", names[i]), names, 4);
 }
 
+static void check_queue(struct reading *r)
+{
+	const char *queue = fnr_json_get_text(r->source, "queue", NULL);
+	char fix[256];
+
+	snprintf(fix, sizeof fix, "use one of %s", fnr_queue_list());
+	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, NULL, 0, fix, r->err);
+	if (queue && !fnr_queue_find(queue))
+		fnr_error_add(r->err, "/queue", "enum", fix, "'queue' cannot be '%.64s'", queue);
+}
+
 static void check_running(struct reading *r)
 {
 	static const char *const lost[] = { "retry", "fail" };
@@ -288,7 +300,7 @@ static void check_running(struct reading *r)
 		check_retry(r, part);
 	if (fnr_json_get(r->source, "errors"))
 		error_rules_check(fnr_json_get(r->source, "errors"), "/errors", r->err);
-	rules_text(r->source, "", "queue", RULES_OPTIONAL, 64, fnr_queue_names, FNR_QUEUE_COUNT, "use cpu, gpu, io or priority", r->err);
+	check_queue(r);
 	rules_text(r->source, "", "on_lost", RULES_OPTIONAL, 64, lost, COUNT(lost), "use retry or fail", r->err);
 	rules_number(r->source, "", &timeout, r->err);
 	rules_number(r->source, "", &silence, r->err);

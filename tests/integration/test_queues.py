@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -154,6 +155,35 @@ def test_what_is_refused(fnr):
     for body in ({"until": "soon"}, {"until": 5}, {"until": "2001-01-01T00:00:00Z"}, {"unti": "2099-01-01T00:00:00Z"}):
         assert_problem(fnr.post(f"{QUEUES}/cpu/pause", body), 422, "invalid")
     assert not queue(fnr)["paused"]
+
+
+def test_more_queues_by_configuration():
+    """42.1: templates and jobs may name them, and they are paused, limited and counted like any other. One that is taken away
+    keeps what waits in it, and takes nothing new."""
+    system = System("workers: {min: 1, max: 1}\nqueue: {names: render batch-2}\n")
+    system.add_script("rendered", "#!/bin/sh\necho x >file.txt\necho '{\"output\": \"file\", \"path\": \"file.txt\"}'\n", queue="render")
+    with system as fnr:
+        assert [item["name"] for item in fnr.get(QUEUES).json["items"]] == ["cpu", "gpu", "io", "priority", "render", "batch-2"]
+        job = fnr.run("rendered")
+        assert (job["state"], job["queue"]) == ("completed", "render")
+        assert fnr.run(queue="batch-2")["state"] == "completed"
+        assert fnr.post("/api/v1/route", {"template": "rendered"}).json["queue"] == "render"
+        assert fnr.post("/api/v1/route", {"template": "noop", "queue": "batch-2"}).json["queue"] == "batch-2"
+        until(lambda: queue(fnr, "render")["completed_per_minute"] == 1, "it is counted")
+        assert_problem(fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}, "queue": "batch"}), 422, "invalid", "batch-2")
+        assert fnr.request("PUT", f"{QUEUES}/batch-2", {"concurrency": 1}).json["concurrency"] == 1
+        assert fnr.post(f"{QUEUES}/batch-2/pause").json["paused"]
+        waiting = [fnr.submit(queue="batch-2")["id"] for _ in range(3)]
+        with open(os.path.join(fnr.data, "config.yaml"), "w") as file:
+            file.write("workers: {min: 1, max: 1}\nqueue: {names: render}\n")
+        fnr.process.send_signal(signal.SIGHUP)
+        until(lambda: fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}, "queue": "batch-2"}).status == 422, "it takes nothing new")
+        until(lambda: all(fnr.post("/api/v1/route", {"template": "noop", "queue": "batch-2"}).status == 422 for _ in range(100)), "nowhere")
+        assert queue(fnr, "batch-2")["waiting"] >= 3
+        assert [item["name"] for item in fnr.get(QUEUES).json["items"]] == ["cpu", "gpu", "io", "priority", "render", "batch-2"]
+        assert fnr.post(f"{QUEUES}/batch-2/resume").json["paused"] is False
+        assert {fnr.wait(id)["state"] for id in waiting} == {"completed"}
+        until(lambda: fnr.get(f"{QUEUES}/batch-2").status == 404, "the last one has left it")
 
 
 def test_command(fnr):

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/queues.h"
 
 static char path[64];
 static struct fnr_error err;
@@ -129,6 +130,10 @@ Test(conf, problems_are_reported)
 	fails("workers: {max: 4}\nworkers.max: 5", 1, "workers.max", "twice");
 	fails("log.level: loud", 1, "log.level", "\"loud\" is no level");
 	fails("workers: {min: 5, max: 4}", 1, "workers.min", "more than workers.max");
+	fails("queue.names: cpu", 1, "queue.names", "\"cpu\" cannot");
+	fails("queue.names: one two one", 1, "queue.names", "\"one\" cannot");
+	fails("queue.names: good ../bad", 1, "queue.names", "\"../bad\" cannot");
+	fails("queue.names: a b c d e f g h i j k l", 1, "queue.names", "\"l\" cannot");
 	fails("workers: [1]", 1, "workers", "no key");
 	fails("[1]", 1, "", "keys and values");
 	fails("a: [", 1, "", path);
@@ -143,6 +148,20 @@ Test(conf, all_problems_at_once)
 	cr_assert(strstr(err.message, "4 problems"));
 	cr_assert_eq(err.code, FNR_E_INVALID);
 	cr_assert_eq(fnr_conf_load(&conf, path, NULL), FNR_E_INVALID);
+}
+
+Test(conf, queues_are_those_of_the_last_good_one)
+{
+	cr_assert_eq(load("queue.names: \" big  small \""), FNR_OK);
+	cr_assert_eq(fnr_queue_count(), 6);
+	cr_assert_str_eq(fnr_queue_list(), "cpu, gpu, io, priority, big, small");
+	cr_assert_str_eq(fnr_queue_find("small"), fnr_queue_name(5));
+	cr_assert_null(fnr_queue_find("smal"));
+	cr_assert_eq(load("queue.names: cpu"), FNR_E_INVALID);
+	cr_assert_eq(fnr_queue_count(), 6);
+	cr_assert_eq(load(""), FNR_OK);
+	cr_assert_eq(fnr_queue_count(), 4);
+	cr_assert_null(fnr_queue_find("small"));
 }
 
 Test(conf, the_sample_is_the_defaults)
