@@ -10,21 +10,6 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static const struct backend_kind *const kinds[] = { &backend_noop, &backend_script, NULL };
-
-const struct backend_kind *const *backend_kinds(void)
-{
-	return kinds;
-}
-
-const struct backend_kind *backend_find(const char *name)
-{
-	for (const struct backend_kind *const *kind = kinds; *kind != NULL; kind++)
-		if (strcmp((*kind)->name, name) == 0)
-			return *kind;
-	return NULL;
-}
-
 void backend_conf(struct fnr_conf *conf)
 {
 	static const struct fnr_conf defaults = {

@@ -1,4 +1,4 @@
-/* All kinds of backends, for the table in backend.c. A new kind is a file of its own and one line here and there. */
+/* All kinds of backends, for the table in kinds.c. A new kind is a file of its own and one line here and there. */
 #ifndef FNR_BACKENDS_KINDS_H
 #define FNR_BACKENDS_KINDS_H
 

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += %D%/libstore.a
 %C%_libstore_a_SOURCES = \
+	%D%/backend.c \
 	%D%/backup.c \
 	%D%/batch.c \
 	%D%/check.c \

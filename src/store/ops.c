@@ -10,6 +10,9 @@
  *   PROJECT           text name; u32 weight in thousandths; u32 concurrency, per_minute; u64 max_waiting
  *   QUEUE             text name; u8 paused; u64 until
  *   QUEUE_LIMIT       text name; u32 concurrency, per_minute
+ *   BACKEND_PUT       text id; u64 revision; text json; u8 change; text secret
+ *   BACKEND_DRAIN     text id; u8 drained
+ *   BACKEND_DELETE    text id; u64 revision
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
@@ -36,6 +39,7 @@
 #include "base/mem.h"
 #include "base/pack.h"
 #include "base/text.h"
+#include "base/json.h"
 #include "store/internal.h"
 
 #define SUBMIT_IDEMPOTENT 1
@@ -241,6 +245,30 @@ void op_queue_limit(struct fnr_buf *out, const char *name, struct store_limit li
 	fnr_put_u8(out, OP_QUEUE_LIMIT);
 	fnr_put_text(out, name);
 	put_limit(out, limit);
+}
+
+void op_backend_put(struct fnr_buf *out, const char *id, uint64_t revision, const char *json, enum op_secret_change change, const char *secret)
+{
+	fnr_put_u8(out, OP_BACKEND_PUT);
+	fnr_put_text(out, id);
+	fnr_put_u64(out, revision);
+	fnr_put_text(out, json);
+	fnr_put_u8(out, (uint8_t)change);
+	fnr_put_text(out, secret ? secret : "");
+}
+
+void op_backend_drain(struct fnr_buf *out, const char *id, bool drained)
+{
+	fnr_put_u8(out, OP_BACKEND_DRAIN);
+	fnr_put_text(out, id);
+	fnr_put_u8(out, drained);
+}
+
+void op_backend_delete(struct fnr_buf *out, const char *id, uint64_t revision)
+{
+	fnr_put_u8(out, OP_BACKEND_DELETE);
+	fnr_put_text(out, id);
+	fnr_put_u64(out, revision);
 }
 
 /* ---- decoding ---- */
@@ -802,6 +830,113 @@ static int apply_queue(struct apply *a, bool limit)
 	return store_command_add(a->txn, command, &a->err);
 }
 
+/* What the caller has seen must be what there is. */
+static int find_backend(struct apply *a, const char *id, uint64_t revision, struct store_backend *backend_r)
+{
+	int code = store_backend_get(a->txn, id, backend_r);
+
+	if (code != FNR_OK)
+		return fnr_fail(&a->err, code, "there is no backend '%s'", id);
+	if (backend_r->revision != revision)
+		return fnr_fail(&a->err, FNR_E_PRECONDITION, "backend '%s' was changed meanwhile; read it again, with its ETag", id);
+	return FNR_OK;
+}
+
+static bool same_url(const struct store_backend *backend, const char *json)
+{
+	struct json_object *before = fnr_json_parse_own(backend->json, backend->len, NULL), *after = fnr_json_parse_own(json, strlen(json), NULL);
+	bool same = strcmp(fnr_json_get_text(before, "url", ""), fnr_json_get_text(after, "url", "")) == 0;
+
+	json_object_put(before);
+	json_object_put(after);
+	return same;
+}
+
+static int put_backend(struct apply *a, const char *id, uint64_t revision, const char *json, enum op_secret_change change, const char *secret)
+{
+	struct store_backend before;
+	int code = FNR_OK;
+
+	if (revision)
+		code = find_backend(a, id, revision, &before);
+	else if (store_backend_get(a->txn, id, &before) != FNR_E_NOT_FOUND)
+		code = fnr_fail(&a->err, FNR_E_EXISTS, "there is a backend '%s' already; PUT changes it", id);
+	else if (store_backends_count(a->txn) >= STORE_BACKENDS_MOST)
+		code = fnr_fail(&a->err, FNR_E_LIMIT, "there are %d backends, and no more can be added", STORE_BACKENDS_MOST);
+	if (code != FNR_OK)
+		return code;
+	if (revision && change == OP_SECRET_KEEP && !same_url(&before, json))
+		change = OP_SECRET_CLEAR;
+	code = store_backend_put(a->txn, id, json, &a->err);
+	if (code == FNR_OK && change != OP_SECRET_KEEP)
+		code = store_backend_secret_put(a->txn, id, change == OP_SECRET_SET ? secret : NULL, &a->err);
+	return code;
+}
+
+static int apply_backend_put(struct apply *a)
+{
+	char id[68], *json, *secret;
+	uint64_t revision;
+	uint8_t change;
+	int code;
+
+	fnr_get_text(&a->in, id, sizeof id);
+	revision = fnr_get_u64(&a->in);
+	json = get_long(&a->in);
+	change = fnr_get_u8(&a->in);
+	secret = get_long(&a->in);
+	code = ended(&a->in) && change <= OP_SECRET_SET ? put_backend(a, id, revision, json, change, secret) : malformed(a);
+	free(json);
+	free(secret);
+	a->ring = true;
+	return code;
+}
+
+static int apply_backend_drain(struct apply *a)
+{
+	struct store_backend backend;
+	struct json_object *record;
+	char id[68];
+	bool drained;
+	int code;
+
+	fnr_get_text(&a->in, id, sizeof id);
+	drained = fnr_get_u8(&a->in) != 0;
+	if (!ended(&a->in))
+		return malformed(a);
+	code = store_backend_get(a->txn, id, &backend);
+	if (code != FNR_OK)
+		return fnr_fail(&a->err, code, "there is no backend '%s'", id);
+	record = fnr_json_parse_own(backend.json, backend.len, &a->err);
+	if (!record)
+		return a->err.code;
+	fnr_json_set_bool(record, "drained", drained);
+	code = store_backend_put(a->txn, id, fnr_json_text(record, NULL), &a->err);
+	json_object_put(record);
+	a->ring = true;
+	return code;
+}
+
+static int apply_backend_delete(struct apply *a)
+{
+	struct store_backend backend;
+	uint64_t revision;
+	char id[68];
+	size_t jobs;
+	int code;
+
+	fnr_get_text(&a->in, id, sizeof id);
+	revision = fnr_get_u64(&a->in);
+	code = ended(&a->in) ? find_backend(a, id, revision, &backend) : malformed(a);
+	if (code != FNR_OK)
+		return code;
+	jobs = store_backend_jobs(a->txn, id);
+	if (jobs)
+		return fnr_fail(&a->err, FNR_E_CONFLICT, "jobs run on backend '%s' (%zu); drain it, and remove it when they have ended", id, jobs);
+	a->ring = true;
+	return store_backend_delete(a->txn, id, &a->err);
+}
+
 static int dispatch(struct apply *a, uint8_t operation)
 {
 	switch (operation) {
@@ -824,6 +959,9 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_QUEUE_LIMIT: return apply_queue(a, true);
 	case OP_PROJECT: return apply_project(a);
 	case OP_DEAD_DISCARD: return apply_dead_discard(a);
+	case OP_BACKEND_PUT: return apply_backend_put(a);
+	case OP_BACKEND_DRAIN: return apply_backend_drain(a);
+	case OP_BACKEND_DELETE: return apply_backend_delete(a);
 	}
 	return malformed(a);
 }

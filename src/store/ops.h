@@ -10,7 +10,8 @@
 
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
-	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT
+	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT,
+	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE
 };
 
 /* A job that another depends on: the one with this id, or with `local`, which counts from 1, one before it in its batch. */
@@ -69,6 +70,12 @@ void op_project(struct fnr_buf *out, const char *name, const struct store_projec
 /* store_queue_put of the one or the other part, and a command that has the manager look. */
 void op_queue(struct fnr_buf *out, const char *name, bool paused, int64_t until);
 void op_queue_limit(struct fnr_buf *out, const char *name, struct store_limit limit);
+/* revision: the one that is to be changed, FNR_E_PRECONDITION if it is another by then; 0: it is new, FNR_E_EXISTS if it is
+ * not. A changed URL clears the credentials unless new ones come with it. FNR_E_LIMIT if there are too many. */
+enum op_secret_change { OP_SECRET_KEEP, OP_SECRET_CLEAR, OP_SECRET_SET };
+void op_backend_put(struct fnr_buf *out, const char *id, uint64_t revision, const char *json, enum op_secret_change change, const char *secret);
+void op_backend_drain(struct fnr_buf *out, const char *id, bool drained);      /* FNR_E_NOT_FOUND */
+void op_backend_delete(struct fnr_buf *out, const char *id, uint64_t revision);  /* FNR_E_CONFLICT while attempts run there */
 void op_meta_add(struct fnr_buf *out, const char *name, uint64_t add);  /* adds to a meta counter */
 
 /* Plain memory: it lies in shared slots and in the record of the last round. */

@@ -47,6 +47,8 @@
  *   dedupe      SHA-256 of what a job asks for (32) -> id of the last job that asked for it and wanted to be the only one
  *   statistic   hour u32, what it is about    -> counts of runs and errors, packed (statistics.c)
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
+ *   backend     id                            -> revision u64, JSON text: a server that an operator added
+ *   secret      id of a backend               -> JSON text of its credentials
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
@@ -394,6 +396,24 @@ int store_key_get(struct store_txn *txn, const uint8_t hash[32], struct fnr_buf 
 int store_key_find(struct store_txn *txn, const char *id, uint8_t hash_r[32]);   /* by its id; OK, NOT_FOUND */
 int store_key_delete(struct store_txn *txn, const char *id);   /* the same, with its sessions and links; NOT_FOUND */
 size_t store_keys(struct store_txn *txn, store_text_row *row, void *context);
+
+/* ---- backends: servers that operators added ---- */
+
+#define STORE_BACKENDS_MOST 256
+/* json: {"type","url","concurrency","labels":[…],"options":{…},"drained","created_at","updated_at"}, borrowed, not terminated.
+ * Every change gives it another revision. */
+struct store_backend { uint64_t revision; const char *json; size_t len; };
+int store_backend_get(struct store_txn *txn, const char *id, struct store_backend *backend_r);   /* OK, NOT_FOUND, CORRUPT */
+int store_backend_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err);
+int store_backend_delete(struct store_txn *txn, const char *id, struct fnr_error *err);          /* with its credentials; NOT_FOUND */
+typedef bool store_backend_row(const char *id, const struct store_backend *backend, void *context);
+size_t store_backends(struct store_txn *txn, store_backend_row *row, void *context);             /* ids rising */
+size_t store_backends_count(struct store_txn *txn);
+uint64_t store_backends_revision(struct store_txn *txn);    /* another one after each change of any backend */
+size_t store_backend_jobs(struct store_txn *txn, const char *id);   /* attempts that run there */
+/* Credentials, {"headers":{NAME:VALUE},"username","password","token"}: for workers and nobody else. */
+int store_backend_secret(struct store_txn *txn, const char *id, struct fnr_buf *json_r);         /* OK, NOT_FOUND */
+int store_backend_secret_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err);   /* NULL: there are none */
 
 /* ---- browser sessions, one-time links, the installation's secret ---- */
 

@@ -680,3 +680,107 @@ Test(ops, a_deleted_job_leaves_a_note_of_its_files)
 	fixture_commit(txn);
 	fnr_buf_free(&operation);
 }
+
+/* ---- backends ---- */
+
+static int32_t put_backend(const char *id, uint64_t revision, const char *url, enum op_secret_change change, const char *secret)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+	char json[256];
+
+	snprintf(json, sizeof json, "{\"type\":\"comfyui\",\"url\":\"%s\",\"concurrency\":1,\"labels\":[],\"options\":{},\"drained\":false}", url);
+	op_backend_put(&operation, id, revision, json, change, secret);
+	reply = apply_in_round(&operation, NULL);
+	fnr_buf_free(&operation);
+	return reply.code;
+}
+
+static uint64_t revision_of(const char *id)
+{
+	struct store_txn *txn = fixture_read();
+	struct store_backend backend = { 0 };
+
+	store_backend_get(txn, id, &backend);
+	store_read_end(txn);
+	return backend.revision;
+}
+
+static bool has_secret(const char *id, const char *expected)
+{
+	struct store_txn *txn = fixture_read();
+	struct fnr_buf text = FNR_BUF_INIT;
+	bool there = store_backend_secret(txn, id, &text) == FNR_OK;
+
+	cr_expect(!there || strcmp(text.data, expected) == 0);
+	store_read_end(txn);
+	fnr_buf_free(&text);
+	return there;
+}
+
+Test(ops, a_backend_is_changed_by_who_has_seen_it)
+{
+	uint64_t first, second;
+
+	cr_assert_eq(put_backend("a", 0, "http://one", OP_SECRET_KEEP, NULL), FNR_OK);
+	first = revision_of("a");
+	cr_assert_gt(first, 0);
+	cr_assert_eq(put_backend("a", 0, "http://one", OP_SECRET_KEEP, NULL), FNR_E_EXISTS);
+	cr_assert_eq(put_backend("b", 7, "http://one", OP_SECRET_KEEP, NULL), FNR_E_NOT_FOUND);
+	cr_assert_eq(put_backend("a", first, "http://one", OP_SECRET_KEEP, NULL), FNR_OK);
+	second = revision_of("a");
+	cr_assert_gt(second, first);
+	cr_assert_eq(put_backend("a", first, "http://two", OP_SECRET_KEEP, NULL), FNR_E_PRECONDITION);
+	cr_assert_eq(revision_of("a"), second);
+}
+
+Test(ops, credentials_stay_with_the_url_that_they_are_for)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+
+	cr_assert_eq(put_backend("a", 0, "http://one", OP_SECRET_SET, "{\"token\":\"t\"}"), FNR_OK);
+	cr_assert_eq(put_backend("a", revision_of("a"), "http://one", OP_SECRET_KEEP, NULL), FNR_OK);
+	cr_assert(has_secret("a", "{\"token\":\"t\"}"), "the same address");
+	cr_assert_eq(put_backend("a", revision_of("a"), "http://evil", OP_SECRET_KEEP, NULL), FNR_OK);
+	cr_assert_not(has_secret("a", ""), "another address must not get them");
+	cr_assert_eq(put_backend("a", revision_of("a"), "http://two", OP_SECRET_SET, "{\"token\":\"u\"}"), FNR_OK);
+	cr_assert(has_secret("a", "{\"token\":\"u\"}"));
+	op_backend_delete(&operation, "a", revision_of("a"));
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	cr_assert_not(has_secret("a", ""), "they go with the backend");
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
+	fnr_buf_free(&operation);
+}
+
+Test(ops, a_backend_at_work_cannot_be_removed)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_id id = fixture_submit(&job);
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct job_active active = { .attempt = 1, .started_at = 1, .backend = "a" };
+	struct job_head head = fixture_head(&id);
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn;
+
+	cr_assert_eq(put_backend("a", 0, "http://one", OP_SECRET_KEEP, NULL), FNR_OK);
+	txn = fixture_write();
+	head.state = FNR_STATE_RUNNING;
+	head.attempt = 1;
+	cr_assert_eq(store_active_put(txn, &id, &active, &err), FNR_OK);
+	cr_assert_eq(store_job_put(txn, &head, &err), FNR_OK);
+	fixture_commit(txn);
+	op_backend_delete(&operation, "a", revision_of("a"));
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_CONFLICT);
+	fnr_buf_reset(&operation);
+	op_backend_drain(&operation, "a", true);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	txn = fixture_write();
+	head.state = FNR_STATE_COMPLETED;
+	cr_assert_eq(store_attempt_put(txn, &id, 1, "{}", &err), FNR_OK);
+	cr_assert_eq(store_job_put(txn, &head, &err), FNR_OK);
+	fixture_commit(txn);
+	fnr_buf_reset(&operation);
+	op_backend_delete(&operation, "a", revision_of("a"));
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	fnr_buf_free(&operation);
+}
