@@ -52,6 +52,18 @@ check_PROGRAMS += %D%/test_http_client
 %C%_test_http_client_LDADD = src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS) $(MHD_LIBS) -lm
 TESTS += %D%/test_http_client
 
+check_PROGRAMS += %D%/test_sse
+%C%_test_sse_SOURCES = %D%/test_sse.c
+%C%_test_sse_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_sse_LDADD = src/backends/libbackends.a $(UNIT_BASE)
+TESTS += %D%/test_sse
+
+check_PROGRAMS += %D%/test_gradio
+%C%_test_gradio_SOURCES = %D%/test_gradio.c
+%C%_test_gradio_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_gradio_LDADD = src/backends/libbackends.a $(UNIT_BASE)
+TESTS += %D%/test_gradio
+
 check_PROGRAMS += %D%/test_http
 %C%_test_http_SOURCES = %D%/test_http.c
 %C%_test_http_CFLAGS = $(UNIT_CFLAGS)
