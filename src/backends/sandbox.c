@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -317,7 +318,7 @@ pid_t sandbox_start(const struct sandbox *sandbox, struct fnr_error *err)
 	child.work = open(sandbox->work_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	child.rules = rules_make(sandbox);
 	child.truncates = sandbox_landlock_version() < 3;
-	pid_t pid = child.work >= 0 ? fork() : -1;
+	pid_t pid = child.work >= 0 && !fnr_fault("script.start") ? fork() : -1;
 	int saved = errno;
 	if (pid == 0)
 		child_run(&child);

@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/clock.c %D%/clock.h \
 	%D%/conf.c %D%/conf.h \
 	%D%/err.c %D%/err.h \
+	%D%/fault.c %D%/fault.h \
 	%D%/fs.c %D%/fs.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/heap.c %D%/heap.h \

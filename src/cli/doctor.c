@@ -128,6 +128,7 @@ static int run(int count, char **operands)
 	const char *data = realpath(given, absolute) ? absolute : given;
 
 	(void)count, (void)operands;
+	doctor_build();
 	doctor_kernel();
 	doctor_limits();
 	doctor_programs();

@@ -17,6 +17,7 @@ void finding(const char *name, enum verdict verdict, const char *why, const char
  * out. True if it ended with status 0. */
 bool doctor_run(char *const argv[], struct fnr_buf *out);
 
+void doctor_build(void);
 void doctor_kernel(void);
 void doctor_limits(void);
 void doctor_programs(void);

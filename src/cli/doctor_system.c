@@ -32,6 +32,18 @@
 #define OPEN_FILES 65536
 #define BACKLOG 4096
 
+/* ---- the build ---- */
+
+void doctor_build(void)
+{
+#ifdef FNR_FAULTS
+	finding("build", VERDICT_WARN, "the file run/faults of the data directory makes commits, flushes and starts fail at will",
+	        "build it again, without --enable-faults", "made for tests, with fault points");
+#else
+	finding("build", VERDICT_OK, NULL, NULL, "without fault points");
+#endif
+}
+
 /* ---- kernel ---- */
 
 static void landlock(void)

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -278,7 +279,7 @@ int path_copy_in_watched(int from_dir, const char *from, int to_dir, const char 
 	free(block);
 	uint8_t sha256[32];
 	fnr_sha256_end(copy.sha, sha256);
-	if (code == FNR_OK && fsync(copy.out) != 0)
+	if (code == FNR_OK && (fnr_fault("file.flush") || fsync(copy.out) != 0))
 		code = fnr_fail_errno(err, errno, "cannot flush \"%s\"", to);
 	close(copy.in);
 	if (close(copy.out) != 0 && code == FNR_OK)

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/text.h"
 #include "files/path.h"
@@ -277,7 +278,7 @@ static int put_file(int dir, const char *name, const char *data, size_t len, str
 	if (fd < 0)
 		return fnr_fail_errno(err, errno, "cannot create %s", name);
 	int code = FNR_OK;
-	if (!fnr_write_all(fd, data, len) || fsync(fd) != 0)
+	if (!fnr_write_all(fd, data, len) || fnr_fault("file.flush") || fsync(fd) != 0)
 		code = fnr_fail_errno(err, errno, "cannot write %s", name);
 	close(fd);
 	return code;
@@ -337,7 +338,7 @@ static int finish_run(const struct finish *finish, struct fnr_error *err)
 			return fnr_fail(err, FNR_E_EXISTS, "%s exists and belongs to another job", finish->final_dir);
 		return fnr_fail_errno(err, errno, "cannot rename %s to %s", finish->from, finish->final_dir);
 	}
-	if (fsync(finish->parent) != 0)
+	if (fnr_fault("file.flush") || fsync(finish->parent) != 0)
 		return fnr_fail_errno(err, errno, "cannot flush the folder of %s", finish->final_dir);
 	return FNR_OK;
 }

@@ -13,6 +13,7 @@
 #include "manager/render.h"
 
 #define TRIES 5
+#define FULL_MS 2000
 static const int64_t pauses_ms[TRIES] = { 0, 1000, 2000, 5000, 10000 };
 
 /* ---- step 1: the number ---- */
@@ -196,6 +197,19 @@ static void number_again(struct manager *manager, struct job_head *head, struct 
 	task->finish_after = 0;
 }
 
+static void file_after(struct manager *manager, struct task *task, int64_t pause_ms)
+{
+	task->finish_due = true;
+	task->finish_after = manager->turn.mono + pause_ms;
+}
+
+/* Work that was done is not thrown away for want of room: it is filed when there is some, however long that takes. */
+static void wait_for_room(struct manager *manager, struct task *task, const char *message)
+{
+	fnr_warn(NULL, "job=%s event=job.filing_waits: %s", task->id, message);
+	file_after(manager, task, FULL_MS);
+}
+
 static void try_again(struct manager *manager, struct job_head *head, struct task *task, const char *message)
 {
 	if (++task->finish_tries >= TRIES) {
@@ -206,8 +220,7 @@ static void try_again(struct manager *manager, struct job_head *head, struct tas
 		return;
 	}
 	fnr_warn(NULL, "job=%s event=job.filing_failed tries=%u: %s", task->id, task->finish_tries, message);
-	task->finish_due = true;
-	task->finish_after = manager->turn.mono + pauses_ms[task->finish_tries];
+	file_after(manager, task, pauses_ms[task->finish_tries]);
 }
 
 void finish_failed(struct manager *manager, struct task *task, const char *reason, const char *message)
@@ -221,6 +234,8 @@ void finish_failed(struct manager *manager, struct task *task, const char *reaso
 	else if (strcmp(reason, "missing") == 0)
 		give_up(manager, &head, task, error_make(FNR_CLASS_PERMANENT, "result_lost", "Run the job again.", "retry",
 		                                         "The files of the result were removed before they could be filed."));
+	else if (strcmp(reason, "full") == 0)
+		wait_for_room(manager, task, message);
 	else
 		try_again(manager, &head, task, message);
 }

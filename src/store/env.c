@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "base/fault.h"
+
 /* ---- errors ---- */
 
 int env_code(int rc)
@@ -158,7 +160,7 @@ int env_write(struct env *env, struct env_txn *parent, struct env_txn *txn, stru
 {
 	int rc;
 
-	*txn = (struct env_txn){ .env = env, .write = true };
+	*txn = (struct env_txn){ .env = env, .write = true, .inner = parent != NULL };
 	rc = begin(env, parent ? parent->mdb : NULL, 0, &txn->mdb);
 	return rc == MDB_SUCCESS ? FNR_OK : env_fail(env, err, rc, "cannot begin to write");
 }
@@ -168,7 +170,11 @@ int env_commit(struct env_txn *txn, struct fnr_error *err)
 	int rc;
 
 	FNR_MUST(txn->write);
-	rc = mdb_txn_commit(txn->mdb);
+	rc = txn->inner ? 0 : fnr_fault("commit");
+	if (rc)
+		mdb_txn_abort(txn->mdb);
+	else
+		rc = mdb_txn_commit(txn->mdb);
 	txn->mdb = NULL;
 	return rc == MDB_SUCCESS ? FNR_OK : env_fail(txn->env, err, rc, "cannot be written");
 }

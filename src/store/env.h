@@ -38,7 +38,7 @@ struct env {
 struct env_txn {
 	struct env *env;
 	MDB_txn *mdb;
-	bool write;
+	bool write, inner;             /* inner: of another one, which goes to disk */
 };
 
 /* Opens the environment and all its sub-databases; missing ones are made unless flags has MDB_RDONLY. */

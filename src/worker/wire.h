@@ -36,7 +36,7 @@
  *   {"type":"lost","job","attempt","error":{…as above…}}       the other side does not know it any more
  *   {"type":"cancelled","job","attempt"}
  *   {"type":"finished","job","attempt"}             answer to finish
- *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"io","message":"…"}
+ *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"full"|"io","message":"…"}
  *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration"}|null,"message":"…"}   null: it failed
  *   {"type":"probed","backend":"comfy-a","found":{…}|null,"error":{…}|null,"ms":n}    found: as backends/backend.h has it
  *   {"type":"discarded"}

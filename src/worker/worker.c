@@ -291,7 +291,7 @@ static void task_finish(struct worker *worker, struct json_object *message)
 	fnr_json_set_text(answer, "job", job);
 	fnr_json_set_int(answer, "attempt", attempt);
 	if (code != FNR_OK) {
-		fnr_json_set_text(answer, "reason", code == FNR_E_EXISTS ? "exists" : code == FNR_E_NOT_FOUND ? "missing" : "io");
+		fnr_json_set_text(answer, "reason", code == FNR_E_EXISTS ? "exists" : code == FNR_E_NOT_FOUND ? "missing" : code == FNR_E_FULL ? "full" : "io");
 		fnr_json_set_text(answer, "message", err.message);
 	}
 	fnr_error_clear(&err);

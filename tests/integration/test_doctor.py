@@ -10,7 +10,7 @@ from system import System
 from test_cli import lines, run
 from test_documents import block, text_of
 
-NAMES = {"kernel", "landlock", "openat2", "pidfd", "open files", "somaxconn", "installation", "python3", "nginx", "ffmpeg", "espeak-ng",
+NAMES = {"build", "kernel", "landlock", "openat2", "pidfd", "open files", "somaxconn", "installation", "python3", "nginx", "ffmpeg", "espeak-ng",
          "vipsthumbnail", "libvips", "tar", "fonts", "data directory", "owner", "permissions", "filesystem", "config.yaml", "disk space", "inodes", "store",
          "clock", "running system"}
 

@@ -8,6 +8,7 @@ check_PROGRAMS += %D%/test_base
 	%D%/test_clock.c \
 	%D%/test_conf.c \
 	%D%/test_err.c \
+	%D%/test_fault.c \
 	%D%/test_fs.c \
 	%D%/test_hash.c \
 	%D%/test_heap.c \

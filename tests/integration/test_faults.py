@@ -1,0 +1,112 @@
+"""Faults on demand (49.9), in a build that was configured with --enable-faults; and that no other build has them."""
+
+import os
+import random
+
+import pytest
+
+from crash import until
+from system import FNR, System
+from test_doctor import doctor
+
+with open(FNR, "rb") as program:
+    FAULTS = b"run/faults" in program.read()
+only_with = pytest.mark.skipif(not FAULTS, reason="this build has no fault points")
+JOBS = "/api/v1/jobs"
+WRITER = "#!/bin/sh\necho x >file.txt\necho '{\"output\": \"file\", \"path\": \"file.txt\"}'\n"
+CONFIG = "workers: {min: 2, max: 2}\nstop: {grace: 10}\n"
+
+
+@pytest.fixture
+def fnr():
+    system = System(CONFIG)
+    system.add_script("writer", WRITER, retry={"delay_s": 0.05, "max_delay_s": 0.1, "max_attempts": 100})
+    system.add_script("fragile", WRITER, retry={"delay_s": 0.05, "max_delay_s": 0.1, "max_attempts": 2})
+    with system:
+        yield system
+
+
+def faults(fnr, *lines):
+    """Whole or not at all, as it is read at any time."""
+    path = os.path.join(fnr.data, "run", "faults")
+    if not lines:
+        os.unlink(path)
+        return
+    with open(path + ".new", "w") as file:
+        file.write("".join(line + "\n" for line in lines))
+    os.rename(path + ".new", path)
+
+
+@pytest.mark.skipif(FAULTS, reason="this build is for tests")
+def test_no_other_build_has_them(fnr):
+    faults(fnr, "commit EIO", "file.flush ENOSPC", "script.start EAGAIN")
+    job = fnr.run("writer", project="p")
+    assert (job["state"], job["attempt"], job["take"]) == ("completed", 1, 1)
+    assert doctor(fnr.data)["build"]["verdict"] == "ok"
+    for folder, _, names in os.walk(os.path.dirname(os.path.dirname(FNR))):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                assert b"run/faults" not in file.read(), name
+
+
+@only_with
+def test_doctor_warns(fnr):
+    found = doctor(fnr.data)["build"]
+    assert found["verdict"] == "warn" and "--enable-faults" in found["mend"]
+
+
+@only_with
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_the_store_cannot_be_written(fnr, error):
+    """Clients are told to come again, and what was confirmed is done, once."""
+    faults(fnr, f"commit {error} 0.2")
+    confirmed = {}
+    for i in range(60):
+        key = f"key-{random.random()}"
+        answer = None
+        for _ in range(200):
+            answer = fnr.post(JOBS, {"template": "writer", "inputs": {}, "project": "p"}, headers={"Idempotency-Key": key})
+            if answer.status == 202:
+                break
+            assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0, (answer.status, answer.data)
+        assert answer.status == 202
+        confirmed[key] = answer.json["id"]
+    faults(fnr)
+    jobs = [fnr.wait(id, timeout=120) for id in confirmed.values()]
+    assert {job["state"] for job in jobs} == {"completed"}
+    assert sorted(job["take"] for job in jobs) == sorted({job["take"] for job in jobs})
+    assert len(set(confirmed.values())) == 60
+
+
+@only_with
+def test_no_room_for_results(fnr):
+    """What was made waits until it can be filed, longer than other trouble would be put up with; nothing is made twice for it."""
+    faults(fnr, "file.flush ENOSPC 0.9")
+    ids = [fnr.submit("writer", project="p", shot="s")["id"] for _ in range(6)]
+    until(lambda: fnr.log_text().count("job.filing_waits") > 12, "they wait", timeout=120)
+    faults(fnr)
+    jobs = [fnr.wait(id, timeout=120) for id in ids]
+    assert {job["state"] for job in jobs} == {"completed"} and len({job["take"] for job in jobs}) == 6
+    assert sorted(os.listdir(os.path.join(fnr.data, "workspace", "p", "s"))) == sorted(f"take_{job['take']:03}" for job in jobs)
+
+
+@only_with
+def test_a_broken_disk(fnr):
+    """Other trouble is put up with for some tries; then the job fails, and says why."""
+    faults(fnr, "file.flush EIO")
+    job = fnr.run("fragile", project="p", shot="s")
+    assert (job["state"], job["attempt"], job["error"]["class"], job["error"]["code"]) == ("failed", 2, "transient", "io"), job
+    faults(fnr)
+    assert fnr.run("fragile", project="p", shot="s")["state"] == "completed"
+
+
+@only_with
+def test_no_process_can_be_started(fnr):
+    faults(fnr, "script.start EAGAIN")
+    id = fnr.submit("writer")["id"]
+    until(lambda: fnr.get(f"{JOBS}/{id}").json["attempt"] >= 3, "it is tried again")
+    faults(fnr)
+    job = fnr.wait(id, timeout=120)
+    assert job["state"] == "completed"
+    attempts = fnr.get(f"{JOBS}/{id}/attempts").json["items"]
+    assert {attempt["error"]["class"] for attempt in attempts if attempt["error"]} <= {"transient", "resource"}, attempts
