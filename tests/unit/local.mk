@@ -65,6 +65,12 @@ check_PROGRAMS += %D%/test_gradio
 %C%_test_gradio_LDADD = src/backends/libbackends.a $(UNIT_BASE)
 TESTS += %D%/test_gradio
 
+check_PROGRAMS += %D%/test_websocket
+%C%_test_websocket_SOURCES = %D%/test_websocket.c %D%/run_fake.c %D%/run_fake.h
+%C%_test_websocket_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_websocket_LDADD = src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS) $(WSLAY_LIBS) -lm
+TESTS += %D%/test_websocket
+
 check_PROGRAMS += %D%/test_http
 %C%_test_http_SOURCES = %D%/test_http.c
 %C%_test_http_CFLAGS = $(UNIT_CFLAGS)
