@@ -27,7 +27,6 @@
 #define STALL_MS 60000
 #define ANSWER_MOST (16u << 20)
 #define ERROR_MOST (64u << 10)      /* of a body that explains a failure */
-#define JSON_DEPTH 256
 
 struct http {
 	CURLM *multi;
@@ -191,29 +190,6 @@ void http_forget_cookies(struct http *http)
 
 /* ---- what comes ---- */
 
-struct json_object *http_json_parse(const char *data, size_t len)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	if (tokener == NULL || len > INT32_MAX - 1)
-		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	struct json_object *value = json_tokener_parse_ex(tokener, data, (int)len);
-	size_t end = json_tokener_get_parse_end(tokener);
-	bool whole = json_tokener_get_error(tokener) == json_tokener_success;
-	if (!whole && json_tokener_get_error(tokener) == json_tokener_continue) { /* a number that nothing follows */
-		value = json_tokener_parse_ex(tokener, "", 1);
-		whole = json_tokener_get_error(tokener) == json_tokener_success;
-		end = len;
-	}
-	json_tokener_free(tokener);
-	while (end < len && isspace((unsigned char)data[end]))
-		end++;
-	if (whole && end >= len)
-		return value;
-	json_object_put(value);
-	return NULL;
-}
-
 static size_t took(char *data, size_t size, size_t count, void *context)
 {
 	struct http_stream *stream = context;
@@ -359,7 +335,7 @@ static void ended(struct http_stream *stream, CURLcode code)
 	answer->result = result_of(stream, code);
 	say(stream, code);
 	if (may_be_json(answer))
-		answer->json = http_json_parse(answer->body.data, answer->body.len);
+		answer->json = fnr_json_parse_foreign(answer->body.data, answer->body.len, NULL);
 }
 
 /* ---- what goes ---- */

@@ -109,9 +109,6 @@ enum run_result http_failed(const struct http_answer *answer, struct run_error *
 /* Percent-encodes one value of a path or query into out; returns out->data. */
 const char *http_encode(struct fnr_buf *out, const char *text);
 
-/* JSON as other servers write it (Python's NaN and Infinity, whole numbers up to 2^64, members twice): to put, or NULL. */
-struct json_object *http_json_parse(const char *data, size_t len);
-
 /* For what speaks on a connection of its own (websocket.c): the endpoint's headers for it as text, each line with its end. */
 void http_add_headers(const struct endpoint *endpoint, int flags, struct fnr_buf *out);
 

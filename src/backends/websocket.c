@@ -320,7 +320,6 @@ static enum http_result refused(struct websocket *socket, struct run *run, struc
 	fnr_buf_add(&answer->body, in->data + head, in->len - head);
 	snprintf(answer->detail, sizeof answer->detail, "%s: status %ld instead of 101: %.120s", answer->asked, answer->status,
 	         answer->body.len > 0 ? answer->body.data : "");
-	answer->json = http_json_parse(answer->body.len > 0 ? answer->body.data : "", answer->body.len);
 	return HTTP_STATUS;
 }
 
