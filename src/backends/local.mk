@@ -3,4 +3,8 @@ noinst_LIBRARIES += %D%/libbackends.a
 %C%_libbackends_a_SOURCES = %D%/backend.c %D%/backend.h %D%/http.c %D%/http.h %D%/kinds.c %D%/kinds.h \
 	%D%/names.c %D%/names.h %D%/noop.c %D%/sandbox.c %D%/sandbox.h \
 	%D%/script.c %D%/script.h %D%/script_lines.c %D%/script_request.c %D%/tree.c %D%/tree.h %D%/websocket.c %D%/websocket.h
-%C%_libbackends_a_SOURCES += %D%/gradio_partial.c %D%/gradio_partial.h %D%/sse.c %D%/sse.h
+
+# what all that speak HTTP have of Server-Sent Events, and Gradio
+
+%C%_libbackends_a_SOURCES += %D%/gradio_app.c %D%/gradio_app.h %D%/gradio_job.c %D%/gradio_job.h \
+	%D%/gradio_partial.c %D%/gradio_partial.h %D%/input_file.c %D%/input_file.h %D%/sse.c %D%/sse.h

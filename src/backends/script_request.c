@@ -1,19 +1,16 @@
 #include "config.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/input_file.h"
 #include "backends/script.h"
 #include "base/fs.h"
-#include "base/id.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "files/path.h"
 
 #define SEARCH_PATH "/usr/local/bin:/usr/bin:/bin"
 
@@ -175,95 +172,13 @@ struct references {
 	bool failed;
 };
 
-static struct json_object *reference_failed(struct references *references, const char *text, const char *why)
-{
-	references->failed = true;
-	run_fail(references->error, FNR_CLASS_VALIDATION, "input_missing", "Choose the file again.", NULL, why,
-	         "The input \"%s\" is not there any more.", text);
-	return NULL;
-}
-
-static struct json_object *file_object(struct json_object *upload)
-{
-	struct json_object *file = json_object_new_object();
-	fnr_json_set_text(file, "path", fnr_json_get_text(upload, "path", ""));
-	fnr_json_set_text(file, "media_type", fnr_json_get_text(upload, "media_type", NULL));
-	fnr_json_set_text(file, "name", fnr_json_get_text(upload, "name", NULL));
-	return file;
-}
-
-/* {"path","media_type","name"} of "upload:<id>" */
-static struct json_object *upload_file(struct references *references, const char *text)
-{
-	struct json_object *uploads = references->run->uploads;
-	size_t count = uploads != NULL ? json_object_array_length(uploads) : 0;
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *upload = json_object_array_get_idx(uploads, i);
-		const char *path = fnr_json_get_text(upload, "path", "");
-		if (strcasecmp(fnr_json_get_text(upload, "id", ""), text + strlen("upload:")) != 0)
-			continue;
-		if (!is_file(path))
-			return reference_failed(references, text, path);
-		return file_object(upload);
-	}
-	return reference_failed(references, text, "the job does not name this upload");
-}
-
-/* The same of an address, which was fetched before, and of an output of a job that this one depends on */
-static struct json_object *brought_file(struct references *references, const char *text)
-{
-	struct json_object *uploads = references->run->uploads;
-	for (size_t i = 0; uploads != NULL && i < json_object_array_length(uploads); i++) {
-		struct json_object *upload = json_object_array_get_idx(uploads, i);
-		if (strcmp(fnr_json_get_text(upload, "reference", ""), text) != 0)
-			continue;
-		if (!is_file(fnr_json_get_text(upload, "path", "")))
-			return reference_failed(references, text, fnr_json_get_text(upload, "path", ""));
-		return file_object(upload);
-	}
-	return reference_failed(references, text, "it was not fetched, and no job that this one depends on has made it");
-}
-
-/* The same of "take:<project>/<shot>/<n>/<file>" */
-static struct json_object *take_file(struct references *references, const char *text)
-{
-	char copy[512], *rest = copy, below[640], path[SCRIPT_PATH];
-	fnr_text_copy(copy, sizeof copy, text + strlen("take:"));
-	const char *project = strsep(&rest, "/"), *shot = strsep(&rest, "/"), *number = strsep(&rest, "/"), *name = rest;
-	if (name == NULL || !fnr_name_valid(project) || !fnr_name_valid(shot) || !path_file_name_valid(name) ||
-	    strspn(number, "0123456789") != strlen(number) || strlen(number) == 0 || strlen(number) > 9)
-		return reference_failed(references, text, "a take's file is written take:<project>/<shot>/<n>/<file>");
-	snprintf(below, sizeof below, "workspace/%s/%s/take_%03lu/%s", project, shot, strtoul(number, NULL, 10), name);
-	int dir = open(references->run->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct fnr_error err = FNR_ERROR_INIT;
-	int fd = path_open_file(dir, below, NULL, &err);
-	close(dir);
-	struct json_object *file = NULL;
-	if (fd < 0) {
-		reference_failed(references, text, err.message);
-	} else {
-		close(fd);
-		snprintf(path, sizeof path, "%s/%s", references->run->data_dir, below);
-		file = json_object_new_object();
-		fnr_json_set_text(file, "path", path);
-		fnr_json_set_text(file, "media_type", path_media_type(name));
-		fnr_json_set_text(file, "name", name);
-	}
-	fnr_error_clear(&err);
-	return file;
-}
-
 /* What a value of type file stands for, or NULL if it is no reference (null, an empty text, or a mistake found below). */
 static struct json_object *referred_file(struct references *references, struct json_object *value)
 {
-	const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-	if (strncmp(text, "upload:", 7) == 0)
-		return upload_file(references, text);
-	if (strncmp(text, "take:", 5) == 0)
-		return take_file(references, text);
-	if (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0 || strncmp(text, "job:", 4) == 0)
-		return brought_file(references, text);
-	return NULL;
+	struct json_object *file = NULL;
+	if (input_file(references->run, value, &file, references->error) == INPUT_FILE_GONE)
+		references->failed = true;
+	return file;
 }
 
 /* Replaces the references of one input in `values`; what they stand for is added to `uploads` (may be NULL). */
