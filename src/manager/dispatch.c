@@ -12,7 +12,6 @@
 #include "manager/manager.h"
 #include "manager/render.h"
 
-#define DISCARDS_A_TASK 64
 #define DUE_PAUSE_MS 60000
 #define QUEUE_FIRST "priority"       /* the queue whose jobs go before all others */
 
@@ -301,43 +300,13 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	backends_started(manager);
 }
 
-/* Gives removals to one worker at a time: they can wait, but not for ever. */
-static void tell_discards(struct manager *manager)
-{
-	struct worker *worker = manager->discard_count ? pool_idle(&manager->pool) : NULL;
-	struct fnr_buf text = FNR_BUF_INIT;
-	size_t count = manager->discard_count < DISCARDS_A_TASK ? manager->discard_count : DISCARDS_A_TASK;
-
-	for (size_t i = 0; worker && i < manager->pool.count; i++) {
-		const struct worker *other = manager->pool.workers[i];
-
-		if (other->state == WORKER_BUSY && !other->task && other != manager->thumbnail_worker)
-			return;
-	}
-	if (!worker)
-		return;
-	fnr_buf_puts(&text, "{\"type\":\"discard\",\"paths\":[");
-	for (size_t i = 0; i < count; i++) {
-		if (i)
-			fnr_buf_puts(&text, ",");
-		render_text(&text, manager->discards[i]);
-		free(manager->discards[i]);
-	}
-	fnr_buf_puts(&text, "]}");
-	manager->discard_count -= count;
-	memmove(manager->discards, manager->discards + count, manager->discard_count * sizeof(char *));
-	worker_tell_text(worker, text.data, text.len);
-	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
-	fnr_buf_free(&text);
-}
-
 void dispatch_jobs(struct manager *manager)
 {
 	struct lane_head next;
 	struct worker *worker;
 
 	if (!manager->stopping)
-		tell_discards(manager);
+		discards_tell(manager);
 	while (manager->turn.txn && !manager->stopping && (worker = pool_idle(&manager->pool)) &&
 	       lanes_next(manager->lanes, manager->turn.now, &next)) {
 		struct job_head head;

@@ -15,6 +15,7 @@
  *   turn.c       the turn's transaction, its events, its writing of the journal
  *   queues.c     paused queues, weights   retention.c  finished jobs that have had their time
  *   thumbnails.c thumbnails of results, when nothing else is to be done
+ *   discards.c   folders of attempts that came to nothing
  *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
@@ -155,6 +156,8 @@ struct manager {
 	size_t batch_count, batch_size;
 	char **discards;                    /* folders of attempts that a worker shall remove; owned */
 	size_t discard_count, discard_size;
+	size_t discard_told;                /* the first so many were given to this worker; NULL: to none */
+	struct worker *discard_worker;
 
 	int64_t queues_due;                 /* wall clock; when the next paused queue goes on by itself; 0 = none */
 	int64_t began_at, began_mono;       /* wall clock and CLOCK_BOOTTIME of the start */
@@ -240,6 +243,14 @@ bool move_give_back(struct manager *manager, struct job_head *head, struct task 
 struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
                                const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* ---- discards.c ---- */
+void task_discard(struct manager *manager, const struct task *task);  /* its folders are to be removed; needs the transaction */
+void discard_add(struct manager *manager, const char *path);
+void discards_tell(struct manager *manager);                          /* gives some to an idle worker */
+void discards_done(struct manager *manager, const struct worker *worker);   /* it has removed them; needs the transaction */
+void discards_worker_lost(struct manager *manager, const struct worker *worker);
+void discards_read(struct manager *manager);                          /* at the start: what is left over */
+
 /* ---- parents.c ---- */
 void parents_ended(struct manager *manager, const struct job_head *head);   /* a job has ended; others may depend on it */
 /* Of those behind *place, which is moved on, the first `limit`; true when these were all. */
@@ -253,8 +264,6 @@ void task_free(struct manager *manager, struct task *task);     /* its worker, i
 struct task *task_find(struct manager *manager, const struct fnr_id *job);
 /* Event and record of its progress; the event's number, 0 if they ran out. */
 uint64_t task_tell_progress(struct manager *manager, struct task *task, const struct job_head *head);
-void task_discard(struct manager *manager, const struct task *task);  /* its folders are to be removed */
-void discard_add(struct manager *manager, const char *path);
 
 /* ---- reports.c ---- */
 void report_take(struct manager *manager, struct worker *worker);    /* whole frames of worker->in */

@@ -139,6 +139,7 @@ static void begin(struct manager *manager)
 	turn_begin(manager);
 	open_stores(manager);
 	note_break(manager);
+	discards_read(manager);
 	recover_jobs(manager);
 	dispatch_lanes(manager);
 	thumbnails_read(manager);

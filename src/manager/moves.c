@@ -133,18 +133,6 @@ static void put_error(struct manager *manager, const struct job_head *head, stru
 	fnr_buf_free(&text);
 }
 
-/* What attempts that were lost may have left, and a later start of ours did not remove. */
-static void discard_lost(struct manager *manager, const struct job_head *head, struct json_object *summary)
-{
-	char path[TAKE_PATH];
-
-	for (int attempt = 1; head->lost > 0 && attempt < head->attempt; attempt++) {
-		take_attempt_dir(path, fnr_json_get_text(summary, "project", ""), fnr_json_get_text(summary, "shot", ""), &head->id,
-		                 attempt);
-		discard_add(manager, path);
-	}
-}
-
 /* ---- the end ---- */
 
 static enum fnr_event event_of_end(enum fnr_state state)
@@ -232,8 +220,6 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 	put(manager, head);
 	statistics_ended(manager, head, task ? task->backend : "");
 	log_end(manager, head, error);
-	if (!task || !task->function || !task->function->no_files)
-		discard_lost(manager, head, summary);
 	if (state == FNR_STATE_FAILED)
 		stop_batch(manager, head);
 	parents_ended(manager, head);

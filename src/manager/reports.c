@@ -121,8 +121,10 @@ static void on_preview(struct manager *manager, struct worker *worker, struct js
 
 static void on_discarded(struct manager *manager, struct worker *worker, struct json_object *message)
 {
-	if (!worker->task)
-		set_free(manager, worker);
+	if (worker->task)
+		return;
+	set_free(manager, worker);
+	discards_done(manager, worker);
 }
 
 static void on_thumbnail(struct manager *manager, struct worker *worker, struct json_object *message)
@@ -298,7 +300,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "cancelled", true, on_cancelled },
 	{ "finish_failed", true, on_finish_failed },
 	{ "thumbnail", true, on_thumbnail },
-	{ "discarded", false, on_discarded },
+	{ "discarded", true, on_discarded },
 	{ "hello", false, on_hello },
 };
 
@@ -426,6 +428,7 @@ void deaths_apply(struct manager *manager)
 		if (worker->task)
 			task_orphaned(manager, worker);
 		thumbnails_worker_lost(manager, worker);
+		discards_worker_lost(manager, worker);
 		manager->child_died = true;
 		pool_bury(&manager->pool, worker);
 	}

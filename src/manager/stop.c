@@ -39,10 +39,12 @@ static void give_back(struct manager *manager, struct task *task)
 		return;
 	if (task->worker)
 		worker_kill(&manager->pool, task->worker);
-	if (head.state == FNR_STATE_CANCELLING)
+	if (head.state == FNR_STATE_CANCELLING) {
+		task_discard(manager, task);    /* its worker has no time left for that */
 		move_stopped(manager, &head, task);
-	else
+	} else {
 		move_give_back(manager, &head, task);
+	}
 }
 
 void stop_apply(struct manager *manager)

@@ -77,25 +77,3 @@ uint64_t task_tell_progress(struct manager *manager, struct task *task, const st
 	task->told_at = manager->turn.mono;
 	return number;
 }
-
-void discard_add(struct manager *manager, const char *path)
-{
-	if (manager->discard_count == manager->discard_size) {
-		manager->discard_size = manager->discard_size ? manager->discard_size * 2 : 16;
-		manager->discards = fnr_realloc(manager->discards, manager->discard_size * sizeof(char *));
-	}
-	manager->discards[manager->discard_count++] = fnr_strdup(path);
-}
-
-void task_discard(struct manager *manager, const struct task *task)
-{
-	char path[TAKE_PATH];
-
-	if (task->function && task->function->no_files)
-		return;
-	take_work_dir(path, &task->job, task->attempt);
-	discard_add(manager, path);
-	take_attempt_dir(path, fnr_json_get_text(task->summary, "project", ""), fnr_json_get_text(task->summary, "shot", ""),
-	                 &task->job, task->attempt);
-	discard_add(manager, path);
-}

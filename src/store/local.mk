@@ -5,7 +5,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/batch.c \
 	%D%/check.c \
 	%D%/command.c \
-	%D%/dead.c %D%/dedupe.c \
+	%D%/dead.c %D%/dedupe.c %D%/discard.c \
 	%D%/env.c %D%/env.h \
 	%D%/estimate.c \
 	%D%/idempotency.c \

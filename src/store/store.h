@@ -46,6 +46,7 @@
  *   child       parent's job id, child's      -> (nothing)   the child has not finished
  *   dedupe      SHA-256 of what a job asks for (32) -> id of the last job that asked for it and wanted to be the only one
  *   statistic   hour u32, what it is about    -> counts of runs and errors, packed (statistics.c)
+ *   discard     path of a folder              -> (nothing)   of an attempt that came to nothing; it may still be there
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   backend     id                            -> revision u64, JSON text: a server that an operator added
  *   secret      id of a backend               -> JSON text of its credentials
@@ -174,6 +175,13 @@ struct store_removal { struct fnr_id job; char payload[64]; };   /* payload "" i
 int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err);
 size_t store_removals(struct store_txn *txn, struct store_removal *removals_r, size_t limit);   /* the first ones */
 int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
+
+/* Folders of attempts that came to nothing: the transaction that ends the attempt adds one, and it stays until the folder is gone. */
+#define STORE_DISCARD_PATH 300
+int store_discard_add(struct store_txn *txn, const char *path, struct fnr_error *err);    /* path below the data directory */
+int store_discard_done(struct store_txn *txn, const char *path, struct fnr_error *err);   /* nothing if there is none */
+typedef void store_discard_row(const char *path, void *context);
+size_t store_discards(struct store_txn *txn, store_discard_row *row, void *context);      /* all of them */
 
 /* Thumbnails of results, by what the results hold: the same bytes have one. The transaction that completes a job says which
  * are wanted, so none is forgotten; the manager has them made, later. */

@@ -311,7 +311,7 @@ def living(pids):
 def answers(system):
     """Is everything up again?"""
     try:
-        return system.get("/readyz", timeout=10).status == 200 and system.get("/api/v1/jobs?limit=1", timeout=10).status == 200
+        return system.get("/readyz", timeout=60).status == 200 and system.get("/api/v1/jobs?limit=1", timeout=60).status == 200
     except UNKNOWN:
         return False
 
@@ -319,7 +319,7 @@ def answers(system):
 def crash(system):
     """kill -9 of everything at once; nothing may be left of it."""
     system.kill_all()
-    until(lambda: not system.pids(), lambda: f"these still run: {system.pids()}", timeout=15)
+    until(lambda: not system.pids(), lambda: f"these still run: {system.pids()}", timeout=60)
 
 
 # ---- what must be true afterwards ----
@@ -387,7 +387,7 @@ def check_takes(system, jobs, foreign=()):
         for shot in sorted(os.listdir(os.path.join(workspace, project))):
             folder = os.path.join(workspace, project, shot)
             until(lambda: not [name for name in os.listdir(folder) if name.startswith(".")],
-                  lambda: f"left in {folder}: {os.listdir(folder)}", timeout=20)
+                  lambda: f"left in {folder}: {os.listdir(folder)}", timeout=60)
             numbers = []
             for name in sorted(os.listdir(folder)):
                 if os.path.join(project, shot, name) in foreign:

@@ -164,7 +164,7 @@ def test_figures_of_queues(fnr):
     """42.5: fresh to a second."""
     fnr.run("say", {"good_from": 1}, queue="io")
     fnr.run("say", {"status": 65}, queue="io")
-    queue = until(lambda: (lambda q: q if q["failed_per_minute"] else None)(fnr.get("/api/v1/queues/io").json), "the figures", timeout=5)
+    queue = until(lambda: (lambda q: q if q["failed_per_minute"] else None)(fnr.get("/api/v1/queues/io").json), "the figures")
     assert (queue["started_per_minute"], queue["completed_per_minute"], queue["failed_per_minute"]) == (2, 1, 1)
     assert queue["error_rate"] == 0.5 and 0 <= queue["wait_ms"] <= queue["wait_ms_most"] < 60000
     assert fnr.get("/api/v1/queues/gpu").json["wait_ms"] is None
@@ -249,7 +249,7 @@ def test_a_cancelled_try_does_not_keep_it_half_open(farm):
     until(lambda: (breaker(farm) or {}).get("state") == "open", "the breaker is open")
     slow = farm.submit("farm", {"sleep": 60, "good_from": 1}, priority=10)["id"]
     good = farm.submit("farm", {"good_from": 1})["id"]
-    until(lambda: farm.get(f"{JOBS}/{slow}").json["state"] == "running", "it is the one that tries", timeout=15)
+    until(lambda: farm.get(f"{JOBS}/{slow}").json["state"] == "running", "it is the one that tries")
     time.sleep(0.5)
     assert farm.get(f"{JOBS}/{good}").json["state"] == "queued", "only one tries"
     farm.post(f"{JOBS}/{slow}/cancel")

@@ -453,11 +453,11 @@ def test_streams_end_with_key_and_session(fnr):
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         out, kept, ticket = (pool.submit(list, stream) for stream in streams)
         assert with_cookie(fnr, cookies[0], "DELETE", SESSIONS).status == 204
-        out.result(timeout=15)
+        out.result(timeout=60)
         assert not kept.done() and not ticket.done()
         assert fnr.request("DELETE", f"{KEYS}/{id}").status == 204
-        kept.result(timeout=15)
-        ticket.result(timeout=15)
+        kept.result(timeout=60)
+        ticket.result(timeout=60)
     for cookie in cookies:
         assert open_stream(fnr, "/api/v1/events", Cookie=cookie, **MARK).status == 401
 

