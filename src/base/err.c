@@ -100,13 +100,11 @@ int fnr_error_move(struct fnr_error *to, struct fnr_error *from)
 {
 	int code = from->code;
 
-	for (size_t i = 0; from->errors && i < json_object_array_length(from->errors); i++) {
-		struct json_object *entry = json_object_array_get_idx(from->errors, i);
-
-		fnr_error_add(to, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""),
-		              fnr_json_get_text(entry, "fix", NULL), "%s", fnr_json_get_text(entry, "message", ""));
-	}
-	if (code != FNR_OK && !from->errors)
+	if (to && from->errors && !to->errors)
+		to->errors = json_object_new_array();
+	for (size_t i = 0; to && from->errors && i < json_object_array_length(from->errors); i++)
+		FNR_MUST(json_object_array_add(to->errors, json_object_get(json_object_array_get_idx(from->errors, i))) == 0);
+	if (code != FNR_OK && to && (to->code == FNR_OK || !from->errors))
 		fnr_fail(to, code, "%s", from->message);
 	fnr_error_clear(from);
 	return code;

@@ -21,6 +21,7 @@ struct parser {
 	struct fnr_buf text; /* the string read last */
 	int depth, depth_most;
 	bool foreign;        /* what other programs write is mended where it can be */
+	bool exact;          /* numbers of any size, U+0000 in strings */
 };
 
 static bool parse_value(struct parser *p, struct json_object **value_r);
@@ -139,7 +140,7 @@ static bool parse_unicode(struct parser *p)
 
 	if (!hex4(p, &unit))
 		return false;
-	if (!unit)
+	if (!unit && !p->exact)
 		return no_character(p, start, "U+0000 is not allowed in a string");
 	if (unit >= 0xd800 && unit < 0xdc00) {
 		if (p->end - p->at < 2 || p->at[0] != '\\' || p->at[1] != 'u')
@@ -228,10 +229,10 @@ static bool make_real(struct parser *p, const char *start, struct json_object **
 	char *text = fnr_memdup0(start, (size_t)(p->at - start));
 	double value = fnr_text_real(text);
 
-	if (isfinite(value))
+	if (isfinite(value) || p->exact)
 		*value_r = must(json_object_new_double_s(value, text));
 	free(text);
-	return isfinite(value) || p->foreign || refuse(p, start, "a number too large to keep");
+	return *value_r || p->foreign || refuse(p, start, "a number too large to keep");
 }
 
 static bool make_integer(struct parser *p, const char *start, struct json_object **value_r)
@@ -243,7 +244,7 @@ static bool make_integer(struct parser *p, const char *start, struct json_object
 	for (c = start + negative; c < p->at; c++) {
 		value = value * 10 + (*c - '0');
 		if (value > INT_MOST)
-			return p->foreign ? make_real(p, start, value_r) : refuse(p, start, "an integer beyond 2^53-1; write it as a string");
+			return p->foreign || p->exact ? make_real(p, start, value_r) : refuse(p, start, "an integer beyond 2^53-1; write it as a string");
 	}
 	*value_r = must(json_object_new_int64(negative ? -value : value));
 	return true;
@@ -329,6 +330,8 @@ static bool parse_member(struct parser *p, struct json_object *object)
 		return refuse(p, p->at, "a member's name in double quotes is missing");
 	if (!parse_string(p))
 		return false;
+	if (memchr(p->text.data, 0, p->text.len))
+		return refuse(p, start, "U+0000 is not allowed in a member's name");
 	if (!p->foreign && json_object_object_get_ex(object, p->text.data, NULL))
 		return refuse(p, start, "the member \"%.80s\" is there twice", p->text.data);
 	name = fnr_strdup(p->text.data);
@@ -409,9 +412,12 @@ static bool parse_value(struct parser *p, struct json_object **value_r)
 	}
 }
 
-static struct json_object *parse_whole(const char *data, size_t len, int depth_most, bool foreign, struct fnr_error *err)
+enum manner { STRICT, FOREIGN, EXACT };
+
+static struct json_object *parse_whole(const char *data, size_t len, int depth_most, enum manner manner, struct fnr_error *err)
 {
-	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most, .foreign = foreign };
+	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most, .foreign = manner == FOREIGN,
+	                    .exact = manner == EXACT };
 	struct json_object *value;
 	bool good;
 
@@ -436,17 +442,22 @@ static struct json_object *parse_whole(const char *data, size_t len, int depth_m
 
 struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH, false, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH, STRICT, err);
 }
 
 struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, false, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, STRICT, err);
 }
 
 struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH, true, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH, FOREIGN, err);
+}
+
+struct json_object *fnr_json_parse_exact(const char *data, size_t len, struct fnr_error *err)
+{
+	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, EXACT, err);
 }
 
 const char *fnr_json_text(struct json_object *value, size_t *len_r)

@@ -27,6 +27,10 @@ struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_
  * members of one name the last counts. */
 struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err);
 
+/* The same for what is only compared and not worked with, as JSON Schema compares: numbers of any size, those beyond the
+ * integers above as reals that keep their text (json_object_get_userdata()), and U+0000 in strings. */
+struct json_object *fnr_json_parse_exact(const char *data, size_t len, struct fnr_error *err);
+
 /* Writes value compactly (NULL is null). The text belongs to value and is valid until it changes. len_r may be NULL. */
 const char *fnr_json_text(struct json_object *value, size_t *len_r);
 

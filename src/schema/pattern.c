@@ -2,90 +2,197 @@
 #include "schema/pattern.h"
 
 #include <pcre2.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 
 #define KEPT 64
-#define STEPS_MOST 100000     /* a few milliseconds */
+#define STEPS_MOST 100000     /* from one place of the text; a few milliseconds */
 #define HEAP_MOST 4096        /* KiB */
+#define JIT_STACK_MOST (1024 * 1024)
+#define JIT_USES 16           /* matches after which machine code pays */
+#define SHORT_TEXT 256        /* bytes; longer ones are looked at in windows, with an eye on the clock */
+#define FREE_MATCHES 16       /* matches of short texts before the clock is started */
+#define WINDOW_FIRST 64       /* places where a match may begin */
+#define WINDOW_NS 1000000
 
 #define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | \
-                 PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS)
+                 PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
 
-static struct kept { char *pattern; pcre2_code *code; } kept[KEPT];
+struct pattern { pcre2_code *code; unsigned uses; bool anchored; };
 
-static pcre2_code *compile(const char *pattern, int *error, size_t *offset)
+static struct kept { char *text; struct pattern *pattern; } kept[KEPT];
+
+/* What all matches share. */
+static pcre2_match_context *context;
+static pcre2_match_data *data;
+
+static void prepare(void)
 {
-	return pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, OPTIONS, error, offset, NULL);
+	pcre2_jit_stack *stack;
+
+	if (context)
+		return;
+	context = pcre2_match_context_create(NULL);
+	data = pcre2_match_data_create(1, NULL);
+	FNR_MUST(context && data);
+	pcre2_set_match_limit(context, STEPS_MOST);
+	pcre2_set_heap_limit(context, HEAP_MOST);
+	stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MOST, NULL);
+	if (stack)
+		pcre2_jit_stack_assign(context, NULL, stack);
 }
 
-bool pattern_sound(const char *pattern, char *message, size_t size)
+struct pattern *pattern_create(const char *text, size_t len, char *message, size_t size)
 {
+	struct pattern *pattern;
 	PCRE2_UCHAR why[128];
 	pcre2_code *code;
+	uint32_t options;
 	size_t offset;
 	int error;
 
-	if (strlen(pattern) > PATTERN_LENGTH) {
+	if (len > PATTERN_LENGTH) {
 		snprintf(message, size, "it is longer than %d bytes", PATTERN_LENGTH);
-		return false;
+		return NULL;
 	}
-	code = compile(pattern, &error, &offset);
+	code = pcre2_compile((PCRE2_SPTR)text, len, OPTIONS, &error, &offset, NULL);
 	if (!code) {
 		pcre2_get_error_message(error, why, sizeof why);
 		snprintf(message, size, "%s, at byte %zu", (const char *)why, offset);
-		return false;
+		return NULL;
 	}
-	pcre2_code_free(code);
-	return true;
+	pattern = fnr_alloc(sizeof *pattern);
+	pattern->code = code;
+	pattern->anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 && (options & PCRE2_ANCHORED);
+	return pattern;
 }
 
+void pattern_free(struct pattern *pattern)
+{
+	if (!pattern)
+		return;
+	pcre2_code_free(pattern->code);
+	free(pattern);
+}
+
+bool pattern_sound(const char *text, char *message, size_t size)
+{
+	struct pattern *pattern = pattern_create(text, strlen(text), message, size);
+
+	pattern_free(pattern);
+	return pattern;
+}
+
+/* ---- matching ---- */
+
+static int64_t processor_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static bool time_is_up(struct pattern_clock *clock)
+{
+	int64_t now = processor_ns();
+
+	if (!clock->end)
+		clock->end = now + PATTERN_TIME_MS * INT64_C(1000000);
+	return now > clock->end;
+}
+
+/* A match may begin from `from` up to `last`. That the text is UTF-8 is checked by the first call. */
+static int match(const struct pattern *pattern, const char *text, size_t len, size_t from, size_t last)
+{
+	uint32_t options = from ? PCRE2_NO_UTF_CHECK : 0;
+	int result;
+
+	pcre2_set_offset_limit(context, last);
+	result = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, from, options, data, context);
+	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+		result = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, from, options | PCRE2_NO_JIT, data, context);
+	return result;
+}
+
+static size_t next_character(const char *text, size_t len, size_t at)
+{
+	while (at < len && ((unsigned char)text[at] & 0xc0) == 0x80)
+		at++;
+	return at;
+}
+
+/* PCRE2's limit on steps holds for one place where a match may begin. So a long text is searched some places at a time: few
+ * if that takes long, more and more if not. */
+static int search(const struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock)
+{
+	size_t from = 0, window = WINDOW_FIRST;
+
+	for (;;) {
+		size_t last = len - from > window ? next_character(text, len, from + window) : len;
+		int64_t before = processor_ns();
+		int result = match(pattern, text, len, from, last);
+
+		if (result != PCRE2_ERROR_NOMATCH || last == len || pattern->anchored)
+			return result;
+		if (time_is_up(clock))
+			return PCRE2_ERROR_MATCHLIMIT;
+		window = processor_ns() - before < WINDOW_NS ? window * 2 : window / 2 + 1;
+		from = next_character(text, len, last + 1);
+	}
+}
+
+enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock)
+{
+	int result;
+
+	prepare();
+	if (pattern->uses < JIT_USES && ++pattern->uses == JIT_USES)
+		pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);   /* if it cannot, it is interpreted as before */
+	if (len <= SHORT_TEXT && clock->matches++ < FREE_MATCHES)
+		result = match(pattern, text, len, 0, len);
+	else if (time_is_up(clock))
+		result = PCRE2_ERROR_MATCHLIMIT;
+	else
+		result = len <= SHORT_TEXT ? match(pattern, text, len, 0, len) : search(pattern, text, len, clock);
+	return result >= 0 ? PATTERN_FITS : result == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_TOO_HARD;
+}
+
+/* ---- patterns that are known by their text ---- */
+
 /* FNV-1a; a pattern that falls on the place of another one replaces it. */
-static struct kept *place_of(const char *pattern)
+static struct kept *place_of(const char *text)
 {
 	uint32_t hash = 2166136261u;
 
-	for (; *pattern; pattern++)
-		hash = (hash ^ (unsigned char)*pattern) * 16777619u;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
 	return &kept[hash % KEPT];
 }
 
-static const pcre2_code *code_of(const char *pattern)
+static struct pattern *pattern_of(const char *text)
 {
-	struct kept *place = place_of(pattern);
-	size_t offset;
-	int error;
+	struct kept *place = place_of(text);
+	char why[256];
 
-	if (place->pattern && strcmp(place->pattern, pattern) == 0)
-		return place->code;
-	free(place->pattern);
-	pcre2_code_free(place->code);
-	place->pattern = fnr_strdup(pattern);
-	place->code = strlen(pattern) > PATTERN_LENGTH ? NULL : compile(pattern, &error, &offset);
-	return place->code;
+	if (place->text && strcmp(place->text, text) == 0)
+		return place->pattern;
+	free(place->text);
+	pattern_free(place->pattern);
+	place->text = fnr_strdup(text);
+	place->pattern = pattern_create(text, strlen(text), why, sizeof why);
+	return place->pattern;
 }
 
-enum pattern_result pattern_match(const char *pattern, const char *text, size_t len)
+enum pattern_result pattern_match(const char *text, const char *subject, size_t len)
 {
-	static pcre2_match_context *context;
-	static pcre2_match_data *data;
-	const pcre2_code *code = code_of(pattern);
-	int result;
+	struct pattern *pattern = pattern_of(text);
+	struct pattern_clock clock = { 0, 0 };
 
-	if (!code)
-		return PATTERN_DIFFERS;
-	if (!context) {
-		context = pcre2_match_context_create(NULL);
-		data = pcre2_match_data_create(1, NULL);
-		FNR_MUST(context && data);
-		pcre2_set_match_limit(context, STEPS_MOST);
-		pcre2_set_heap_limit(context, HEAP_MOST);
-	}
-	result = pcre2_match(code, (PCRE2_SPTR)text, len, 0, 0, data, context);
-	return result >= 0 ? PATTERN_FITS : result == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_TOO_HARD;
+	return pattern ? pattern_run(pattern, subject, len, &clock) : PATTERN_DIFFERS;
 }

@@ -138,6 +138,12 @@ check_PROGRAMS += %D%/test_inputs
 %C%_test_inputs_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
 TESTS += %D%/test_inputs
 
+check_PROGRAMS += %D%/test_schema_suite
+%C%_test_schema_suite_SOURCES = %D%/test_schema_suite.c
+%C%_test_schema_suite_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_schema_suite_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+TESTS += %D%/test_schema_suite
+
 check_PROGRAMS += %D%/test_progress
 %C%_test_progress_SOURCES = %D%/test_progress.c
 %C%_test_progress_CFLAGS = $(UNIT_CFLAGS)

@@ -380,3 +380,21 @@ Test(json, what_other_programs_write_is_mended)
 		cr_expect_eq(err.code, FNR_E_MALFORMED, "%s was taken", wrong[i]);
 	}
 }
+
+Test(json, exact)
+{
+	static const char text[] = "[9007199254740993,-123456789012345678901234567890,1e999,\"a\\u0000b\"]";
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_json_parse_exact(text, strlen(text), &err), *item;
+
+	cr_assert(value, "%s", err.message);
+	item = json_object_array_get_idx(value, 1);
+	cr_expect(json_object_is_type(item, json_type_double));
+	cr_expect_str_eq(json_object_get_userdata(item), "-123456789012345678901234567890");
+	cr_expect_str_eq(json_object_get_userdata(json_object_array_get_idx(value, 0)), "9007199254740993");
+	cr_expect_str_eq(json_object_get_userdata(json_object_array_get_idx(value, 2)), "1e999");
+	cr_expect_eq(json_object_get_string_len(json_object_array_get_idx(value, 3)), 3);
+	json_object_put(value);
+	cr_expect_not(fnr_json_parse_exact("{\"a\\u0000\":1}", 12, &err));
+	cr_expect_eq(err.code, FNR_E_MALFORMED);
+}

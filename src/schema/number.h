@@ -1,0 +1,21 @@
+/* Numbers as they are written, not as a double has them: 0.3 is a multiple of 0.1, and 9007199254740993.0 is not the same as
+ * 9007199254740992. Reals that the project's parser made carry their text; others count as their shortest text. */
+#ifndef FNR_SCHEMA_NUMBER_H
+#define FNR_SCHEMA_NUMBER_H
+
+#include <stdbool.h>
+
+#include "base/json.h"
+
+/* Both are numbers. */
+int number_compare(struct json_object *a, struct json_object *b);   /* < 0, 0, > 0 */
+int number_sign(struct json_object *value);
+bool number_whole(struct json_object *value);
+
+/* What values are divided by: digits * 10^exponent, where digits do not end in 0. */
+struct divisor { uint64_t digits; int64_t exponent; };
+#define DIVISOR_DIGITS 18
+bool divisor_read(struct json_object *value, struct divisor *divisor_r); /* false: it has more significant digits */
+bool number_divides(const struct divisor *divisor, struct json_object *value);
+
+#endif

@@ -1,0 +1,21 @@
+/* JSON values as JSON Schema compares them: by content, numbers by value, members in any order. */
+#ifndef FNR_SCHEMA_VALUE_H
+#define FNR_SCHEMA_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+
+/* What a value is; a whole number is KIND_INTEGER however it is written. */
+enum value_kind {
+	KIND_NULL = 1, KIND_BOOLEAN = 2, KIND_INTEGER = 4, KIND_NUMBER = 8, KIND_STRING = 16, KIND_ARRAY = 32, KIND_OBJECT = 64,
+	KIND_ANY = 127,
+};
+enum value_kind value_kind(struct json_object *value);
+
+/* Both take from *steps what they cost; when nothing is left, the answer means nothing. */
+bool value_equal(struct json_object *a, struct json_object *b, int64_t *steps);
+uint64_t value_hash(struct json_object *value, int64_t *steps);    /* the same for equal values */
+
+#endif
