@@ -6,6 +6,13 @@ import { h } from "./dom.js";
 import { functionView } from "./function.js";
 import { jobView } from "./job.js";
 import { libraryView } from "./library.js";
+import { showPlace, showPlaces } from "./navigation.js";
+import { deadLettersView } from "./pages/dead-letters.js";
+import { jobsView } from "./pages/jobs.js";
+import { keysView } from "./pages/keys.js";
+import { queuesView } from "./pages/queues.js";
+import { takeView } from "./pages/take.js";
+import { takesView } from "./pages/takes.js";
 import { recentView } from "./recent.js";
 import { signInByLink, signInView, signOut, who } from "./sign-in.js";
 import { listen, start, stop as stopStream } from "./stream.js";
@@ -16,18 +23,28 @@ const work = document.getElementById("work");
 const connection = document.getElementById("connection");
 const signOutButton = document.getElementById("sign-out");
 
-const views = { function: functionView, job: jobView, batch: batchView };
+/**
+ * By the first name in the address. A view is made by (parameters, user) and gives {title, element, stop(), change(parameters), wide}:
+ * `change` shows something else in the same view, `wide` leaves no room for the recent jobs.
+ */
+const views = {
+  "": libraryView, function: functionView, job: jobView, batch: batchView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
+  "dead-letters": deadLettersView, keys: keysView,
+};
 let user = null;
 let recent = null;
-let leave = null;      // ends the view that is shown
+let shown = { name: null };
 let turn = 0;          // views are made slowly; only the newest is shown
 let lostTimer = 0;
 
 const parameters = () => new URLSearchParams(location.hash.slice(1));
 
-function put(view, focus) {
-  leave?.();
-  leave = view.stop ?? null;
+function put(name, view, focus) {
+  shown.stop?.();
+  shown = { ...view, name };
+  showPlace(name);
+  if (user && !view.wide) recent.show();
+  else recent?.hide();
   document.title = view.title ? `${view.title} – Function Runner` : "Function Runner";
   work.replaceChildren(view.element);
   if (!focus) return;
@@ -45,13 +62,17 @@ function problemView(error) {
 async function show(focus = true) {
   const mine = ++turn;
   const wanted = parameters();
-  const name = Object.keys(views).find((one) => wanted.has(one));
+  const [first = ""] = wanted.keys();
+  const name = Object.hasOwn(views, first) ? first : "";
   work.setAttribute("aria-busy", "true");
   while (mine === turn) {
     try {
-      const view = name ? await views[name](wanted, user) : await libraryView();
-      if (mine === turn) put(view, focus);
-      else view.stop?.();
+      if (shown.name === name && shown.change) await shown.change(wanted);
+      else {
+        const view = await views[name](wanted, user);
+        if (mine === turn) put(name, view, focus);
+        else view.stop?.();
+      }
       break;
     } catch (error) {
       if (mine !== turn) break;
@@ -61,7 +82,7 @@ async function show(focus = true) {
       }
       if (!(error instanceof Unreachable) && !(error.status >= 502)) {
         if (!(error instanceof Problem)) console.error(error);
-        put(problemView(error), focus);
+        put(null, problemView(error), focus);
         break;
       }
       lost(error.message);
@@ -106,9 +127,9 @@ function askWho(note) {
   stopStream();
   lost("");
   signOutButton.hidden = true;
-  recent?.hide();
+  showPlaces(null);
   work.removeAttribute("aria-busy");
-  put({ title: "Sign in", element: signInView(note, begin) }, true);
+  put(null, { title: "Sign in", element: signInView(note, begin) }, true);
 }
 
 async function begin() {
@@ -138,8 +159,8 @@ async function begin() {
   }
   signOutButton.hidden = user.expires_at === null;   // a server without keys has nobody to sign out
   start();
+  showPlaces(user);
   recent ??= recentView(document.getElementById("recent"));
-  recent.show();
   await show(false);
 }
 

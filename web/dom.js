@@ -55,13 +55,3 @@ export function icon(name) {
   svg.setAttribute("aria-hidden", "true");
   return svg;
 }
-
-/** "3 min ago". */
-export function ago(time) {
-  const words = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
-  const passed = (Date.now() - Date.parse(time)) / 1000;
-  if (passed < 45) return "just now";
-  if (passed < 2700) return words.format(-Math.max(1, Math.round(passed / 60)), "minute");
-  if (passed < 72000) return words.format(-Math.max(1, Math.round(passed / 3600)), "hour");
-  return words.format(-Math.max(1, Math.round(passed / 86400)), "day");
-}

@@ -9,8 +9,20 @@ const STATE_WORDS = {
 
 const STAGE_WORDS = { queue: "Waiting", preparation: "Preparing", execution: "Making", finalization: "Filing" };
 const STAGE_STATE_WORDS = { pending: "to come", running: "now", completed: "done" };
+const OTHER_STATE_WORDS = { pending: "To come", skipped: "Left out", lost: "Lost" };   // of stages and attempts
 
+const WAITING_WORDS = {
+  paused: "its queue is paused", no_backend: "what it runs on does not work at the moment", resources: "what it needs is in use",
+  limit: "as many as are allowed run already", dependency: "it needs what another job makes", not_before: "it is not to begin yet",
+};
+
+export const STATES = Object.entries(STATE_WORDS);
 export const stateWord = (state) => STATE_WORDS[state] ?? state;
+export const stateView = (state) => h("span", { class: `state ${state}` }, OTHER_STATE_WORDS[state] ?? stateWord(state));
+export const stageWord = (stage) => STAGE_WORDS[stage] ?? stage;
+
+/** Why a job waits, in words; an empty text if it only waits for its turn. */
+export const waitingWord = (job) => WAITING_WORDS[job.waiting_for] ?? "";
 
 /** How a job is getting on. Set `job` to what the API gives, as often as you like. */
 export class FnrProgress extends HTMLElement {
@@ -24,8 +36,7 @@ export class FnrProgress extends HTMLElement {
     bar.value = percent;
     bar.textContent = `${Math.round(percent)} %`;
     if (message.textContent !== job.progress.message) message.textContent = job.progress.message;   // read aloud only when it changes
-    const reasons = {paused: "its queue is paused", no_backend: "what it runs on does not work at the moment", limit: "as many as are allowed run already", dependency: "it needs what another job makes"};
-    if (job.waiting_for in reasons) facts.push(reasons[job.waiting_for]);
+    if (waitingWord(job)) facts.push(waitingWord(job));
     else if (job.state === "queued" && position !== null && position !== undefined)
       facts.push(position === 0 ? "next in line" : `${position} ahead of it`);
     if (job.state === "running") facts.push(`${Math.floor(percent)} %`);
@@ -33,7 +44,7 @@ export class FnrProgress extends HTMLElement {
     if (job.attempt > 1) facts.push(`attempt ${job.attempt} of ${job.max_attempts}`);
     rest.textContent = facts.join(" · ");
     stages.replaceChildren(...(job.progress.stages ?? []).map((stage) => h("li", { class: `stage ${stage.state}` },
-      STAGE_WORDS[stage.name] ?? stage.name, h("span", { class: "away" }, `, ${STAGE_STATE_WORDS[stage.state] ?? stage.state}`))));
+      stageWord(stage.name), h("span", { class: "away" }, `, ${STAGE_STATE_WORDS[stage.state] ?? stage.state}`))));
   }
 
   #build() {

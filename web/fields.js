@@ -27,7 +27,7 @@ function simple(element, get, set) {
 function choice(schema, attributes, required) {
   const empty = !required && schema.default === undefined;
   const select = h("select", attributes, empty && h("option", { value: "" }, "—"),
-    schema.enum.map((value, i) => h("option", { value: String(i) }, String(value))));
+    schema.enum.map((value, i) => h("option", { value: String(i) }, schema["x-labels"]?.[i] ?? String(value))));
   return simple(select, () => (select.value === "" ? undefined : schema.enum[Number(select.value)]), (value) => {
     const place = schema.enum.indexOf(value);
     select.value = place < 0 ? (empty ? "" : "0") : String(place);
@@ -41,6 +41,23 @@ function number(schema, attributes) {
     if (input.validity.badInput) throw new Error("This is not a number.");
     return input.value === "" ? undefined : Number(input.value);
   }, (value) => { input.value = value ?? ""; });
+}
+
+/** A moment, in the time of this place; as the API has it, in that of the world. */
+function moment(schema, attributes) {
+  const input = h("input", { ...attributes, type: "datetime-local" });
+  return simple(input, () => {
+    if (input.validity.badInput) throw new Error("This is not a whole date with a time.");
+    return input.value === "" ? undefined : new Date(input.value).toISOString();
+  }, (value) => {
+    const date = value ? new Date(value) : null;
+    input.value = date ? new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16) : "";
+  });
+}
+
+function secret(schema, attributes) {
+  const input = h("input", { ...attributes, type: "password", autocomplete: "off", spellcheck: "false" });
+  return simple(input, () => input.value || undefined, (value) => { input.value = value ?? ""; });
 }
 
 function truth(schema, attributes) {
@@ -116,12 +133,15 @@ function files(schema, attributes, changed) {
   };
 }
 
+const FORMATS = { color, "date-time": moment, password: secret };
+
 function kindOf(schema, attributes, required, label, changed) {
   if (isFile(schema) || (schema.type === "array" && isFile(schema.items ?? {}))) return files(schema, attributes, changed);
   if (schema.enum) return choice(schema, attributes, required);
   if (schema.type === "integer" || schema.type === "number") return number(schema, attributes);
   if (schema.type === "boolean") return truth(schema, attributes);
-  if (schema.type === "string") return schema.format === "color" ? color(schema, attributes, label) : text(schema, attributes, required);
+  if (Object.hasOwn(FORMATS, schema.format ?? "")) return FORMATS[schema.format](schema, attributes, label);
+  if (schema.type === "string") return text(schema, attributes, required);
   if (schema.type === "array" && ["string", "number", "integer"].includes(schema.items?.type)) return lines(schema, attributes);
   return json(schema, attributes);
 }

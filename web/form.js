@@ -6,7 +6,9 @@ import { makeField } from "./fields.js";
 export class FormError extends Error {}
 
 export class Form {
-  constructor(schema, changed) {
+  /** `root` is the JSON Pointer of what the fields are members of, in what is sent. */
+  constructor(schema, changed, root = "/inputs") {
+    this.root = root;
     const needed = new Set(schema.required ?? []);
     this.fields = Object.entries(schema.properties ?? {}).map(([name, one]) => makeField(name, one, needed.has(name), changed));
     this.problem = h("div", { class: "notice error", role: "alert", hidden: true });
@@ -89,7 +91,8 @@ export class Form {
     const rest = [];
     let first = null;
     for (const one of error.errors ?? []) {
-      const [, name] = /^(?:\/jobs\/\d+)?\/inputs\/([^/]+)/.exec(one.pointer ?? "") ?? [];
+      const pointer = (one.pointer ?? "").replace(/^\/jobs\/\d+/, "");
+      const name = pointer.startsWith(`${this.root}/`) ? pointer.slice(this.root.length + 1).split("/")[0] : "";
       const field = name && this.field(name.replaceAll("~1", "/").replaceAll("~0", "~"));
       const text = one.fix ? `${one.message}: ${one.fix}` : one.message;
       if (field) {

@@ -1,57 +1,39 @@
 // One job: how it is getting on, what it made, and what can be done next.
 
 import { address, call, get, Problem, submit } from "./api.js";
-import { h, seconds } from "./dom.js";
+import { ask, askFor } from "./dialog.js";
+import { h } from "./dom.js";
 import { stateWord } from "./elements.js";
+import { attemptsView, logView, parametersView, stagesView } from "./job-details.js";
 import { finished, watch } from "./jobs.js";
 import { outputView } from "./outputs.js";
 import { findTemplate, usesOf } from "./templates.js";
+import { took, when } from "./time.js";
 
-const LOG_AGAIN_MS = 2000;
-const passed = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+const PRIORITIES = { required: ["priority"], properties: { priority: { type: "integer", minimum: 1, maximum: 10, title: "Priority", description: "10 goes first; 5 is usual." } } };
+const waits = (job) => ["scheduled", "queued", "retry_wait"].includes(job.state);
 
 function valueWords(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** Lines of the log, read while the section is open and more may come. */
-function logView(id, ended) {
-  const lines = h("ol", { class: "log" });
-  const none = h("p", { class: "quiet" }, "Nothing was logged yet.");
-  let after = 0;
-  let timer = 0;
-  const element = h("details", { class: "technical", ontoggle: () => (element.open ? read() : clearTimeout(timer)) },
-    h("summary", {}, "Log"), none, lines);
-
-  async function read() {
-    clearTimeout(timer);
-    const last = ended();
-    try {
-      const page = await get(`jobs/${id}/log?after=${after}&limit=200`);
-      for (const line of page.items) {
-        after = line.n;
-        lines.append(h("li", { class: line.level }, h("time", {}, line.time.slice(11, 19)), " ", line.text));
-      }
-      none.hidden = after > 0;
-      if (page.items.length === 200) {
-        read();
-        return;
-      }
-    } catch {
-      // tried again below
-    }
-    if (element.open && !last) timer = setTimeout(read, LOG_AGAIN_MS);
-  }
-  return { element, stop: () => clearTimeout(timer) };
+function placeView(job) {
+  const words = [job.project, job.shot, job.take && `take ${job.take}`].filter(Boolean).join(" / ");
+  return job.take ? h("a", { href: `#take=${[job.project, job.shot, job.take].map(encodeURIComponent).join("/")}` }, words) : words;
 }
 
 function factsView(job, name, inputs) {
   const facts = [
     ["Function", h("a", { href: `#function=${encodeURIComponent(job.template)}` }, name)],
     ["Quality", job.quality],
-    job.project && ["Filed in", [job.project, job.shot, job.take && `take ${job.take}`].filter(Boolean).join(" / ")],
+    job.project && ["Filed in", placeView(job)],
     ["Seed", String(job.seed)],
-    job.started_at && job.finished_at && ["Took", seconds(passed(job.started_at, job.finished_at))],
+    ["Queue", `${job.queue}, priority ${job.priority}`],
+    job.not_before && waits(job) && ["Begins", when(job.not_before)],
+    job.expires_at && waits(job) && ["Latest start", when(job.expires_at)],
+    job.backend && [finished(job) ? "Ran on" : "Runs on", [job.backend, job.placement && `(${job.placement})`].filter(Boolean).join(" ")],
+    job.started_at && job.finished_at && ["Took", took(job.started_at, job.finished_at)],
+    ["Asked for", when(job.created_at)],
     job.batch && ["Batch", h("a", { href: `#batch=${job.batch}` }, "all its jobs")],
     job.retry_of && ["Run again from", h("a", { href: `#job=${job.retry_of}` }, "an earlier job")],
     ...Object.entries(job.inputs ?? {}).map(([input, value]) => [inputs[input]?.label ?? input, valueWords(value)]),
@@ -87,7 +69,9 @@ export async function jobView(parameters, user) {
   let job = await get(`jobs/${encodeURIComponent(id)}`);
   const template = await findTemplate(job.template);
   const name = template?.name ?? job.template;      // it may have been removed since
-  const log = logView(job.id, () => finished(job));
+  const log = logView(job.id);
+  const attempts = attemptsView(job.id);
+  const stages = stagesView();
   let drawn = "";
 
   async function act(button, work) {
@@ -107,8 +91,9 @@ export async function jobView(parameters, user) {
     const made = await submit(`jobs/${job.id}/retry`, changes, () => { news.textContent = "No connection. It is tried again by itself…"; });
     location.hash = `job=${made.id}`;
   };
+  const raise = () => askFor("Change the priority", PRIORITIES, { values: { priority: job.priority }, action: "Change", run: (values) => call("PATCH", `jobs/${job.id}`, values) });
   async function remove() {
-    if (!confirm(job.take ? "Delete this job? Its take stays in the project." : "Delete this job and its result?")) return;
+    if (!await ask("Delete this job?", job.take ? "Its take stays in the project." : "Its result is deleted with it.", "Delete")) return;
     await call("DELETE", `jobs/${job.id}`);
     location.hash = "";
   }
@@ -116,12 +101,13 @@ export async function jobView(parameters, user) {
   function drawActions() {
     const list = [];
     if (mayRun && !finished(job) && job.state !== "cancelling") list.push(action("Cancel", cancel));
+    if (mayRun && waits(job)) list.push(action("Priority…", raise));
     if (mayRun && finished(job)) {
       if (job.state === "completed") list.push(action("Again with another seed", again({ seed: null }), "main"));
       else list.push(action("Try again", again({}), "main"));
     }
     if (mayRun) list.push(h("a", { class: "button", href: `#${new URLSearchParams({ function: job.template, from: job.id })}` }, "Change and run again"));
-    if (mayRun && finished(job)) list.push(action("Delete", remove, "quiet"));
+    if (mayRun && finished(job)) list.push(action("Delete…", remove, "quiet"));
     actions.replaceChildren(...list);
   }
 
@@ -139,9 +125,10 @@ export async function jobView(parameters, user) {
   /** Whole only when something else than the progress is new. */
   function draw() {
     const pictures = (job.outputs ?? []).map((output) => output.thumbnail);
-    const look = JSON.stringify([job.state, job.waiting_for, job.attempt, job.error, pictures]);
+    const look = JSON.stringify([job.state, job.waiting_for, job.attempt, job.priority, job.backend, job.error, pictures]);
     progress.hidden = finished(job);
     if (!progress.hidden) progress.job = job;
+    stages.show(job);
     if (look === drawn || [...result.querySelectorAll("video, audio")].some((one) => one.currentTime > 0)) return;   // nobody's film is cut off
     drawn = look;
     document.title = `${stateWord(job.state)}: ${name} – Function Runner`;
@@ -177,10 +164,12 @@ export async function jobView(parameters, user) {
   });
   return {
     title: name,
-    element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions")),
-      h("div", { class: "head" }, title, state), progress, preview, result, actions, news, rest, log.element),
+    element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions"), " · ", h("a", { href: "#jobs" }, "All jobs")),
+      h("div", { class: "head" }, title, state), progress, preview, result, actions, news, rest,
+      h("div", {}, stages.element, attempts.element, log.element, parametersView(job))),
     stop() {
       stop();
+      attempts.stop();
       log.stop();
     },
   };

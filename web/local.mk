@@ -1,25 +1,39 @@
-# The page: ES modules as they are, without a build step.
+# The pages: ES modules as they are, without a build step.
 nobase_dist_pkgdata_DATA += \
 	web/api.js \
 	web/app.js \
 	web/batch.js \
+	web/chart.js \
+	web/dialog.js \
 	web/dom.js \
 	web/elements.js \
 	web/fields.js \
 	web/file-field.js \
+	web/filters.js \
 	web/form.js \
 	web/function.js \
 	web/icon.svg \
 	web/icons.svg \
 	web/index.html \
+	web/job-details.js \
 	web/job.js \
 	web/jobs.js \
 	web/library.js \
+	web/live.js \
+	web/navigation.js \
 	web/outputs.js \
+	web/pages/dead-letters.js \
+	web/pages/jobs.js \
+	web/pages/keys.js \
+	web/pages/queues.js \
+	web/pages/take.js \
+	web/pages/takes.js \
 	web/recent.js \
 	web/sign-in.js \
 	web/stream-source.js \
 	web/stream-worker.js \
 	web/stream.js \
 	web/style.css \
-	web/templates.js
+	web/table.js \
+	web/templates.js \
+	web/time.js

@@ -4,6 +4,7 @@ import glob
 import os
 import select
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -29,6 +30,16 @@ def axe_source():
     folder = os.environ["FNR_TEST_PYTHON"]
     with open(glob.glob(os.path.join(folder, "*", "axe.min.js"))[0]) as file:
         return file.read()
+
+
+def children_of(pid):
+    """All below a process."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        with open(path) as file:
+            for child in map(int, file.read().split()):
+                found += [child, *children_of(child)]
+    return found
 
 
 class Browser:
@@ -126,6 +137,25 @@ class Browser:
         found = self.driver.execute_async_script("const done = arguments[0]; axe.run(document).then((r) => done(r.violations), (e) => done([String(e)]))")
         return [f"{one['id']}: {node['html']} {node.get('failureSummary')}" for one in found for node in one["nodes"]]
 
+    @contextmanager
+    def asleep(self):
+        """As a machine that sleeps: no process of the browser runs meanwhile."""
+        processes = children_of(self.driver.service.process.pid)
+        for pid in processes:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in processes:
+                os.kill(pid, signal.SIGCONT)
+
+    def collected(self):
+        """What the page holds, after a collection of garbage: bytes of its heap, nodes, listeners."""
+        for _ in range(3):
+            self.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        counters = self.driver.execute_cdp_cmd("Memory.getDOMCounters", {})
+        return self.driver.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"], counters["nodes"], counters["jsEventListeners"]
+
     def press(self, *keys):
         """Where the focus is."""
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -146,7 +176,9 @@ class Line:
         self.port = free_port()
         self.asked = []          # request lines
         self.cut = False
+        self.silent = False      # streams that are open now never say anything again, and nobody is told
         self.pairs = {}
+        self.streams = set()
         self.listener = socket.create_server(("127.0.0.1", self.port))
         self.wake, self.waker = socket.socketpair()
         self.ended = False
@@ -163,9 +195,12 @@ class Line:
                     self.accept()
                 elif one in self.pairs:
                     self.carry(one)
-            if self.cut:
+            if self.cut or self.silent:
                 for one in list(self.pairs):
                     self.drop(one)
+            self.silent = False
+        for one in self.streams:
+            one.close()
         for one in list(self.pairs):
             self.drop(one)
 
@@ -184,6 +219,8 @@ class Line:
             if piece:
                 if is_client:
                     self.note(piece)
+                    if b"GET /api/v1/events" in piece:
+                        self.streams.add(one)
                 other.sendall(piece)
                 return
         except OSError:
@@ -197,10 +234,12 @@ class Line:
 
     def drop(self, one):
         other, _ = self.pairs.pop(one, (None, None))
-        one.close()
-        if other is not None:
-            self.pairs.pop(other, None)
-            other.close()
+        both = {one, other} - {None}
+        for each in both:
+            self.pairs.pop(each, None)
+            if not (self.silent and each in self.streams):
+                self.streams.discard(each)
+                each.close()
 
     def count(self, start):
         return sum(line.startswith(start) for line in self.asked)
@@ -213,6 +252,13 @@ class Line:
         yield
         time.sleep(max(0, end - time.monotonic()))
         self.cut = False
+
+    def fall_silent(self):
+        """As when the other machine has forgotten all connections while this one slept."""
+        self.silent = True
+        self.waker.send(b"x")
+        while self.silent:
+            time.sleep(0.01)
 
     def close(self):
         self.ended = True

@@ -1,7 +1,6 @@
 """The page in a real Chromium: from choosing a function to its result, by people with eyes, with a keyboard, with bad networks."""
 
 import os
-import subprocess
 import time
 
 import pytest
@@ -10,53 +9,13 @@ from selenium.webdriver.common.keys import Keys
 
 from browser import Browser, Line
 from front import Front
-from system import FNR, System
-
-# A picture in ten steps, with previews, over the given time; fails if it is asked to.
-PAINTER = r"""#!/usr/bin/python3
-import json, os, sys, time
-request = json.load(sys.stdin)
-inputs = request["parameters"]
-def say(**line):
-    print(json.dumps(line), flush=True)
-if inputs["fail"]:
-    say(error={"class": "validation", "code": "no_paint", "message": "There is no paint left.", "suggestion": "Bring paint.", "detail": "pot 7"})
-    sys.exit(1)
-picture = open(os.path.join(os.environ["FNR_DATA"], "templates/painter/picture.png"), "rb").read()
-say(log="stretching the canvas", level="info")
-for i in range(10):
-    say(progress=i / 10, stage="execution", message=f"Stroke {i + 1} of 10…")
-    open("part", "wb").write(picture)
-    os.rename("part", "preview.png")
-    say(preview="preview.png")
-    time.sleep(inputs["seconds"] / 10)
-open("image.png", "wb").write(picture)
-say(output="image", path="image.png")
-"""
-INPUTS = {
-    "seconds": {"type": "number", "default": 0.2, "min": 0, "max": 60, "unit": "s", "label": "Time"},
-    "fail": {"type": "boolean", "default": False, "label": "Fail"},
-    "canvas": {"type": "file", "media": ["image/*"], "label": "Canvas"},
-    "sketches": {"type": "array", "items": {"type": "file", "media": ["image/*"]}, "max_items": 5, "label": "Sketches"},
-    "words": {"type": "array", "items": {"type": "string"}, "label": "Words", "group": "Rarely needed"},
-    "numbers": {"type": "object", "label": "Numbers", "group": "Rarely needed"},
-}
-PAINTER_TEMPLATE = {
-    "name": "Paint a Picture", "category": "image", "inputs": INPUTS, "outputs": {"image": {"type": "image", "media_type": "image/png"}},
-    "tags": ["brush"], "examples": [{"name": "Slow", "inputs": {"seconds": 30}, "quality": "high"}], "timeout_s": 100,
-}
-
-
-def ffmpeg(*arguments):
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments], check=True)
+from pages import ffmpeg, link, painting_system, sign_in
+from system import FNR
 
 
 @pytest.fixture(scope="module")
 def fnr():
-    system = System("workers: {min: 2, max: 2}\npreview: {interval: 100}\n")
-    system.add_script("painter", PAINTER, **PAINTER_TEMPLATE)
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-frames:v", "1", os.path.join(system.data, "templates/painter/picture.png"))
-    with system:
+    with painting_system() as system:
         yield system
 
 
@@ -85,16 +44,6 @@ def page(shared, fnr):
     shared.heading("What shall be made?")
     yield shared
     assert shared.console() == []
-
-
-def link(fnr):
-    result = subprocess.run([FNR, "link", "--data", fnr.data], capture_output=True, text=True, check=True)
-    return result.stdout.split()[-1]
-
-
-def sign_in(browser, fnr, port=None, path="/"):
-    browser.open(link(fnr).replace(f"{fnr.port}/", f"{port or fnr.port}{path}"))
-    browser.heading("What shall be made?")
 
 
 def open_function(page, fnr, id="painter", more=""):
@@ -448,7 +397,7 @@ def test_again_change_use_delete(page, fnr):
     state(page, "Done")
     assert fnr.get(f"/api/v1/jobs/{third}").json["inputs"]["canvas"].startswith("upload:")    # the result itself, kept for this job
     page.click(".actions button", "Delete")
-    page.driver.switch_to.alert.accept()
+    page.click("dialog button", "Delete")
     page.heading("What shall be made?")
     assert fnr.get(f"/api/v1/jobs/{third}").status == 404
 
@@ -531,8 +480,10 @@ def test_policy_and_no_other_host(fnr):
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy and "unsafe" not in policy and "http" not in policy
     web = os.path.join(os.path.dirname(os.path.dirname(FNR)), "share/function-runner/web")
-    for name in os.listdir(web):
-        with open(os.path.join(web, name)) as file:
+    names = [os.path.join(folder, name) for folder, _, files in os.walk(web) for name in files]
+    assert len(names) > 30
+    for name in names:
+        with open(name) as file:
             text = file.read().replace("http://www.w3.org/2000/svg", "").replace("https://…", "")
         assert "http://" not in text and "https://" not in text, name
         assert " style=" not in text and " onclick=" not in text, name

@@ -1,0 +1,190 @@
+"""The pages of queues, dead letters and keys in a real Chromium."""
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser
+from pages import painting_system, press, row, rows, show, sign_in, sound
+
+BAD = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with painting_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared(fnr):
+    with Browser() as browser:
+        sign_in(browser, fnr)
+        yield browser
+
+
+@pytest.fixture
+def page(shared):
+    shared.expected = []
+    yield shared
+    assert shared.console() == []
+
+
+# ---- queues ----
+
+def test_pause_resume_and_empty(page, fnr):
+    show(page, fnr, "queues", "Queues")
+    row(page, "Queues", "io", "Open")
+    press(page, "Queues", "io", "Pause")
+    page.click("dialog button.main")
+    row(page, "Queues", "io", "Paused")
+    assert fnr.get("/api/v1/queues/io").json["paused"]
+    ids = [fnr.submit("painter", {"seconds": 0}, queue="io")["id"] for _ in range(2)]
+    row(page, "Queues", "io", "Paused", "2")
+    press(page, "Queues", "io", "Empty")
+    page.find("dialog", "2 jobs that wait are cancelled")
+    page.click("dialog button", "Cancel what waits")
+    page.find("[role=status]", "2 jobs are being cancelled.")
+    assert [fnr.wait(id)["state"] for id in ids] == ["cancelled"] * 2
+    press(page, "Queues", "io", "Resume")
+    row(page, "Queues", "io", "Open")
+    id = fnr.submit("painter", {"seconds": 0}, queue="io")["id"]
+    assert fnr.wait(id)["state"] == "completed"
+    page.click("table a", "io")
+    page.until(lambda: page.driver.current_url.endswith("#jobs&queue=io") and len(rows(page, "Jobs")) == 3, "its jobs")
+
+
+def test_paused_elsewhere_and_until(page, fnr):
+    show(page, fnr, "queues", "Queues")
+    fnr.post("/api/v1/queues/gpu/pause", {"until": "2100-01-01T00:00:00Z"})
+    row(page, "Queues", "gpu", "Paused", "until in ")
+    fnr.post("/api/v1/queues/gpu/resume")
+    row(page, "Queues", "gpu", "Open")
+    press(page, "Queues", "gpu", "Pause")
+    page.script("document.querySelector('dialog [name=until]').value = '2099-12-31T23:00'")
+    page.click("dialog button.main")
+    page.until(lambda: (fnr.get("/api/v1/queues/gpu").json["paused_until"] or "").startswith(("2099-12-31", "2100-01-01")), "paused until then")
+    fnr.post("/api/v1/queues/gpu/resume")
+
+
+def test_limits(page, fnr):
+    show(page, fnr, "queues", "Queues")
+    press(page, "Queues", "gpu", "Limits")
+    page.write("concurrency", "3")
+    page.write("per_minute", "-2")
+    page.expected = ["422"]
+    page.click("dialog button.main")
+    page.find("dialog .error")
+    assert page.driver.switch_to.active_element.get_attribute("name") == "per_minute"
+    page.write("per_minute", "90")
+    page.click("dialog button.main")
+    row(page, "Queues", "gpu", "3 at a time, 90 a minute")
+    press(page, "Queues", "gpu", "Limits")
+    assert page.find("[name=concurrency]").get_attribute("value") == "3"
+    page.write("concurrency", "")
+    page.press(Keys.ESCAPE)
+    page.until(lambda: not page.all("dialog"), "nothing was decided")
+    assert fnr.get("/api/v1/queues/gpu").json["concurrency"] == 3
+    press(page, "Queues", "gpu", "Limits")
+    page.write("concurrency", "")
+    page.write("per_minute", "")
+    page.click("dialog button.main")
+    page.until(lambda: fnr.get("/api/v1/queues/gpu").json["concurrency"] is None, "no limit")
+
+
+def test_chart_of_the_day(page, fnr):
+    fnr.run("painter", {"fail": True})
+    show(page, fnr, "queues", "Queues")
+    count = lambda: page.script("return Number([...document.querySelectorAll('.legend li')].find((one) => one.innerText.startsWith('Failed')).innerText.split(': ')[1])")
+    before = page.until(count, "what failed")
+    assert page.find(".chart svg").get_attribute("aria-label").startswith("Done ")
+    page.click(".chart summary", "As a table")
+    fnr.run("painter", {"fail": True})
+    page.until(lambda: count() == before + 1, "one more")
+    page.find(".chart table")          # still open
+    assert page.violations() == []
+
+
+# ---- dead letters ----
+
+def test_dead_letters(page, fnr):
+    fnr.post("/api/v1/dead-letters/replay", {"template": "painter", "inputs": {"fail": False, "seconds": 0}})
+    page.until(lambda: fnr.get("/api/v1/dead-letters").json["total"] == 0, "none")
+    show(page, fnr, "dead-letters", "Dead letters")
+    page.find(".notice", "Nothing failed for good.")
+    ids = [fnr.run("painter", {"fail": True}, project=project)["id"] for project in ("one", "two", "two", "two")]
+    page.until(lambda: len(rows(page, "Dead letters")) == 4, "four, by themselves")
+    row(page, "Dead letters", "There is no paint left.", "Bring paint.", "validation / no_paint", "one")
+    page.find(".quiet", "4 in all")
+    press(page, "Dead letters", "one", "Run again")
+    page.find("[role=status]", "It runs again")
+    page.until(lambda: not any(one == ids[0] for one in (job["id"] for job in fnr.get("/api/v1/dead-letters").json["items"])), "it is none any more")
+    show(page, fnr, "dead-letters&project=two", "Dead letters")
+    page.until(lambda: len(rows(page, "Dead letters")) == 3, "those of a project")
+    press(page, "Dead letters", "two", "Discard")
+    page.click("dialog button", "Cancel")
+    assert fnr.get("/api/v1/dead-letters?project=two").json["items"].__len__() == 3
+    press(page, "Dead letters", "two", "Discard")
+    page.click("dialog button.main", "Discard")
+    page.until(lambda: len(rows(page, "Dead letters")) == 2, "two are left")
+    page.click("button", "Run all again")
+    page.find("dialog", "that fit the filter")
+    page.click("dialog button.main", "Run again")
+    page.find("[role=status] a", "2 jobs")
+    page.until(lambda: fnr.get("/api/v1/dead-letters?project=one").json["items"], "the other project's still rests there")
+    page.click("[role=status] a", "2 jobs")
+    page.heading("Paint a Picture × 2")
+
+
+# ---- keys ----
+
+def test_keys(page, fnr):
+    show(page, fnr, "keys", "Keys")
+    row(page, "Keys", "(yours)", "everything", "all")
+    page.click("button", "New key")
+    page.click("dialog button.main")
+    page.find("dialog .error", "Needed.")
+    page.write("name", BAD)
+    page.click("dialog [name=scope] option", "look and run")
+    page.write("projects", "film\nradio")
+    page.click("dialog button.main")
+    secret = page.find(".secret").text
+    assert fnr.get("/api/v1/sessions", key=secret).json["projects"] == ["film", "radio"]
+    assert page.violations() == []
+    page.click("dialog button", "Close")
+    row(page, "Keys", BAD, "look and run", "film, radio")
+    assert secret not in page.script("return document.documentElement.outerHTML")      # it was shown once
+    assert page.script("return document.querySelectorAll('img[src=x]').length") == 0
+    press(page, "Keys", BAD, "Take back")
+    page.click("dialog button", "Take it back")
+    page.until(lambda: len([one for one in rows(page, "Keys") if BAD in one]) == 0, "it is gone")
+    assert fnr.get("/api/v1/sessions", key=secret).status == 401
+
+
+def test_who_may_only_look(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "looker", "scopes": ["read"]}).json["key"]
+    with Browser() as browser:
+        browser.expected = ["401", "403"]
+        browser.open(f"http://127.0.0.1:{fnr.port}/#queues")
+        browser.find("#key").send_keys(key + Keys.ENTER)
+        row(browser, "Queues", "cpu", "Open")
+        assert browser.all("table button") == []
+        assert [one.text for one in browser.all("#places a") if one.text == "Keys"] == []
+        show(browser, fnr, "dead-letters", "Dead letters")
+        assert [one for one in browser.all("main button") if one.is_displayed()] == []
+        show(browser, fnr, "jobs", "Jobs")
+        assert [one for one in browser.all("main button") if one.is_displayed()] == []
+        browser.open(f"http://127.0.0.1:{fnr.port}/#keys")
+        browser.heading("did not work")
+
+
+def test_for_everybody(page, fnr):
+    fnr.run("painter", {"fail": True}, project="film", shot="a-very-long-name-of-a-shot-that-does-not-fit-anywhere-at-all")
+    sound(page, fnr, {"queues": "queues", "dead-letters": "dead-letters", "keys": "keys"})
+    for place, heading, button in (("queues", "Queues", "Pause"), ("queues", "Queues", "Limits"), ("keys", "Keys", "New key")):
+        show(page, fnr, place, heading)
+        page.click("main button", button)
+        page.find("dialog")
+        assert page.violations() == []
+        page.press(Keys.ESCAPE)
+        page.until(lambda: not page.all("dialog"), "closed")
+        page.until(lambda: page.script("return document.activeElement.innerText.includes(arguments[0])", button), "the focus is back")

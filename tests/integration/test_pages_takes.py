@@ -1,0 +1,84 @@
+"""The pages of takes in a real Chromium: projects and shots, the gallery, a take, two beside each other."""
+
+import pytest
+
+from browser import Browser
+from pages import painting_system, show, sign_in, sound
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with painting_system() as system:
+        for i, background in enumerate(["#204060", "#602040", "#206040"]):
+            system.run("create_title_card", {"text": f"Act {i + 1}", "background": background}, project="film", shot="s010", quality="draft", seed=i)
+        system.run("create_voice_over", {"text": "Hello."}, project="radio", shot="intro", quality="draft")
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared(fnr):
+    with Browser() as browser:
+        sign_in(browser, fnr)
+        yield browser
+
+
+@pytest.fixture
+def page(shared):
+    shared.expected = []
+    yield shared
+    assert shared.console() == []
+
+
+def takes(page):
+    return [one.text for one in page.all(".tile .name")]
+
+
+def test_projects_and_gallery(page, fnr):
+    show(page, fnr, "takes", "Takes")
+    page.find(".panel", "radio")
+    page.click(".panel a", "s010")
+    page.heading("film / s010")
+    page.until(lambda: takes(page) == ["Take 3", "Take 2", "Take 1"], "the newest first")
+    page.find(".tile.active", "Take 3")
+    page.until(lambda: all("/thumbnail" in (one.get_attribute("src") or "") for one in page.all(".tile img")) and len(page.all(".tile img")) == 3, "thumbnails")
+    fnr.run("create_title_card", {"text": "Act 4"}, project="film", shot="s010", quality="draft")
+    page.until(lambda: takes(page)[0] == "Take 4", "one more, by itself")
+    page.click(".tile a", "Take 2")
+    page.heading("Take 2")
+    page.find("dd", "Act 2")
+    page.find("dd", "#602040")
+    page.until(lambda: page.script("return document.querySelector('.output img')?.naturalWidth") > 100, "the picture")
+    page.click("dd a", "what happened")
+    page.find("dd a", "film / s010 / take 2")
+    page.driver.back()
+    page.heading("Take 2")
+    page.driver.back()
+    page.heading("film / s010")
+
+
+def test_two_beside_each_other(page, fnr):
+    show(page, fnr, "takes=film/s010", "film / s010")
+    page.click("[aria-label='Compare take 1']")
+    page.find("[role=status]", "Choose one more")
+    page.click("[aria-label='Compare take 2']")
+    page.click("[aria-label='Compare take 3']")        # the first one goes
+    assert not page.find("[aria-label='Compare take 1']").is_selected()
+    page.click(".head a", "Compare 2 and 3")
+    page.heading("Takes 2 and 3")
+    page.until(lambda: page.script("return [...document.querySelectorAll('.side img')].filter((one) => one.naturalWidth > 100).length") == 2, "two pictures")
+    page.find("tr.differs", "Act 2")
+    page.find("tr.differs", "#602040")
+    assert "Quality" not in [one.text.split()[0] for one in page.all("tr.differs")]
+    page.click(".way a", "film / s010")
+    page.heading("film / s010")
+
+
+def test_what_is_not_there(page, fnr):
+    page.expected = ["404"]
+    for place in ("takes=film/none", "takes=none/none", "take=film/s010/99", "take=film", "takes=a/b/c", "takes=film/s010&compare=1"):
+        show(page, fnr, place, "not there")
+
+
+def test_for_everybody(page, fnr):
+    sound(page, fnr, {"projects": "takes", "gallery": "takes=film/s010", "take": "take=film/s010/1", "sound": "take=radio/intro/1",
+                      "compare": "takes=film/s010&compare=1,2"})

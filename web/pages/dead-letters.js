@@ -1,0 +1,93 @@
+// Jobs that failed for good: why, and again or away with them.
+
+import { call, get, submit } from "../api.js";
+import { ask } from "../dialog.js";
+import { h } from "../dom.js";
+import { Filters, place } from "../filters.js";
+import { keepRight, movesJobs } from "../live.js";
+import { Table } from "../table.js";
+import { listTemplates } from "../templates.js";
+import { when } from "../time.js";
+
+const SHOWN = 50;
+const CLASSES = ["transient", "resource", "validation", "permanent", "unknown"];
+const ASKED = ["project", "template", "class", "cursor"];
+
+function columns(templates, act) {
+  const name = (job) => templates.find((template) => template.id === job.template)?.name ?? job.template;
+  const action = (job, label, work) => h("button", { type: "button", class: "small", onclick: (event) => act(event.currentTarget, () => work(job)) }, label);
+  const replay = (job) => submit(`dead-letters/${job.id}/replay`);
+  const discard = async (job) => await ask("Discard it?", "The job itself stays; it is only no dead letter any more.", "Discard") && call("DELETE", `dead-letters/${job.id}`);
+  return [
+    { label: "Function", head: true, draw: (job) => h("div", { class: "stack" }, h("a", { href: `#job=${job.id}` }, name(job)),
+      h("span", { class: "quiet" }, [job.project, job.shot].filter(Boolean).join(" / ")),
+      h("span", { class: "quiet" }, "failed ", when(job.finished_at))) },
+    { label: "What went wrong", draw: (job) => h("div", { class: "stack" }, h("span", {}, job.error?.message), h("span", { class: "quiet" }, job.error?.suggestion)) },
+    { label: "Kind", draw: (job) => job.error && `${job.error.class} / ${job.error.code}` },
+    { label: "Attempts", wide: true, number: true, draw: (job) => String(job.attempt) },
+    act && { label: "Actions", away: true, draw: (job) => h("div", { class: "actions" }, action(job, "Run again", replay), action(job, "Discard", discard)) },
+  ].filter(Boolean);
+}
+
+export async function deadLettersView(parameters, user) {
+  const templates = await listTemplates();
+  const admin = user.scopes.includes("admin");
+  const filters = new Filters("dead-letters", [
+    { name: "template", label: "Function", options: templates.map((template) => [template.id, template.name]) },
+    { name: "class", label: "Kind of error", options: CLASSES.map((one) => [one, one]) },
+    { name: "project", label: "Project" },
+  ]);
+  const news = h("p", { role: "status", class: "quiet" });
+  const pages = h("p", { class: "actions" });
+  const total = h("p", { class: "quiet" });
+  const all = h("button", { type: "button", onclick: (event) => act(event.currentTarget, replayAll) }, "Run all again…");
+  let wanted = parameters;
+
+  async function act(button, work) {
+    button.disabled = true;
+    news.textContent = "";
+    try {
+      const made = await work();
+      if (made?.jobs) news.replaceChildren(h("a", { href: `#batch=${made.id}` }, `${made.total} ${made.total === 1 ? "job" : "jobs"}`), " run again.");
+      else if (made?.id) news.replaceChildren("It runs again as ", h("a", { href: `#job=${made.id}` }, "a new job"), ".");
+    } catch (error) {
+      news.textContent = [error.message, error.suggestion].filter(Boolean).join(" ");
+    }
+    button.disabled = false;
+    right.soon();
+  }
+
+  async function replayAll() {
+    const chosen = filters.values();
+    const sure = await ask("Run all again?", Object.keys(chosen).length ? "All dead letters that fit the filter are run again as one batch, 1 000 at most."
+      : "All dead letters are run again as one batch, 1 000 at most.", "Run again");
+    return sure && submit("dead-letters/replay", chosen);
+  }
+
+  const table = new Table("Dead letters", columns(templates, admin ? act : null), { key: (job) => job.id, empty: "Nothing failed for good." });
+  async function read() {
+    const query = new URLSearchParams(ASKED.filter((name) => wanted.get(name)).map((name) => [name, wanted.get(name)]));
+    query.set("limit", SHOWN);
+    const page = await get(`dead-letters?${query}`);
+    table.show(page.items);
+    all.hidden = !admin || page.items.length === 0;
+    total.textContent = [`${page.total} in all`, page.dropped > 0 && `${page.dropped} were dropped for newer ones`].filter(Boolean).join("; ");
+    pages.replaceChildren(...[wanted.get("cursor") && h("a", { class: "button", href: place("dead-letters", filters.values()) }, "Newest"),
+      page.next_cursor && h("a", { class: "button", href: place("dead-letters", { ...filters.values(), cursor: page.next_cursor }) }, "Older")].filter(Boolean));
+  }
+
+  async function change(parameters) {
+    wanted = parameters;
+    filters.show(wanted);
+    await read();
+  }
+
+  await change(parameters);
+  const right = keepRight(read, movesJobs);
+  return {
+    title: "Dead letters", wide: true, change,
+    element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Dead letters"), all),
+      h("p", { class: "about" }, "Jobs that failed and are not tried again by themselves."), filters.element, news, table.element, total, pages),
+    stop: right.stop,
+  };
+}
