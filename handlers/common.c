@@ -40,6 +40,11 @@ int common_batch(struct request *req, size_t index, struct batch *batch_r)
 	return FNR_OK;
 }
 
+struct preset_viewer common_viewer(struct request *req)
+{
+	return (struct preset_viewer){ .key = req->access.key, .all = req->access.scopes & FNR_SCOPE_ADMIN };
+}
+
 const char *common_queue(struct request *req)
 {
 	const char *name = fnr_queue_find(req->args[0]);

@@ -3,6 +3,7 @@
 #define FNR_HANDLERS_COMMON_H
 
 #include "api/request.h"
+#include "registry/preset.h"
 
 #define API "/api/v1"
 
@@ -13,6 +14,8 @@ int common_batch(struct request *req, size_t index, struct batch *batch_r);
 
 /* What args[0] names; NULL with the problem. A queue that is not configured any more is one until its jobs are gone. */
 const char *common_queue(struct request *req);
+
+struct preset_viewer common_viewer(struct request *req);   /* who asks for presets */
 
 /* Replies with the job (or batch), whole, as it is stored now. */
 int common_reply_job(struct request *req, int status, const struct fnr_id *id);

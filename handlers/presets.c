@@ -25,7 +25,7 @@ int presets_list(struct request *req)
 {
 	struct json_object *items = json_object_new_array();
 
-	store_presets(req->txn, preset_row, items);
+	store_presets(req->txn, NULL, preset_row, items);
 	json_object_array_sort(items, by_level);
 	return common_reply_list(req, items, NULL);
 }

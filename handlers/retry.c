@@ -8,7 +8,6 @@
 #include "handlers/handlers.h"
 #include "handlers/retry.h"
 #include "handlers/submission.h"
-#include "registry/registry.h"
 #include "schema/inputs.h"
 
 static void check_members(struct request *req)
@@ -89,10 +88,19 @@ static void describe_parents(struct request *req, const struct job_head *head, c
 	store_parents_free(&parents.of);
 }
 
+/* The very preset that the first one ran with, as long as that version is kept: so it is the same work again. */
+static const char *same_quality(struct request *req, struct json_object *summary)
+{
+	const char *label = fnr_json_get_text(summary, "preset", "");
+	const struct preset *preset;
+
+	return preset_find(req->txn, label, NULL, &preset, NULL) == FNR_OK ? label : fnr_json_get_text(summary, "quality", NULL);
+}
+
 /* The new job as a client would describe it. Times that were asked of the first one have passed. */
 static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload)
 {
-	static const char *const kept[] = { "quality", "queue", "project", "shot", "node_id", "fallback", "seed" };
+	static const char *const kept[] = { "queue", "project", "shot", "node_id", "fallback", "seed" };
 	struct json_object *job = json_object_new_object(), *seed;
 
 	fnr_json_set_text(job, "template", fnr_arena_printf(req->arena, "%s@%s", fnr_json_get_text(summary, "template", "?"),
@@ -108,6 +116,8 @@ static struct json_object *describe(struct request *req, const struct job_head *
 	describe_parents(req, head, fnr_json_get_text(summary, "digest", ""), job);
 	if (fnr_json_get(req->body, "quality"))
 		fnr_json_set(job, "quality", json_object_get(fnr_json_get(req->body, "quality")));
+	else
+		fnr_json_set_text(job, "quality", same_quality(req, summary));
 	if (json_object_object_get_ex(req->body, "seed", &seed))
 		fnr_json_set(job, "seed", json_object_get(seed));
 	return job;

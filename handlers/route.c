@@ -6,7 +6,6 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "http/view.h"
-#include "registry/registry.h"
 
 static const char *text_member(struct request *req, const char *name)
 {
@@ -30,6 +29,19 @@ static const struct template_ *find_template(struct request *req)
 		              "%s", err.message);
 	fnr_error_clear(&err);
 	return template_;
+}
+
+static const struct preset *find_quality(struct request *req)
+{
+	const char *text = text_member(req, "quality");
+	const struct preset_viewer viewer = common_viewer(req);
+	const struct preset *quality = NULL;
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (preset_find(req->txn, text ? text : "standard", &viewer, &quality, &err) != FNR_OK)
+		fnr_error_add(&req->err, "/quality", "enum", err.suggestion[0] ? err.suggestion : "use draft, standard, high or ultra", "%s", err.message);
+	fnr_error_clear(&err);
+	return quality;
 }
 
 static const char *queue_of(struct request *req, struct json_object *definition)
@@ -58,7 +70,8 @@ int route_preview(struct request *req)
 	static const char *const members[] = { "template", "quality", "project", "queue", "priority", NULL };
 	const struct template_ *template_;
 	struct json_object *definition, *object;
-	const char *queue, *project, *quality;
+	const char *queue, *project;
+	const struct preset *quality;
 	int64_t priority = common_count(req, "priority", 10);
 	uint32_t number;
 	uint64_t waiting;
@@ -68,9 +81,7 @@ int route_preview(struct request *req)
 	definition = template_ ? template_definition(template_) : NULL;
 	queue = queue_of(req, definition);
 	project = text_member(req, "project");
-	quality = text_member(req, "quality");
-	if (quality && fnr_quality_parse(quality) < 0)
-		fnr_error_add(&req->err, "/quality", "enum", "use draft, standard, high or ultra", "there is no quality '%.64s'", quality);
+	quality = find_quality(req);
 	if (req->err.code == FNR_OK && !access_project_name(&req->access, project))
 		return fnr_fail(&req->err, FNR_E_FORBIDDEN, project ? "this key may not use the project '%.64s'" : "this key is for certain projects: name one of them%s",
 		                project ? project : "");
@@ -81,7 +92,7 @@ int route_preview(struct request *req)
 	object = json_object_new_object();
 	fnr_json_set_text(object, "template", fnr_json_get_text(definition, "id", NULL));
 	fnr_json_set_text(object, "version", fnr_json_get_text(definition, "version", NULL));
-	fnr_json_set_text(object, "quality", fnr_quality_name(quality ? (enum fnr_quality)fnr_quality_parse(quality) : FNR_QUALITY_STANDARD));
+	fnr_json_set_text(object, "quality", quality->id);
 	fnr_json_set_text(object, "queue", queue);
 	fnr_json_set_int(object, "priority", priority ? priority : 5);
 	fnr_json_set_text(object, "backend", "local");

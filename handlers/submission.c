@@ -16,7 +16,7 @@
 #include "handlers/brought.h"
 #include "handlers/common.h"
 #include "handlers/dedupe.h"
-#include "registry/registry.h"
+#include "registry/preset.h"
 
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
 #define WAIT_MOST 300
@@ -31,14 +31,14 @@ struct submission {
 	const struct submission_again *again;               /* NULL for a new job */
 	struct json_object *source;
 	const struct template_ *template_;
-	enum fnr_quality quality;
+	const struct preset *quality;                       /* borrowed until the next one is looked for */
 	struct json_object *metadata, *fallback;            /* borrowed from source; may be NULL */
 	struct json_object *inputs;                         /* the same, and from resolve on owned */
 	struct json_object *parameters;                     /* owned */
 	struct brought brought;
 	const char *project, *shot, *queue, *node_id;
 	int64_t seed, count, priority, timeout_s, not_before, expires_at;
-	char preset[80];
+	char preset[PRESET_LABEL];
 	struct fnr_id uploads[SUBMISSION_UPLOADS];
 	size_t upload_count;
 	struct op_parent *parents;                          /* in the request's arena */
@@ -153,11 +153,17 @@ static const char *name_member(struct submission *s, const char *name)
 static void read_quality(struct submission *s)
 {
 	const char *text = text_member(s, "quality");
-	int quality = text ? fnr_quality_parse(text) : FNR_QUALITY_STANDARD;
+	const struct preset_viewer viewer = common_viewer(s->req);
+	struct fnr_error err = FNR_ERROR_INIT;
 
-	if (quality < 0)
-		problem(s, "quality", "enum", "use draft, standard, high or ultra", "there is no quality '%s'", text);
-	s->quality = quality < 0 ? FNR_QUALITY_STANDARD : (enum fnr_quality)quality;
+	if (preset_find(s->req->txn, text ? text : "standard", &viewer, &s->quality, &err) != FNR_OK) {
+		s->quality = NULL;
+		problem(s, "quality", "enum", err.suggestion[0] ? err.suggestion : "use draft, standard, high or ultra, or a preset of your own",
+		        "there is no quality '%.80s': %s", text ? text : "standard", err.message);
+	}
+	fnr_error_clear(&err);
+	if (s->quality)
+		preset_label(s->quality, s->preset);
 }
 
 static void read_place(struct submission *s)
@@ -415,8 +421,6 @@ static void check_files(struct submission *s)
 
 static void resolve(struct submission *s)
 {
-	struct fnr_error err = FNR_ERROR_INIT;
-
 	s->inputs = s->template_ ? inputs_expand(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err) : NULL;
 	if (!s->template_)
 		return;
@@ -427,11 +431,8 @@ static void resolve(struct submission *s)
 	check_files(s);
 	if (s->req->err.code != FNR_OK)
 		return;
-	s->parameters = parameters_resolve(s->req->txn, s->template_, s->quality, s->inputs, s->preset, &err);
-	if (!s->parameters)
-		problem(s, "quality", "resolve", NULL, "%s", err.message);
-	fnr_error_clear(&err);
-	if (s->dedupe && s->parameters)
+	s->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
+	if (s->dedupe)
 		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->preset, s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
 	if (s->seed < 0) {
 		uint32_t random;
@@ -443,6 +444,15 @@ static void resolve(struct submission *s)
 
 /* ---- what is stored ---- */
 
+/* How long the preset lets it run; 0: nobody asks it, as the job or its template allows no longer. */
+static int64_t tier_timeout(struct submission *s)
+{
+	int64_t own = fnr_json_get_int(template_definition(s->template_), "timeout_s", 0);
+	int64_t most = fnr_json_get_int(fnr_json_get(s->quality->record, "pipeline"), "timeout_s", 0);
+
+	return s->timeout_s || (own > 0 && own <= most) ? 0 : most;
+}
+
 static struct json_object *make_summary(struct submission *s)
 {
 	struct json_object *summary = json_object_new_object();
@@ -450,8 +460,10 @@ static struct json_object *make_summary(struct submission *s)
 	fnr_json_set_text(summary, "template", template_id(s->template_));
 	fnr_json_set_text(summary, "version", template_version(s->template_));
 	fnr_json_set_text(summary, "digest", template_digest(s->template_));
-	fnr_json_set_text(summary, "quality", fnr_quality_name(s->quality));
+	fnr_json_set_text(summary, "quality", s->quality->id);
 	fnr_json_set_text(summary, "preset", s->preset);
+	if (tier_timeout(s))
+		fnr_json_set_int(summary, "timeout_s", tier_timeout(s));
 	fnr_json_set_int(summary, "seed", s->seed);
 	fnr_json_set_text(summary, "queue", s->queue);
 	if (s->project) {
@@ -477,12 +489,27 @@ static struct json_object *make_summary(struct submission *s)
 	return summary;
 }
 
+/* What the preset says about running, where it says something to this function. To put; NULL if not. */
+static struct json_object *pipeline_of(struct submission *s)
+{
+	struct json_object *definition = template_definition(s->template_), *pipeline;
+
+	if (!fnr_json_get(definition, "optimizations") && fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0) == 0)
+		return NULL;
+	pipeline = preset_pipeline(definition, s->quality);
+	json_object_object_del(pipeline, "concurrency");
+	json_object_object_del(pipeline, "timeout_s");
+	return pipeline;
+}
+
 static struct json_object *make_payload(struct submission *s)
 {
-	struct json_object *payload = json_object_new_object();
+	struct json_object *payload = json_object_new_object(), *pipeline = pipeline_of(s);
 
 	fnr_json_set(payload, "inputs", s->inputs ? json_object_get(s->inputs) : json_object_new_object());
 	fnr_json_set(payload, "parameters", json_object_get(s->parameters));
+	if (pipeline)
+		fnr_json_set(payload, "pipeline", pipeline);
 	fnr_json_set(payload, "metadata", s->metadata ? json_object_get(s->metadata) : json_object_new_object());
 	return payload;
 }
@@ -577,7 +604,7 @@ static int add_jobs(struct submission *s)
 	job.expires_at = s->expires_at;
 	job.timeout_s = (uint32_t)s->timeout_s;
 	job.max_attempts = (uint16_t)template_max_attempts(s->template_, (int)s->req->conf->job_max_attempts);
-	job.quality = s->quality;
+	job.quality = s->quality->tier;
 	job.priority = (uint8_t)s->priority;
 	if (s->upload_count)
 		job.flags |= JOB_FLAG_UPLOADS;

@@ -24,7 +24,9 @@ struct run {
 	const struct endpoint *endpoint;     /* NULL for kinds that need none */
 	struct json_object *definition;      /* the normalised template */
 	struct json_object *inputs, *parameters, *metadata;
-	enum fnr_quality quality;
+	struct json_object *pipeline;        /* {"vram_mb","optimizations",…}: how the preset wants it run; may be NULL */
+	enum fnr_quality quality;            /* the tier */
+	const char *preset;                  /* "studio@3" */
 	int64_t seed;
 	int64_t timeout_ms;                  /* longest attempt */
 	const char *data_dir;                /* absolute */

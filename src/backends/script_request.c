@@ -239,6 +239,8 @@ struct json_object *script_request_make(struct run *run, struct script_command *
 	fnr_json_set(request, "inputs", inputs);
 	fnr_json_set(request, "parameters", parameters);
 	fnr_json_set_text(request, "quality", fnr_quality_name(run->quality));
+	fnr_json_set_text(request, "preset", run->preset);
+	fnr_json_set(request, "pipeline", copy_object(run->pipeline));
 	fnr_json_set_int(request, "seed", run->seed);
 	fnr_json_set(request, "metadata", copy_object(run->metadata));
 	fnr_json_set(request, "uploads", uploads);

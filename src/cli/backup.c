@@ -190,12 +190,12 @@ static bool is_in_the_making(const char *path, const char *name_)
 
 static int copy_rest(struct backup *backup, struct fnr_error *err)
 {
-	static const char *const files[] = { "config.yaml", "admin.key" };
+	static const char *const files[] = { "config.yaml", "admin.key", "errors.yaml", "presets.yaml" };
 	static const char *const trees[] = { "templates", "scripts", "thumbnails", "workspace" };
 	struct snapshot_file file;
 	int code = FNR_OK;
 
-	for (size_t i = 0; i < 2 && code == FNR_OK; i++) {
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && code == FNR_OK; i++) {
 		code = snapshot_copy_file(backup->from, backup->to, files[i], &file, err);
 		if (code == FNR_E_NOT_FOUND) {
 			fnr_error_clear(err);

@@ -392,6 +392,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	fnr_json_set_text(job, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
 	for (size_t i = 0; i < sizeof summary_members / sizeof summary_members[0]; i++)
 		move_member(job, summary, summary_members[i]);
+	fnr_json_set_text(job, "tier", fnr_quality_name(head->quality));
 	if (!brief) {
 		move_member(job, payload, "inputs");
 		move_member(job, payload, "parameters");

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "manager/manager.h"
+#include "manager/render.h"
 
 #define ROWS_A_TURN 5000
 #define PROJECTS_MOST 32                         /* of a key */
@@ -146,6 +147,23 @@ static void run_projects(struct manager *manager, struct json_object *command)
 	queues_read_projects(manager);
 }
 
+/* It was made, changed or deleted: those who show presets look again. */
+static void run_preset(struct manager *manager, struct json_object *command)
+{
+	const char *id = fnr_json_get_text(command, "preset", "");
+	struct fnr_buf json = FNR_BUF_INIT, *out = event_begin_named(manager, FNR_EVENT_PRESET_CHANGED, "preset", id);
+	uint32_t version = store_preset_get(manager->turn.txn, id, &json) == FNR_OK ? store_preset_last(manager->turn.txn, id) : 0;
+
+	fnr_buf_free(&json);
+	if (!out)
+		return;
+	if (version)
+		member_int(out, "version", version);
+	else
+		member_json(out, "version", NULL);
+	event_end(manager);
+}
+
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
 {
 	struct mass mass = { .limit = MASS_A_TURN - manager->turn.moves, .waiting_only = waiting_only, .state = -1 };
@@ -252,6 +270,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "queue", run_queue },
 	{ "reset_breaker", run_reset_breaker },
 	{ "projects", run_projects },
+	{ "preset", run_preset },
 };
 
 static void run(struct manager *manager, const struct fnr_buf *text)

@@ -228,6 +228,7 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 	member_text(&text, "kind", task->function->kind);
 	member_json(&text, "definition", task->function->definition);
 	member_text(&text, "quality", fnr_quality_name(head->quality));
+	member_text(&text, "preset", fnr_json_get_text(task->summary, "preset", NULL));
 	member_int(&text, "seed", fnr_json_get_int(task->summary, "seed", 0));
 	member_text(&text, "project", project);
 	member_text(&text, "shot", shot);
@@ -247,8 +248,10 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 
 static int64_t timeout_of(const struct manager *manager, const struct task *task, const struct job_head *head)
 {
-	if (head->timeout_s)
-		return (int64_t)head->timeout_s * 1000;
+	int64_t tier = fnr_json_get_int(task->summary, "timeout_s", 0);
+
+	if (head->timeout_s || tier > 0)
+		return (head->timeout_s ? (int64_t)head->timeout_s : tier) * 1000;
 	return (task->function->timeout_s > 0 ? task->function->timeout_s : manager->conf.job_timeout) * 1000;
 }
 

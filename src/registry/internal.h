@@ -53,12 +53,4 @@ extern const char *const registry_tiers[];
 #define REGISTRY_CATEGORIES 5
 #define REGISTRY_TIERS 4
 
-/* ---- presets.c ---- */
-
-/* Checks one parsed preset; pointers are below `pointer`. */
-void preset_check(struct json_object *preset, const char *pointer, struct fnr_error *err);
-
-/* The stored preset, parsed; borrowed until the next call for the same tier. NULL with *err set. */
-struct json_object *preset_of_tier(struct store_txn *txn, enum fnr_quality quality, struct fnr_error *err);
-
 #endif

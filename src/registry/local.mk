@@ -1,3 +1,3 @@
 noinst_LIBRARIES += %D%/libregistry.a
-%C%_libregistry_a_SOURCES = %D%/errors.c %D%/errors.h %D%/files.c %D%/internal.h %D%/loader.c %D%/lookup.c %D%/presets.c %D%/registry.h %D%/resolve.c \
+%C%_libregistry_a_SOURCES = %D%/errors.c %D%/errors.h %D%/files.c %D%/internal.h %D%/loader.c %D%/lookup.c %D%/parameters.c %D%/preset.h %D%/presets.c %D%/registry.h %D%/resolve.c \
 	%D%/rules.c %D%/template.c

@@ -21,6 +21,8 @@
  *   parameters: {width: 1920, height: 1080}       # template defaults beside those of the inputs
  *   presets:                         # per tier, merged over the built-in preset of the category
  *     draft: {width: 960, height: 540}
+ *   resolution: {multiple_of: 8}     # optional: width and height that a preset gives become multiples of it
+ *   optimizations: [tiling, fp8]     # optional: those of a preset's pipeline that the function knows
  *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50}
  *   queue: cpu                       # optional; else gpu if resources.gpu > 0, else cpu
  *   timeout_s: 120
@@ -101,7 +103,7 @@ const char *template_stage_message(const struct template_ *template_, enum fnr_s
 /* Share of the overall percent, 0..1; those of preparation, execution and finalization sum to 1, queue has 0. */
 double template_stage_weight(const struct template_ *template_, enum fnr_stage stage);
 
-/* ---- inputs and parameters (resolve.c) ---- */
+/* ---- inputs (resolve.c); what becomes of them is in preset.h ---- */
 
 /* Checks inputs (NULL = empty object) against the template; all errors at once in err->errors, pointers relative to
  * prefix ("" or "/inputs"). Unknown inputs are errors that name the nearest known one. When err holds more than
@@ -138,22 +140,6 @@ typedef bool inputs_later(const struct file_reference *reference, const char *po
 int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
                        inputs_may *may, inputs_later *later, void *context, struct fnr_error *err);
 
-/* Merges, each over the one before: the template's parameters and its inputs' defaults; the preset of the quality, its
- * part "generic", that of the template's category, that of the template's id; the template's own part of `presets`; the
- * inputs given (null counts as not given). The same arguments give the same result, always.
- *
- * A preset is made without knowing the template, so it brings nothing in: of its parts only such parameters count as the
- * template has in `inputs` or `parameters`. To an input it gives what the input allows (a number beyond min or max becomes
- * that bound, anything else that does not fit is left out); to a parameter only a value of the same JSON type as its
- * default. The template's own part was checked when it was read.
- *
- * Returns an object to put, or NULL with *err set. preset_r gets "draft@1", the preset and its version. */
-struct json_object *parameters_resolve(struct store_txn *txn, const struct template_ *template_, enum fnr_quality quality,
-                                       struct json_object *inputs, char preset_r[80], struct fnr_error *err);
-
-/* Digest of all that the scheduler looks at: resources, template id and version, quality, fallback. */
-uint64_t scheduling_class(const struct template_ *template_, enum fnr_quality quality, struct json_object *fallback);
-
 /* ---- loading (loader.c), run in a process of its own by fnr-api ---- */
 
 /* Reads every template file (*.yaml, *.yml, *.json; of at most 1 MiB, at most 4 folders deep, hidden ones left out) of
@@ -169,6 +155,7 @@ uint64_t scheduling_class(const struct template_ *template_, enum fnr_quality qu
  *
  * Returns the number of broken files (the presets file is one), or a negative code if nothing could be done, or if a tier
  * would be without a preset. */
+#define REGISTRY_PRESETS "presets.yaml"   /* of the data directory: laid over those of the presets file, which need not all be there */
 typedef int registry_post(const void *data, size_t len, void *context);
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err);

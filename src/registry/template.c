@@ -20,6 +20,7 @@
 static const char *const members[] = {
 	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
 	"resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
+	"resolution", "optimizations",
 };
 
 /* One template on its way: what is checked, and what is found. */
@@ -217,6 +218,16 @@ static void check_presets(struct reading *r)
 		else
 			fnr_error_add(r->err, at, "type", "write it like {height: 720}", "a preset must be an object");
 	}
+}
+
+/* {multiple_of: n}: of width and height, wherever a preset says them */
+static void check_resolution(struct reading *r)
+{
+	static const struct rules_number multiple = { "multiple_of", 1, 4096, true };
+	struct json_object *resolution = rules_want(r->source, "", "resolution", json_type_object, "write it like {multiple_of: 8}", r->err);
+
+	if (resolution)
+		rules_numbers(resolution, "/resolution", &multiple, 1, r->err);
 }
 
 /* ---- how it is run ---- */
@@ -496,6 +507,8 @@ static void check(struct reading *r, struct template_version *out)
 	check_outputs(r);
 	check_parameters(r);
 	check_presets(r);
+	check_resolution(r);
+	check_words(r, "optimizations", 32);
 	check_running(r);
 	check_stages(r);
 	check_examples(r);

@@ -13,7 +13,8 @@
 	X(DEFINITION, "definition") X(PRESET, "preset") X(KEY, "key") X(SESSION, "session") X(ESTIMATE, "estimate") X(REMOVAL, "removal") \
 	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due") \
 	X(WAITING, "waiting") X(PARENT, "parent") X(CHILD, "child") X(DEDUPE, "dedupe") X(STATISTIC, "statistic") \
-	X(DISCARD, "discard") X(BACKEND, "backend") X(SECRET, "secret")
+	X(DISCARD, "discard") X(BACKEND, "backend") X(SECRET, "secret") \
+	X(PRESET_VERSION, "preset_version") X(PRESET_OWNER, "preset_owner")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)

@@ -17,7 +17,8 @@
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
  *   TEMPLATE_DELETE   text id; u32 major, minor, patch
- *   PRESET_PUT        texts id, json
+ *   PRESET_PUT        text id; u8 owned, text owner; u32 version, expected; text json
+ *   PRESET_DELETE     text id; u8 owned, text owner; u32 expected
  *   KEY_PUT           bytes hash; text json
  *   KEY_DELETE        text id
  *   META_ADD          text name; u64 add
@@ -149,11 +150,24 @@ void op_template_delete(struct fnr_buf *out, const char *id, struct store_versio
 	put_version(out, version);
 }
 
-void op_preset_put(struct fnr_buf *out, const char *id, const char *json)
+void op_preset_put(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected)
 {
 	fnr_put_u8(out, OP_PRESET_PUT);
+	fnr_put_text(out, preset->id);
+	fnr_put_u8(out, preset->owner != NULL);
+	fnr_put_text(out, preset->owner);
+	fnr_put_u32(out, preset->version);
+	fnr_put_u32(out, expected);
+	fnr_put_text(out, preset->json);
+}
+
+void op_preset_delete(struct fnr_buf *out, const char *id, const char *owner, uint32_t expected)
+{
+	fnr_put_u8(out, OP_PRESET_DELETE);
 	fnr_put_text(out, id);
-	fnr_put_text(out, json);
+	fnr_put_u8(out, owner != NULL);
+	fnr_put_text(out, owner);
+	fnr_put_u32(out, expected);
 }
 
 void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json)
@@ -660,14 +674,84 @@ static int apply_template_delete(struct apply *a)
 	return code;
 }
 
+/* Is the preset still what the caller knows of it? */
+static int check_preset(struct apply *a, const char *id, uint32_t expected, uint32_t last)
+{
+	struct fnr_buf json = FNR_BUF_INIT;
+	bool there = store_preset_get(a->txn, id, &json) == FNR_OK;
+
+	fnr_buf_free(&json);
+	if (expected == OP_PRESET_ANY)
+		return FNR_OK;
+	if (there && expected == 0)
+		return fnr_fail(&a->err, FNR_E_EXISTS, "there is a preset '%s' already", id);
+	if (!there && expected != 0)
+		return fnr_fail(&a->err, FNR_E_NOT_FOUND, "there is no preset '%s'", id);
+	if (there && expected != last)
+		return fnr_fail(&a->err, FNR_E_PRECONDITION, "the preset '%s' was changed in the meantime: it has version %u now; fetch it again", id, last);
+	return FNR_OK;
+}
+
+static int tell_preset(struct apply *a, const char *id)
+{
+	char command[160];
+
+	snprintf(command, sizeof command, "{\"command\":\"preset\",\"preset\":\"%s\"}", id);
+	a->ring = true;
+	return store_command_add(a->txn, command, &a->err);
+}
+
+static int put_preset(struct apply *a, const struct store_preset *preset, uint32_t expected)
+{
+	uint32_t last = store_preset_last(a->txn, preset->id);
+	int code = check_preset(a, preset->id, expected, last);
+
+	if (code == FNR_OK && expected != OP_PRESET_ANY && preset->version != last + 1)
+		code = fnr_fail(&a->err, FNR_E_PRECONDITION, "the preset '%s' was changed in the meantime; try again", preset->id);
+	if (code == FNR_OK && expected == 0 && preset->owner && store_presets_owned(a->txn, preset->owner) >= STORE_PRESETS_MOST)
+		code = fnr_fail(&a->err, FNR_E_CONFLICT, "this key has %d presets, more than which it may not have; delete some", STORE_PRESETS_MOST);
+	if (code == FNR_OK)
+		code = store_preset_put(a->txn, preset, &a->err);
+	return code == FNR_OK ? tell_preset(a, preset->id) : code;
+}
+
 static int apply_preset_put(struct apply *a)
 {
-	char *id = get_long(&a->in), *json = get_long(&a->in);
-	int code = ended(&a->in) ? store_preset_put(a->txn, id, json, &a->err) : malformed(a);
+	char id[NAME_SIZE], owner[NAME_SIZE], *json;
+	struct store_preset preset = { .id = id };
+	uint32_t expected;
+	int code;
 
-	free(id);
+	fnr_get_text(&a->in, id, sizeof id);
+	preset.owner = fnr_get_u8(&a->in) ? owner : NULL;
+	fnr_get_text(&a->in, owner, sizeof owner);
+	preset.version = fnr_get_u32(&a->in);
+	expected = fnr_get_u32(&a->in);
+	preset.json = json = get_long(&a->in);
+	code = ended(&a->in) ? put_preset(a, &preset, expected) : malformed(a);
 	free(json);
 	return code;
+}
+
+static int apply_preset_delete(struct apply *a)
+{
+	char id[NAME_SIZE], owner[NAME_SIZE];
+	uint32_t expected;
+	bool owned;
+	int code;
+
+	fnr_get_text(&a->in, id, sizeof id);
+	owned = fnr_get_u8(&a->in) != 0;
+	fnr_get_text(&a->in, owner, sizeof owner);
+	expected = fnr_get_u32(&a->in);
+	if (!ended(&a->in))
+		return malformed(a);
+	code = check_preset(a, id, expected, store_preset_last(a->txn, id));
+	if (code == FNR_OK)
+		code = store_preset_delete(a->txn, id, owned ? owner : NULL, &a->err);
+	if (code == FNR_E_NOT_FOUND && a->err.code == FNR_OK)
+		fnr_fail(&a->err, code, "there is no preset '%s'", id);
+	return code == FNR_OK ? tell_preset(a, id) : code;
 }
 
 static int apply_key_put(struct apply *a)
@@ -947,6 +1031,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_TEMPLATE_PUT: return apply_template_put(a);
 	case OP_TEMPLATE_DELETE: return apply_template_delete(a);
 	case OP_PRESET_PUT: return apply_preset_put(a);
+	case OP_PRESET_DELETE: return apply_preset_delete(a);
 	case OP_KEY_PUT: return apply_key_put(a);
 	case OP_KEY_DELETE: return apply_key_delete(a);
 	case OP_META_ADD: return apply_meta_add(a);

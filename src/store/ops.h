@@ -11,7 +11,8 @@
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
 	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT,
-	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE
+	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE,
+	OP_PRESET_DELETE
 };
 
 /* A job that another depends on: the one with this id, or with `local`, which counts from 1, one before it in its batch. */
@@ -55,7 +56,11 @@ void op_upload(struct fnr_buf *out, const struct store_upload *upload, bool anyw
 void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
                      const char *source, const char *definition);
 void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version);
-void op_preset_put(struct fnr_buf *out, const char *id, const char *json);
+/* A preset as it is now has version `expected`, or none with this id is there (0); else EXISTS, NOT_FOUND or PRECONDITION.
+ * The new version is the one above the last there ever was, and stands in its JSON. Both have the manager tell. */
+#define OP_PRESET_ANY UINT32_MAX
+void op_preset_put(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected);
+void op_preset_delete(struct fnr_buf *out, const char *id, const char *owner, uint32_t expected);
 void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json);
 void op_key_delete(struct fnr_buf *out, const char *id);
 /* A session, or with `link` a one-time link, of the API key with that hash: FNR_E_UNAUTHORIZED if it is gone by then. */

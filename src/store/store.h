@@ -33,8 +33,10 @@
  *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text
  *   definition  digest (32)                   -> JSON text of the normalised template
  *   preset      id                            -> JSON text
+ *   preset_version id, 0, version u32         -> JSON text of that version; nothing: the last one of a preset that is gone
+ *   preset_owner owner as text, 0, id         -> (nothing)   presets that people made
  *   key         SHA-256 of the API key (32)   -> JSON text
- *   estimate    digest (32), quality u8, backend as text -> struct store_estimate, packed
+ *   estimate    digest (32), preset, backend as text -> struct store_estimate, packed (estimate.c)
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
@@ -393,10 +395,21 @@ typedef bool store_template_row(const char *id, struct store_version version, co
 size_t store_templates(struct store_txn *txn, const char *id, store_template_row *row, void *context);
 int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct fnr_buf *json_r);   /* OK, NOT_FOUND */
 
-int store_preset_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err);
-int store_preset_get(struct store_txn *txn, const char *id, struct fnr_buf *json_r);
+/* The version that comes next for this id is one above the last that there ever was. Both keep the preset's versions, of which
+ * the last STORE_PRESET_VERSIONS stay, and the list of its owner (NULL: it came with the program). */
+#define STORE_PRESET_VERSIONS 50
+#define STORE_PRESETS_MOST 5000      /* of one owner */
+struct store_preset { const char *id, *owner, *json; uint32_t version; };
+int store_preset_put(struct store_txn *txn, const struct store_preset *preset, struct fnr_error *err);
+int store_preset_delete(struct store_txn *txn, const char *id, const char *owner, struct fnr_error *err);   /* OK, NOT_FOUND */
+int store_preset_get(struct store_txn *txn, const char *id, struct fnr_buf *json_r);                       /* OK, NOT_FOUND */
+int store_preset_get_version(struct store_txn *txn, const char *id, uint32_t version, struct fnr_buf *json_r);
+uint32_t store_preset_last(struct store_txn *txn, const char *id);   /* last version, also of one that is gone; 0: never */
+size_t store_presets_owned(struct store_txn *txn, const char *owner);
 typedef bool store_text_row(const char *id, const char *json, size_t len, void *context);
-size_t store_presets(struct store_txn *txn, store_text_row *row, void *context);
+size_t store_presets(struct store_txn *txn, const char *after, store_text_row *row, void *context);   /* ids rising; after NULL: from the first */
+typedef bool store_preset_row(uint32_t version, const char *json, size_t len, void *context);
+size_t store_preset_versions(struct store_txn *txn, const char *id, store_preset_row *row, void *context);   /* newest first */
 
 /* {"id","name","scopes":["read","submit","admin"],"projects":["demo"] or null,"created_at","revoked":false} */
 int store_key_put(struct store_txn *txn, const uint8_t hash[32], const char *json, struct fnr_error *err);

@@ -1,8 +1,7 @@
-/* Templates with their definitions, presets, API keys.
+/* Templates with their definitions, API keys.
  *
  *   template    key  id, 0, major u32, minor u32, patch u32   value  digest (32), source text, 0
  *   definition  key  digest (32)                              value  JSON text
- *   preset      key  id                                       value  JSON text
  *   key         key  SHA-256 of the API key (32)              value  JSON text
  *
  * Definitions stay when their template goes: a job or take may name the digest for as long as it lives.
@@ -111,48 +110,6 @@ int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct
 	struct key key = hash_key(digest);
 
 	return env_get_text(&txn->t, DB_DEFINITION, &key, json_r);
-}
-
-/* ---- presets ---- */
-
-int store_preset_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err)
-{
-	struct key key = KEY_INIT;
-
-	if (!id || !id[0] || strlen(id) > ID_MOST)
-		return fnr_fail(err, FNR_E_INVALID, "a preset's id must have 1 to %d bytes", ID_MOST);
-	key_text(&key, id);
-	return env_put_text(&txn->t, DB_PRESET, &key, json, err);
-}
-
-int store_preset_get(struct store_txn *txn, const char *id, struct fnr_buf *json_r)
-{
-	struct key key = KEY_INIT;
-
-	fnr_buf_reset(json_r);
-	if (!id || !id[0] || strlen(id) > ID_MOST)
-		return FNR_E_NOT_FOUND;
-	key_text(&key, id);
-	return env_get_text(&txn->t, DB_PRESET, &key, json_r);
-}
-
-size_t store_presets(struct store_txn *txn, store_text_row *row, void *context)
-{
-	char id[ID_MOST + 1];
-	struct walk walk;
-	size_t visited = 0;
-
-	for (bool on = walk_from(&walk, &txn->t, DB_PRESET, NULL); on; on = walk_next(&walk)) {
-		visited++;
-		if (walk.key.mv_size > ID_MOST)
-			continue;
-		memcpy(id, walk.key.mv_data, walk.key.mv_size);
-		id[walk.key.mv_size] = 0;
-		if (!row(id, walk.value.mv_data, walk.value.mv_size, context))
-			break;
-	}
-	walk_end(&walk);
-	return visited;
 }
 
 /* ---- keys ---- */

@@ -3,8 +3,8 @@
  *
  * manager -> worker
  *   {"type":"run","job":id,"attempt":n,"backend":"local","kind":"script","definition":{…the normalised template…},
- *    "quality":"high","seed":42,"project":"demo","shot":"s010","timeout_ms":120000,
- *    "payload":{…inputs, parameters, metadata…} | "payload_file":"blobs/payload/<id>",
+ *    "quality":"high","preset":"high@1","seed":42,"project":"demo","shot":"s010","timeout_ms":120000,
+ *    "payload":{…inputs, parameters, metadata, pipeline…} | "payload_file":"blobs/payload/<id>",
  *    "uploads":[{"id","media_type","name"}],
  *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>",
  *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…}}, "attach":true}

@@ -72,6 +72,7 @@ static bool payload_read(struct attempt *attempt, struct run_error *error)
 	attempt->run.inputs = fnr_json_get(payload, "inputs");
 	attempt->run.parameters = fnr_json_get(payload, "parameters");
 	attempt->run.metadata = fnr_json_get(payload, "metadata");
+	attempt->run.pipeline = fnr_json_get(payload, "pipeline");
 	return true;
 }
 
@@ -111,6 +112,7 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 		return message_wrong(error, "there is no endpoint");
 	run->endpoint = kind->needs_endpoint ? &attempt->endpoint : NULL;
 	run->quality = (enum fnr_quality)quality;
+	run->preset = fnr_json_get_text(message, "preset", NULL);
 	run->seed = fnr_json_get_int(message, "seed", 0);
 	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
 	run->timeout_ms = fnr_json_get_int(message, "timeout_ms", attempt->worker->conf.job_timeout * 1000);

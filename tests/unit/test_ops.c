@@ -325,7 +325,7 @@ Test(ops, the_others)
 	op_template_put(&operation, "t", (struct store_version){ 1, 2, 3 }, digest, "api", "{\"id\":\"t\"}");
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
 	fnr_buf_reset(&operation);
-	op_preset_put(&operation, "high", "{\"id\":\"high\"}");
+	op_preset_put(&operation, &(struct store_preset){ .id = "high", .json = "{\"id\":\"high\"}", .version = 1 }, 0);
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
 	fnr_buf_reset(&operation);
 	op_key_put(&operation, digest, "{\"id\":\"k9\"}");

@@ -9,7 +9,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/yaml.h"
-#include "registry/registry.h"
+#include "registry/preset.h"
 #include "store/ops.h"
 
 static char folder[] = "/tmp/fnr-test-registry-XXXXXX";
@@ -46,7 +46,7 @@ static const char good[] =
 static const char presets[] =
 	"presets:\n"
 	"  - {id: draft, name: Draft, base: draft, version: 3,\n"
-	"     parameters: {generic: {width: 1, stranger: 7}, image: {width: 2, height: 3}}}\n"
+	"     parameters: {generic: {width: 1, stranger: 7}, image: {width: 4, height: 2}}}\n"
 	"  - {id: standard, name: Standard, base: standard, version: 1, parameters: {}}\n"
 	"  - {id: high, name: High, base: high, version: 1, parameters: {image: {width: 200, own: text, tone: hot}, card: {height: 77}}}\n"
 	"  - {id: ultra, name: Ultra, base: ultra, version: 1, parameters: {image: {size: 4000, width: 4000}}}\n";
@@ -572,12 +572,12 @@ static int64_t resolved(const char *quality, const char *inputs, const char *nam
 	struct json_object *given = fnr_json_parse(inputs, strlen(inputs), &err), *parameters;
 	struct store_txn *txn = store_read(store, NULL);
 	const struct template_ *found;
-	char preset[80];
+	const struct preset *preset;
 	int64_t value;
 
 	cr_assert_eq(template_find(txn, "card", &found, &err), FNR_OK, "%s", err.message);
-	parameters = parameters_resolve(txn, found, (enum fnr_quality)fnr_quality_parse(quality), given, preset, &err);
-	cr_assert(parameters, "%s", err.message);
+	cr_assert_eq(preset_find(txn, quality, NULL, &preset, &err), FNR_OK, "%s", err.message);
+	parameters = parameters_resolve(found, preset, given, NULL);
 	value = fnr_json_get_int(parameters, name, -1);
 	json_object_put(parameters);
 	json_object_put(given);
@@ -594,13 +594,13 @@ Test(registry, parameters_merge_in_order)
 	cr_expect_eq(resolved("high", "{}", "own"), 1, "the template's default");
 	cr_expect_eq(resolved("high", "{}", "size"), 4, "the input's default");
 	cr_expect_eq(resolved("high", "{}", "width"), 200, "the preset of the category");
-	cr_expect_eq(resolved("draft", "{}", "width"), 2, "the category over the generic part");
+	cr_expect_eq(resolved("draft", "{}", "width"), 4, "the category over the generic part");
 	cr_expect_eq(resolved("draft", "{}", "height"), 10, "the template's own part over the category's");
 	cr_expect_eq(resolved("draft", "{}", "size"), 2, "the template's own part over an input's default");
 	cr_expect_eq(resolved("draft", "{\"size\":9}", "size"), 9, "the input over everything");
 	cr_expect_eq(resolved("draft", "{\"size\":null}", "size"), 2, "null counts as not given");
 	cr_expect_eq(resolved("draft", "{}", "stranger"), -1, "what the template does not know is not brought in");
-	cr_expect_eq(resolved("low", "{}", "width"), 2, "the old name");
+	cr_expect_eq(resolved("low", "{}", "width"), 4, "the old name");
 	cr_expect_eq(resolved("high", "{}", "height"), 77, "the preset's part for this template");
 	cr_expect_eq(resolved("high", "{}", "own"), 1, "a preset's value of another type is not taken");
 	cr_expect_eq(resolved("ultra", "{}", "size"), 9, "a preset's number beyond what the input takes");

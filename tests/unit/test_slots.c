@@ -329,7 +329,7 @@ static char *large_preset(struct fnr_buf *operation)
 
 	memset(json, 'x', len);
 	json[0] = json[len - 1] = '"';
-	op_preset_put(operation, "large", json);
+	op_preset_put(operation, &(struct store_preset){ .id = "large", .json = json, .version = 1 }, OP_PRESET_ANY);
 	return json;
 }
 

@@ -824,12 +824,12 @@ Test(store, presets_and_keys)
 	uint8_t one[32] = { 1 }, two[32] = { 2 };
 	char text[200] = "";
 
-	cr_assert_eq(store_preset_put(txn, "high", "{}", NULL), FNR_OK);
-	cr_assert_eq(store_preset_put(txn, "draft", "{\"a\":1}", NULL), FNR_OK);
+	cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "high", NULL, "{}", 1 }, NULL), FNR_OK);
+	cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "draft", NULL, "{\"a\":1}", 1 }, NULL), FNR_OK);
 	cr_assert_eq(store_preset_get(txn, "draft", &json), FNR_OK);
 	cr_assert_str_eq(json.data, "{\"a\":1}");
 	cr_assert_eq(store_preset_get(txn, "none", &json), FNR_E_NOT_FOUND);
-	cr_assert_eq(store_presets(txn, see_text, text), 2);
+	cr_assert_eq(store_presets(txn, NULL, see_text, text), 2);
 	cr_assert_str_eq(text, " draft={\"a\":1} high={}");
 	text[0] = 0;
 	cr_assert_eq(store_key_put(txn, one, "{\"id\":\"k1\"}", NULL), FNR_OK);
