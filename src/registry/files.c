@@ -87,29 +87,35 @@ static int read_file(int fd, const char *name, struct fnr_buf *out, struct fnr_e
 	return n < 0 ? FNR_E_IO : FNR_OK;
 }
 
-/* Adds what was opened. */
-static void add_opened(int fd, const char *name, const char *pointer, struct json_object *files, struct fnr_error *err)
+/* Adds what was opened; its bytes go to `text`. */
+static bool add_text(int fd, const char *name, const char *pointer, struct json_object *files, struct fnr_buf *text, struct fnr_error *err)
 {
 	struct fnr_error why = FNR_ERROR_INIT;
-	struct fnr_buf text = FNR_BUF_INIT;
 	char hex[FNR_SHA256_TEXT];
 	uint8_t sha[32];
+	bool good = read_file(fd, name, text, &why) == FNR_OK;
 
-	if (read_file(fd, name, &text, &why) != FNR_OK) {
+	if (!good) {
 		fnr_error_add(err, pointer, "file", "make it readable, and smaller than 16 MiB", "%s", why.message);
 	} else {
-		fnr_sha256_of(text.data ? text.data : "", text.len, sha);
+		fnr_sha256_of(text->data ? text->data : "", text->len, sha);
 		fnr_json_set_text(files, name, fnr_hex(sha, 32, hex));
 	}
 	fnr_error_clear(&why);
+	return good;
+}
+
+static void add_opened(int fd, const char *name, const char *pointer, struct json_object *files, struct fnr_error *err)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	add_text(fd, name, pointer, files, &text, err);
 	fnr_buf_free(&text);
 }
 
-/* Returns in which folder it was found, or -1. */
-static int add_file(const char *name, const char *pointer, const struct template_folders *folders, struct json_object *files,
-                    struct fnr_error *err)
+/* -1, with the problem added, if there is no such file. */
+static int open_named(const char *name, const char *pointer, const struct template_folders *folders, size_t *folder_r, struct fnr_error *err)
 {
-	size_t folder = 0;
 	int fd;
 
 	if (!name_safe(name)) {
@@ -117,11 +123,9 @@ static int add_file(const char *name, const char *pointer, const struct template
 		              "no leading '/' and no '..'", "'%.64s' cannot be the name of a file of the template", name);
 		return -1;
 	}
-	fd = open_file(name, folders, &folder);
-	if (fd >= 0) {
-		add_opened(fd, name, pointer, files, err);
-		return (int)folder;
-	}
+	fd = open_file(name, folders, folder_r);
+	if (fd >= 0)
+		return fd;
 	if (errno == ELOOP)
 		fnr_error_add(err, pointer, "file", "copy the file itself there", "'%s' is a symbolic link or lies behind one", name);
 	else if (errno == ENOENT)
@@ -129,6 +133,28 @@ static int add_file(const char *name, const char *pointer, const struct template
 	else
 		fnr_error_add(err, pointer, "file", "make it readable for the owner of the data directory", "'%s' cannot be opened: %s", name, strerror(errno));
 	return -1;
+}
+
+/* Returns in which folder it was found, or -1. */
+static int add_file(const char *name, const char *pointer, const struct template_folders *folders, struct json_object *files,
+                    struct fnr_error *err)
+{
+	size_t folder = 0;
+	int fd = open_named(name, pointer, folders, &folder, err);
+
+	if (fd < 0)
+		return -1;
+	add_opened(fd, name, pointer, files, err);
+	return (int)folder;
+}
+
+bool template_file_add(const char *name, const char *pointer, const struct template_folders *folders, struct json_object *files,
+                       struct fnr_buf *text, struct fnr_error *err)
+{
+	size_t folder;
+	int fd = open_named(name, pointer, folders, &folder, err);
+
+	return fd >= 0 && add_text(fd, name, pointer, files, text, err);
 }
 
 /* Modules beside a Python file can be imported by it, so they belong to the template. */

@@ -2,6 +2,7 @@
 #ifndef FNR_REGISTRY_INTERNAL_H
 #define FNR_REGISTRY_INTERNAL_H
 
+#include "base/buf.h"
 #include "registry/registry.h"
 
 #define REGISTRY_PATH 1024
@@ -18,10 +19,19 @@ struct template_folders { const char *folders[2]; };
 #define TEMPLATE_PLACE_MEMBERS "backends", "labels"
 void template_place_check(struct json_object *backend, struct fnr_error *err);
 
+/* ---- comfyui.c ---- */
+
+/* Checks the backend of a template that runs on ComfyUI, and adds its file to `files`. */
+void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct fnr_error *err);
+
 /* ---- files.c ---- */
 
 /* Adds name and SHA-256 of the backend's files to `files`; problems go to err. The backend has been checked. */
 void template_files_add(struct json_object *backend, const struct template_folders *folders, struct json_object *files, struct fnr_error *err);
+
+/* The same for one file, whose bytes go to `text` too. False, with the problem added, if it is not to be had. */
+bool template_file_add(const char *name, const char *pointer, const struct template_folders *folders, struct json_object *files,
+                       struct fnr_buf *text, struct fnr_error *err);
 
 /* Removes what loaders that were killed left in blobs/templates/. */
 void template_files_sweep(void);

@@ -18,6 +18,7 @@
  *     picture: {type: file, media: ["image/…"]}                     # "upload:<id>", "take:<p>/<s>/<n>/<file>", …
  *   outputs:
  *     image: {type: image, media_type: image/png, description: …}   # type: image, video, audio, text, json, file
+ *     # optional: true: it may be missing; many: true: there may be more, which are called image_2, image_3, …
  *   parameters: {width: 1920, height: 1080}       # template defaults beside those of the inputs
  *   presets:                         # per tier, merged over the built-in preset of the category
  *     draft: {width: 960, height: 540}
@@ -38,7 +39,7 @@
  *   models: [{category: checkpoints, name: sd15.safetensors}, {category: loras, parameter: style}]   # files that it loads;
  *           # parameter: the input or parameter that has the file's name. For kinds of backends that load any.
  *   examples: [{name: …, inputs: {…}, quality: draft}]
- *   backend: {type: script, python: title_card.py, class: TitleCard}   # or command: [program, arg…]; or {type: noop}
+ *   backend: {type: script, python: title_card.py, class: TitleCard}   # or command: [program, arg…]; or {type: noop}, or comfyui.c
  *
  * Input types: string, integer, number, boolean, file, array (with items: a short form), object, any; all that a short
  * form may have is in schema/inputs.h. A name is either an input or a parameter, not both.
@@ -80,6 +81,9 @@ int template_store_files(const struct template_version *template_, const char *f
 /* "1", "1.2", "1.2.0" -> how many parts were given (0 = text not valid). */
 int template_version_parse(const char *text, struct store_version *version);
 void template_version_format(struct store_version version, char out[40]);
+
+/* The name of the input that brings the workflow of a template of ComfyUI (comfyui.c), or NULL: it has its own. Borrowed. */
+const char *template_comfyui_brought(struct json_object *backend);
 
 /* ---- finding (lookup.c) ---- */
 

@@ -133,7 +133,7 @@ static void check_inputs(struct reading *r)
 
 static void check_outputs(struct reading *r)
 {
-	static const char *const names[] = { "type", "media_type", "description", "label" };
+	static const char *const names[] = { "type", "media_type", "description", "label", "many", "optional" };
 	static const char *const types[] = { "image", "video", "audio", "text", "json", "file" };
 	struct json_object *outputs = rules_want(r->source, "", "outputs", json_type_object, "write {} if there are none", r->err);
 	char at[REGISTRY_PATH];
@@ -155,6 +155,8 @@ static void check_outputs(struct reading *r)
 			fnr_error_add(r->err, at, "media", "write it like image/png", "'media_type' is not a media type");
 		rules_text(output, at, "description", RULES_OPTIONAL, 10000, NULL, 0, "write text", r->err);
 		rules_text(output, at, "label", RULES_OPTIONAL, 200, NULL, 0, "write text", r->err);
+		rules_want(output, at, "many", json_type_boolean, "write true or false", r->err);
+		rules_want(output, at, "optional", json_type_boolean, "write true or false", r->err);
 	}
 }
 
@@ -416,7 +418,7 @@ static void check_python(struct json_object *backend, struct fnr_error *err)
 		              class_ ? "%.64s is not the name of a class" : "'class' is missing%s", class_ ? fnr_json_text(class_, NULL) : "");
 }
 
-static void check_script(struct json_object *backend, struct fnr_error *err)
+static void check_script(struct reading *r, struct json_object *backend, struct fnr_error *err)
 {
 	static const char *const names[] = { "type", "python", "class", "command", "files" };
 	struct json_object *python = fnr_json_get(backend, "python"), *command = fnr_json_get(backend, "command");
@@ -434,26 +436,46 @@ static void check_script(struct json_object *backend, struct fnr_error *err)
 	if (fnr_json_get(backend, "files") && !list_of_texts(fnr_json_get(backend, "files"), 0, REGISTRY_FILES_MOST))
 		fnr_error_add(err, "/backend/files", "type", "write it like [font.ttf, data.json]", "'files' must be a list of at most %d texts",
 		              REGISTRY_FILES_MOST);
+	if (err->code == FNR_OK)
+		template_files_add(backend, &r->folders, r->files, err);
 }
+
+static void check_noop(struct reading *r, struct json_object *backend, struct fnr_error *err)
+{
+	(void)r;
+	rules_only(backend, "/backend", (const char *const[]){ "type" }, 1, err);
+}
+
+static void check_comfyui(struct reading *r, struct json_object *backend, struct fnr_error *err)
+{
+	(void)backend;
+	template_comfyui_check(r->source, &r->folders, r->files, err);
+}
+
+/* err holds nothing yet, so what a check finds wrong it can see. */
+static const struct {
+	const char *type;
+	void (*check)(struct reading *r, struct json_object *backend, struct fnr_error *err);
+} kinds[] = { { "script", check_script }, { "comfyui", check_comfyui }, { "noop", check_noop } };
 
 static void check_backend(struct reading *r)
 {
-	static const char *const types[] = { "script", "noop" };
 	struct json_object *backend = fnr_json_get(r->source, "backend");
-	const char *type = fnr_json_get_text(backend, "type", "");
+	const char *type = fnr_json_get_text(backend, "type", ""), *types[COUNT(kinds)];
 	struct fnr_error own = FNR_ERROR_INIT;
+	size_t i = 0;
 
+	while (i < COUNT(kinds) && strcmp(kinds[i].type, type) != 0)
+		i++;
+	for (size_t k = 0; k < COUNT(kinds); k++)
+		types[k] = kinds[k].type;
 	if (!json_object_is_type(backend, json_type_object))
 		fnr_error_add(&own, "/backend", backend ? "type" : "required", "write it like {type: script, python: file.py, class: Name}",
 		              backend ? "'backend' must be an object" : "'backend' is missing");
-	else if (strcmp(type, "noop") == 0)
-		rules_only(backend, "/backend", (const char *const[]){ "type" }, 1, &own);
-	else if (strcmp(type, "script") == 0)
-		check_script(backend, &own);
+	else if (i < COUNT(kinds))
+		kinds[i].check(r, backend, &own);
 	else
-		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script or noop", &own);
-	if (own.code == FNR_OK && strcmp(type, "script") == 0)
-		template_files_add(backend, &r->folders, r->files, &own);
+		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script, comfyui or noop", &own);
 	fnr_error_move(r->err, &own);
 }
 

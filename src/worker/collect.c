@@ -44,14 +44,14 @@ static void collect_failed(struct run_error *error, const struct fnr_error *err,
 	}
 }
 
-/* Every output of the template must have been delivered. */
+/* Every output of the template must have been delivered, but for optional ones. */
 static bool collect_complete(struct attempt *attempt, struct run_error *error)
 {
 	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
 	if (!json_object_is_type(declared, json_type_object))
 		return true;
 	json_object_object_foreach(declared, name, spec) {
-		bool found = spec == NULL;
+		bool found = spec == NULL || fnr_json_get_bool(spec, "optional", false);
 		for (size_t i = 0; i < json_object_array_length(attempt->outputs) && !found; i++)
 			found = strcmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "name", ""), name) == 0;
 		if (found)

@@ -209,13 +209,26 @@ static void choose_file(const struct attempt *attempt, const char *name, const c
 		snprintf(file, 160, "%.64s_%d%.16s", name, i, dot != NULL && path_file_name_valid(dot + 1) ? dot : "");
 }
 
+/* Of an output that may be many the further ones are called name_2, name_3, … */
+static bool output_declared(struct json_object *declared, const char *name)
+{
+	const char *end = strrchr(name, '_');
+	char first[68];
+	if (fnr_json_get(declared, name) != NULL)
+		return true;
+	if (end == NULL || end[1] == '0' || end[1 + strspn(end + 1, "0123456789")] != '\0' || atoi(end + 1) < 2)
+		return false;
+	snprintf(first, sizeof first, "%.*s", (int)(end - name), name);
+	return fnr_json_get_bool(fnr_json_get(declared, first), "many", false);
+}
+
 static bool output_known(struct attempt *attempt, const char *name, struct run_error *error)
 {
 	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
 	bool again = false;
 	for (size_t i = 0; i < json_object_array_length(attempt->outputs); i++)
 		again = again || strcmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "name", ""), name) == 0;
-	if (fnr_name_valid(name) && fnr_json_get(declared, name) != NULL && !again)
+	if (fnr_name_valid(name) && output_declared(declared, name) && !again)
 		return true;
 	run_fail(error, FNR_CLASS_PERMANENT, again ? "output_twice" : "output_unknown",
 	         "Let the function give each output of its template once.", NULL, NULL,

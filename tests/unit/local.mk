@@ -71,6 +71,13 @@ check_PROGRAMS += %D%/test_websocket
 %C%_test_websocket_LDADD = src/backends/libbackends.a src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS) $(WSLAY_LIBS) -lm
 TESTS += %D%/test_websocket
 
+check_PROGRAMS += %D%/test_bindings
+%C%_test_bindings_SOURCES = %D%/test_bindings.c
+%C%_test_bindings_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_bindings_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) \
+	$(PCRE2_LIBS) $(LMDB_LIBS) -lm
+TESTS += %D%/test_bindings
+
 check_PROGRAMS += %D%/test_http
 %C%_test_http_SOURCES = %D%/test_http.c
 %C%_test_http_CFLAGS = $(UNIT_CFLAGS)
