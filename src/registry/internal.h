@@ -24,6 +24,11 @@ void template_place_check(struct json_object *backend, struct fnr_error *err);
 /* Checks the backend of a template that runs on ComfyUI, and adds its file to `files`. */
 void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct fnr_error *err);
 
+/* ---- gradio.c ---- */
+
+/* Checks the backend of a template that calls a function of a Gradio app. */
+void template_gradio_check(struct json_object *source, struct fnr_error *err);
+
 /* ---- files.c ---- */
 
 /* Adds name and SHA-256 of the backend's files to `files`; problems go to err. The backend has been checked. */

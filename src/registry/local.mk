@@ -1,5 +1,5 @@
 noinst_LIBRARIES += %D%/libregistry.a
-%C%_libregistry_a_SOURCES = %D%/errors.c %D%/errors.h %D%/files.c %D%/internal.h %D%/loader.c %D%/lookup.c %D%/parameters.c %D%/preset.h %D%/presets.c %D%/registry.h %D%/resolve.c \
+%C%_libregistry_a_SOURCES = %D%/errors.c %D%/errors.h %D%/files.c %D%/gradio.c %D%/internal.h %D%/loader.c %D%/lookup.c %D%/parameters.c %D%/preset.h %D%/presets.c %D%/registry.h %D%/resolve.c \
 	%D%/rules.c %D%/template.c
 
 # bindings of backends on servers, and ComfyUI's workflows

@@ -452,11 +452,17 @@ static void check_comfyui(struct reading *r, struct json_object *backend, struct
 	template_comfyui_check(r->source, &r->folders, r->files, err);
 }
 
+static void check_gradio(struct reading *r, struct json_object *backend, struct fnr_error *err)
+{
+	(void)backend;
+	template_gradio_check(r->source, err);
+}
+
 /* err holds nothing yet, so what a check finds wrong it can see. */
 static const struct {
 	const char *type;
 	void (*check)(struct reading *r, struct json_object *backend, struct fnr_error *err);
-} kinds[] = { { "script", check_script }, { "comfyui", check_comfyui }, { "noop", check_noop } };
+} kinds[] = { { "script", check_script }, { "comfyui", check_comfyui }, { "gradio", check_gradio }, { "noop", check_noop } };
 
 static void check_backend(struct reading *r)
 {
@@ -475,7 +481,7 @@ static void check_backend(struct reading *r)
 	else if (i < COUNT(kinds))
 		kinds[i].check(r, backend, &own);
 	else
-		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script, comfyui or noop", &own);
+		rules_text(backend, "/backend", "type", RULES_REQUIRED, 64, types, COUNT(types), "use script, comfyui, gradio or noop", &own);
 	fnr_error_move(r->err, &own);
 }
 
@@ -550,6 +556,7 @@ static void normalise(struct json_object *definition, struct json_object *files)
 	static const char *const texts[] = { "description", "author", "icon" }, *const lists[] = { "tags", "models", "examples" };
 	static const char *const objects[] = { "inputs", "outputs", "parameters", "presets", "resources", "retry", "stages" };
 	struct json_object *resources;
+	bool gradio;
 
 	for (size_t i = 0; i < COUNT(texts); i++)
 		fill(definition, texts[i], json_object_new_string(""));
@@ -561,7 +568,9 @@ static void normalise(struct json_object *definition, struct json_object *files)
 	fill(resources, "cpu", json_object_new_int64(1));
 	fill(resources, "gpu", json_object_new_int64(0));
 	fill(definition, "queue", json_object_new_string(fnr_json_get_real(resources, "gpu", 0) > 0 ? "gpu" : "cpu"));
-	fill(definition, "on_lost", json_object_new_string("retry"));
+	/* Nobody can ask a Gradio app what became of a job. */
+	gradio = strcmp(fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""), "gradio") == 0;
+	fill(definition, "on_lost", json_object_new_string(gradio ? "fail" : "retry"));
 	fnr_json_set(definition, "files", json_object_get(files));
 }
 
