@@ -26,6 +26,8 @@ handler queues_list, queues_show, queues_change, queues_pause, queues_resume, qu
 handler route_preview;
 /* backends.c */
 handler backends_list, backends_show, backends_reset_breaker;
+/* workers.c */
+handler workers_list, workers_show, workers_drain, workers_restart, workers_stop, workers_scale;
 /* statistics.c */
 handler statistics_runs, statistics_errors;
 /* takes.c */

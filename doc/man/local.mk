@@ -20,7 +20,8 @@ MAN_MADE = \
 	%D%/fnr-doctor.8 \
 	%D%/fnr-nginx-conf.8 \
 	%D%/fnr-restore.8 \
-	%D%/fnr-serve.8
+	%D%/fnr-serve.8 \
+	%D%/fnr-worker.8
 MAN_FRAGMENTS = \
 	%D%/fnr.man \
 	%D%/fnr-batch.man \
@@ -42,7 +43,8 @@ MAN_FRAGMENTS = \
 	%D%/fnr-doctor.man \
 	%D%/fnr-nginx-conf.man \
 	%D%/fnr-restore.man \
-	%D%/fnr-serve.man
+	%D%/fnr-serve.man \
+	%D%/fnr-worker.man
 man_MANS = $(MAN_MADE) %D%/function-runner.7
 EXTRA_DIST += $(MAN_FRAGMENTS) %D%/function-runner.7
 CLEANFILES += $(MAN_MADE)

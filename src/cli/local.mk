@@ -32,7 +32,8 @@ fnr_SOURCES = \
 	%D%/take.c \
 	%D%/template.c \
 	%D%/transfer.c \
-	%D%/upload.c %D%/upload.h
+	%D%/upload.c \
+	%D%/worker.c %D%/upload.h
 fnr_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
 fnr_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
 	$(CURL_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)

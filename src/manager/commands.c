@@ -271,6 +271,8 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "reset_breaker", run_reset_breaker },
 	{ "projects", run_projects },
 	{ "preset", run_preset },
+	{ "scale", workers_scale },
+	{ "worker", workers_command },
 };
 
 static void run(struct manager *manager, const struct fnr_buf *text)

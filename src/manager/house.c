@@ -22,13 +22,6 @@
 #define TICK_MS 1000
 #define TRIM_AGAIN_MS 50     /* while there is more to trim: 100 000 rows a second */
 
-static const char *worker_state_name(enum worker_state state)
-{
-	static const char *const names[] = { "starting", "idle", "busy", "stopping" };
-
-	return names[state];
-}
-
 static void put_live(struct journal_txn *txn, const char *name, const struct fnr_buf *text, struct fnr_error *err)
 {
 	if (err->code == FNR_OK)
@@ -41,14 +34,10 @@ static void live_worker(const struct worker *worker, struct journal_txn *txn, st
 	char name[48];
 
 	snprintf(name, sizeof name, "worker/%s", worker->name);
-	if (worker->state == WORKER_STOPPING) {
-		put_live(txn, name, NULL, err);
-		return;
-	}
 	fnr_buf_puts(&text, "{\"name\":");
 	render_text(&text, worker->name);
 	member_int(&text, "pid", worker->pid);
-	member_text(&text, "state", worker_state_name(worker->state));
+	member_text(&text, "state", workers_state(worker));
 	member_text(&text, "job", worker->task ? worker->task->id : NULL);
 	member_int(&text, "cpu_ms", worker->cpu_ms);
 	member_int(&text, "rss", (int64_t)worker->rss);
@@ -99,6 +88,8 @@ static void live_manager(struct manager *manager, struct journal_txn *txn, const
 	member_int(&text, "running", (int64_t)manager->task_count);
 	member_int(&text, "waiting", (int64_t)waiting);
 	member_int(&text, "workers", (int64_t)manager->pool.count);
+	member_int(&text, "workers_min", manager->conf.workers_min);
+	member_int(&text, "workers_max", manager->conf.workers_max);
 	fnr_buf_puts(&text, "}");
 	put_live(txn, "manager", &text, err);
 	fnr_buf_free(&text);
@@ -271,6 +262,7 @@ static void remove_deleted(struct manager *manager)
 		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 }
 
+/* Those that were idle for long, and as many as there are too many. */
 static void end_idle(struct manager *manager)
 {
 	struct pool *pool = &manager->pool;
@@ -278,8 +270,9 @@ static void end_idle(struct manager *manager)
 
 	for (size_t i = 0; i < pool->count && there > (size_t)manager->conf.workers_min; i++) {
 		struct worker *worker = pool->workers[i];
+		bool rested = manager->turn.now - worker->since >= manager->conf.workers_idle * 1000;
 
-		if (worker->state != WORKER_IDLE || manager->turn.now - worker->since < manager->conf.workers_idle * 1000)
+		if (worker->state != WORKER_IDLE || (!rested && there <= (size_t)manager->conf.workers_max))
 			continue;
 		worker_stop(pool, worker, manager->turn.now, manager->turn.mono);
 		there--;

@@ -60,10 +60,12 @@ static void reload(struct manager *manager)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
-	if (fnr_conf_load(&manager->conf, manager->conf_path, &err) != FNR_OK)
+	if (fnr_conf_load(&manager->conf, manager->conf_path, &err) != FNR_OK) {
 		fnr_err(NULL, "event=manager.reload: the configuration stays as it was: %s", err.message);
-	else
+	} else {
+		workers_configured(manager);
 		fnr_info(NULL, "event=manager.reload: the configuration was read");
+	}
 	fnr_error_clear(&err);
 	loop_log_level(manager);
 }

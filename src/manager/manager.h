@@ -17,6 +17,7 @@
  *   thumbnails.c thumbnails of results, when nothing else is to be done
  *   discards.c   folders of attempts that came to nothing
  *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
+ *   workers.c    how many workers operators want, and which shall go
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -122,6 +123,9 @@ struct statistics {
 	size_t count;
 };
 
+/* How many workers operators want, one more than the number; 0: as configured. The configuration that is in force has both. */
+struct scale { uint64_t least, most; int64_t configured_least, configured_most; };
+
 struct manager {
 	struct fnr_conf conf;
 	const char *conf_path;
@@ -132,6 +136,7 @@ struct manager {
 	struct limits *limits;
 	struct functions *functions;
 	struct pool pool;
+	struct scale scale;
 	struct backend local;
 	struct statistics statistics;
 	struct task *tasks;
@@ -314,6 +319,16 @@ void backends_reset(struct manager *manager);
 void backends_tick(struct manager *manager);
 int64_t backends_next(const struct manager *manager);     /* CLOCK_BOOTTIME when backends_tick has something to do; INT64_MAX */
 void backends_live(const struct manager *manager, struct fnr_buf *text);
+
+/* ---- workers.c ---- */
+void workers_configured(struct manager *manager);                                 /* the configuration was read */
+void workers_read(struct manager *manager);                                       /* in the first turn's transaction */
+void workers_scale(struct manager *manager, struct json_object *command);
+void workers_command(struct manager *manager, struct json_object *command);
+const char *workers_state(const struct worker *worker);                           /* a word of the API */
+void workers_tell(struct manager *manager, const struct worker *worker, const char *state);
+void workers_free(struct manager *manager, struct worker *worker);                /* it has become idle */
+void workers_ended(struct manager *manager, const struct worker *worker);
 
 /* ---- statistics.c: in the turn's transaction; backend: of the attempt, "" if there was none ---- */
 void statistics_started(struct manager *manager, const struct job_head *head);

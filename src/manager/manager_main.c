@@ -141,6 +141,7 @@ static void begin(struct manager *manager)
 	note_break(manager);
 	discards_read(manager);
 	recover_jobs(manager);
+	workers_read(manager);
 	dispatch_lanes(manager);
 	thumbnails_read(manager);
 	turn_end(manager);

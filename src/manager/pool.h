@@ -14,11 +14,14 @@ struct task;
 
 enum worker_state { WORKER_STARTING, WORKER_IDLE, WORKER_BUSY, WORKER_STOPPING };
 
+enum worker_leaves { WORKER_STAYS, WORKER_DRAINS, WORKER_RESTARTS };
+
 struct worker {
 	char name[32];
 	pid_t pid;                     /* 0 until the spawner tells it */
 	int fd;                        /* -1 when it is closed */
 	enum worker_state state;
+	enum worker_leaves leaves;     /* after its present task; RESTARTS: another one comes for it */
 	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards or makes a thumbnail */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
 	bool out_waits;                /* epoll looks for room to write */

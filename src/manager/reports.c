@@ -41,14 +41,18 @@ static void set_free(struct manager *manager, struct worker *worker)
 	worker->done++;
 	if (worker->state == WORKER_BUSY)
 		worker_state_set(&manager->pool, worker, WORKER_IDLE, manager->turn.now, manager->turn.mono);
+	workers_free(manager, worker);
 }
 
 /* ---- gossip ---- */
 
 static void on_hello(struct manager *manager, struct worker *worker, struct json_object *message)
 {
-	if (worker->state == WORKER_STARTING)
-		worker_state_set(&manager->pool, worker, WORKER_IDLE, manager->turn.now, manager->turn.mono);
+	if (worker->state != WORKER_STARTING)
+		return;
+	worker_state_set(&manager->pool, worker, WORKER_IDLE, manager->turn.now, manager->turn.mono);
+	workers_tell(manager, worker, "started");
+	workers_free(manager, worker);
 }
 
 static void on_heartbeat(struct manager *manager, struct worker *worker, struct json_object *message)
@@ -430,6 +434,7 @@ void deaths_apply(struct manager *manager)
 		thumbnails_worker_lost(manager, worker);
 		discards_worker_lost(manager, worker);
 		manager->child_died = true;
+		workers_ended(manager, worker);
 		pool_bury(&manager->pool, worker);
 	}
 }

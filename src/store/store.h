@@ -251,6 +251,8 @@ int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, stru
 #define STORE_META_JOURNAL "journal"       /* generation of the journal in use; 0 before the first start of the manager */
 #define STORE_META_TEMPLATES "templates"   /* how often the loader has finished; readiness wants it above 0 */
 
+#define STORE_META_WORKERS_MIN "workers_min"   /* what operators want instead of what is configured, plus 1; 0: nothing */
+#define STORE_META_WORKERS_MAX "workers_max"
 #define STORE_META_TAKES "takes"           /* takes of all shots have numbers above this since the store was restored */
 
 /* ---- queues ---- */

@@ -952,6 +952,17 @@ def test_queues(fnr):
     assert fnr.post("/api/v1/queues/io/resume").json["paused"] is False
 
 
+def test_workers(fnr):
+    fnr.run()
+    worker = fnr.get("/api/v1/workers").json["items"][0]
+    assert fnr.get(f"/api/v1/workers/{worker['id']}").json["id"] == worker["id"]
+    assert fnr.post("/api/v1/workers/scale", {}).status == 202
+    for method, what in (("POST", "/restart"), ("POST", "/drain"), ("DELETE", "")):
+        worker = until(lambda: next((item for item in fnr.get("/api/v1/workers").json["items"] if item["state"] == "idle"), None), "one is idle")
+        assert fnr.request(method, f"/api/v1/workers/{worker['id']}{what}").json["id"] == worker["id"]
+        until(lambda: fnr.get(f"/api/v1/workers/{worker['id']}").status == 404, "it has ended")
+
+
 def test_weight_of_a_project(fnr):
     assert fnr.request("PUT", "/api/v1/projects/weighed", {"weight": 2.5, "concurrency": 4}).json == {
         "name": "weighed", "weight": 2.5, "concurrency": 4, "per_minute": None, "max_waiting": None}
