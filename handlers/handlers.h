@@ -25,7 +25,11 @@ handler queues_list, queues_show, queues_change, queues_pause, queues_resume, qu
 /* route.c */
 handler route_preview;
 /* backends.c */
-handler backends_list, backends_show, backends_reset_breaker;
+handler backends_list, backends_show, backends_probe, backends_reset_breaker;
+/* backend_change.c */
+handler backends_create, backends_change, backends_delete, backends_drain, backends_resume;
+/* models.c */
+handler models_list;
 /* workers.c */
 handler workers_list, workers_show, workers_drain, workers_restart, workers_stop, workers_scale;
 /* statistics.c */

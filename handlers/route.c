@@ -5,6 +5,7 @@
 #include "base/queues.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "handlers/servers.h"
 #include "http/view.h"
 
 static const char *text_member(struct request *req, const char *name)
@@ -54,15 +55,20 @@ static const char *queue_of(struct request *req, struct json_object *definition)
 	return queue ? queue : fnr_json_get_text(definition, "queue", "cpu");
 }
 
-/* NULL: it would be started at once. Workers that are free are not counted beyond what the manager said last. */
-static const char *held_up(struct request *req, uint32_t queue, uint32_t project, uint32_t template_, uint64_t waiting)
+/* Where it would run, and what it waits for: null when it would be started at once. What is free is what the manager said last. */
+static void set_place(struct request *req, struct json_object *object, struct json_object *definition, const struct view_waiter *waiter, uint64_t waiting)
 {
-	struct json_object *live = view_backend(request_journal(req), "local");
-	bool full = fnr_json_get_int(live, "running", 0) >= fnr_json_get_int(live, "concurrency", 1);
-	const char *reason = view_held_up(req->txn, request_journal(req), queue, project, template_);
+	struct servers_fit fit;
+	const char *reason = view_held_up(req->txn, request_journal(req), waiter);
 
-	json_object_put(live);
-	return strcmp(reason, "position") == 0 && waiting == 0 && !full ? NULL : reason;
+	servers_find(req, definition, NULL, &fit);
+	fnr_json_set_text(object, "backend", fit.best[0] ? fit.best : NULL);
+	fnr_json_set_text(object, "placement", fit.local ? "first free worker" : fit.usable == 1 ? "the only backend" :
+	                  fit.usable ? fnr_arena_printf(req->arena, "least loaded of %zu", fit.usable) : NULL);
+	fnr_json_set_int(object, "waiting", (int64_t)waiting);
+	if (!fit.usable && strcmp(reason, "paused") != 0)
+		reason = "no_backend";
+	fnr_json_set_text(object, "waiting_for", strcmp(reason, "position") == 0 && !waiting && fit.free ? NULL : reason);
 }
 
 int route_preview(struct request *req)
@@ -95,10 +101,7 @@ int route_preview(struct request *req)
 	fnr_json_set_text(object, "quality", quality->id);
 	fnr_json_set_text(object, "queue", queue);
 	fnr_json_set_int(object, "priority", priority ? priority : 5);
-	fnr_json_set_text(object, "backend", "local");
-	fnr_json_set_text(object, "placement", "first free worker");
-	fnr_json_set_int(object, "waiting", (int64_t)waiting);
-	fnr_json_set_text(object, "waiting_for", held_up(req, number, project ? store_name_find(req->txn, STORE_PROJECT, project) : 0,
-	                                                 store_name_find(req->txn, STORE_TEMPLATE, fnr_json_get_text(definition, "id", "")), waiting));
+	set_place(req, object, definition, &(struct view_waiter){ number, project ? store_name_find(req->txn, STORE_PROJECT, project) : 0,
+	          store_name_find(req->txn, STORE_TEMPLATE, fnr_json_get_text(definition, "id", "")), 0 }, waiting);
 	return reply_json(req, 200, object);
 }

@@ -16,6 +16,7 @@
 #include "handlers/brought.h"
 #include "handlers/common.h"
 #include "handlers/dedupe.h"
+#include "handlers/servers.h"
 #include "registry/preset.h"
 
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
@@ -34,7 +35,7 @@ struct submission {
 	const struct preset *quality;                       /* borrowed until the next one is looked for */
 	struct json_object *metadata, *fallback;            /* borrowed from source; may be NULL */
 	struct json_object *inputs;                         /* the same, and from resolve on owned */
-	struct json_object *parameters;                     /* owned */
+	struct json_object *parameters, *models;            /* owned; models: that it loads, NULL if there are none */
 	struct brought brought;
 	const char *project, *shot, *queue, *node_id;
 	int64_t seed, count, priority, timeout_s, not_before, expires_at;
@@ -432,6 +433,9 @@ static void resolve(struct submission *s)
 	if (s->req->err.code != FNR_OK)
 		return;
 	s->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
+	s->models = template_models(s->template_, s->parameters);
+	if (s->models)
+		servers_check_models(s->req, template_definition(s->template_), s->models, s->prefix);
 	if (s->dedupe)
 		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->preset, s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
 	if (s->seed < 0) {
@@ -474,6 +478,8 @@ static struct json_object *make_summary(struct submission *s)
 		fnr_json_set_text(summary, "node_id", s->node_id);
 	if (s->ref)
 		fnr_json_set_text(summary, "ref", s->ref);
+	if (s->models)
+		fnr_json_set(summary, "models", json_object_get(s->models));
 	if (s->fallback)
 		fnr_json_set(summary, "fallback", json_object_get(s->fallback));
 	if (s->req->access.key[0])
@@ -599,7 +605,7 @@ static int add_jobs(struct submission *s)
 	job.parents = s->parents;
 	job.parent_count = s->parent_count;
 	job.skip = strcmp(s->on_parent_failure, "skip") == 0;
-	job.class_ = scheduling_class(s->template_, s->quality, s->fallback);
+	job.class_ = scheduling_class(s->template_, s->quality, s->fallback, s->models);
 	job.not_before = s->not_before;
 	job.expires_at = s->expires_at;
 	job.timeout_s = (uint32_t)s->timeout_s;
@@ -655,6 +661,7 @@ static int add_checked(struct submission *s)
 	if (code == FNR_OK)
 		code = add_jobs(s);
 	json_object_put(s->parameters);
+	json_object_put(s->models);
 	json_object_put(s->inputs);
 	return code;
 }

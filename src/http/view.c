@@ -265,6 +265,14 @@ struct json_object *view_backend(struct journal_txn *journal, const char *id)
 	return live_entry(journal, name);
 }
 
+struct json_object *view_found(struct journal_txn *journal, const char *id)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, VIEW_FOUND "%.64s", id);
+	return live_entry(journal, name);
+}
+
 void view_queue_name(uint32_t number, char name[64])
 {
 	snprintf(name, 64, "queue/%u", number);
@@ -278,22 +286,37 @@ struct json_object *view_queue(struct journal_txn *journal, uint32_t number)
 	return live_entry(journal, name);
 }
 
-static bool backend_closed(struct journal_txn *journal)
+void view_held_name(uint64_t class_, char name[64])
 {
-	struct json_object *backend = view_backend(journal, "local");
-	bool closed = backend && strcmp(fnr_json_get_text(backend, "breaker", "closed"), "closed") != 0;
-
-	json_object_put(backend);
-	return closed;
+	snprintf(name, 64, VIEW_HELD "%016llx", (unsigned long long)class_);
 }
 
-const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_)
+/* NULL: some backend can do jobs of this class, for all we know. */
+static const char *backends_lacking(struct journal_txn *journal, uint64_t class_)
 {
-	if (txn && store_queue_get(txn, queue).paused)
+	struct json_object *held;
+	bool small;
+	char name[64];
+
+	view_held_name(class_, name);
+	held = live_entry(journal, name);
+	if (!held)
+		return NULL;
+	small = strcmp(fnr_json_get_text(held, "reason", ""), "resources") == 0;
+	json_object_put(held);
+	return small ? "resources" : "no_backend";
+}
+
+const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, const struct view_waiter *waiter)
+{
+	const char *lacking;
+
+	if (txn && store_queue_get(txn, waiter->queue).paused)
 		return "paused";
-	if (backend_closed(journal))
-		return "no_backend";
-	return limit_reached(journal, queue, project, template_) ? "limit" : "position";
+	lacking = backends_lacking(journal, waiter->class_);
+	if (lacking)
+		return lacking;
+	return limit_reached(journal, waiter->queue, waiter->project, waiter->template_) ? "limit" : "position";
 }
 
 static const char *waiting_for(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
@@ -304,7 +327,7 @@ static const char *waiting_for(struct store_txn *txn, struct journal_txn *journa
 		return "not_before";
 	if (head->state != FNR_STATE_QUEUED)
 		return NULL;
-	return view_held_up(txn, journal, head->queue, head->project, head->template_);
+	return view_held_up(txn, journal, &(struct view_waiter){ head->queue, head->project, head->template_, head->class_ });
 }
 
 /* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */

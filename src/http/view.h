@@ -23,12 +23,19 @@ void view_limit_name(unsigned kind, uint32_t number, char name[64]);
 void view_queue_name(uint32_t number, char name[64]);
 struct json_object *view_queue(struct journal_txn *journal, uint32_t number);
 
+/* The live entry that says that no backend can do jobs of a class (queue/lanes.h), and why: "reason", a word of the API. */
+#define VIEW_HELD "held/"
+void view_held_name(uint64_t class_, char name[64]);
+
 /* The live entry of a backend, to put; NULL while no manager has said anything. */
 #define VIEW_BACKENDS "backend/"
+#define VIEW_FOUND "found/"            /* what it said when it was asked (backends/backend.h) */
 struct json_object *view_backend(struct journal_txn *journal, const char *id);
+struct json_object *view_found(struct journal_txn *journal, const char *id);
 
 /* Why a job that is waiting in its queue is not started at the moment: a word of the API (`waiting_for`). */
-const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_);
+struct view_waiter { uint32_t queue, project, template_; uint64_t class_; };
+const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, const struct view_waiter *waiter);
 
 /* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum, and what
  * was found out about them since. */

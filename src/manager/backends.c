@@ -1,107 +1,395 @@
-/* The places where jobs run, and whether they work. There is one so far: this machine. */
+/* The places where jobs run, and whether they work: this machine, and servers as operators added them. */
 #include "config.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/backend.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "http/view.h"
 #include "manager/manager.h"
 #include "manager/render.h"
+#include "queue/choice.h"
 
-#define LOCAL 1     /* its number at GATE_OTHER */
-
-static void set_gate(struct manager *manager)
+static bool is_server(const struct backend *backend)
 {
-	(breaker_allows(&manager->local.breaker) ? lanes_open : lanes_close)(manager->lanes, GATE_OTHER, LOCAL, REASON_BACKEND);
+	return backend->kind[0] != 0;
 }
 
-/* Wall clock; 0 = it is not open. */
-static int64_t open_until(const struct manager *manager)
+/* ---- all of them ---- */
+
+void backends_open(struct manager *manager)
 {
-	int64_t until = manager->local.breaker.open_until;
+	struct backend *local = &manager->local;
+
+	fnr_text_copy(local->id, sizeof local->id, BACKEND_LOCAL);
+	local->score = 1.0;
+	local->known = true;
+}
+
+static void forget(struct backend *backend)
+{
+	free(backend->url);
+	free(backend->endpoint);
+	json_object_put(backend->labels);
+	json_object_put(backend->loaded);
+	json_object_put(backend->found);
+	free(backend);
+}
+
+void backends_free(struct manager *manager)
+{
+	while (manager->servers) {
+		struct backend *backend = manager->servers;
+
+		manager->servers = backend->next;
+		forget(backend);
+	}
+}
+
+struct backend *backends_find(struct manager *manager, const char *id)
+{
+	if (strcmp(id, BACKEND_LOCAL) == 0)
+		return &manager->local;
+	for (struct backend *backend = manager->servers; backend; backend = backend->next)
+		if (!backend->gone && strcmp(backend->id, id) == 0)
+			return backend;
+	return NULL;
+}
+
+unsigned backends_concurrency(const struct manager *manager, const struct backend *backend)
+{
+	int64_t most = manager->conf.workers_max, least = manager->conf.workers_min;
+
+	return is_server(backend) ? backend->concurrency : (unsigned)(most > least ? most : least);
+}
+
+bool backends_usable(const struct backend *backend)
+{
+	return backend->known && !backend->drained && !backend->gone && breaker_allows(&backend->breaker);
+}
+
+static size_t slots(const struct manager *manager, const struct backend *backend)
+{
+	unsigned all = backends_concurrency(manager, backend);
+
+	return backends_usable(backend) && all > backend->running ? all - backend->running : 0;
+}
+
+size_t backends_slots(const struct manager *manager)
+{
+	size_t count = slots(manager, &manager->local);
+
+	for (const struct backend *backend = manager->servers; backend; backend = backend->next)
+		count += slots(manager, backend);
+	return count;
+}
+
+#define WORKERS_ASKING 4      /* that only ask servers how they are */
+
+size_t backends_workers(const struct manager *manager)
+{
+	size_t count = manager->servers ? WORKERS_ASKING : 0;
+
+	for (const struct backend *backend = manager->servers; backend; backend = backend->next)
+		count += backend->drained ? backend->running : backend->concurrency;
+	return count;
+}
+
+/* ---- what is told ---- */
+
+/* Wall clock; 0 = it is not open. */
+static int64_t open_until(const struct manager *manager, const struct backend *backend)
+{
+	int64_t until = backend->breaker.open_until;
 
 	return until ? manager->turn.now + (until > manager->turn.mono ? until - manager->turn.mono : 0) : 0;
 }
 
-static void tell_changed(struct manager *manager)
+static const char *state_of(const struct backend *backend)
 {
-	const struct breaker *breaker = &manager->local.breaker;
-	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_BACKEND_CHANGED, "backend", BACKEND_LOCAL);
+	if (backend->drained)
+		return backend->running ? "draining" : "drained";
+	if (!backend->known)
+		return *backend->reason ? "down" : "unknown";
+	if (backend->breaker.state != BREAKER_CLOSED)
+		return "down";
+	return "ready";
+}
 
-	set_gate(manager);
-	fnr_log(breaker->state == BREAKER_OPEN ? FNR_LOG_WARN : FNR_LOG_INFO, NULL, "event=backend.changed backend=%s breaker=%s%s%s", BACKEND_LOCAL,
-	        breaker_state_name(breaker->state), *manager->local.reason ? ": " : "", manager->local.reason);
+void backends_tell(struct manager *manager, const struct backend *backend)
+{
+	const struct breaker *breaker = &backend->breaker;
+	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_BACKEND_CHANGED, "backend", backend->id);
+	const char *state = backend->gone ? "removed" : state_of(backend);
+
+	places_freed(manager, backend);
+	fnr_log(breaker->state == BREAKER_OPEN ? FNR_LOG_WARN : FNR_LOG_INFO, NULL, "event=backend.changed backend=%s breaker=%s state=%s%s%s", backend->id,
+	        breaker_state_name(breaker->state), state, *backend->reason ? ": " : "", backend->reason);
 	if (!out)
 		return;
+	member_text(out, "state", state);
 	member_text(out, "breaker", breaker_state_name(breaker->state));
-	member_time(out, "open_until", open_until(manager));
-	member_text(out, "reason", *manager->local.reason ? manager->local.reason : NULL);
+	member_time(out, "open_until", open_until(manager, backend));
+	member_text(out, "reason", *backend->reason ? backend->reason : NULL);
 	event_end(manager);
 }
 
-bool backends_ready(struct manager *manager, const struct lane_key *key)
+static void live_probe(const struct manager *manager, const struct backend *backend, struct fnr_buf *text)
 {
-	if (breaker_allows(&manager->local.breaker))
-		return true;
-	lanes_close(manager->lanes, GATE_OTHER, LOCAL, REASON_BACKEND);
-	lanes_park(manager->lanes, key, LOCAL);
-	return false;
+	int64_t next = backend->probe_due > manager->turn.mono ? backend->probe_due - manager->turn.mono : 0;
+
+	member_time(text, "checked_at", backend->probed_at);
+	member_time(text, "next_check_at", backend->asked ? manager->turn.now + next : 0);
+	if (backend->probed_at)
+		member_int(text, "check_ms", backend->probe_ms);
+	else
+		member_json(text, "check_ms", NULL);
 }
 
-void backends_started(struct manager *manager)
+void backends_live(const struct manager *manager, const struct backend *backend, struct fnr_buf *text)
 {
-	breaker_started(&manager->local.breaker);
-	set_gate(manager);
+	fnr_buf_puts(text, "{\"state\":");
+	render_text(text, state_of(backend));
+	member_text(text, "breaker", breaker_state_name(backend->breaker.state));
+	member_int(text, "failures", backend->breaker.failures);
+	member_time(text, "open_until", open_until(manager, backend));
+	member_text(text, "reason", *backend->reason ? backend->reason : NULL);
+	member_int(text, "running", backend->running);
+	member_int(text, "concurrency", backends_concurrency(manager, backend));
+	member_real(text, "score", backend->score);
+	fnr_buf_puts(text, backends_usable(backend) ? ",\"usable\":true" : ",\"usable\":false");
+	member_json(text, "loaded", backend->loaded ? fnr_json_text(backend->loaded, NULL) : "[]");
+	live_probe(manager, backend, text);
+	fnr_buf_puts(text, "}");
 }
 
-void backends_ended(struct manager *manager, enum backend_proof proof, struct json_object *error)
-{
-	struct backend *local = &manager->local;
-	bool changed = false;
+/* ---- records ---- */
 
-	if (proof == BACKEND_DOWN) {
-		fnr_text_copy(local->reason, sizeof local->reason, fnr_json_get_text(error, "message", ""));
-		changed = breaker_failed(&local->breaker, manager->turn.mono);
-	} else if (proof == BACKEND_WORKS) {
-		if (local->breaker.state != BREAKER_OPEN)
-			local->reason[0] = 0;
-		changed = breaker_succeeded(&local->breaker);
-	} else {
-		breaker_unproved(&local->breaker);
+/* Every address has its own past. */
+static void begin_anew(struct manager *manager, struct backend *backend)
+{
+	breaker_reset(&backend->breaker);
+	backend->reason[0] = 0;
+	backend->score = 1.0;
+	backend->known = !backend->asked;
+	json_object_put(backend->loaded);
+	json_object_put(backend->found);
+	backend->loaded = backend->found = NULL;
+	backend->found_news = true;
+	backend->probed_at = 0;
+	probes_now(manager, backend);
+}
+
+static char *endpoint_text(struct manager *manager, const struct backend *backend, struct json_object *record)
+{
+	struct json_object *options = fnr_json_get(record, "options");
+	struct fnr_buf text = FNR_BUF_INIT, secret = FNR_BUF_INIT;
+	char *out;
+
+	store_backend_secret(manager->turn.txn, backend->id, &secret);
+	fnr_buf_puts(&text, "{\"id\":");
+	render_text(&text, backend->id);
+	member_text(&text, "url", backend->url);
+	member_json(&text, "credentials", secret.len ? secret.data : "{}");
+	member_json(&text, "options", options ? fnr_json_text(options, NULL) : "{}");
+	fnr_buf_puts(&text, "}");
+	out = fnr_strdup(text.data);
+	fnr_buf_free(&text);
+	fnr_buf_free(&secret);
+	return out;
+}
+
+static void fill(struct manager *manager, struct backend *backend, struct json_object *record)
+{
+	const char *url = fnr_json_get_text(record, "url", "");
+	const struct backend_kind *kind;
+	bool another = !backend->url || strcmp(backend->url, url) != 0;
+
+	fnr_text_copy(backend->kind, sizeof backend->kind, fnr_json_get_text(record, "type", "?"));
+	kind = backend_find(backend->kind);
+	backend->asked = kind && kind->probe_endpoint;
+	backend->concurrency = (unsigned)fnr_json_get_int(record, "concurrency", 1);
+	backend->drained = fnr_json_get_bool(record, "drained", false);
+	json_object_put(backend->labels);
+	backend->labels = json_object_get(fnr_json_get(record, "labels"));
+	free(backend->url);
+	free(backend->endpoint);
+	backend->url = fnr_strdup(url);
+	backend->endpoint = endpoint_text(manager, backend, record);
+	if (another)
+		begin_anew(manager, backend);
+	else
+		probes_now(manager, backend);
+}
+
+struct seen { struct manager *manager; struct backend **at; };
+
+static struct backend *add(struct seen *seen, const char *id)
+{
+	struct backend *backend = fnr_alloc(sizeof *backend);
+
+	fnr_text_copy(backend->id, sizeof backend->id, id);
+	backend->next = *seen->at;
+	*seen->at = backend;
+	return backend;
+}
+
+/* What has no record any more is gone; it stays while an attempt holds a slot of it. */
+static void pass_over(struct seen *seen)
+{
+	struct backend *backend = *seen->at;
+
+	if (!backend->gone) {
+		backend->gone = true;
+		backends_tell(seen->manager, backend);
 	}
-	if (changed)
-		tell_changed(manager);
-	else if (local->breaker.state != BREAKER_CLOSED)
-		set_gate(manager);
+	if (backend->running || backend->prober) {
+		seen->at = &backend->next;
+		return;
+	}
+	*seen->at = backend->next;
+	forget(backend);
 }
 
-void backends_reset(struct manager *manager)
+static bool record_row(const char *id, const struct store_backend *stored, void *context)
 {
-	manager->local.reason[0] = 0;
-	if (breaker_reset(&manager->local.breaker))
-		tell_changed(manager);
+	struct seen *seen = context;
+	struct json_object *record;
+	struct backend *backend;
+
+	while (*seen->at && strcmp((*seen->at)->id, id) < 0)
+		pass_over(seen);
+	backend = *seen->at && strcmp((*seen->at)->id, id) == 0 ? *seen->at : add(seen, id);
+	seen->at = &backend->next;
+	if (backend->revision == stored->revision)
+		return true;
+	record = fnr_json_parse_own(stored->json, stored->len, NULL);
+	backend->revision = stored->revision;
+	backend->gone = false;
+	fill(seen->manager, backend, record);
+	json_object_put(record);
+	backends_tell(seen->manager, backend);
+	return true;
+}
+
+void backends_read(struct manager *manager)
+{
+	struct seen seen = { manager, &manager->servers };
+	uint64_t revision = store_backends_revision(manager->turn.txn);
+
+	if (revision == manager->servers_revision)
+		return;
+	manager->servers_revision = revision;
+	store_backends(manager->turn.txn, record_row, &seen);
+	while (*seen.at)
+		pass_over(&seen);
+	places_all_freed(manager);
+}
+
+/* ---- attempts ---- */
+
+void backends_started(struct manager *manager, struct task *task, struct backend *backend)
+{
+	struct json_object *models = fnr_json_get(task->summary, "models");
+
+	task->place = backend;
+	backend->running++;
+	backend->used_at = manager->turn.mono;
+	breaker_started(&backend->breaker);
+	if (!models)
+		return;
+	json_object_put(backend->loaded);
+	backend->loaded = json_object_get(models);
+}
+
+void backends_failed(struct manager *manager, struct backend *backend, const char *reason)
+{
+	fnr_text_copy(backend->reason, sizeof backend->reason, reason);
+	backend->score = choice_score(backend->score, false);
+	backend->silent = false;
+	if (!breaker_failed(&backend->breaker, manager->turn.mono))
+		return;
+	json_object_put(backend->loaded);      /* it may have been started anew when it is back */
+	backend->loaded = NULL;
+	backends_tell(manager, backend);
+}
+
+void backends_worked(struct manager *manager, struct backend *backend)
+{
+	if (backend->breaker.state != BREAKER_OPEN)
+		backend->reason[0] = 0;
+	backend->score = choice_score(backend->score, true);
+	backend->silent = false;
+	if (breaker_succeeded(&backend->breaker))
+		backends_tell(manager, backend);
+}
+
+void backends_ended(struct manager *manager, struct task *task, enum backend_proof proof, struct json_object *error)
+{
+	struct backend *backend = task->place;
+
+	if (!backend)
+		return;
+	task->place = NULL;
+	backend->running--;
+	if (proof == BACKEND_DOWN)
+		backends_failed(manager, backend, fnr_json_get_text(error, "message", ""));
+	else if (proof == BACKEND_WORKS)
+		backends_worked(manager, backend);
+	else
+		breaker_unproved(&backend->breaker);
+	if (proof == BACKEND_DOWN && backend->breaker.state != BREAKER_OPEN)
+		probes_now(manager, backend);
+	if (backend->gone)
+		manager->servers_revision = 0;      /* looked at again, it leaves */
+	places_freed(manager, backend);
+}
+
+void backends_reset(struct manager *manager, const char *id)
+{
+	struct backend *backend = backends_find(manager, id);
+
+	if (!backend)
+		return;
+	backend->reason[0] = 0;
+	probes_now(manager, backend);
+	if (breaker_reset(&backend->breaker))
+		backends_tell(manager, backend);
+}
+
+/* ---- time ---- */
+
+static int64_t next_of(const struct backend *backend)
+{
+	return backend->breaker.open_until ? backend->breaker.open_until : INT64_MAX;
 }
 
 int64_t backends_next(const struct manager *manager)
 {
-	return manager->local.breaker.open_until ? manager->local.breaker.open_until : INT64_MAX;
+	int64_t next = next_of(&manager->local);
+
+	for (const struct backend *backend = manager->servers; backend; backend = backend->next)
+		next = next_of(backend) < next ? next_of(backend) : next;
+	return next;
+}
+
+static void tick(struct manager *manager, struct backend *backend)
+{
+	if (!breaker_tick(&backend->breaker, manager->turn.mono))
+		return;
+	if (backend->asked) {
+		backend->known = false;            /* it answers first, then a job may try it */
+		probes_now(manager, backend);
+	}
+	backends_tell(manager, backend);
 }
 
 void backends_tick(struct manager *manager)
 {
-	if (breaker_tick(&manager->local.breaker, manager->turn.mono))
-		tell_changed(manager);
-}
-
-void backends_live(const struct manager *manager, struct fnr_buf *text)
-{
-	const struct backend *local = &manager->local;
-
-	fnr_buf_puts(text, "{\"breaker\":");
-	render_text(text, breaker_state_name(local->breaker.state));
-	member_int(text, "failures", local->breaker.failures);
-	member_time(text, "open_until", open_until(manager));
-	member_text(text, "reason", *local->reason ? local->reason : NULL);
-	member_int(text, "running", (int64_t)manager->task_count);
-	member_int(text, "concurrency", manager->conf.workers_max);
-	fnr_buf_puts(text, "}");
+	tick(manager, &manager->local);
+	for (struct backend *backend = manager->servers; backend; backend = backend->next)
+		tick(manager, backend);
 }

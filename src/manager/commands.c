@@ -125,8 +125,15 @@ static void run_queue(struct manager *manager, struct json_object *command)
 
 static void run_reset_breaker(struct manager *manager, struct json_object *command)
 {
-	(void)command;       /* there is one backend */
-	backends_reset(manager);
+	backends_reset(manager, fnr_json_get_text(command, "backend", BACKEND_LOCAL));
+}
+
+static void run_probe(struct manager *manager, struct json_object *command)
+{
+	struct backend *backend = backends_find(manager, fnr_json_get_text(command, "backend", ""));
+
+	if (backend)
+		probes_now(manager, backend);
 }
 
 static void run_parent(struct manager *manager, struct json_object *command)
@@ -269,6 +276,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "priority", run_priority },
 	{ "queue", run_queue },
 	{ "reset_breaker", run_reset_breaker },
+	{ "probe", run_probe },
 	{ "projects", run_projects },
 	{ "preset", run_preset },
 	{ "scale", workers_scale },

@@ -29,7 +29,8 @@ void dispatch_look(struct manager *manager)
 		manager_fail(manager, "the store cannot be read", &err);
 	last = store_last_job(txn);
 	manager->next_due = store_next_due(txn);
-	if (fnr_id_compare(&last, &manager->seen) > 0 || store_command_next(txn, 0, &seq, &text) == FNR_OK)
+	if (fnr_id_compare(&last, &manager->seen) > 0 || store_backends_revision(txn) != manager->servers_revision ||
+	    store_command_next(txn, 0, &seq, &text) == FNR_OK)
 		manager->work = true;
 	store_read_end(txn);
 	fnr_buf_free(&text);
@@ -214,7 +215,7 @@ static bool add_payload(struct manager *manager, struct fnr_buf *text, const str
 	return code == FNR_OK;
 }
 
-static bool tell_run(struct manager *manager, const struct task *task, const struct job_head *head, int64_t timeout_ms)
+static bool tell_run(struct manager *manager, const struct task *task, const struct job_head *head, const struct backend *backend, int64_t timeout_ms)
 {
 	const char *project = fnr_json_get_text(task->summary, "project", NULL), *shot = fnr_json_get_text(task->summary, "shot", NULL);
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -238,6 +239,8 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 	member_text(&text, "work", path);
 	take_attempt_dir(path, project, shot, &task->job, task->attempt);
 	member_text(&text, "attempt_dir", path);
+	if (backend->endpoint)
+		member_json(&text, "endpoint", backend->endpoint);
 	good = add_payload(manager, &text, task);
 	fnr_buf_puts(&text, "}");
 	if (good)
@@ -275,7 +278,7 @@ static void estimate_look_up(struct manager *manager, const struct job_head *hea
 		progress_expect(&task->progress, &past, manager->turn.now);
 }
 
-static void start(struct manager *manager, struct job_head *head, struct worker *worker)
+static void start(struct manager *manager, struct job_head *head, struct worker *worker, const struct place *place)
 {
 	struct json_object *summary = job_summary(manager, &head->id);
 	struct task *task = task_add(manager, head, summary);
@@ -284,7 +287,9 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	json_object_put(summary);
 	task->attempt = (uint16_t)(head->attempt + 1);
 	task->worker = worker;
-	if (!task->function || !tell_run(manager, task, head, timeout_of(manager, task, head))) {
+	fnr_text_copy(task->backend, sizeof task->backend, place->backend->id);
+	fnr_text_copy(task->placement, sizeof task->placement, place->why);
+	if (!task->function || !tell_run(manager, task, head, place->backend, timeout_of(manager, task, head))) {
 		task->worker = NULL;
 		refuse(manager, head, task);
 		return;
@@ -293,36 +298,53 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	task->started_at = manager->turn.now;
 	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;
 	fnr_text_copy(task->worker_name, sizeof task->worker_name, worker->name);
-	fnr_text_copy(task->backend, sizeof task->backend, BACKEND_LOCAL);
-	fnr_text_copy(task->placement, sizeof task->placement, "first free worker");
 	progress_begin(&task->progress, task->function, head->queued_at, task->started_at);
 	estimate_look_up(manager, head, task);
 	worker->task = task;
+	fnr_text_copy(worker->backend, sizeof worker->backend, task->backend);
 	worker_state_set(&manager->pool, worker, WORKER_BUSY, manager->turn.now, manager->turn.mono);
 	move_dispatch(manager, head, task->summary, task);
-	backends_started(manager);
+	backends_started(manager, task, place->backend);
+}
+
+static bool still_waits(struct manager *manager, const struct lane_head *next, struct job_head *head)
+{
+	return store_job_get(manager->turn.txn, &next->job, head) == FNR_OK && move_allowed(head, TRIGGER_DISPATCH) && head->lane_seq == next->seq &&
+	       head->priority == next->key.priority;
+}
+
+/* Those that let others of their level go first are not overtaken by the levels below. */
+static bool is_turn(const struct manager *manager, const struct lane_head *next)
+{
+	return !manager->passed || lanes_level(manager->lanes, &next->key) == manager->passed_level;
+}
+
+static void start_next(struct manager *manager, const struct lane_head *next)
+{
+	struct place place;
+	struct job_head head;
+
+	if (still_waits(manager, next, &head)) {
+		if (!places_find(manager, &next->key, &head, &place))
+			return;
+		lanes_took(manager->lanes, &next->key, manager->turn.now);
+		start(manager, &head, pool_idle_for(&manager->pool, place.backend->id), &place);
+	}
+	lane_next(manager, next);
 }
 
 void dispatch_jobs(struct manager *manager)
 {
 	struct lane_head next;
-	struct worker *worker;
 
 	if (!manager->stopping)
 		discards_tell(manager);
-	while (manager->turn.txn && !manager->stopping && (worker = pool_idle(&manager->pool)) &&
-	       lanes_next(manager->lanes, manager->turn.now, &next)) {
-		struct job_head head;
-
-		if (!backends_ready(manager, &next.key))
-			continue;
-		if (store_job_get(manager->turn.txn, &next.job, &head) == FNR_OK && move_allowed(&head, TRIGGER_DISPATCH) &&
-		    head.lane_seq == next.seq && head.priority == next.key.priority) {
-			lanes_took(manager->lanes, &next.key, manager->turn.now);
-			start(manager, &head, worker);
-		}
-		lane_next(manager, &next);
-	}
+	manager->settling = false;
+	do
+		while (manager->turn.txn && !manager->stopping && pool_idle(&manager->pool) &&
+		       lanes_next(manager->lanes, manager->turn.now, &next) && is_turn(manager, &next))
+			start_next(manager, &next);
+	while (places_settle(manager));
 }
 
 /* ---- workers ---- */
@@ -336,24 +358,35 @@ static size_t filings_waiting(const struct manager *manager)
 	return count;
 }
 
+size_t dispatch_workers(const struct manager *manager)
+{
+	return backends_concurrency(manager, &manager->local) + backends_workers(manager);
+}
+
+static size_t jobs_for_workers(const struct manager *manager)
+{
+	size_t slots = dispatch_ready(manager) ? backends_slots(manager) : 0;
+
+	return slots < manager->queued ? slots : (size_t)manager->queued;
+}
+
 void dispatch_grow(struct manager *manager)
 {
 	struct pool *pool = &manager->pool;
 	size_t starting = pool_in_state(pool, WORKER_STARTING), stopping = pool_in_state(pool, WORKER_STOPPING);
-	size_t there = pool->count - stopping, most = (size_t)manager->conf.workers_max, least = (size_t)manager->conf.workers_min;
-	size_t wanted = 0;
+	size_t there = pool->count - stopping, least = (size_t)manager->conf.workers_min, most = dispatch_workers(manager), wanted = 0;
 
 	if (manager->stopping)
 		return;
 	if (!pool_idle(pool)) {
-		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + (dispatch_ready(manager) ? manager->queued : 0);
+		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + jobs_for_workers(manager) + probes_due(manager);
 		wanted = wanted > starting ? wanted - starting : 0;
 	}
 	if (there < least && wanted < least - there)
 		wanted = least - there;
-	if (wanted > 0 && there >= (most > least ? most : least))
+	if (wanted > 0 && there >= most)
 		thumbnails_make_way(manager);
-	for (; wanted > 0 && there < (most > least ? most : least); wanted--, there++)
+	for (; wanted > 0 && there < most; wanted--, there++)
 		if (!pool_start(pool, manager->turn.now, manager->turn.mono))
 			return;
 }

@@ -28,6 +28,8 @@ void function_drop(struct function *function)
 	if (!function || --function->holds > 0)
 		return;
 	free(function->definition);
+	json_object_put(function->backends);
+	json_object_put(function->labels);
 	free(function);
 }
 
@@ -66,6 +68,22 @@ static void read_retry(struct function *function, struct json_object *definition
 	}
 }
 
+static struct json_object *names_of(struct json_object *object, const char *name)
+{
+	struct json_object *list = fnr_json_get(object, name);
+
+	return json_object_is_type(list, json_type_array) ? json_object_get(list) : NULL;
+}
+
+static void read_places(struct function *function, struct json_object *definition)
+{
+	struct json_object *backend = fnr_json_get(definition, "backend");
+
+	function->backends = names_of(backend, "backends");
+	function->labels = names_of(backend, "labels");
+	function->vram_mb = fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0);
+}
+
 static struct function *compile(const struct template_ *template_, const uint8_t digest[32])
 {
 	struct json_object *definition = template_definition(template_);
@@ -78,6 +96,9 @@ static struct function *compile(const struct template_ *template_, const uint8_t
 	fnr_text_copy(function->kind, sizeof function->kind, fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""));
 	kind = backend_find(function->kind);
 	function->no_files = kind && kind->no_files;
+	function->needs_endpoint = kind && kind->needs_endpoint;
+	function->attachable = kind && kind->attachable && kind->attach;
+	read_places(function, definition);
 	function->timeout_s = fnr_json_get_int(definition, "timeout_s", 0);
 	function->limit.concurrency = (uint32_t)fnr_json_get_int(fnr_json_get(definition, "limits"), "concurrency", 0);
 	function->limit.per_minute = (uint32_t)fnr_json_get_int(fnr_json_get(definition, "limits"), "per_minute", 0);

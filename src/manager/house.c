@@ -48,29 +48,42 @@ static void live_worker(const struct worker *worker, struct journal_txn *txn, st
 	fnr_buf_free(&text);
 }
 
-struct stale { const struct manager *manager; char name[48]; };
+struct stale { struct manager *manager; const char *prefix; bool (*there)(struct manager *manager, const char *name); char name[96]; };
 
 static bool stale_row(const char *id, const char *json, size_t len, void *context)
 {
 	struct stale *stale = context;
 
-	if (pool_find(&stale->manager->pool, id + strlen("worker/")))
+	(void)json, (void)len;
+	if (stale->there(stale->manager, id + strlen(stale->prefix)))
 		return true;
 	snprintf(stale->name, sizeof stale->name, "%s", id);
 	return false;
 }
 
-/* Workers that ended leave the table. */
+static bool worker_there(struct manager *manager, const char *name)
+{
+	return pool_find(&manager->pool, name) != NULL;
+}
+
+static bool backend_there(struct manager *manager, const char *name)
+{
+	return backends_find(manager, name) != NULL;
+}
+
+/* What ended or was removed leaves the table. */
 static void live_clean(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
 {
-	struct stale stale = { .manager = manager };
+	struct stale kinds[] = { { manager, "worker/", worker_there, "" }, { manager, VIEW_BACKENDS, backend_there, "" },
+	                         { manager, VIEW_FOUND, backend_there, "" } };
 
-	for (;;) {
-		stale.name[0] = 0;
-		journal_live(txn, "worker/", stale_row, &stale);
-		if (!stale.name[0] || err->code != FNR_OK)
-			return;
-		put_live(txn, stale.name, NULL, err);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		do {
+			kinds[i].name[0] = 0;
+			journal_live(txn, kinds[i].prefix, stale_row, &kinds[i]);
+			if (kinds[i].name[0])
+				put_live(txn, kinds[i].name, NULL, err);
+		} while (kinds[i].name[0] && err->code == FNR_OK);
 	}
 }
 
@@ -110,13 +123,31 @@ static void live_queues(const struct manager *manager, struct journal_txn *txn, 
 	fnr_buf_free(&text);
 }
 
-static void live_backends(const struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+static void live_backend(struct manager *manager, struct backend *backend, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
+	char name[96];
 
-	backends_live(manager, &text);
-	put_live(txn, VIEW_BACKENDS BACKEND_LOCAL, &text, err);
+	snprintf(name, sizeof name, VIEW_BACKENDS "%s", backend->id);
+	backends_live(manager, backend, &text);
+	put_live(txn, name, &text, err);
+	fnr_buf_reset(&text);
+	if (backend->found_news) {
+		snprintf(name, sizeof name, VIEW_FOUND "%s", backend->id);
+		if (backend->found)
+			fnr_buf_puts(&text, fnr_json_text(backend->found, NULL));
+		put_live(txn, name, backend->found ? &text : NULL, err);
+		backend->found_news = err->code != FNR_OK;
+	}
 	fnr_buf_free(&text);
+}
+
+static void live_backends(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	live_backend(manager, &manager->local, txn, err);
+	for (struct backend *backend = manager->servers; backend; backend = backend->next)
+		if (!backend->gone)
+			live_backend(manager, backend, txn, err);
 }
 
 /* ---- limits that are reached: why jobs wait ---- */
@@ -153,6 +184,29 @@ static void live_limits(struct manager *manager, struct journal_txn *txn, struct
 	limits_reached(manager->limits, put_limit, &names);
 }
 
+static void put_held(uint64_t class_, const char *reason, void *context)
+{
+	const struct limit_names *names = context;
+	struct fnr_buf text = FNR_BUF_INIT;
+	char name[64];
+
+	view_held_name(class_, name);
+	fnr_buf_puts(&text, "{\"reason\":");
+	render_text(&text, reason);
+	fnr_buf_puts(&text, "}");
+	put_live(names->txn, name, &text, names->err);
+	fnr_buf_free(&text);
+}
+
+static void live_held(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct limit_names names = { txn, err, "" };
+
+	while (err->code == FNR_OK && journal_live(txn, VIEW_HELD, first_name, &names))
+		put_live(txn, names.name, NULL, err);
+	places_held(manager, put_held, &names);
+}
+
 /* The live table and the journal's limits, in a transaction of their own. */
 static void tend_journal(struct manager *manager, const struct store_counters *counters)
 {
@@ -165,6 +219,7 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 			live_worker(manager->pool.workers[i], txn, &err);
 		live_clean(manager, txn, &err);
 		live_limits(manager, txn, &err);
+		live_held(manager, txn, &err);
 		live_backends(manager, txn, &err);
 		live_queues(manager, txn, &err);
 		if (err.code == FNR_OK && journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000,
@@ -272,7 +327,7 @@ static void end_idle(struct manager *manager)
 		struct worker *worker = pool->workers[i];
 		bool rested = manager->turn.now - worker->since >= manager->conf.workers_idle * 1000;
 
-		if (worker->state != WORKER_IDLE || (!rested && there <= (size_t)manager->conf.workers_max))
+		if (worker->state != WORKER_IDLE || (!rested && there <= dispatch_workers(manager)))
 			continue;
 		worker_stop(pool, worker, manager->turn.now, manager->turn.mono);
 		there--;

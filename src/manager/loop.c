@@ -155,7 +155,7 @@ static int64_t next_time(const struct manager *manager)
 		next = soonest(next, mono + (manager->queues_due > manager->turn.now ? manager->queues_due - manager->turn.now : 0));
 	if (limits_next(manager->limits) != INT64_MAX)
 		next = soonest(next, limits_next(manager->limits));
-	next = soonest(next, backends_next(manager));
+	next = soonest(next, soonest(backends_next(manager), probes_next(manager)));
 	if (manager->stopping)
 		next = soonest(next, manager->stop_by > mono ? manager->stop_by : mono + 20);
 	next = soonest(next, soonest(batches_next(manager), overdue_next(manager)));
@@ -204,6 +204,7 @@ static void turn(struct manager *manager)
 	overdue_apply(manager);
 	if (manager->turn.txn) {
 		stop_apply(manager);
+		backends_read(manager);
 		commands_apply(manager);
 		queues_resume_due(manager);
 		dispatch_take_due(manager);
@@ -218,6 +219,7 @@ static void turn(struct manager *manager)
 	if (manager->turn.txn)
 		batches_apply(manager);
 	turn_end(manager);
+	probes_give(manager);
 	thumbnails_give(manager);
 	dispatch_grow(manager);
 	house_tick(manager);

@@ -18,6 +18,7 @@
  *   discards.c   folders of attempts that came to nothing
  *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
  *   workers.c    how many workers operators want, and which shall go
+ *   places.c     which of these a job goes to   probes.c     asking servers how they are
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -62,6 +63,7 @@ struct task {
 	struct json_object *summary;        /* owned; see store_job_body */
 	struct function *function;          /* held; NULL if it could not be read after a restart */
 	struct worker *worker;              /* NULL: its filing waits for one */
+	struct backend *place;              /* where it holds a slot; NULL when its work there is over */
 	char worker_name[32], backend[68], placement[64];
 	int64_t started_at;                 /* wall clock */
 	int64_t deadline, cancel_by;        /* CLOCK_BOOTTIME; 0 = none */
@@ -111,8 +113,34 @@ struct turn {
 /* Batches whose jobs changed and whose progress was not told yet, or was told just now. */
 struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 
+/* Where jobs run: this machine, or a server that an operator added. Breaker and score say whether it works there. */
 #define BACKEND_LOCAL "local"
-struct backend { struct breaker breaker; char reason[256]; };      /* reason: what it said last when it could do nothing */
+struct backend {
+	struct backend *next;
+	char id[68];
+	char kind[68];                      /* of the templates whose jobs it does; this machine: "", for all kinds that need no server */
+	struct breaker breaker;
+	char reason[256];                   /* what it said last when it could do nothing */
+	double score;                       /* health, 0 to 1 (queue/choice.h) */
+	unsigned running, concurrency;      /* attempts there; so many at a time */
+	int64_t used_at;                    /* CLOCK_BOOTTIME: a job was started there last */
+
+	uint64_t revision;                  /* of its record */
+	char *url, *endpoint;               /* endpoint: JSON text as it goes to workers, with credentials; owned */
+	struct json_object *labels;         /* owned */
+	struct json_object *loaded;         /* models of the job that it began last, owned; NULL: none, or nobody knows */
+	bool drained;                       /* gets no more jobs */
+	bool gone;                          /* its record is, and it leaves with its last attempt */
+
+	bool asked;                         /* it can be: its kind has a probe */
+	bool known;                         /* it answered once since it was added, changed or we started */
+	bool silent;                        /* its last failure was that it did not answer */
+	bool found_news;                    /* found is to be written to the live table */
+	struct worker *prober;              /* asks it now */
+	int64_t probe_due;                  /* CLOCK_BOOTTIME */
+	int64_t probed_at, probe_ms;        /* wall clock of the last answer, and how long it took; 0: none yet */
+	struct json_object *found;          /* what it said; owned */
+};
 enum backend_proof { BACKEND_WORKS, BACKEND_DOWN, BACKEND_UNPROVED };
 
 #define STATISTICS_RUNS 64
@@ -137,7 +165,14 @@ struct manager {
 	struct functions *functions;
 	struct pool pool;
 	struct scale scale;
-	struct backend local;
+	struct backend local, *servers;     /* servers: in order of their ids */
+	uint64_t servers_revision;          /* of the store when they were read */
+	struct need *needs;                 /* of classes of jobs (places.c) */
+	uint32_t need_number;               /* the last one given */
+	unsigned passed;                    /* lanes that stand aside for others in this turn, as their model is loaded elsewhere */
+	int passed_level;
+	bool settling;                      /* nobody lets others go first any more */
+	size_t held;                        /* needs whose lanes stand aside */
 	struct statistics statistics;
 	struct task *tasks;
 	size_t task_count;
@@ -286,6 +321,7 @@ void dispatch_jobs(struct manager *manager);         /* gives work to idle worke
 void dispatch_lanes(struct manager *manager);        /* finds the lanes of the store, at the start */
 bool dispatch_ready(const struct manager *manager);         /* may any waiting job run? */
 bool dispatch_possible(struct manager *manager);
+size_t dispatch_workers(const struct manager *manager);     /* most that there may be: ours, and those for servers */
 void dispatch_grow(struct manager *manager);         /* as many workers as there is work for, within bounds */
 void batch_changed(struct manager *manager, const struct fnr_id *batch);
 void batches_apply(struct manager *manager);
@@ -312,13 +348,45 @@ void queues_resume_due(struct manager *manager);
 void queues_tell(struct manager *manager, const char *name);         /* the event, as it is stored now */
 
 /* ---- backends.c ---- */
-bool backends_ready(struct manager *manager, const struct lane_key *key);   /* may the head of this lane start? if not, it stands aside */
-void backends_started(struct manager *manager);
-void backends_ended(struct manager *manager, enum backend_proof proof, struct json_object *error);   /* an attempt; error may be NULL */
-void backends_reset(struct manager *manager);
+void backends_open(struct manager *manager);         /* this machine, before the first turn */
+void backends_free(struct manager *manager);
+void backends_read(struct manager *manager);         /* in a transaction: the servers as the store has them, if that changed */
+struct backend *backends_find(struct manager *manager, const char *id);   /* NULL if there is none */
+bool backends_usable(const struct backend *backend); /* may it get jobs? its slots are not looked at */
+unsigned backends_concurrency(const struct manager *manager, const struct backend *backend);    /* of this machine: its workers */
+size_t backends_slots(const struct manager *manager);/* free ones of all that may get jobs */
+size_t backends_workers(const struct manager *manager);                   /* as many as jobs on servers may need, beside our own */
+void backends_started(struct manager *manager, struct task *task, struct backend *backend);
+/* The work of an attempt there is over; error may be NULL. Nothing if that was said before. */
+void backends_ended(struct manager *manager, struct task *task, enum backend_proof proof, struct json_object *error);
+void backends_failed(struct manager *manager, struct backend *backend, const char *reason);    /* counts for its breaker */
+void backends_worked(struct manager *manager, struct backend *backend);
+void backends_tell(struct manager *manager, const struct backend *backend);                    /* backend.changed, and its jobs look again */
+void backends_reset(struct manager *manager, const char *id);
 void backends_tick(struct manager *manager);
 int64_t backends_next(const struct manager *manager);     /* CLOCK_BOOTTIME when backends_tick has something to do; INT64_MAX */
-void backends_live(const struct manager *manager, struct fnr_buf *text);
+void backends_live(const struct manager *manager, const struct backend *backend, struct fnr_buf *text);
+
+/* ---- places.c: in a transaction ---- */
+struct place { struct backend *backend; char why[64]; };
+/* Where the head of this lane is to be started. False: nowhere at the moment, and its lane stands aside. */
+bool places_find(struct manager *manager, const struct lane_key *key, const struct job_head *head, struct place *place_r);
+/* Nobody else can be started: those that others went before have their turn now. False if there are none. */
+bool places_settle(struct manager *manager);
+void places_freed(struct manager *manager, const struct backend *backend);   /* it may be able to do more than before */
+void places_all_freed(struct manager *manager);
+void places_free(struct manager *manager);
+/* Classes of jobs that wait as no backend can do them, with a word of the API. */
+typedef void places_row(uint64_t class_, const char *reason, void *context);
+void places_held(const struct manager *manager, places_row *row, void *context);
+
+/* ---- probes.c ---- */
+void probes_now(struct manager *manager, struct backend *backend);           /* as soon as a worker is free */
+bool probes_due(const struct manager *manager);
+void probes_give(struct manager *manager);           /* to idle workers, after the commit */
+int64_t probes_next(const struct manager *manager);  /* CLOCK_BOOTTIME; INT64_MAX if there is nothing to ask */
+void probes_report(struct manager *manager, struct worker *worker, struct json_object *message);
+void probes_worker_lost(struct manager *manager, const struct worker *worker);
 
 /* ---- workers.c ---- */
 void workers_configured(struct manager *manager);                                 /* the configuration was read */

@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 	end_stray_scripts(absolute);
 	manager.lanes = lanes_create();
 	manager.limits = limits_create(manager.lanes);
+	backends_open(&manager);
 	manager.functions = functions_create();
 	begin(&manager);
 	fnr_notify_ready();
@@ -183,6 +184,8 @@ int main(int argc, char **argv)
 	journal_close(manager.journal);
 	store_close(manager.store);
 	limits_free(manager.limits);
+	places_free(&manager);
+	backends_free(&manager);
 	lanes_free(manager.lanes);
 	functions_free(manager.functions);
 	return status;

@@ -75,12 +75,31 @@ struct worker *pool_start(struct pool *pool, int64_t now, int64_t mono)
 	return worker;
 }
 
+static bool is_idle(const struct worker *worker)
+{
+	return worker->state == WORKER_IDLE && !worker->killed && worker->fd >= 0;
+}
+
 struct worker *pool_idle(const struct pool *pool)
 {
 	for (size_t i = pool->count; i-- > 0;)
-		if (pool->workers[i]->state == WORKER_IDLE && !pool->workers[i]->killed && pool->workers[i]->fd >= 0)
+		if (is_idle(pool->workers[i]))
 			return pool->workers[i];
 	return NULL;
+}
+
+struct worker *pool_idle_for(const struct pool *pool, const char *backend)
+{
+	struct worker *oldest = NULL;
+
+	for (size_t i = pool->count; i-- > 0;) {
+		if (!is_idle(pool->workers[i]))
+			continue;
+		oldest = pool->workers[i];
+		if (strcmp(oldest->backend, backend) == 0)
+			return oldest;
+	}
+	return oldest;
 }
 
 size_t pool_in_state(const struct pool *pool, enum worker_state state)

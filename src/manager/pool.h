@@ -22,7 +22,8 @@ struct worker {
 	int fd;                        /* -1 when it is closed */
 	enum worker_state state;
 	enum worker_leaves leaves;     /* after its present task; RESTARTS: another one comes for it */
-	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards or makes a thumbnail */
+	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards, makes a thumbnail or asks a server */
+	char backend[68];              /* that it worked for last: it may still be connected to it */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
 	bool out_waits;                /* epoll looks for room to write */
 	bool killed;                   /* was asked of the spawner */
@@ -49,6 +50,8 @@ void pool_open(struct pool *pool, int epoll, int channel, pid_t spawner);
 /* Orders a new worker; it says hello when it is ready. NULL if that is not possible now. */
 struct worker *pool_start(struct pool *pool, int64_t now, int64_t mono);
 struct worker *pool_idle(const struct pool *pool);             /* the one that worked last; NULL if none is idle */
+/* … one that keeps connections to this backend, or else the one that has been idle for the longest time. */
+struct worker *pool_idle_for(const struct pool *pool, const char *backend);
 size_t pool_in_state(const struct pool *pool, enum worker_state state);
 struct worker *pool_find(const struct pool *pool, const char *name);
 

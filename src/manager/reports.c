@@ -139,6 +139,14 @@ static void on_thumbnail(struct manager *manager, struct worker *worker, struct 
 	thumbnails_report(manager, worker, message);
 }
 
+static void on_probed(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	if (worker->task)
+		return;
+	set_free(manager, worker);
+	probes_report(manager, worker, message);
+}
+
 /* ---- ends ---- */
 
 /* What is kept of a manifest while the result is filed, so that it is whole after a restart. */
@@ -170,12 +178,12 @@ static void on_manifest(struct manager *manager, struct worker *worker, struct j
 	task->cpu_ms = fnr_json_get_int(message, "cpu_ms", task->cpu_ms);
 	task->rss_max = (uint64_t)fnr_json_get_int(message, "rss_max", (int64_t)task->rss_max);
 	if (files && move_allowed(&head, TRIGGER_MANIFEST)) {
-		backends_ended(manager, BACKEND_WORKS, NULL);
+		backends_ended(manager, task, BACKEND_WORKS, NULL);
 		move_manifest(manager, &head, task);    /* the same worker files it */
 		worker->heard_at = manager->turn.mono;
 		return;
 	}
-	backends_ended(manager, BACKEND_WORKS, NULL);
+	backends_ended(manager, task, BACKEND_WORKS, NULL);
 	set_free(manager, worker);
 	if (head.state == FNR_STATE_CANCELLING) {
 		task_discard(manager, task);
@@ -218,7 +226,7 @@ static void on_failed(struct manager *manager, struct worker *worker, struct jso
 		return;
 	error = error_of(message);
 	set_free(manager, worker);
-	backends_ended(manager, fnr_json_get_bool(error, "backend_down", false) ? BACKEND_DOWN : BACKEND_WORKS, error);
+	backends_ended(manager, task, fnr_json_get_bool(error, "backend_down", false) ? BACKEND_DOWN : BACKEND_WORKS, error);
 	if (load(manager, task, &head)) {
 		if (head.state == FNR_STATE_CANCELLING)
 			move_stopped(manager, &head, task);
@@ -239,7 +247,7 @@ static void on_lost(struct manager *manager, struct worker *worker, struct json_
 		return;
 	error = error_of(message);
 	set_free(manager, worker);
-	backends_ended(manager, BACKEND_UNPROVED, NULL);
+	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (load(manager, task, &head))
 		move_lost(manager, &head, task, error);
 	json_object_put(error);
@@ -254,7 +262,7 @@ static void on_cancelled(struct manager *manager, struct worker *worker, struct 
 	if (!task)
 		return;
 	set_free(manager, worker);
-	backends_ended(manager, BACKEND_UNPROVED, NULL);
+	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (!load(manager, task, &head))
 		return;
 	if (head.state != FNR_STATE_CANCELLING) {
@@ -305,6 +313,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "finish_failed", true, on_finish_failed },
 	{ "thumbnail", true, on_thumbnail },
 	{ "discarded", true, on_discarded },
+	{ "probed", false, on_probed },
 	{ "hello", false, on_hello },
 };
 
@@ -401,7 +410,7 @@ static void task_orphaned(struct manager *manager, struct worker *worker)
 
 	task->worker = NULL;
 	worker->task = NULL;
-	backends_ended(manager, BACKEND_UNPROVED, NULL);
+	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (!load(manager, task, &head)) {
 		task_free(manager, task);
 		return;
@@ -433,6 +442,7 @@ void deaths_apply(struct manager *manager)
 			task_orphaned(manager, worker);
 		thumbnails_worker_lost(manager, worker);
 		discards_worker_lost(manager, worker);
+		probes_worker_lost(manager, worker);
 		manager->child_died = true;
 		workers_ended(manager, worker);
 		pool_bury(&manager->pool, worker);

@@ -41,6 +41,7 @@ void task_free(struct manager *manager, struct task *task)
 		at = &(*at)->next;
 	*at = task->next;
 	manager->task_count--;
+	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	limits_ended(manager->limits, GATE_QUEUE, task->head.queue, manager->turn.mono);
 	limits_ended(manager->limits, GATE_PROJECT, task->head.project, manager->turn.mono);
 	limits_ended(manager->limits, GATE_TEMPLATE, task->head.template_, manager->turn.mono);

@@ -488,6 +488,13 @@ bool lanes_next(struct lanes *lanes, int64_t now, struct lane_head *head_r)
 	return false;
 }
 
+int lanes_level(const struct lanes *lanes, const struct lane_key *key)
+{
+	const struct lane *lane = find(lanes, key);
+
+	return lane && !lane->parked_at ? lane->group->level : -1;
+}
+
 void lanes_took(struct lanes *lanes, const struct lane_key *key, int64_t now)
 {
 	struct lane *lane = find(lanes, key);

@@ -35,7 +35,8 @@ void lanes_weigh(struct lanes *lanes, uint32_t project, double weight);
 /* Gates are open until they are closed, and closed for as long as anything closes them: each reason is a bit of its own.
  * GATE_OTHER is not on a lane's way by itself: the caller finds it there and says lanes_park. */
 enum lanes_gate { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE, GATE_OTHER };
-enum lanes_reason { REASON_PAUSED = 1, REASON_CONCURRENCY = 2, REASON_RATE = 4, REASON_BACKEND = 8, REASON_RESOURCES = 16 };
+enum lanes_reason { REASON_PAUSED = 1, REASON_CONCURRENCY = 2, REASON_RATE = 4, REASON_BACKEND = 8, REASON_RESOURCES = 16,
+                    REASON_MODEL = 32 };
 void lanes_close(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum lanes_reason reason);
 void lanes_open(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum lanes_reason reason);
 void lanes_park(struct lanes *lanes, const struct lane_key *key, uint32_t number);   /* at GATE_OTHER, which is closed */
@@ -46,6 +47,9 @@ void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t templa
 
 /* The head that is next at `now`; false if none may run. It stays where it is. */
 bool lanes_next(struct lanes *lanes, int64_t now, struct lane_head *head_r);
+
+/* Where the lane stands among the others: lanes_next gives those of the highest level first. -1: it stands aside. */
+int lanes_level(const struct lanes *lanes, const struct lane_key *key);
 
 /* The head of this lane was given to a worker: counts as its project's turn. */
 void lanes_took(struct lanes *lanes, const struct lane_key *key, int64_t now);

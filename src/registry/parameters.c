@@ -397,17 +397,46 @@ struct json_object *preset_compatibility(const struct template_ *template_, cons
 
 /* ---- the scheduler's view ---- */
 
-uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback)
+static bool has_text(struct json_object *list, const char *text)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), text) == 0)
+			return true;
+	return false;
+}
+
+struct json_object *template_models(const struct template_ *template_, struct json_object *parameters)
+{
+	struct json_object *models = fnr_json_get(template_definition(template_), "models"), *list = json_object_new_array();
+	size_t count = json_object_is_type(models, json_type_array) ? json_object_array_length(models) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *model = json_object_array_get_idx(models, i);
+		const char *parameter = fnr_json_get_text(model, "parameter", NULL);
+		const char *name = parameter ? fnr_json_get_text(parameters, parameter, "") : fnr_json_get_text(model, "name", "");
+		char text[320];
+
+		snprintf(text, sizeof text, "%.64s/%.250s", fnr_json_get_text(model, "category", ""), name);
+		if (*name && !has_text(list, text))
+			json_object_array_add(list, json_object_new_string(text));
+	}
+	if (json_object_array_length(list) > 0)
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
+uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models)
 {
 	struct fnr_sha256 *sha = fnr_sha256_create();
 	char label[PRESET_LABEL];
 	const char *parts[] = { template_id(template_), template_version(template_), label, template_digest(template_),
-	                        fallback ? fnr_json_text(fallback, NULL) : "" };
+	                        fallback ? fnr_json_text(fallback, NULL) : "", models ? fnr_json_text(models, NULL) : NULL };
 	uint8_t digest[32];
 	uint64_t class_ = 0;
 
 	preset_label(preset, label);
-	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && parts[i]; i++)
 		fnr_sha256_add(sha, parts[i], strlen(parts[i]) + 1);
 	fnr_sha256_end(sha, digest);
 	for (int i = 0; i < 8; i++)

@@ -935,6 +935,14 @@ def test_route_backends_and_statistics(fnr):
     assert [backend["id"] for backend in fnr.get("/api/v1/backends").json["items"]] == ["local"]
     assert fnr.get("/api/v1/backends/local").json["type"] == "script"
     assert fnr.post("/api/v1/backends/local/reset-breaker").status == 202
+    added = fnr.post("/api/v1/backends", {"id": "far", "type": "comfyui", "url": "http://127.0.0.1:9"})
+    assert added.status == 201
+    tag = {"If-Match": added.headers["ETag"]}
+    changed = fnr.request("PUT", "/api/v1/backends/far", {"url": "http://127.0.0.1:9", "labels": ["slow"]}, headers=tag)
+    assert changed.json["labels"] == ["slow"] and fnr.post("/api/v1/backends/far/probe").status == 202
+    assert fnr.post("/api/v1/backends/far/drain").json["drained"] and not fnr.post("/api/v1/backends/far/resume").json["drained"]
+    assert fnr.request("DELETE", "/api/v1/backends/far", headers={"If-Match": "*"}).status == 204
+    assert fnr.get("/api/v1/models").json["items"] == []
     fnr.run()
     assert fnr.get("/api/v1/stats?by=template,hour").json["items"]
     assert fnr.get("/api/v1/errors?limit=5").status == 200

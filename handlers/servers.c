@@ -1,0 +1,163 @@
+#include "handlers/servers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/names.h"
+#include "base/text.h"
+#include "files/models.h"
+#include "handlers/common.h"
+#include "http/view.h"
+
+#define LOCAL "local"
+
+struct json_object *servers_record(const struct store_backend *backend)
+{
+	return fnr_json_parse_own(backend->json, backend->len, NULL);
+}
+
+static bool contains(struct json_object *list, const char *text)
+{
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), text) == 0)
+			return true;
+	return false;
+}
+
+static bool is_allowed(struct json_object *wanted, const char *id, struct json_object *record)
+{
+	struct json_object *backends = fnr_json_get(wanted, "backends"), *labels = fnr_json_get(wanted, "labels");
+
+	if (strcmp(fnr_json_get_text(record, "type", ""), fnr_json_get_text(wanted, "type", "")) != 0 || (backends && !contains(backends, id)))
+		return false;
+	for (size_t i = 0; labels && i < json_object_array_length(labels); i++)
+		if (!contains(fnr_json_get(record, "labels"), json_object_get_string(json_object_array_get_idx(labels, i))))
+			return false;
+	return true;
+}
+
+/* "category/name" among what a server says that it has. What it does not list it may have. */
+static bool may_have(struct json_object *found, const char *model)
+{
+	const char *slash = strchr(model, '/');
+	char category[68];
+	struct json_object *list;
+
+	snprintf(category, sizeof category, "%.*s", slash ? (int)(slash - model) : 0, model);
+	list = fnr_json_get(fnr_json_get(found, "models"), category);
+	return !slash || !json_object_is_type(list, json_type_array) || contains(list, slash + 1);
+}
+
+static bool may_have_all(struct json_object *found, struct json_object *models)
+{
+	for (size_t i = 0; models && i < json_object_array_length(models); i++)
+		if (!may_have(found, json_object_get_string(json_object_array_get_idx(models, i))))
+			return false;
+	return true;
+}
+
+/* ---- where it may run ---- */
+
+struct search { struct request *req; struct json_object *wanted, *models; struct servers_fit *fit; int64_t most_free; };
+
+static void note(struct search *search, const char *id)
+{
+	struct json_object *live = view_backend(request_journal(search->req), id);
+	int64_t left = fnr_json_get_int(live, "concurrency", 0) - fnr_json_get_int(live, "running", 0);
+	bool usable = fnr_json_get_bool(live, "usable", false);
+
+	json_object_put(live);
+	search->fit->allowed++;
+	search->fit->usable += usable;
+	search->fit->free += usable && left > 0;
+	if (!usable || (search->fit->best[0] && left <= search->most_free))
+		return;
+	search->most_free = left;
+	fnr_text_copy(search->fit->best, sizeof search->fit->best, id);
+}
+
+static bool find_row(const char *id, const struct store_backend *backend, void *context)
+{
+	struct search *search = context;
+	struct json_object *record = servers_record(backend), *found = NULL;
+
+	if (record && is_allowed(search->wanted, id, record)) {
+		found = view_found(request_journal(search->req), id);
+		if (may_have_all(found, search->models))
+			note(search, id);
+	}
+	json_object_put(found);
+	json_object_put(record);
+	return true;
+}
+
+void servers_find(struct request *req, struct json_object *definition, struct json_object *models, struct servers_fit *fit_r)
+{
+	struct search search = { .req = req, .wanted = fnr_json_get(definition, "backend"), .models = models, .fit = fit_r };
+
+	*fit_r = (struct servers_fit){ .local = !backend_of_servers(fnr_json_get_text(search.wanted, "type", "")) };
+	if (!fit_r->local) {
+		store_backends(req->txn, find_row, &search);
+		return;
+	}
+	note(&search, LOCAL);
+	fnr_text_copy(fit_r->best, sizeof fit_r->best, LOCAL);
+}
+
+/* ---- missing models ---- */
+
+struct missing { struct request *req; struct json_object *wanted; const char *model; bool there; size_t allowed; };
+
+static bool missing_row(const char *id, const struct store_backend *backend, void *context)
+{
+	struct missing *missing = context;
+	struct json_object *record = servers_record(backend), *found;
+
+	if (record && is_allowed(missing->wanted, id, record)) {
+		found = view_found(request_journal(missing->req), id);
+		missing->allowed++;
+		missing->there = missing->there || may_have(found, missing->model);
+		json_object_put(found);
+	}
+	json_object_put(record);
+	return !missing->there;
+}
+
+/* The input that named it, or the template. */
+static const char *place_of(struct request *req, struct json_object *definition, const char *model, const char *prefix)
+{
+	struct json_object *models = fnr_json_get(definition, "models");
+	const char *slash = strchr(model, '/');
+
+	for (size_t i = 0; i < json_object_array_length(models); i++) {
+		struct json_object *item = json_object_array_get_idx(models, i);
+		const char *parameter = fnr_json_get_text(item, "parameter", NULL), *category = fnr_json_get_text(item, "category", "");
+
+		if (parameter && fnr_json_get(fnr_json_get(definition, "inputs"), parameter) && strncmp(category, model, (size_t)(slash - model)) == 0)
+			return fnr_arena_printf(req->arena, "%s/inputs/%s", prefix, parameter);
+	}
+	return fnr_arena_printf(req->arena, "%s/template", prefix);
+}
+
+static void check_model(struct request *req, struct json_object *definition, const char *model, const char *prefix)
+{
+	struct missing missing = { .req = req, .wanted = fnr_json_get(definition, "backend"), .model = model };
+	bool local = !backend_of_servers(fnr_json_get_text(missing.wanted, "type", ""));
+
+	if (local)
+		missing.there = models_has(model);
+	else
+		store_backends(req->txn, missing_row, &missing);
+	if (missing.there || (!local && !missing.allowed))
+		return;
+	fnr_error_add(&req->err, place_of(req, definition, model, prefix), "missing_model",
+	              local ? "put it into the workspace's Library/Models, with its model.json; GET " API "/models lists what there is"
+	                    : "put it where a backend that may run this finds it; GET " API "/models lists what there is",
+	              local ? "the model '%.128s' is not in the library" : "no backend has the model '%.128s'", model);
+}
+
+void servers_check_models(struct request *req, struct json_object *definition, struct json_object *models, const char *prefix)
+{
+	for (size_t i = 0; i < json_object_array_length(models); i++)
+		check_model(req, definition, json_object_get_string(json_object_array_get_idx(models, i)), prefix);
+}

@@ -1,0 +1,357 @@
+/* Which backend a job goes to. What jobs of one class need (queue/lanes.h) is found once, from the first of them; a lane
+ * whose jobs can be started nowhere stands aside at the gate of its need until some backend can do more than before.
+ *
+ * A job whose models are loaded on a backend that is busy lets others go first for a while, if that is shorter than
+ * loading them elsewhere: only lanes of its own level, and only while these keep all backends busy. When nobody else can
+ * be started, it is: no backend is left idle for the sake of a warm one.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "backends/backend.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "manager/manager.h"
+#include "queue/choice.h"
+
+#define GATE_LOCAL 1           /* numbers at GATE_OTHER: of all that need no server */
+#define GATE_WARM 2            /* … of lanes that let others go first */
+#define GATE_FIRST 16          /* … of needs, from here on */
+#define NEEDS_MOST 4096
+#define MIB 1048576.0
+
+struct need {
+	uint64_t class_;
+	uint32_t number;                    /* at GATE_OTHER */
+	char kind[68];                      /* "": none that needs a server */
+	struct json_object *backends, *labels, *models;     /* owned; NULL: any, none */
+	int64_t vram_mb;
+	const char *held;                   /* why none of its jobs is started; NULL: they may be. REASON_BUSY is no word of the API */
+	int64_t passed_at;                  /* CLOCK_BOOTTIME since when others go first; 0: they do not */
+	UT_hash_handle hh;
+};
+
+static const char held_busy[] = "position", held_none[] = "no_backend", held_small[] = "resources";
+
+/* ---- needs ---- */
+
+static void forget(struct manager *manager, struct need *need)
+{
+	HASH_DEL(manager->needs, need);
+	json_object_put(need->backends);
+	json_object_put(need->labels);
+	json_object_put(need->models);
+	free(need);
+}
+
+void places_free(struct manager *manager)
+{
+	struct need *need, *next;
+
+	HASH_ITER(hh, manager->needs, need, next)
+		forget(manager, need);
+}
+
+/* Those that no lane stands aside for can be found again. */
+static void sweep(struct manager *manager)
+{
+	struct need *need, *next;
+
+	if (HASH_COUNT(manager->needs) < NEEDS_MOST)
+		return;
+	HASH_ITER(hh, manager->needs, need, next)
+		if (!need->held)
+			forget(manager, need);
+}
+
+static void fill(struct manager *manager, struct need *need, struct json_object *summary)
+{
+	struct function *function = function_hold(manager->functions, manager->turn.txn, fnr_json_get_text(summary, "digest", NULL), NULL);
+
+	need->number = GATE_LOCAL;
+	if (function && function->needs_endpoint) {
+		need->number = ++manager->need_number + GATE_FIRST;
+		fnr_text_copy(need->kind, sizeof need->kind, function->kind);
+		need->backends = json_object_get(function->backends);
+		need->labels = json_object_get(function->labels);
+		need->vram_mb = function->vram_mb;
+		need->models = json_object_get(fnr_json_get(summary, "models"));
+	}
+	function_drop(function);
+}
+
+static struct need *need_of(struct manager *manager, uint64_t class_, const struct job_head *head)
+{
+	struct json_object *summary;
+	struct need *need;
+
+	HASH_FIND(hh, manager->needs, &class_, sizeof class_, need);
+	if (need)
+		return need;
+	sweep(manager);
+	need = fnr_alloc(sizeof *need);
+	need->class_ = class_;
+	summary = job_summary(manager, &head->id);
+	fill(manager, need, summary);
+	json_object_put(summary);
+	HASH_ADD(hh, manager->needs, class_, sizeof need->class_, need);
+	return need;
+}
+
+/* ---- what a backend can do ---- */
+
+static bool contains(struct json_object *list, const char *text)
+{
+	for (size_t i = 0; list && text && i < json_object_array_length(list); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), text) == 0)
+			return true;
+	return false;
+}
+
+static bool contains_all(struct json_object *list, struct json_object *wanted)
+{
+	for (size_t i = 0; wanted && i < json_object_array_length(wanted); i++)
+		if (!contains(list, json_object_get_string(json_object_array_get_idx(wanted, i))))
+			return false;
+	return true;
+}
+
+/* May its jobs run there at all? */
+static bool is_allowed(const struct need *need, const struct backend *backend)
+{
+	return strcmp(need->kind, backend->kind) == 0 && !backend->gone && (!need->backends || contains(need->backends, backend->id)) &&
+	       contains_all(backend->labels, need->labels);
+}
+
+/* What is not known is no reason against it. Other jobs may use memory at the moment: what there is in all counts. */
+static bool has_memory(const struct need *need, const struct backend *backend)
+{
+	struct json_object *devices = fnr_json_get(backend->found, "devices");
+	size_t count = json_object_is_type(devices, json_type_array) ? json_object_array_length(devices) : 0;
+	double most = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		double total = fnr_json_get_real(json_object_array_get_idx(devices, i), "vram_total", 0);
+
+		most = total > most ? total : most;
+	}
+	return !need->vram_mb || most <= 0 || most >= (double)need->vram_mb * MIB;
+}
+
+/* Models are "category/name". A backend that does not list a category may have anything of it. */
+static bool has_models(const struct need *need, const struct backend *backend)
+{
+	struct json_object *there = fnr_json_get(backend->found, "models");
+
+	for (size_t i = 0; need->models && there && i < json_object_array_length(need->models); i++) {
+		const char *model = json_object_get_string(json_object_array_get_idx(need->models, i)), *slash = strchr(model, '/');
+		struct json_object *list;
+		char category[68];
+
+		if (!slash)
+			continue;
+		snprintf(category, sizeof category, "%.*s", (int)(slash - model), model);
+		list = fnr_json_get(there, category);
+		if (json_object_is_type(list, json_type_array) && !contains(list, slash + 1))
+			return false;
+	}
+	return true;
+}
+
+static bool is_warm(const struct need *need, const struct backend *backend)
+{
+	return need->models && backend->loaded && contains_all(backend->loaded, need->models);
+}
+
+/* ---- choosing ---- */
+
+/* The backend whose fault the last attempt's failure may have been; "" if there was none. */
+static void failed_where(struct manager *manager, const struct job_head *head, char id[68])
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *record;
+
+	id[0] = 0;
+	if (!head->attempt || store_attempt_get(manager->turn.txn, &head->id, head->attempt, &text) != FNR_OK)
+		return;
+	record = fnr_json_parse_own(text.data, text.len, NULL);
+	if (strcmp(fnr_json_get_text(record, "state", ""), "failed") == 0)
+		fnr_text_copy(id, 68, fnr_json_get_text(record, "backend", ""));
+	json_object_put(record);
+	fnr_buf_free(&text);
+}
+
+/* What there is for a job, looked at once. */
+struct choice {
+	struct backend *backends[STORE_BACKENDS_MOST + 1];
+	struct candidate candidates[STORE_BACKENDS_MOST + 1];
+	size_t count;              /* that could start it now */
+	size_t allowed, able, usable;
+	bool warm_busy;            /* one that has its models loaded is busy … */
+	int64_t warm_ms;           /* … for so long; -1: nobody knows */
+};
+
+/* How long the attempt there that ends first still takes. */
+static int64_t busy_ms(const struct manager *manager, const struct backend *backend)
+{
+	int64_t least = -1;
+
+	for (const struct task *task = manager->tasks; task; task = task->next) {
+		int64_t left = task->progress.eta_s >= 0 ? (int64_t)(task->progress.eta_s * 1000) : -1;
+
+		if (task->place == backend && left >= 0 && (least < 0 || left < least))
+			least = left;
+	}
+	return least;
+}
+
+static void add_warm(struct choice *choice, int64_t ms)
+{
+	choice->warm_ms = !choice->warm_busy || ms < choice->warm_ms ? ms : choice->warm_ms;
+	choice->warm_busy = true;
+}
+
+static void weigh(struct manager *manager, const struct need *need, struct backend *backend, const char *failed, struct choice *choice)
+{
+	unsigned slots = backends_concurrency(manager, backend);
+	bool warm = is_warm(need, backend);
+
+	if (!is_allowed(need, backend))
+		return;
+	choice->allowed++;
+	if (!has_memory(need, backend) || !has_models(need, backend))
+		return;
+	choice->able++;
+	if (!backends_usable(backend))
+		return;
+	choice->usable++;
+	if (backend->running >= slots) {
+		if (warm)
+			add_warm(choice, busy_ms(manager, backend));
+		return;
+	}
+	choice->backends[choice->count] = backend;
+	choice->candidates[choice->count++] = (struct candidate){
+		.failed = strcmp(failed, backend->id) == 0, .warm = warm, .empty = !backend->loaded, .running = backend->running,
+		.concurrency = slots, .score = backend->score, .used_at = backend->used_at };
+}
+
+/* Its lane stands aside, and what holds it up is told. */
+static void hold(struct manager *manager, struct need *need, const struct lane_key *key, const struct choice *choice)
+{
+	manager->held += !need->held;
+	if (choice->usable)
+		need->held = held_busy;
+	else
+		need->held = choice->allowed && !choice->able && need->vram_mb && !need->models ? held_small : held_none;
+	lanes_close(manager->lanes, GATE_OTHER, need->number, REASON_BACKEND);
+	lanes_park(manager->lanes, key, need->number);
+}
+
+/* True: the lane lets others go first. */
+static bool lets_pass(struct manager *manager, struct need *need, const struct lane_key *key, const struct choice *choice)
+{
+	int level = lanes_level(manager->lanes, key);
+	int64_t passed = need->passed_at ? manager->turn.mono - need->passed_at : 0;
+
+	if (!choice->warm_busy || manager->settling || (manager->passed && level != manager->passed_level) ||
+	    !choice_waits(passed, choice->warm_ms, manager->conf.backends_patience * 1000))
+		return false;
+	if (!need->passed_at)
+		need->passed_at = manager->turn.mono;
+	lanes_close(manager->lanes, GATE_OTHER, GATE_WARM, REASON_MODEL);
+	lanes_park(manager->lanes, key, GATE_WARM);
+	manager->passed++;
+	manager->passed_level = level;
+	return true;
+}
+
+static void say_why(const struct need *need, const struct choice *choice, size_t best, const char *failed, char why[64])
+{
+	if (!need->kind[0])
+		fnr_text_copy(why, 64, "first free worker");
+	else if (*failed && !choice->candidates[best].failed)
+		fnr_text_copy(why, 64, "another backend after a failure");
+	else if (choice->candidates[best].warm)
+		fnr_text_copy(why, 64, "warm model");
+	else if (choice->usable == 1)
+		fnr_text_copy(why, 64, "the only backend");
+	else
+		snprintf(why, 64, "least loaded of %zu", choice->usable);
+}
+
+bool places_find(struct manager *manager, const struct lane_key *key, const struct job_head *head, struct place *place_r)
+{
+	static struct choice choice;
+	struct need *need = need_of(manager, key->class_, head);
+	char failed[68] = "";
+	size_t best;
+
+	choice.count = choice.allowed = choice.able = choice.usable = 0;
+	choice.warm_busy = false;
+	if (need->kind[0])
+		failed_where(manager, head, failed);
+	for (struct backend *backend = need->kind[0] ? manager->servers : &manager->local; backend; backend = backend->next)
+		weigh(manager, need, backend, failed, &choice);
+	if (!choice.count) {
+		hold(manager, need, key, &choice);
+		return false;
+	}
+	best = choice_best(choice.candidates, choice.count);
+	if (!choice.candidates[best].warm && lets_pass(manager, need, key, &choice))
+		return false;
+	need->passed_at = 0;
+	place_r->backend = choice.backends[best];
+	say_why(need, &choice, best, failed, place_r->why);
+	return true;
+}
+
+bool places_settle(struct manager *manager)
+{
+	manager->settling = manager->passed > 0;
+	manager->passed = 0;
+	lanes_open(manager->lanes, GATE_OTHER, GATE_WARM, REASON_MODEL);
+	return manager->settling;
+}
+
+/* ---- looking again ---- */
+
+static void let_go(struct manager *manager, struct need *need)
+{
+	need->held = NULL;
+	manager->held--;
+	lanes_open(manager->lanes, GATE_OTHER, need->number, REASON_BACKEND);
+}
+
+void places_freed(struct manager *manager, const struct backend *backend)
+{
+	struct need *need, *next;
+
+	if (!manager->held)
+		return;
+	HASH_ITER(hh, manager->needs, need, next)
+		if (need->held && is_allowed(need, backend))
+			let_go(manager, need);
+}
+
+void places_all_freed(struct manager *manager)
+{
+	struct need *need, *next;
+
+	HASH_ITER(hh, manager->needs, need, next)
+		if (need->held)
+			let_go(manager, need);
+}
+
+void places_held(const struct manager *manager, places_row *row, void *context)
+{
+	struct need *need, *next;
+
+	HASH_ITER(hh, manager->needs, need, next)
+		if (need->held && need->held != held_busy)
+			row(need->class_, need->held, context);
+}

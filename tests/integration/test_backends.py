@@ -1,0 +1,166 @@
+"""Servers that jobs run on: added, changed, drained and removed while everything runs; what is told of them; models."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from crash import until
+from system import System, assert_problem
+
+JOBS = "/api/v1/jobs"
+BACKENDS = "/api/v1/backends"
+NOWHERE = "http://127.0.0.1:9"      # nobody listens there
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with System("workers: {min: 1, max: 2}\nbackends: {probe: 1}\n") as system:
+        yield system
+
+
+def add(fnr, id, url=NOWHERE, **members):
+    answer = fnr.post(BACKENDS, {"id": id, "type": "comfyui", "url": url, **members})
+    assert answer.status == 201, answer.data
+    return answer
+
+
+def remove(fnr, id):
+    assert fnr.request("DELETE", f"{BACKENDS}/{id}", headers={"If-Match": "*"}).status == 204
+
+
+def test_a_backend_is_added_changed_and_removed(fnr):
+    """60.7: while it runs, and without losing what somebody else changed meanwhile."""
+    answer = add(fnr, "a", f"{NOWHERE}/", labels=["big"], options={"x": 1})
+    assert answer.headers["Location"] == f"{BACKENDS}/a"
+    assert answer.json["url"] == NOWHERE and answer.json["labels"] == ["big"] and answer.json["concurrency"] == 1
+    assert not answer.json["has_credentials"] and not answer.json["drained"] and answer.json["options"] == {"x": 1}
+    tag = answer.headers["ETag"]
+    assert [one["id"] for one in fnr.get(BACKENDS).json["items"]] == ["local", "a"]
+    assert fnr.get(f"{BACKENDS}/a").headers["ETag"] == tag
+    change = {"url": NOWHERE, "concurrency": 3}
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/a", change), 428)
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/a", change, headers={"If-Match": '"0"'}), 412)
+    changed = fnr.request("PUT", f"{BACKENDS}/a", change, headers={"If-Match": tag})
+    assert changed.status == 200 and changed.json["concurrency"] == 3 and changed.json["labels"] == []
+    assert changed.json["created_at"] == answer.json["created_at"] and changed.headers["ETag"] != tag
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/a", change, headers={"If-Match": tag}), 412)
+    assert_problem(fnr.request("DELETE", f"{BACKENDS}/a"), 428)
+    assert_problem(fnr.request("DELETE", f"{BACKENDS}/a", headers={"If-Match": tag}), 412)
+    assert fnr.request("DELETE", f"{BACKENDS}/a", headers={"If-Match": changed.headers["ETag"]}).status == 204
+    assert_problem(fnr.get(f"{BACKENDS}/a"), 404)
+    assert [one["id"] for one in fnr.get(BACKENDS).json["items"]] == ["local"]
+
+
+def test_credentials_are_never_shown_and_stay_with_their_address(fnr):
+    """60.6: they are written and used, not read; another address does not get them."""
+    secrets = {"token": "sesame-1", "username": "ann", "password": "sesame-2", "headers": {"X-Api-Key": "sesame-3"}}
+    answer = add(fnr, "secret", credentials=secrets)
+    assert answer.json["has_credentials"] is True and b"sesame" not in answer.data
+    assert b"sesame" not in fnr.get(BACKENDS).data + fnr.get(f"{BACKENDS}/secret").data
+    change = lambda body: fnr.request("PUT", f"{BACKENDS}/secret", body, headers={"If-Match": "*"}).json["has_credentials"]
+    assert change({"url": NOWHERE}) is True, "what is left out stays"
+    assert change({"url": f"{NOWHERE}/elsewhere"}) is False, "they were for the other address"
+    assert change({"url": NOWHERE, "credentials": secrets}) is True
+    assert change({"url": NOWHERE, "credentials": None}) is False
+    remove(fnr, "secret")
+    log = fnr.log_text()
+    assert "sesame" not in log and "backend=secret" in log
+    assert os.stat(os.path.join(fnr.data, "store")).st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("change, pointer", [
+    ({"id": None}, "/id"), ({"id": "a/b"}, "/id"), ({"id": "local"}, "/id"), ({"id": 7}, "/id"),
+    ({"type": "script"}, "/type"), ({"type": "nonsense"}, "/type"), ({"type": None}, "/type"),
+    ({"url": None}, "/url"), ({"url": "ftp://host"}, "/url"), ({"url": "http://"}, "/url"), ({"url": "http://user:word@host"}, "/url"),
+    ({"url": "http://host?x=1"}, "/url"), ({"url": "http://host#x"}, "/url"), ({"url": "http://host:0"}, "/url"),
+    ({"url": "http://host:99999"}, "/url"), ({"url": "http://ho st"}, "/url"), ({"url": "http://host:x/"}, "/url"),
+    ({"url": "http://" + "x" * 2000}, "/url"), ({"url": "http://host\n"}, "/url"), ({"url": "http://[::1"}, "/url"),
+    ({"concurrency": 0}, "/concurrency"), ({"concurrency": 1000}, "/concurrency"), ({"concurrency": "2"}, "/concurrency"),
+    ({"labels": "big"}, "/labels"), ({"labels": ["a/b"]}, "/labels/0"), ({"labels": [1]}, "/labels/0"),
+    ({"options": []}, "/options"), ({"options": {"x": "y" * 20000}}, "/options"),
+    ({"credentials": "x"}, "/credentials"), ({"credentials": {"toke": "x"}}, "/credentials/toke"), ({"credentials": {"token": 1}}, "/credentials/token"),
+    ({"credentials": {"token": "a\r\nb"}}, "/credentials/token"), ({"credentials": {"headers": []}}, "/credentials/headers"),
+    ({"credentials": {"headers": {"a b": "x"}}}, "/credentials/headers/a b"), ({"credentials": {"headers": {"a": "x\n"}}}, "/credentials/headers/a"),
+    ({"labls": []}, "/labls"),
+])
+def test_what_is_refused(fnr, change, pointer):
+    body = {"id": "bad", "type": "comfyui", "url": NOWHERE, **change}
+    problem = assert_problem(fnr.post(BACKENDS, body), 422)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert problem["errors"][0]["fix"]
+    assert_problem(fnr.get(f"{BACKENDS}/bad"), 404)
+
+
+def test_addresses_that_are_taken(fnr):
+    for at, url in enumerate(["http://[::1]:8188", "https://host.example/base/path", "http://127.0.0.1", "http://host:1/"]):
+        assert add(fnr, f"url{at}", url).json["url"] == url.rstrip("/")
+        remove(fnr, f"url{at}")
+
+
+def test_rights_and_conflicts(fnr):
+    add(fnr, "c")
+    assert_problem(fnr.post(BACKENDS, {"id": "c", "type": "comfyui", "url": NOWHERE}), 409)
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/c", {"type": "gradio", "url": NOWHERE}, headers={"If-Match": "*"}), 422)
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/c", {"id": "d", "url": NOWHERE}, headers={"If-Match": "*"}), 422)
+    assert_problem(fnr.request("PUT", f"{BACKENDS}/none", {"url": NOWHERE}, headers={"If-Match": "*"}), 404)
+    for action in ("probe", "drain", "resume", "reset-breaker"):
+        assert_problem(fnr.post(f"{BACKENDS}/none/{action}"), 404)
+    for method, path in (("PUT", "local"), ("DELETE", "local"), ("POST", "local/drain"), ("POST", "local/resume")):
+        assert_problem(fnr.request(method, f"{BACKENDS}/{path}", {"url": NOWHERE} if method == "PUT" else None, headers={"If-Match": "*"}), 409)
+    reader = fnr.post("/api/v1/keys", {"name": "reader", "scopes": ["read", "submit"]}).json["key"]
+    for method, path, body in (("POST", "", {}), ("PUT", "/c", {}), ("DELETE", "/c", None), ("POST", "/c/probe", None), ("POST", "/c/drain", None),
+                               ("POST", "/c/resume", None)):
+        assert_problem(fnr.request(method, BACKENDS + path, body, key=reader), 403)
+    assert fnr.get(f"{BACKENDS}/c", key=reader).status == 200
+    remove(fnr, "c")
+
+
+def test_drain_and_resume_are_told(fnr):
+    add(fnr, "d")
+    with fnr.stream("/api/v1/events?types=backend.changed") as stream:
+        events = iter(stream)
+        next(event for event in events if event.name == "snapshot")
+        assert fnr.post(f"{BACKENDS}/d/drain").json["drained"] is True
+        assert next(event for event in events if event.name == "backend.changed" and event.data["backend"] == "d" and event.data["state"] == "drained")
+        assert fnr.post(f"{BACKENDS}/d/resume").json["drained"] is False
+        assert next(event for event in events if event.name == "backend.changed" and event.data["backend"] == "d" and event.data["state"] != "drained")
+        remove(fnr, "d")
+        assert next(event for event in events if event.name == "backend.changed" and event.data["state"] == "removed")
+
+
+def write_model(fnr, category, name, manifest):
+    folder = os.path.join(fnr.data, "workspace/Library/Models", category, name)
+    os.makedirs(folder)
+    with open(os.path.join(folder, "model.json"), "w") as file:
+        file.write(manifest if isinstance(manifest, str) else json.dumps(manifest))
+
+
+def test_the_library(fnr):
+    """46.8: manifests in the workspace; what they do not fit is passed over."""
+    assert fnr.get("/api/v1/models").json == {"items": [], "next_cursor": None}
+    write_model(fnr, "voices", "anna", {"description": "A voice"})
+    write_model(fnr, "voices", "bert", {"name": "bert-2", "file": "gone.bin"})
+    write_model(fnr, "voices", "carl", "no JSON")
+    write_model(fnr, "styles", "oil", {"name": "oil.bin", "vram_mb": 100})
+    items = fnr.get("/api/v1/models").json["items"]
+    assert [(item["category"], item["name"], item["backends"]) for item in items] == [("styles", "oil.bin", []), ("voices", "anna", [])]
+    assert items[0]["library"]["vram_mb"] == 100
+    assert [item["name"] for item in fnr.get("/api/v1/models?category=voices").json["items"]] == ["anna"]
+    page = fnr.get("/api/v1/models?limit=1").json
+    assert [item["name"] for item in page["items"]] == ["oil.bin"] and page["next_cursor"]
+    assert [item["name"] for item in fnr.get(f"/api/v1/models?limit=1&cursor={page['next_cursor']}").json["items"]] == ["anna"]
+    assert_problem(fnr.get("/api/v1/models?kind=x"), 422)
+
+
+def test_a_job_whose_model_is_missing_is_refused(fnr):
+    """46.8: before it is accepted, with the place that names the model."""
+    fnr.add_script("speak", "#!/bin/sh\ncat > /dev/null\n", inputs={"voice": {"type": "string", "default": "anna"}}, outputs={},
+                   models=[{"category": "voices", "parameter": "voice"}, {"category": "styles", "name": "oil.bin"}])
+    fnr.process.send_signal(signal.SIGHUP)
+    until(lambda: fnr.get("/api/v1/templates/speak").status == 200, "the template is read")
+    assert fnr.wait(fnr.submit("speak", {})["id"])["state"] == "completed"
+    problem = assert_problem(fnr.post(JOBS, {"template": "speak", "inputs": {"voice": "zoe"}}), 422)
+    assert problem["errors"][0]["pointer"] == "/inputs/voice" and problem["errors"][0]["rule"] == "missing_model"
+    assert "voices/zoe" in problem["errors"][0]["message"]
