@@ -184,8 +184,10 @@ static void cancel(struct call *call)
 		post_quietly(call, "/reset", reset);
 	while (call->stream != NULL && call->job.end == GRADIO_GOES_ON && !http_stream_over(call->stream) && fnr_mono_ms() < deadline)
 		http_wait(call->server.http, call->run, WAIT_MS);
-	if (call->job.end == GRADIO_GOES_ON)
+	if (call->job.end == GRADIO_GOES_ON && call->stream != NULL && !http_stream_over(call->stream))
 		run_log(call->run, "warn", "the app did not say that it has stopped: it may go on computing");
+	else if (call->job.started && !call->endpoint.generator)
+		run_log(call->run, "warn", "the app has let go of the job, but a function like this one cannot be stopped: it may go on computing");
 }
 
 /* ---- how it ended ---- */
@@ -402,7 +404,7 @@ static enum run_result call_directly(struct call *call)
 	if (answer.result == HTTP_DONE && json_object_object_get_ex(answer.json, "data", NULL)) {
 		result = gradio_result(&call->server, &call->endpoint, fnr_json_get(answer.json, "data"), call->error);
 	} else if (answer.result == HTTP_STATUS && json_object_object_get_ex(answer.json, "error", NULL)) {
-		fnr_text_copy(call->job.text, sizeof call->job.text, fnr_json_get_text(answer.json, "error", ""));
+		gradio_job_refused(&call->job, answer.json);
 		result = gradio_job_failed(&call->job, call->error);
 	} else if (answer.result == HTTP_BROKEN) {
 		fnr_text_copy(call->answer.detail, sizeof call->answer.detail, answer.detail);

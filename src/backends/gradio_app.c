@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 
-#define NAMES_TOLD 24
+#define NAMES_TOLD 16
 
 /* ---- the app ---- */
 
@@ -140,9 +140,8 @@ static bool endpoint_unknown(const struct gradio_app *app, const char *name, str
 		fnr_buf_printf(&names, "%s/%s", count++ > 0 ? ", " : "", endpoint.name);
 	if (gradio_endpoint_at(app, count, &endpoint))
 		fnr_buf_puts(&names, ", …");
-	run_fail(error, FNR_CLASS_PERMANENT, "endpoint_unknown", "Let backend.api_name of the template name one of the app's functions.", NULL,
-	         names.len > 0 ? names.data : "none of its functions has a name", "The app has no function /%.100s. It has: %.300s", name,
-	         names.len > 0 ? names.data : "none with a name");
+	run_fail(error, FNR_CLASS_PERMANENT, "endpoint_unknown", "Name one of the app's functions; in a template that is backend.api_name.", NULL,
+	         NULL, "The app has no function /%.100s. It has: %.350s", name, names.len > 0 ? names.data : "none with a name");
 	fnr_buf_free(&names);
 	return false;
 }
@@ -290,7 +289,8 @@ static bool input_missing(const struct gradio_endpoint *endpoint, const char *na
 static bool inputs_known(const struct gradio_endpoint *endpoint, struct json_object *values, struct run_error *error)
 {
 	json_object_object_foreach(values, name, given) {
-		bool found = given == NULL; /* nothing was given */
+		bool found = false;
+		(void)given;
 		for (size_t i = 0; i < gradio_input_count(endpoint) && !found; i++) {
 			struct gradio_value input;
 			gradio_input_at(endpoint, i, &input);

@@ -143,11 +143,22 @@ static void end_with(struct gradio_job *job, enum gradio_end end, const char *te
 	fnr_text_copy(job->text, sizeof job->text, text != NULL ? text : "");
 }
 
+/* Before 5.0 texts of errors came as Python shows them, in quotes. */
+static void take_error(struct gradio_job *job, const char *text)
+{
+	size_t len = strlen(text);
+	bool quoted = len > 1 && (text[0] == '\'' || text[0] == '"') && text[len - 1] == text[0];
+	end_with(job, GRADIO_FAILED, quoted && !gradio_app_since(job->app, 5, 0, 0) ? text + 1 : text);
+	len = strlen(job->text);
+	if (quoted && !gradio_app_since(job->app, 5, 0, 0) && len > 0)
+		job->text[len - 1] = '\0';
+}
+
 static void on_completed(struct gradio_job *job, struct json_object *message)
 {
 	struct json_object *output = fnr_json_get(message, "output"), *data = fnr_json_get(output, "data");
 	if (!fnr_json_get_bool(message, "success", true)) {
-		end_with(job, GRADIO_FAILED, fnr_json_get_text(output, "error", ""));
+		take_error(job, fnr_json_get_text(output, "error", ""));
 		fnr_text_copy(job->title, sizeof job->title, fnr_json_get_text(output, "title", fnr_json_get_text(message, "title", "")));
 	} else if (data == NULL && json_object_is_type(output, json_type_object) && json_object_object_length(output) == 0) {
 		end_with(job, GRADIO_CANCELLED, NULL);
@@ -210,8 +221,10 @@ static void event_complete(struct gradio_job *job, struct json_object *value)
 /* Of a function null or an object; of the stream itself a text. */
 static void event_error(struct gradio_job *job, struct json_object *value)
 {
-	bool of_stream = json_object_is_type(value, json_type_string);
-	end_with(job, of_stream ? GRADIO_LOST : GRADIO_FAILED, of_stream ? json_object_get_string(value) : fnr_json_get_text(value, "error", ""));
+	if (json_object_is_type(value, json_type_string))
+		end_with(job, GRADIO_LOST, json_object_get_string(value));
+	else
+		take_error(job, fnr_json_get_text(value, "error", ""));
 	fnr_text_copy(job->title, sizeof job->title, fnr_json_get_text(value, "title", ""));
 }
 
@@ -232,6 +245,11 @@ void gradio_job_event(struct gradio_job *job, const char *name, struct json_obje
 	for (size_t i = 0; i < sizeof events / sizeof events[0] && job->end == GRADIO_GOES_ON; i++)
 		if (strcmp(events[i].name, name) == 0)
 			events[i].take(job, value);
+}
+
+void gradio_job_refused(struct gradio_job *job, struct json_object *body)
+{
+	event_error(job, json_object_is_type(body, json_type_object) ? body : NULL);
 }
 
 void gradio_job_free(struct gradio_job *job)

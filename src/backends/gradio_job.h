@@ -36,6 +36,8 @@ struct gradio_job {
 void gradio_job_message(struct gradio_job *job, struct json_object *message);
 /* One event of the simple interface, /call. */
 void gradio_job_event(struct gradio_job *job, const char *name, struct json_object *value);
+/* The body {"error": …} of a direct call that failed. */
+void gradio_job_refused(struct gradio_job *job, struct json_object *body);
 void gradio_job_free(struct gradio_job *job);
 
 /* The value itself, where a function gave an update of its component. NULL also where that changes no value. */

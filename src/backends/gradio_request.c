@@ -6,11 +6,17 @@
 #include <string.h>
 
 #include "backends/input_file.h"
+#include "registry/bindings.h"
 
 struct request {
 	struct gradio_server *server;
 	const struct gradio_endpoint *endpoint;
+	const struct gradio_value *input;  /* the one that is being filled */
+	struct json_object *bindings;      /* of the template, or NULL */
+	struct binding_scope scope;
+	struct json_object *known;         /* what bindings see */
 	struct json_object *values;        /* by the names of the function's inputs */
+	enum run_result result;            /* of an upload */
 	struct run_error *error;
 };
 
@@ -72,18 +78,43 @@ static struct json_object *seed_for(const struct run *run, const struct gradio_v
 	return json_object_new_int64((int64_t)(least + fmod((double)run->seed, floor(room))));
 }
 
-/* An input of the function gets the template's input or parameter of its name. */
-static enum run_result take_value(struct request *request, const struct gradio_value *input)
+/* One file for a binding. */
+static struct json_object *upload(const char *name, struct json_object *reference, void *context)
+{
+	struct request *request = context;
+	struct json_object *made = NULL;
+	(void)name;
+	request->result = bring_file(request, request->input, reference, &made);
+	return made;
+}
+
+static enum run_result take_binding(struct request *request, struct json_object *binding)
+{
+	const char *direct = binding_direct(binding);
+	struct run *run = request->server->run;
+	struct json_object *value = NULL;
+	bool seed = direct != NULL && strcmp(direct, "seed") == 0 && !json_object_object_get_ex(run->parameters, "seed", NULL);
+	enum binding_result result = binding_value(binding, &request->scope, request->known, upload, request, &value);
+	if (result == BINDING_FAILED)
+		return request->result != RUN_DONE ? request->result : RUN_FAILED;
+	if (result == BINDING_SET && seed) {
+		json_object_put(value);
+		value = seed_for(run, request->input);
+	}
+	fnr_json_set(request->values, request->input->name, value);
+	return RUN_DONE;
+}
+
+/* An input of the function without a binding gets the template's input or parameter of its name. */
+static enum run_result take_namesake(struct request *request)
 {
 	struct run *run = request->server->run;
-	struct json_object *spec = fnr_json_get(fnr_json_get(run->definition, "inputs"), input->name), *made = NULL;
+	const struct gradio_value *input = request->input;
+	struct json_object *spec = fnr_json_get(request->scope.inputs, input->name), *made = NULL;
 	struct json_object *value = fnr_json_get(run->parameters, input->name);
 	enum run_result result = RUN_DONE;
-	if (spec == NULL && !json_object_object_get_ex(run->parameters, input->name, NULL)) {
-		if (strcmp(input->name, "seed") == 0)
-			fnr_json_set(request->values, input->name, seed_for(run, input));
+	if (spec == NULL && !json_object_object_get_ex(run->parameters, input->name, NULL))
 		return RUN_DONE;
-	}
 	if (holds_files(spec))
 		result = bring_files(request, input, value, &made);
 	else
@@ -92,18 +123,39 @@ static enum run_result take_value(struct request *request, const struct gradio_v
 	return result;
 }
 
+static enum run_result take_values(struct request *request)
+{
+	enum run_result result = RUN_DONE;
+	for (size_t i = 0; i < gradio_input_count(request->endpoint) && result == RUN_DONE; i++) {
+		struct gradio_value input;
+		gradio_input_at(request->endpoint, i, &input);
+		request->input = &input;
+		struct json_object *binding = fnr_json_get(request->bindings, input.name);
+		if (!input.hidden)
+			result = binding != NULL ? take_binding(request, binding) : take_namesake(request);
+	}
+	return result;
+}
+
 enum run_result gradio_request(struct gradio_server *server, const struct gradio_endpoint *endpoint, struct json_object **data_r, struct run_error *error)
 {
-	struct request request = { .server = server, .endpoint = endpoint, .values = json_object_new_object(), .error = error };
-	enum run_result result = RUN_DONE;
-	for (size_t i = 0; i < gradio_input_count(endpoint) && result == RUN_DONE; i++) {
-		struct gradio_value input;
-		gradio_input_at(endpoint, i, &input);
-		if (!input.hidden)
-			result = take_value(&request, &input);
+	struct run *run = server->run;
+	struct request request = {
+		.server = server, .endpoint = endpoint, .bindings = fnr_json_get(fnr_json_get(run->definition, "backend"), "bindings"),
+		.scope = { fnr_json_get(run->definition, "inputs"), fnr_json_get(run->definition, "parameters") },
+		.known = bindings_values(run->parameters, run->seed, fnr_quality_name(run->quality)), .values = json_object_new_object(),
+		.result = RUN_DONE, .error = error,
+	};
+	if (request.bindings != NULL) { /* a target that the function does not have is found below */
+		json_object_object_foreach(request.bindings, target, binding) {
+			(void)binding;
+			fnr_json_set(request.values, target, NULL);
+		}
 	}
+	enum run_result result = take_values(&request);
 	if (result == RUN_DONE && (*data_r = gradio_data_make(endpoint, request.values, error)) == NULL)
 		result = RUN_FAILED;
+	json_object_put(request.known);
 	json_object_put(request.values);
 	return result;
 }

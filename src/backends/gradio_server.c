@@ -162,7 +162,10 @@ enum run_result gradio_failed(const struct http_answer *answer, struct run_error
 	if (answer->result != HTTP_STATUS)
 		return result;
 	gradio_detail(answer->json, NULL, text, sizeof text);
-	snprintf(detail, sizeof detail, "%s%s%s", answer->detail, text[0] != '\0' ? ": " : "", text);
+	if (text[0] != '\0')
+		snprintf(detail, sizeof detail, "%s: status %ld: %s", answer->asked, answer->status, text);
+	else
+		fnr_text_copy(detail, sizeof detail, answer->detail);
 	if (answer->status == 422) {
 		run_fail(error, FNR_CLASS_VALIDATION, "backend_input_refused", "Change the input that the app names.", "change_inputs", detail,
 		         "The app does not take the inputs%s%s", text[0] != '\0' ? ": " : ".", text);

@@ -6,6 +6,6 @@ noinst_LIBRARIES += %D%/libbackends.a
 
 # what all that speak HTTP have of Server-Sent Events, and Gradio
 
-%C%_libbackends_a_SOURCES += %D%/gradio.c %D%/gradio_app.c %D%/gradio_app.h %D%/gradio_job.c %D%/gradio_job.h \
+%C%_libbackends_a_SOURCES += %D%/gradio.c %D%/gradio_app.c %D%/gradio_app.h %D%/gradio_draft.c %D%/gradio_draft.h %D%/gradio_job.c %D%/gradio_job.h \
 	%D%/gradio_partial.c %D%/gradio_partial.h %D%/gradio_request.c %D%/gradio_request.h %D%/gradio_result.c %D%/gradio_result.h \
 	%D%/gradio_server.c %D%/gradio_server.h %D%/input_file.c %D%/input_file.h %D%/sse.c %D%/sse.h

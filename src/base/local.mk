@@ -21,4 +21,4 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/sock.c %D%/sock.h \
 	%D%/text.c %D%/text.h \
 	%D%/vocab.c %D%/vocab.h \
-	%D%/yaml.c %D%/yaml.h
+	%D%/yaml.c %D%/yaml.h %D%/yaml_text.c

@@ -4,10 +4,14 @@
 #ifndef FNR_BASE_YAML_H
 #define FNR_BASE_YAML_H
 
+#include "base/buf.h"
 #include "base/json.h"
 
 /* name is what messages call the text ("templates/x.yaml"). Returns a value to put, or NULL with *err set
  * (FNR_E_MALFORMED, "file:line:column: what"). An empty document is an error. */
 struct json_object *fnr_yaml_parse(const char *data, size_t len, const char *name, struct fnr_error *err);
+
+/* Writes a value so that fnr_yaml_parse reads the same; what is short stands in one line (yaml_text.c). */
+void fnr_yaml_text(struct json_object *value, struct fnr_buf *out);
 
 #endif

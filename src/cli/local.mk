@@ -16,6 +16,7 @@ fnr_SOURCES = \
 	%D%/download.c %D%/download.h \
 	%D%/fnr_main.c \
 	%D%/follow.c %D%/follow.h \
+	%D%/import.h %D%/import_gradio.c \
 	%D%/job.c \
 	%D%/key.c \
 	%D%/link.c \
@@ -35,5 +36,5 @@ fnr_SOURCES = \
 	%D%/upload.c \
 	%D%/worker.c %D%/upload.h
 fnr_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
-fnr_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(CURL_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)
+fnr_LDADD = src/backends/libbackends.a src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
+	$(CURL_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) $(WSLAY_LIBS) -lm

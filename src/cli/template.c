@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
+#include "cli/import.h"
 #include "registry/registry.h"
 
 static struct { const char *q, *category; } options;
@@ -155,12 +156,16 @@ static const struct action actions[] = {
 	{ "list", "", 0, 0, "the functions there are", list },
 	{ "show", "TEMPLATE", 1, 1, "what a function takes and makes", show },
 	{ "validate", "FILE...", 1, -1, "check template files as the server would; needs no server", validate },
+	{ "import-gradio", "URL", 1, 1, "print a template for a function of the Gradio app at URL; needs no server", import_gradio },
 	ACTIONS_END,
 };
 
 static const struct option_row rows[] = {
 	TEXT("--search", 0, &options.q, "WORD", "list: only those with this word in id, name or description"),
 	WORD("--category", 0, &options.category, "NAME", "image video audio text generic", "list: only those of this category"),
+	TEXT("--api", 0, &import_gradio_options.api, "NAME", "import-gradio: which function, like /predict; not needed if the app has but one"),
+	TEXT("--username", 0, &import_gradio_options.username, "NAME",
+	     "import-gradio: log in as; the password is FNR_BACKEND_PASSWORD, a token FNR_BACKEND_TOKEN of the environment"),
 	OPTIONS_END,
 };
 

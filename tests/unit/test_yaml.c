@@ -171,3 +171,42 @@ Test(yaml, a_billion_laughs)
 	refused(text.data, text.len, "more than 1000 anchors");
 	fnr_buf_free(&text);
 }
+
+Test(yaml, what_is_written_is_read_as_it_was)
+{
+	static const char *const values[] = {
+		"true", "1.5", "\"text\"", "\"\"", "[]", "{}", "[[],{},null]", "[[[1,[2]],[\"a b\"]]]",
+		"{\"id\":\"shout\",\"version\":\"1.0.0\",\"inputs\":{\"text\":{\"type\":\"string\",\"required\":true,\"enum\":[\"a\",\"b, c\"]}},\"n\":-7}",
+		"[\"true\",\"No\",\"null\",\"y\",\"~\",\"1\",\"1.0\",\"-\",\"- a\",\"a: b\",\"a #b\",\"# a\",\" a\",\"a \",\"it's\",\"'a'\",\"{a}\",\"[a]\",\"a,b\",\"*a\",\"&a\",\"!a\",\"|\",\">\",\"%a\",\"@a\",\"?\",\"=\",\"<<\",\".inf\"]",
+		"[\"a\\nb\",\"\\ta\\r\\n\",\"\\u0001\\u007f\\u0085\\u2028\\u2029\\ufeff\",\"\\\"\\\\\\/\",\"gr\xc3\xbc\xc3\x9f \xe2\x80\xa6 \xf0\x9f\x98\x80\"]",
+		"{\"\":0,\"a: b\":1,\"true\":2,\"1\":3,\"\xc3\xa4\":[{\"x\":{\"y\":[1,2]}},[{\"z\":1}]]}",
+	};
+
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct json_object *value = fnr_json_parse(values[i], strlen(values[i]), &err), *again;
+		struct fnr_buf text = FNR_BUF_INIT;
+
+		cr_assert_eq(err.code, FNR_OK, "%s: %s", values[i], err.message);
+		fnr_yaml_text(value, &text);
+		again = fnr_yaml_parse(text.data, text.len, "test", &err);
+		cr_expect_eq(err.code, FNR_OK, "%s: %s", text.data, err.message);
+		cr_expect(json_object_equal(value, again), "%s\n%s\n%s", values[i], text.data, fnr_json_text(again, NULL));
+		json_object_put(value);
+		json_object_put(again);
+		fnr_buf_free(&text);
+		fnr_error_clear(&err);
+	}
+}
+
+Test(yaml, what_is_written_can_be_read_by_people)
+{
+	static const char source[] = "{\"id\":\"shout\",\"inputs\":{\"text\":{\"type\":\"string\",\"enum\":[\"a\",\"b\"]}},\"steps\":[{\"deep\":{\"x\":{\"z\":1}}},2]}";
+	struct json_object *value = fnr_json_parse(source, strlen(source), NULL);
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	fnr_yaml_text(value, &text);
+	cr_expect_str_eq(text.data, "id: shout\ninputs:\n  text: {type: string, enum: [a, b]}\nsteps:\n  -\n    deep:\n      x: {z: 1}\n  - 2\n");
+	json_object_put(value);
+	fnr_buf_free(&text);
+}
