@@ -85,6 +85,24 @@ struct fnr_id common_id_behind(struct fnr_id id)
 	return id;
 }
 
+int common_if_match(struct request *req, const char *etag)
+{
+	const char *at = request_header(req, "If-Match");
+
+	if (!at)
+		return fnr_fail(&req->err, FNR_E_PRECONDITION_REQUIRED, "say in If-Match which state you change: the ETag of the last answer about it, %s now", etag);
+	while (*at) {
+		size_t len;
+
+		at += strspn(at, ", \t");
+		len = strcspn(at, ", \t");
+		if ((len == 1 && *at == '*') || (len == strlen(etag) && strncmp(at, etag, len) == 0))
+			return FNR_OK;
+		at += len;
+	}
+	return fnr_fail(&req->err, FNR_E_PRECONDITION, "it was changed in the meantime: its ETag is %s now; fetch it again", etag);
+}
+
 int common_reply_list(struct request *req, struct json_object *items, const char *cursor)
 {
 	struct json_object *list = json_object_new_object();

@@ -24,6 +24,10 @@ int common_reply_batch(struct request *req, int status, const struct fnr_id *id)
 /* The smallest id above: where a walk from the newest begins that includes `id`. */
 struct fnr_id common_id_behind(struct fnr_id id);
 
+/* If-Match of a request that changes something whose ETag is now `etag`, with its quotes: FNR_E_PRECONDITION_REQUIRED without
+ * the header, FNR_E_PRECONDITION when it names others. What it asks for has to be checked again where it is written. */
+int common_if_match(struct request *req, const char *etag);
+
 /* {"items":[…],"next_cursor":…}; items is put by the call. cursor NULL: the list ended. */
 int common_reply_list(struct request *req, struct json_object *items, const char *cursor);
 

@@ -17,7 +17,7 @@ handler batches_submit, batches_show, batches_cancel;
 /* templates.c */
 handler templates_list, templates_show, templates_versions, templates_version, templates_schema, templates_validate_inputs;
 /* presets.c */
-handler presets_list, presets_show;
+handler presets_list, presets_show, presets_versions, presets_create, presets_replace, presets_delete, presets_export, presets_import;
 /* dead_letters.c */
 handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_letters_discard;
 /* queues.c; queues_purge is in cancel.c */

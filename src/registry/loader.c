@@ -421,15 +421,13 @@ static bool tiers_stored(struct loader *loader, struct fnr_error *err)
 
 struct built_in { struct json_object *list, *gone; };
 
-static bool gone_preset_row(const char *id, const char *json, size_t len, void *context)
+static bool gone_preset_row(const char *id, void *context)
 {
 	struct built_in *built_in = context;
-	struct json_object *record = fnr_json_parse_own(json, len, NULL);
 	size_t place;
 
-	if (fnr_json_get_bool(record, "builtin", false) && !find_preset(built_in->list, id, &place))
+	if (!find_preset(built_in->list, id, &place))
 		json_object_array_add(built_in->gone, json_object_new_string(id));
-	json_object_put(record);
 	return true;
 }
 
@@ -440,7 +438,7 @@ static void remove_presets(struct loader *loader, struct json_object *list)
 	struct store_txn *txn = store_read(loader->store, NULL);
 
 	if (txn)
-		store_presets(txn, NULL, gone_preset_row, &built_in);
+		store_presets_owned(txn, NULL, gone_preset_row, &built_in);
 	store_read_end(txn);
 	for (size_t i = 0; i < json_object_array_length(built_in.gone); i++) {
 		struct fnr_buf operation = FNR_BUF_INIT;

@@ -278,9 +278,10 @@ struct json_object *preset_resources(struct json_object *definition, const struc
 {
 	struct json_object *from = fnr_json_get(definition, "resources"), *scaling = preset ? fnr_json_get(preset->record, "scaling") : NULL;
 	struct json_object *resources = from ? fnr_json_copy(from) : json_object_new_object();
+	double cpu = ceil(fnr_json_get_real(from, "cpu", 1) * fnr_json_get_real(scaling, "cpu", 1) * 100 - 1e-9) / 100;
 
 	if (fnr_json_get(from, "cpu"))
-		fnr_json_set_real(resources, "cpu", ceil(fnr_json_get_real(from, "cpu", 1) * fnr_json_get_real(scaling, "cpu", 1) * 100 - 1e-9) / 100);
+		fnr_json_set(resources, "cpu", floor(cpu) == cpu ? json_object_new_int64((int64_t)cpu) : fnr_json_real(cpu));
 	set_scaled(resources, from, "memory_mb", fnr_json_get_real(scaling, "memory", 1));
 	set_scaled(resources, from, "vram_mb", fnr_json_get_real(scaling, "vram", 1));
 	return resources;

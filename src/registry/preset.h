@@ -63,6 +63,9 @@ struct json_object *preset_make(const char *id, struct json_object *source, cons
 /* `over` laid over `under`, both as in a presets file. To put. */
 struct json_object *preset_laid_over(struct json_object *under, struct json_object *over);
 
+/* As a presets file has it, whole on its own: derived from its tier, with all that lies between. To put. */
+struct json_object *preset_portable(const struct preset *preset);
+
 /* ---- use (parameters.c) ---- */
 
 /* Merges, each over the one before:

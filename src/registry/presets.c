@@ -219,6 +219,20 @@ struct json_object *preset_make(const char *id, struct json_object *source, cons
 	return record;
 }
 
+struct json_object *preset_portable(const struct preset *preset)
+{
+	static const char *const kept[] = { "id", "name", "description", "level", "factors", "scaling", "pipeline", "use_cases" };
+	struct json_object *file = json_object_new_object();
+
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		if (fnr_json_get(preset->record, kept[i]))
+			fnr_json_set(file, kept[i], fnr_json_copy(fnr_json_get(preset->record, kept[i])));
+	fnr_json_set_text(file, "base", fnr_quality_name(preset->tier));
+	fnr_json_set(file, "parameters", preset->builtin ? fnr_json_copy(preset->layers[PRESET_OF_TIER])
+	                                                  : parts_laid_over(preset->layers[PRESET_INHERITED], preset->layers[PRESET_OWN]));
+	return file;
+}
+
 /* ---- finding ---- */
 
 bool preset_read(struct json_object *record, struct preset *preset_r)
@@ -291,21 +305,15 @@ static const struct preset *compiled(const char *reference, const struct fnr_buf
 	return &place->preset;
 }
 
-struct nearest { const struct preset_viewer *viewer; char ids[NAMES_MOST][68]; const char *names[NAMES_MOST]; size_t count; };
+struct nearest { char ids[NAMES_MOST][68]; const char *names[NAMES_MOST]; size_t count; };
 
-static bool name_row(const char *id, const char *json, size_t len, void *context)
+static bool name_row(const char *id, void *context)
 {
 	struct nearest *nearest = context;
-	struct json_object *record = fnr_json_parse_own(json, len, NULL);
-	struct preset preset;
 
-	if (preset_read(record, &preset) && preset_visible(&preset, nearest->viewer)) {
-		fnr_text_copy(nearest->ids[nearest->count], sizeof nearest->ids[0], id);
-		nearest->names[nearest->count] = nearest->ids[nearest->count];
-		nearest->count++;
-	}
-	json_object_put(record);
-	return nearest->count < NAMES_MOST;
+	fnr_text_copy(nearest->ids[nearest->count], sizeof nearest->ids[0], id);
+	nearest->names[nearest->count] = nearest->ids[nearest->count];
+	return ++nearest->count < NAMES_MOST;
 }
 
 static int unknown(struct store_txn *txn, const char *reference, const struct preset_viewer *viewer, struct fnr_error *err)
@@ -316,8 +324,9 @@ static int unknown(struct store_txn *txn, const char *reference, const struct pr
 	if (!err)
 		return FNR_E_NOT_FOUND;
 	nearest = fnr_alloc(sizeof *nearest);
-	nearest->viewer = viewer;
-	store_presets(txn, NULL, name_row, nearest);
+	store_presets_owned(txn, NULL, name_row, nearest);
+	if (viewer && nearest->count < NAMES_MOST)
+		store_presets_owned(txn, viewer->key, name_row, nearest);
 	name = fnr_text_nearest(reference, nearest->names, nearest->count);
 	fnr_fail(err, FNR_E_NOT_FOUND, "there is no preset '%.80s'; there are draft, standard, high and ultra%s", reference,
 	         nearest->count > REGISTRY_TIERS ? ", and those of your own" : "");

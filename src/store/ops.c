@@ -17,7 +17,7 @@
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
  *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
  *   TEMPLATE_DELETE   text id; u32 major, minor, patch
- *   PRESET_PUT        text id; u8 owned, text owner; u32 version, expected; text json
+ *   PRESET_PUT        presets: text id; u8 owned, text owner; u32 version, expected; text json
  *   PRESET_DELETE     text id; u8 owned, text owner; u32 expected
  *   KEY_PUT           bytes hash; text json
  *   KEY_DELETE        text id
@@ -153,6 +153,11 @@ void op_template_delete(struct fnr_buf *out, const char *id, struct store_versio
 void op_preset_put(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected)
 {
 	fnr_put_u8(out, OP_PRESET_PUT);
+	op_preset_add(out, preset, expected);
+}
+
+void op_preset_add(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected)
+{
 	fnr_put_text(out, preset->id);
 	fnr_put_u8(out, preset->owner != NULL);
 	fnr_put_text(out, preset->owner);
@@ -708,14 +713,14 @@ static int put_preset(struct apply *a, const struct store_preset *preset, uint32
 
 	if (code == FNR_OK && expected != OP_PRESET_ANY && preset->version != last + 1)
 		code = fnr_fail(&a->err, FNR_E_PRECONDITION, "the preset '%s' was changed in the meantime; try again", preset->id);
-	if (code == FNR_OK && expected == 0 && preset->owner && store_presets_owned(a->txn, preset->owner) >= STORE_PRESETS_MOST)
+	if (code == FNR_OK && expected == 0 && preset->owner && store_presets_owned(a->txn, preset->owner, NULL, NULL) >= STORE_PRESETS_MOST)
 		code = fnr_fail(&a->err, FNR_E_CONFLICT, "this key has %d presets, more than which it may not have; delete some", STORE_PRESETS_MOST);
 	if (code == FNR_OK)
 		code = store_preset_put(a->txn, preset, &a->err);
 	return code == FNR_OK ? tell_preset(a, preset->id) : code;
 }
 
-static int apply_preset_put(struct apply *a)
+static int apply_preset(struct apply *a)
 {
 	char id[NAME_SIZE], owner[NAME_SIZE], *json;
 	struct store_preset preset = { .id = id };
@@ -728,8 +733,18 @@ static int apply_preset_put(struct apply *a)
 	preset.version = fnr_get_u32(&a->in);
 	expected = fnr_get_u32(&a->in);
 	preset.json = json = get_long(&a->in);
-	code = ended(&a->in) ? put_preset(a, &preset, expected) : malformed(a);
+	code = a->in.failed ? malformed(a) : put_preset(a, &preset, expected);
 	free(json);
+	return code;
+}
+
+static int apply_preset_put(struct apply *a)
+{
+	int code;
+
+	do
+		code = apply_preset(a);
+	while (code == FNR_OK && !ended(&a->in));
 	return code;
 }
 

@@ -60,6 +60,7 @@ void op_template_delete(struct fnr_buf *out, const char *id, struct store_versio
  * The new version is the one above the last there ever was, and stands in its JSON. Both have the manager tell. */
 #define OP_PRESET_ANY UINT32_MAX
 void op_preset_put(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected);
+void op_preset_add(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected);   /* another one, put with it or not at all */
 void op_preset_delete(struct fnr_buf *out, const char *id, const char *owner, uint32_t expected);
 void op_key_put(struct fnr_buf *out, const uint8_t hash[32], const char *json);
 void op_key_delete(struct fnr_buf *out, const char *id);

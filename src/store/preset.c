@@ -2,7 +2,7 @@
  *
  *   preset          key  id                      value  JSON text
  *   preset_version  key  id, 0, version u32      value  JSON text; empty for the last version of a preset that was deleted
- *   preset_owner    key  owner, 0, id            value  (nothing)
+ *   preset_owner    key  owner or "@", 0, id     value  (nothing)
  *
  * A version's number is never given to another content, not even to a preset of the same id that is made later: jobs say which
  * one they ran with.
@@ -13,6 +13,7 @@
 #include "store/internal.h"
 
 #define ID_MOST 67
+#define BUILT_IN "@"      /* stands for the owner; no key has such an id */
 
 static bool id_fits(const char *id)
 {
@@ -46,7 +47,7 @@ static struct key versions_of(const char *id)
 
 static struct key owner_key(const char *owner, const char *id)
 {
-	struct key key = preset_key(owner);
+	struct key key = preset_key(owner ? owner : BUILT_IN);
 
 	key_u8(&key, 0);
 	key_text(&key, id);
@@ -88,7 +89,7 @@ int store_preset_put(struct store_txn *txn, const struct store_preset *preset, s
 		code = env_put_text(&txn->t, DB_PRESET_VERSION, &version, preset->json, err);
 	if (code == FNR_OK && preset->version > STORE_PRESET_VERSIONS)
 		code = drop_versions(txn, preset->id, preset->version - STORE_PRESET_VERSIONS, err);
-	if (code != FNR_OK || !preset->owner)
+	if (code != FNR_OK)
 		return code;
 	owner = owner_key(preset->owner, preset->id);
 	return env_put(&txn->t, DB_PRESET_OWNER, &owner, "", 0, err);
@@ -110,7 +111,7 @@ int store_preset_delete(struct store_txn *txn, const char *id, const char *owner
 		code = drop_versions(txn, id, version - 1, err);
 	if (code == FNR_OK)
 		code = env_put(&txn->t, DB_PRESET_VERSION, &last, "", 0, err);
-	if (code != FNR_OK || !owner || strlen(owner) > ID_MOST)
+	if (code != FNR_OK || (owner && strlen(owner) > ID_MOST))
 		return code;
 	owned = owner_key(owner, id);
 	code = env_delete(&txn->t, DB_PRESET_OWNER, &owned, err);
@@ -164,14 +165,24 @@ uint32_t store_preset_last(struct store_txn *txn, const char *id)
 	return version;
 }
 
-size_t store_presets_owned(struct store_txn *txn, const char *owner)
+size_t store_presets_owned(struct store_txn *txn, const char *owner, store_id_row *row, void *context)
 {
-	struct key prefix = versions_of(owner);      /* the same form: a text and a 0 */
+	struct key prefix = versions_of(owner ? owner : BUILT_IN);      /* the same form: a text and a 0 */
+	char id[ID_MOST + 1];
 	struct walk walk;
 	size_t count = 0;
 
-	for (bool on = walk_from(&walk, &txn->t, DB_PRESET_OWNER, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk))
+	for (bool on = walk_from(&walk, &txn->t, DB_PRESET_OWNER, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk)) {
+		size_t len = walk.key.mv_size - prefix.len;
+
 		count++;
+		if (!row || len > ID_MOST)
+			continue;
+		memcpy(id, (const char *)walk.key.mv_data + prefix.len, len);
+		id[len] = 0;
+		if (!row(id, context))
+			break;
+	}
 	walk_end(&walk);
 	return count;
 }

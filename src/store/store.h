@@ -34,7 +34,7 @@
  *   definition  digest (32)                   -> JSON text of the normalised template
  *   preset      id                            -> JSON text
  *   preset_version id, 0, version u32         -> JSON text of that version; nothing: the last one of a preset that is gone
- *   preset_owner owner as text, 0, id         -> (nothing)   presets that people made
+ *   preset_owner owner as text, 0, id         -> (nothing)   owner "@": built in
  *   key         SHA-256 of the API key (32)   -> JSON text
  *   estimate    digest (32), preset, backend as text -> struct store_estimate, packed (estimate.c)
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
@@ -407,7 +407,8 @@ int store_preset_delete(struct store_txn *txn, const char *id, const char *owner
 int store_preset_get(struct store_txn *txn, const char *id, struct fnr_buf *json_r);                       /* OK, NOT_FOUND */
 int store_preset_get_version(struct store_txn *txn, const char *id, uint32_t version, struct fnr_buf *json_r);
 uint32_t store_preset_last(struct store_txn *txn, const char *id);   /* last version, also of one that is gone; 0: never */
-size_t store_presets_owned(struct store_txn *txn, const char *owner);
+typedef bool store_id_row(const char *id, void *context);
+size_t store_presets_owned(struct store_txn *txn, const char *owner, store_id_row *row, void *context);   /* row NULL: only counts */
 typedef bool store_text_row(const char *id, const char *json, size_t len, void *context);
 size_t store_presets(struct store_txn *txn, const char *after, store_text_row *row, void *context);   /* ids rising; after NULL: from the first */
 typedef bool store_preset_row(uint32_t version, const char *json, size_t len, void *context);

@@ -793,6 +793,19 @@ def test_presets(fnr):
     assert_problem(fnr.get("/api/v1/presets/best"), 404, "not_found", "ultra")
 
 
+def test_presets_made(fnr):
+    """Every operation on presets of one's own; what becomes of them is in test_presets.py."""
+    made = fnr.post("/api/v1/presets", {"name": "Own", "base": "draft", "parameters": {"image": {"steps": 7}}})
+    assert made.status == 201 and made.json["id"] == "own"
+    assert_problem(fnr.request("PUT", "/api/v1/presets/own", made.json), 428, "precondition_required")
+    assert fnr.request("PUT", "/api/v1/presets/own", {**made.json, "level": 9}, headers={"If-Match": made.headers["ETag"]}).json["level"] == 9
+    assert len(fnr.get("/api/v1/presets/own/versions").json["items"]) == 2
+    file = fnr.get("/api/v1/presets/own/export").json
+    assert fnr.post("/api/v1/presets/import?conflict=replace", file).json["items"][0]["version"] == 3
+    assert_problem(fnr.request("DELETE", "/api/v1/presets/own", headers={"If-Match": made.headers["ETag"]}), 412, "precondition_failed")
+    assert fnr.request("DELETE", "/api/v1/presets/own", headers={"If-Match": "*"}).status == 204
+
+
 def test_parameters_are_merged_in_order(fnr):
     """Template, then its preset of the quality, then what was given."""
     wait = {"not_before": "2099-01-01T00:00:00Z"}

@@ -36,6 +36,45 @@ static struct store_counters counters_now(void)
 	return counters;
 }
 
+static int preset_code(const char *id, uint32_t version, uint32_t expected)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+
+	op_preset_put(&operation, &(struct store_preset){ id, "k1", "{}", version }, expected);
+	reply = apply_in_round(&operation, NULL);
+	fnr_buf_free(&operation);
+	return reply.code;
+}
+
+Test(ops, a_preset_is_changed_in_the_state_that_was_seen)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct store_txn *txn;
+
+	cr_assert_eq(preset_code("mine", 1, 0), FNR_OK);
+	cr_assert_eq(preset_code("mine", 2, 0), FNR_E_EXISTS);
+	cr_assert_eq(preset_code("mine", 2, 1), FNR_OK);
+	cr_assert_eq(preset_code("mine", 3, 1), FNR_E_PRECONDITION);
+	cr_assert_eq(preset_code("mine", 9, 2), FNR_E_PRECONDITION);
+	cr_assert_eq(preset_code("other", 1, 1), FNR_E_NOT_FOUND);
+	op_preset_put(&operation, &(struct store_preset){ "new", "k1", "{}", 1 }, 0);
+	op_preset_add(&operation, &(struct store_preset){ "mine", "k1", "{}", 3 }, 0);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_EXISTS);
+	txn = fixture_read();
+	cr_assert_eq(store_preset_last(txn, "new"), 0, "all of them or none");
+	store_read_end(txn);
+	fnr_buf_reset(&operation);
+	op_preset_delete(&operation, "mine", "k1", 1);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_PRECONDITION);
+	fnr_buf_reset(&operation);
+	op_preset_delete(&operation, "mine", "k1", 2);
+	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
+	cr_assert_eq(preset_code("mine", 1, 0), FNR_E_PRECONDITION, "the version after the last there ever was");
+	cr_assert_eq(preset_code("mine", 3, 0), FNR_OK);
+	fnr_buf_free(&operation);
+}
+
 Test(ops, ids_rise_with_seq)
 {
 	struct op_job job = FIXTURE_JOB;

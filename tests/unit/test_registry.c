@@ -608,6 +608,110 @@ Test(registry, parameters_merge_in_order)
 	cr_expect_eq(resolved("standard", "{}", "width"), 100);
 }
 
+static struct json_object *derived(struct store_txn *txn, const char *base, const char *json)
+{
+	struct json_object *source = fnr_json_parse(json, strlen(json), NULL), *record;
+	const struct preset *preset;
+
+	cr_assert_eq(preset_find(txn, base, NULL, &preset, NULL), FNR_OK);
+	record = preset_make("mine", source, preset);
+	fnr_json_set_int(record, "version", 1);
+	json_object_put(source);
+	return record;
+}
+
+Test(registry, every_value_has_an_origin)
+{
+	static const char given[] = "{\"text\":\"x\",\"tone\":null}";
+	struct json_object *inputs = fnr_json_parse(given, strlen(given), NULL), *origins = json_object_new_object(), *record, *parameters;
+	struct preset preset;
+	const struct template_ *found;
+	struct store_txn *txn;
+	int posts;
+
+	write_file("shipped/card.yaml", good);
+	load(&posts);
+	txn = store_read(store, NULL);
+	cr_assert_eq(template_find(txn, "card", &found, NULL), FNR_OK);
+	record = derived(txn, "draft", "{\"name\":\"Mine\",\"parameters\":{\"card\":{\"own\":5},\"image\":{\"tone\":\"cold\"}}}");
+	cr_assert(preset_read(record, &preset));
+	parameters = parameters_resolve(found, &preset, inputs, origins);
+	cr_expect_str_eq(fnr_json_text(parameters, NULL), "{\"width\":4,\"height\":10,\"own\":5,\"size\":2,\"tone\":\"cold\",\"text\":\"x\"}");
+	cr_expect_str_eq(fnr_json_text(origins, NULL), "{\"width\":\"preset\",\"height\":\"template\",\"own\":\"preset\",\"size\":\"template\","
+	                 "\"tone\":\"preset\",\"text\":\"input\"}");
+	for (int i = 0; i < 3; i++) {
+		struct json_object *again = parameters_resolve(found, &preset, inputs, NULL);
+
+		cr_expect(json_object_equal(parameters, again), "the same arguments, the same result");
+		json_object_put(again);
+	}
+	json_object_put(parameters);
+	json_object_put(origins);
+	json_object_put(inputs);
+	json_object_put(record);
+	store_read_end(txn);
+}
+
+Test(registry, compatibility_has_reasons)
+{
+	static const struct { const char *preset, *code, *parameter; bool compatible; } cases[] = {
+		{ "{\"parameters\":{\"card\":{\"nose\":1}}}", "unknown_parameter", "nose", false },
+		{ "{\"parameters\":{\"card\":{\"tone\":\"hot\"}}}", "value_refused", "tone", false },
+		{ "{\"parameters\":{\"image\":{\"tone\":\"hot\"}}}", "value_refused", "tone", true },
+		{ "{\"parameters\":{\"image\":{\"size\":99}}}", "value_adapted", "size", true },
+		{ "{\"parameters\":{\"image\":{\"size\":9}}}", NULL, NULL, true },
+		{ "{\"parameters\":{\"video\":{\"size\":\"?\"}}}", NULL, NULL, true },
+	};
+	const struct template_ *found;
+	struct store_txn *txn;
+	int posts;
+
+	write_file("shipped/card.yaml", good);
+	load(&posts);
+	txn = store_read(store, NULL);
+	cr_assert_eq(template_find(txn, "card", &found, NULL), FNR_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct json_object *record = derived(txn, "standard", cases[i].preset), *answer, *reason;
+		struct preset preset;
+
+		cr_assert(preset_read(record, &preset));
+		answer = preset_compatibility(found, &preset);
+		reason = json_object_array_get_idx(fnr_json_get(answer, "reasons"), 0);
+		cr_expect_eq(fnr_json_get_bool(answer, "compatible", !cases[i].compatible), cases[i].compatible, "%s", cases[i].preset);
+		if (cases[i].code) {
+			cr_expect_str_eq(fnr_json_get_text(reason, "code", ""), cases[i].code, "%s", cases[i].preset);
+			cr_expect_str_eq(fnr_json_get_text(reason, "parameter", ""), cases[i].parameter);
+		} else {
+			cr_expect(!reason || strcmp(fnr_json_get_text(reason, "code", ""), "no_effect") == 0, "%s", fnr_json_text(answer, NULL));
+		}
+		json_object_put(answer);
+		json_object_put(record);
+	}
+	store_read_end(txn);
+}
+
+Test(registry, resources_grow_with_the_quality)
+{
+	static const char definition[] = "{\"resources\":{\"cpu\":2,\"memory_mb\":1001,\"gpu\":1,\"vram_mb\":8000,\"disk_mb\":5}}";
+	static const char record[] = "{\"base\":\"draft\",\"scaling\":{\"cpu\":0.5,\"memory\":0.6,\"vram\":0.7}}";
+	struct json_object *source = fnr_json_parse(record, strlen(record), NULL), *template_ = fnr_json_parse(definition, strlen(definition), NULL), *resources;
+	struct preset preset;
+
+	cr_assert(preset_read(source, &preset));
+	resources = preset_resources(template_, &preset);
+	cr_expect_eq(fnr_json_get_real(resources, "cpu", 0), 1);
+	cr_expect_eq(fnr_json_get_int(resources, "memory_mb", 0), 601);
+	cr_expect_eq(fnr_json_get_int(resources, "vram_mb", 0), 5600);
+	cr_expect_eq(fnr_json_get_int(resources, "gpu", 0), 1);
+	cr_expect_eq(fnr_json_get_int(resources, "disk_mb", 0), 5);
+	json_object_put(resources);
+	resources = preset_resources(template_, NULL);
+	cr_expect(json_object_equal(resources, fnr_json_get(template_, "resources")));
+	json_object_put(resources);
+	json_object_put(template_);
+	json_object_put(source);
+}
+
 Test(registry, all_input_errors_at_once)
 {
 	static const char text[] = "{\"text\":\"too long\",\"size\":10,\"tone\":\"worm\",\"picture\":\"x.png\",\"txt\":1}";

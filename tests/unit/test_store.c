@@ -817,6 +817,44 @@ static bool see_text(const char *id, const char *json, size_t len, void *context
 	return true;
 }
 
+static bool count_version(uint32_t version, const char *json, size_t len, void *context)
+{
+	(void)json, (void)len;
+	*(uint32_t *)context = *(uint32_t *)context * 100 + version;
+	return true;
+}
+
+Test(store, versions_of_presets)
+{
+	struct store_txn *txn = fixture_write();
+	struct fnr_buf json = FNR_BUF_INIT;
+	uint32_t seen = 0;
+
+	cr_assert_eq(store_preset_last(txn, "mine"), 0);
+	for (uint32_t version = 1; version <= 3; version++)
+		cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "mine", "k1", version == 2 ? "{\"two\":2}" : "{}", version }, NULL), FNR_OK);
+	cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "mine2", "k1", "{}", 1 }, NULL), FNR_OK);
+	cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "draft", NULL, "{}", 1 }, NULL), FNR_OK);
+	cr_assert_eq(store_preset_versions(txn, "mine", count_version, &seen), 3);
+	cr_assert_eq(seen, 30201, "newest first");
+	cr_assert_eq(store_preset_get_version(txn, "mine", 2, &json), FNR_OK);
+	cr_assert_str_eq(json.data, "{\"two\":2}");
+	cr_assert_eq(store_presets_owned(txn, "k1", NULL, NULL), 2);
+	cr_assert_eq(store_presets_owned(txn, "k", NULL, NULL), 0);
+	cr_assert_eq(store_presets_owned(txn, NULL, NULL, NULL), 1, "those that ship");
+	cr_assert_eq(store_preset_delete(txn, "mine", "k1", NULL), FNR_OK);
+	cr_assert_eq(store_preset_delete(txn, "mine", "k1", NULL), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_preset_get_version(txn, "mine", 3, &json), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_preset_last(txn, "mine"), 3, "its numbers are not given again");
+	cr_assert_eq(store_presets_owned(txn, "k1", NULL, NULL), 1);
+	for (uint32_t version = 1; version <= STORE_PRESET_VERSIONS + 5; version++)
+		cr_assert_eq(store_preset_put(txn, &(struct store_preset){ "draft", NULL, "{}", version }, NULL), FNR_OK);
+	seen = 0;
+	cr_assert_eq(store_preset_versions(txn, "draft", count_version, &seen), STORE_PRESET_VERSIONS);
+	fnr_buf_free(&json);
+	fixture_commit(txn);
+}
+
 Test(store, presets_and_keys)
 {
 	struct store_txn *txn = fixture_write();
