@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/queues.h"
 #include "base/text.h"
+#include "base/yaml.h"
 #include "files/path.h"
 #include "files/thumbnail.h"
 #include "http/view.h"
@@ -216,4 +217,9 @@ void common_set_limit(struct json_object *to, struct store_limit limit)
 struct json_object *common_parse(const struct fnr_buf *text)
 {
 	return text->len ? fnr_json_parse_own(text->data, text->len, NULL) : NULL;
+}
+
+struct json_object *common_parse_yaml(const struct fnr_buf *text)
+{
+	return fnr_yaml_parse(text->data ? text->data : "", text->len, "the text", NULL);
 }

@@ -52,5 +52,6 @@ void common_set_count(struct json_object *to, const char *name, int64_t count);
 
 /* JSON text of the store as a value to put; NULL if it cannot be read. */
 struct json_object *common_parse(const struct fnr_buf *text);
+struct json_object *common_parse_yaml(const struct fnr_buf *text);
 
 #endif

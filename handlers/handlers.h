@@ -15,7 +15,11 @@ handler job_retry;
 /* batches.c */
 handler batches_submit, batches_show, batches_cancel;
 /* templates.c */
-handler templates_list, templates_show, templates_versions, templates_version, templates_schema, templates_validate_inputs;
+handler templates_list, templates_show, templates_versions, templates_schema, templates_validate_inputs;
+/* template_versions.c */
+handler templates_create, templates_version, templates_put, templates_delete, templates_deprecate;
+/* template_validate.c */
+handler templates_validate;
 /* presets.c */
 handler presets_list, presets_show, presets_versions, presets_create, presets_replace, presets_delete, presets_export, presets_import;
 /* dead_letters.c */

@@ -2,23 +2,166 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "handlers/templates.h"
 #include "registry/registry.h"
+#include "schema/inputs.h"
+
+/* ---- how a template is shown ---- */
+
+static struct store_version version_of(const struct template_ *template_)
+{
+	struct store_version version;
+
+	template_version_parse(template_version(template_), &version);
+	return version;
+}
+
+static struct json_object *deprecation_of(struct request *req, const struct template_ *template_)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *deprecation = NULL;
+
+	if (store_deprecation_get(req->txn, template_id(template_), version_of(template_), &text) == FNR_OK)
+		deprecation = common_parse(&text);
+	fnr_buf_free(&text);
+	return deprecation;
+}
+
+struct json_object *templates_shown(struct request *req, const struct template_ *template_)
+{
+	struct json_object *shown = fnr_json_copy(template_definition(template_));
+
+	json_object_object_del(shown, "input_schema");
+	json_object_object_del(shown, "files");
+	fnr_json_set(shown, "deprecated", deprecation_of(req, template_));
+	return shown;
+}
+
+static void set_successor(struct request *req, const char *reference)
+{
+	const char *at = strchr(reference, '@');
+	int id = at ? (int)(at - reference) : (int)strlen(reference);
+	struct store_version version;
+	const char *path = fnr_arena_printf(req->arena, API "/templates/%.*s", id, reference);
+
+	if (at && template_version_parse(at + 1, &version) == 3)
+		path = fnr_arena_printf(req->arena, "%s/versions/%s", path, at + 1);
+	reply_header(req, "Link", fnr_arena_printf(req->arena, "<%s>; rel=\"successor-version\"", path));
+}
+
+void templates_set_deprecation(struct request *req, const struct template_ *template_)
+{
+	struct json_object *deprecation = deprecation_of(req, template_);
+	const char *successor = fnr_json_get_text(deprecation, "successor", NULL);
+	int64_t at, sunset;
+	char date[64];
+	time_t seconds;
+	struct tm tm;
+
+	if (!deprecation)
+		return;
+	if (fnr_time_parse(fnr_json_get_text(deprecation, "at", ""), &at))
+		reply_header(req, "Deprecation", fnr_arena_printf(req->arena, "@%lld", (long long)(at / 1000)));
+	if (fnr_time_parse(fnr_json_get_text(deprecation, "sunset", ""), &sunset)) {
+		seconds = (time_t)(sunset / 1000);
+		gmtime_r(&seconds, &tm);
+		strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		reply_header(req, "Sunset", date);
+	}
+	if (successor)
+		set_successor(req, successor);
+	json_object_put(deprecation);
+}
+
+/* ---- for a canvas ---- */
+
+static void copy_members(struct json_object *to, struct json_object *from, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fnr_json_get(from, names[i]))
+			fnr_json_set(to, names[i], fnr_json_copy(fnr_json_get(from, names[i])));
+}
+
+static struct json_object *port(const char *name, struct json_object *from, bool input)
+{
+	static const char *const members[] = {
+		"type", "label", "description", "group", "unit", "order", "default", "enum", "min", "max", "min_length", "max_length", "media", "media_type", "items",
+	};
+	struct json_object *made = json_object_new_object();
+
+	fnr_json_set_text(made, "name", name);
+	copy_members(made, from, members, sizeof members / sizeof members[0]);
+	if (!fnr_json_get(made, "label"))
+		fnr_json_set_text(made, "label", name);
+	if (input) {
+		fnr_json_set_bool(made, "required", fnr_json_get_bool(from, "required", false));
+		fnr_json_set_text(made, "control", input_control(from));
+	}
+	return made;
+}
+
+static int by_order(const void *a, const void *b)
+{
+	struct json_object *const *left = a, *const *right = b;
+	double one = fnr_json_get_real(*left, "order", 0), other = fnr_json_get_real(*right, "order", 0);
+
+	return one < other ? -1 : one > other;
+}
+
+/* In order of their `order`, which is 0 if they have none; a sort that keeps what is equal as it was. */
+static struct json_object *ports(struct json_object *from, bool input)
+{
+	struct json_object *list = json_object_new_array();
+
+	json_object_object_foreach(from, name, value) {
+		struct json_object *one = port(name, value, input);
+		size_t at = json_object_array_length(list);
+
+		json_object_array_add(list, one);
+		for (; at > 0; at--) {
+			struct json_object *before = json_object_array_get_idx(list, at - 1);
+
+			if (by_order(&before, &one) <= 0)
+				break;
+			json_object_array_put_idx(list, at, json_object_get(before));
+			json_object_array_put_idx(list, at - 1, json_object_get(one));
+		}
+	}
+	return list;
+}
+
+static struct json_object *node(struct request *req, const struct template_ *template_)
+{
+	static const char *const members[] = { "id", "version", "name", "description", "category", "icon", "tags", "capabilities", "queue" };
+	struct json_object *definition = template_definition(template_), *made = json_object_new_object(), *both = json_object_new_object();
+
+	copy_members(made, definition, members, sizeof members / sizeof members[0]);
+	fnr_json_set(both, "inputs", ports(fnr_json_get(definition, "inputs"), true));
+	fnr_json_set(both, "outputs", ports(fnr_json_get(definition, "outputs"), false));
+	fnr_json_set(made, "ports", both);
+	fnr_json_set(made, "deprecated", deprecation_of(req, template_));
+	return made;
+}
 
 /* ---- list: the newest version of each ---- */
 
-struct newest { struct request *req; char (*ids)[68]; size_t count, size; };
+#define EXAMINED_MOST 20000     /* templates that one request looks at; then its page is short */
+
+struct newest { struct request *req; char (*ids)[68]; size_t count, size; const char *after; };
 
 static bool collect_id(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
 {
 	struct newest *newest = context;
 
 	(void)version, (void)digest, (void)source;
-	if (newest->count && strcmp(newest->ids[newest->count - 1], id) == 0)
+	if ((newest->count && strcmp(newest->ids[newest->count - 1], id) == 0) || (newest->after && strcmp(id, newest->after) <= 0))
 		return true;
 	if (newest->count == newest->size) {
 		char (*more)[68] = fnr_arena_alloc(newest->req->arena, (newest->size * 2 + 64) * sizeof *more);
@@ -32,74 +175,150 @@ static bool collect_id(const char *id, struct store_version version, const uint8
 	return true;
 }
 
-static bool text_contains(struct json_object *definition, const char *name, const char *word)
-{
-	const char *text = fnr_json_get_text(definition, name, "");
+struct filter { const char *q, *category, *backend, *capability; };
 
-	return strcasestr(text, word) != NULL;
+static bool list_has(struct json_object *list, const char *word, bool part)
+{
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+
+		if (part ? strcasestr(text, word) != NULL : strcmp(text, word) == 0)
+			return true;
+	}
+	return false;
 }
 
-static bool template_matches(struct request *req, struct json_object *definition)
+static bool has_words(struct json_object *definition, const char *q)
 {
-	const char *q = request_query(req, "q"), *category = request_query(req, "category"), *backend = request_query(req, "backend");
+	static const char *const texts[] = { "id", "name", "description" };
 
-	if (q && !text_contains(definition, "id", q) && !text_contains(definition, "name", q) && !text_contains(definition, "description", q))
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (strcasestr(fnr_json_get_text(definition, texts[i], ""), q))
+			return true;
+	return list_has(fnr_json_get(definition, "tags"), q, true) || list_has(fnr_json_get(definition, "capabilities"), q, true);
+}
+
+static bool fits(const struct filter *filter, struct json_object *definition)
+{
+	if (filter->q && !has_words(definition, filter->q))
 		return false;
-	if (category && strcmp(fnr_json_get_text(definition, "category", ""), category) != 0)
+	if (filter->category && strcmp(fnr_json_get_text(definition, "category", ""), filter->category) != 0)
 		return false;
-	return !backend || strcmp(fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""), backend) == 0;
+	if (filter->capability && !list_has(fnr_json_get(definition, "capabilities"), filter->capability, false))
+		return false;
+	return !filter->backend || strcmp(fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""), filter->backend) == 0;
 }
 
-/* How a template is shown: its definition without what is only for running it. */
-static struct json_object *show(struct json_object *definition)
+/* A look at the bare text, so that of many templates only few are parsed. Words with what JSON escapes are left to the other. */
+static bool may_fit(const struct filter *filter, const char *text)
 {
-	struct json_object *shown = fnr_json_copy(definition);
-
-	json_object_object_del(shown, "input_schema");
-	json_object_object_del(shown, "files");
-	return shown;
+	if (filter->q && !strpbrk(filter->q, "\"\\/") && !strcasestr(text, filter->q))
+		return false;
+	return (!filter->category || strstr(text, filter->category)) && (!filter->backend || strpbrk(filter->backend, "\"\\/") || strstr(text, filter->backend)) &&
+	       (!filter->capability || strpbrk(filter->capability, "\"\\/") || strstr(text, filter->capability));
 }
 
-static int check_category(struct request *req)
+static void add_if_fits(struct request *req, const struct filter *filter, const char *id, bool as_node, struct json_object *items)
 {
-	static const char *const categories[] = { "image", "video", "audio", "text", "generic" };
-	const char *category = request_query(req, "category");
+	static struct fnr_buf text;
+	const struct template_ *template_;
+	uint8_t digest[32];
 
-	for (size_t i = 0; category && i < sizeof categories / sizeof categories[0]; i++)
-		if (strcmp(categories[i], category) == 0)
+	if (template_find_reference(req->txn, id, digest, NULL) != FNR_OK || store_definition_get(req->txn, digest, &text) != FNR_OK ||
+	    !may_fit(filter, text.data) || template_find_digest(req->txn, digest, &template_, NULL) != FNR_OK || !fits(filter, template_definition(template_)))
+		return;
+	json_object_array_add(items, as_node ? node(req, template_) : templates_shown(req, template_));
+}
+
+static int check_word(struct request *req, const char *name, const char *const *words, size_t count, const char *what)
+{
+	const char *word = request_query(req, name);
+
+	for (size_t i = 0; word && i < count; i++)
+		if (strcmp(words[i], word) == 0)
 			return FNR_OK;
-	if (!category)
-		return FNR_OK;
-	return fnr_fail(&req->err, FNR_E_INVALID, "there is no category '%.64s'; use image, video, audio, text or generic", category);
+	return word ? fnr_fail(&req->err, FNR_E_INVALID, "there is no %s '%.64s'; use %s", name, word, what) : FNR_OK;
+}
+
+static int check_query(struct request *req, size_t *limit_r)
+{
+	static const char *const names[] = { "q", "category", "backend", "capability", "view", "state", "limit", "cursor", NULL };
+	static const char *const categories[] = { "image", "video", "audio", "text", "generic" }, *const views[] = { "node" },
+	                  *const states[] = { "broken" };
+	int code = request_query_only(req, names);
+
+	if (code == FNR_OK)
+		code = request_limit(req, limit_r);
+	if (code == FNR_OK)
+		code = check_word(req, "category", categories, 5, "image, video, audio, text or generic");
+	if (code == FNR_OK)
+		code = check_word(req, "view", views, 1, "node, or leave it out");
+	return code == FNR_OK ? check_word(req, "state", states, 1, "broken, or leave it out") : code;
 }
 
 int templates_list(struct request *req)
 {
-	static const char *const names[] = { "q", "category", "backend", "limit", "cursor", NULL };
-	struct newest newest = { .req = req };
-	const char *cursor = request_query(req, "cursor"), *last = NULL;
+	struct newest newest = { .req = req, .after = request_query(req, "cursor") };
+	struct filter filter = { request_query(req, "q"), request_query(req, "category"), request_query(req, "backend"), request_query(req, "capability") };
+	bool as_node = request_query(req, "view") != NULL;
 	struct json_object *items;
 	size_t limit, i = 0;
-	int code = request_query_only(req, names);
+	int code = check_query(req, &limit);
 
-	if (code == FNR_OK)
-		code = request_limit(req, &limit);
-	if (code == FNR_OK)
-		code = check_category(req);
 	if (code != FNR_OK)
 		return code;
+	if (request_query(req, "state"))
+		return templates_broken(req, limit);
 	store_templates(req->txn, NULL, collect_id, &newest);
-	while (cursor && i < newest.count && strcmp(newest.ids[i], cursor) <= 0)
-		i++;
 	items = json_object_new_array();
-	for (; i < newest.count && json_object_array_length(items) < limit; i++) {
-		const struct template_ *template_;
+	for (; i < newest.count && i < EXAMINED_MOST && json_object_array_length(items) < limit; i++)
+		add_if_fits(req, &filter, newest.ids[i], as_node, items);
+	return common_reply_list(req, items, i < newest.count ? newest.ids[i - 1] : NULL);
+}
 
-		last = newest.ids[i];
-		if (template_find(req->txn, newest.ids[i], &template_, NULL) == FNR_OK && template_matches(req, template_definition(template_)))
-			json_object_array_add(items, show(template_definition(template_)));
+/* ---- what is broken ---- */
+
+struct broken { struct request *req; struct json_object *items; size_t limit; const char *last; bool more; };
+
+static bool in_force(struct request *req, struct json_object *report)
+{
+	struct store_version version;
+	struct fnr_buf source = FNR_BUF_INIT;
+	uint8_t digest[32];
+	bool is = template_version_parse(fnr_json_get_text(report, "version", ""), &version) == 3 &&
+	          store_template_get(req->txn, fnr_json_get_text(report, "id", ""), version, digest, &source) == FNR_OK;
+
+	fnr_buf_free(&source);
+	return is;
+}
+
+static bool broken_row(const char *source, const char *json, size_t len, void *context)
+{
+	struct broken *broken = context;
+	struct json_object *item;
+
+	if (json_object_array_length(broken->items) == broken->limit) {
+		broken->more = true;
+		return false;
 	}
-	return common_reply_list(req, items, i < newest.count ? last : NULL);
+	item = fnr_json_parse_own(json, len, NULL);
+	broken->last = fnr_arena_strdup(broken->req->arena, source);
+	if (!json_object_is_type(item, json_type_object)) {
+		json_object_put(item);
+		return true;
+	}
+	fnr_json_set_text(item, "state", "broken");
+	fnr_json_set_bool(item, "in_force", in_force(broken->req, item));
+	json_object_array_add(broken->items, item);
+	return true;
+}
+
+int templates_broken(struct request *req, size_t limit)
+{
+	struct broken broken = { .req = req, .items = json_object_new_array(), .limit = limit };
+
+	store_broken(req->txn, request_query(req, "cursor"), broken_row, &broken);
+	return common_reply_list(req, broken.items, broken.more ? broken.last : NULL);
 }
 
 /* ---- one ---- */
@@ -111,7 +330,9 @@ static int find(struct request *req, const struct template_ **template_r)
 
 static void set_etag(struct request *req, const struct template_ *template_)
 {
-	reply_header(req, "ETag", fnr_arena_printf(req->arena, "\"%.32s\"", template_digest(template_)));
+	bool deprecated = store_deprecation_get(req->txn, template_id(template_), version_of(template_), NULL) == FNR_OK;
+
+	reply_header(req, "ETag", fnr_arena_printf(req->arena, "\"%.32s%s\"", template_digest(template_), deprecated ? "-deprecated" : ""));
 }
 
 int templates_show(struct request *req)
@@ -122,45 +343,43 @@ int templates_show(struct request *req)
 	if (code != FNR_OK)
 		return code;
 	set_etag(req, template_);
-	return reply_json(req, 200, show(template_definition(template_)));
+	templates_set_deprecation(req, template_);
+	return reply_json(req, 200, templates_shown(req, template_));
 }
+
+struct versions { struct request *req; struct json_object *items; };
 
 static bool version_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
 {
-	struct json_object *item = json_object_new_object();
+	const struct versions *versions = context;
+	struct json_object *item = json_object_new_object(), *deprecation = NULL;
+	struct fnr_buf json = FNR_BUF_INIT;
 	char text[40], hex[FNR_SHA256_TEXT];
 
 	template_version_format(version, text);
+	if (store_deprecation_get(versions->req->txn, id, version, &json) == FNR_OK)
+		deprecation = common_parse(&json);
 	fnr_json_set_text(item, "id", id);
 	fnr_json_set_text(item, "version", text);
 	fnr_json_set_text(item, "digest", fnr_hex(digest, 32, hex));
 	fnr_json_set_text(item, "source", source);
-	json_object_array_add(context, item);
+	fnr_json_set(item, "deprecated", deprecation);
+	json_object_array_add(versions->items, item);
+	fnr_buf_free(&json);
 	return true;
 }
 
 int templates_versions(struct request *req)
 {
 	const struct template_ *template_;
-	struct json_object *items;
+	struct versions versions = { req, NULL };
 	int code = find(req, &template_);
 
 	if (code != FNR_OK)
 		return code;
-	items = json_object_new_array();
-	store_templates(req->txn, template_id(template_), version_row, items);
-	return common_reply_list(req, items, NULL);
-}
-
-int templates_version(struct request *req)
-{
-	const struct template_ *template_;
-	int code = template_find(req->txn, fnr_arena_printf(req->arena, "%s@%s", req->args[0], req->args[1]), &template_, &req->err);
-
-	if (code != FNR_OK)
-		return code;
-	set_etag(req, template_);
-	return reply_json(req, 200, show(template_definition(template_)));
+	versions.items = json_object_new_array();
+	store_templates(req->txn, template_id(template_), version_row, &versions);
+	return common_reply_list(req, versions.items, NULL);
 }
 
 int templates_schema(struct request *req)
@@ -171,6 +390,7 @@ int templates_schema(struct request *req)
 	if (code != FNR_OK)
 		return code;
 	set_etag(req, template_);
+	templates_set_deprecation(req, template_);
 	return reply_json(req, 200, fnr_json_copy(template_input_schema(template_)));
 }
 

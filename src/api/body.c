@@ -47,6 +47,13 @@ static enum kind kind_of(const char *type)
 	return KIND_OTHER;
 }
 
+bool request_is_yaml(struct request *req)
+{
+	const char *type = request_header(req, "Content-Type");
+
+	return type && kind_of(type) == KIND_YAML;
+}
+
 static int check_type(struct serving *s, const struct route *route, enum kind *kind_r)
 {
 	const char *type = request_header(&s->req, "Content-Type");

@@ -1,20 +1,33 @@
 #include "api/loader.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/proc.h"
+#include "base/sock.h"
 #include "http/access.h"
 #include "registry/registry.h"
 
 #define KEY_ID "admin"
 #define KEY_FILE_MOST 4096
+#define SETTLE_MS 80               /* of quiet, after a change */
+#define SETTLE_MOST_MS 400
+#define IDLE_MS 60000              /* between looks that nothing asked for */
+#define UNWATCHED_MS 2000          /* the same, when not every folder can be watched */
 
 struct poster { struct slots *slots; size_t slot; };
 
@@ -68,7 +81,7 @@ static bool is_admin_row(const char *id, const char *json, size_t len, void *con
 }
 
 /* Whether the store has this key, and whether it has another one of the same id (whose file was removed). */
-static int look(struct store *store, const uint8_t hash[32], bool *has_r, bool *other_r, struct fnr_error *err)
+static int find_key(struct store *store, const uint8_t hash[32], bool *has_r, bool *other_r, struct fnr_error *err)
 {
 	struct store_txn *txn = store_read(store, err);
 	struct fnr_buf json = FNR_BUF_INIT;
@@ -123,7 +136,7 @@ int loader_admin_key(struct store *store, struct slots *slots, size_t slot, stru
 		return code;
 	access_key_hash(text, hash);
 	explicit_bzero(text, sizeof text);
-	code = look(store, hash, &has, &other, err);
+	code = find_key(store, hash, &has, &other, err);
 	if (code != FNR_OK || has)
 		return code;
 	code = put_key(&poster, hash, other, err);
@@ -132,7 +145,7 @@ int loader_admin_key(struct store *store, struct slots *slots, size_t slot, stru
 	return code;
 }
 
-/* ---- templates, presets ---- */
+/* ---- what else is done at a start ---- */
 
 static int post_operation(const void *data, size_t len, void *context)
 {
@@ -144,22 +157,6 @@ static int post_operation(const void *data, size_t len, void *context)
 		fnr_err(NULL, "the loader was refused: %s", err.message);
 	fnr_error_clear(&err);
 	return code;
-}
-
-static int load(struct store *store, struct poster *poster, struct fnr_error *err)
-{
-	char shipped[PATH_MAX], presets[PATH_MAX];
-	const char *folders[] = { shipped, "templates" };
-	int broken;
-
-	snprintf(shipped, sizeof shipped, "%s/templates", fnr_share_dir());
-	snprintf(presets, sizeof presets, "%s/presets.yaml", fnr_share_dir());
-	broken = registry_load(store, folders, 2, presets, post_operation, poster, err);
-	if (broken < 0)
-		return broken;
-	if (broken > 0)
-		fnr_warn(NULL, "%d template files are broken; see above", broken);
-	return FNR_OK;
 }
 
 static void sweep_uploads(struct store *store)
@@ -187,28 +184,141 @@ static int make_secret(struct poster *poster, struct fnr_error *err)
 	return code;
 }
 
-int loader_run(struct slots *slots, size_t slot)
-{
-	struct poster poster = { slots, slot };
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct fnr_conf conf;
-	struct store *store = NULL;
-	uint32_t generation = 0;
-	int code = store_open(&store, false, &err);
+/* ---- the process ---- */
 
-	while (!slots_conf_read(slots, &generation, &conf))
+struct loading {
+	struct slots *slots;
+	size_t slot;
+	struct poster poster;
+	uint32_t generation;
+	struct fnr_conf conf;
+	struct store *store;
+	struct registry *registry;
+	int signals, bell, loaded;
+	int broken;                    /* at the last look; -1 before the first */
+	bool ending;
+};
+
+static void read_conf(struct loading *loading)
+{
+	int level;
+
+	if (!slots_conf_read(loading->slots, &loading->generation, &loading->conf))
+		return;
+	level = fnr_log_level_parse(loading->conf.log_level);
+	fnr_log_init("api", level < 0 ? FNR_LOG_INFO : (enum fnr_log_level)level);
+}
+
+static int look(struct loading *loading, bool all, struct fnr_error *err)
+{
+	int broken = registry_look(loading->registry, all, err);
+
+	if (broken > 0 && broken != loading->broken)
+		fnr_warn(NULL, "%d template files are broken; see above, or GET /api/v1/templates?state=broken", broken);
+	loading->broken = broken;
+	malloc_trim(0);
+	return broken < 0 ? broken : FNR_OK;
+}
+
+static int load(struct loading *loading, struct fnr_error *err)
+{
+	int code = make_secret(&loading->poster, err);
+
+	if (code == FNR_OK && loading->conf.api_keys)
+		code = loader_admin_key(loading->store, loading->slots, loading->slot, err);
+	return code == FNR_OK ? look(loading, true, err) : code;
+}
+
+/* ---- watching ---- */
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && poll(&poll_fd, 1, ms) > 0;
+}
+
+/* Files come in pieces, and editors write them in several steps: waits until it is quiet, but not for ever. */
+static void settle(struct loading *loading)
+{
+	int64_t until = fnr_mono_ms() + SETTLE_MOST_MS;
+	int fd = registry_watch_fd(loading->registry);
+
+	do
+		registry_watch_clear(loading->registry);
+	while (fnr_mono_ms() < until && readable(fd, SETTLE_MS));
+}
+
+static bool take_signals(struct loading *loading)
+{
+	struct signalfd_siginfo info;
+	bool again = false;
+
+	while (read(loading->signals, &info, sizeof info) == sizeof info) {
+		loading->ending |= info.ssi_signo == SIGTERM;
+		again |= info.ssi_signo == SIGHUP;
+	}
+	return again;
+}
+
+/* One wait, and a look if anything happened or time is up. */
+static int wait_and_look(struct loading *loading, struct fnr_error *err)
+{
+	struct pollfd fds[] = { { .fd = loading->signals, .events = POLLIN }, { .fd = loading->bell, .events = POLLIN },
+		                { .fd = registry_watch_fd(loading->registry), .events = POLLIN } };
+	int n = poll(fds, 3, registry_watches_all(loading->registry) ? IDLE_MS : UNWATCHED_MS);
+	bool rung = n > 0 && fds[1].revents;
+
+	read_conf(loading);
+	if (take_signals(loading) && !loading->ending)
+		return load(loading, err);
+	if (loading->ending || (n < 0 && errno == EINTR))
+		return FNR_OK;
+	if (rung)
+		fnr_bell_clear(loading->bell);
+	if (n > 0 && fds[2].revents)
+		settle(loading);
+	return look(loading, rung || n == 0, err);
+}
+
+static int open_all(struct loading *loading, char shipped[PATH_MAX], const char *folders[2], char presets[PATH_MAX], struct fnr_error *err)
+{
+	int code = store_open(&loading->store, false, err);
+
+	loading->signals = fnr_proc_signalfd();
+	loading->bell = fnr_bell_open(FNR_BELL_LOADER, err);
+	if (code != FNR_OK || loading->bell < 0)
+		return code != FNR_OK ? code : loading->bell;
+	snprintf(shipped, PATH_MAX, "%s/templates", fnr_share_dir());
+	snprintf(presets, PATH_MAX, "%s/presets.yaml", fnr_share_dir());
+	folders[0] = shipped;
+	folders[1] = "templates";
+	loading->registry = registry_open(loading->store, folders, 2, presets, true, post_operation, &loading->poster);
+	return FNR_OK;
+}
+
+int loader_run(struct slots *slots, size_t slot, int loaded)
+{
+	struct loading loading = { .slots = slots, .slot = slot, .poster = { slots, slot }, .loaded = loaded, .broken = -1, .bell = -1 };
+	char shipped[PATH_MAX], presets[PATH_MAX];
+	struct fnr_error err = FNR_ERROR_INIT;
+	const char *folders[2];
+	int code = open_all(&loading, shipped, folders, presets, &err);
+
+	while (!slots_conf_read(slots, &loading.generation, &loading.conf))
 		;
 	if (code == FNR_OK)
-		code = make_secret(&poster, &err);
-	if (code == FNR_OK && conf.api_keys)
-		code = loader_admin_key(store, slots, slot, &err);
-	if (code == FNR_OK)
-		code = load(store, &poster, &err);
-	if (code == FNR_OK)
-		sweep_uploads(store);
-	else
+		code = load(&loading, &err);
+	if (code == FNR_OK) {
+		eventfd_write(loaded, 1);
+		sweep_uploads(loading.store);
+	}
+	while (code == FNR_OK && !loading.ending)
+		code = wait_and_look(&loading, &err);
+	if (code != FNR_OK)
 		fnr_err(NULL, "templates, presets and keys could not be loaded: %s", err.message);
-	store_close(store);
+	registry_close(loading.registry);
+	store_close(loading.store);
 	fnr_error_clear(&err);
 	return code == FNR_OK ? 0 : 1;
 }

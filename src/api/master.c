@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -55,6 +56,7 @@ struct master {
 	struct slots *slots;
 	struct child children[SLOTS_MOST];
 	int api, upload, signals;      /* descriptors */
+	int loaded;                    /* eventfd: the loader says that all is loaded */
 	int stopping;                  /* how often it was asked */
 	int64_t stop_by, repeat_at;
 };
@@ -85,7 +87,7 @@ static int run_child(struct master *master, size_t slot, enum role role)
 {
 	switch (role) {
 	case ROLE_COMMITTER: return committer_run(master->slots);
-	case ROLE_LOADER: return loader_run(master->slots, slot);
+	case ROLE_LOADER: return loader_run(master->slots, slot, master->loaded);
 	case ROLE_HANDLER: return run_server(master, slot, master->table, master->api);
 	case ROLE_UPLOAD: return run_server(master, slot, upload_routes, master->upload);
 	}
@@ -161,11 +163,17 @@ static void throttle(struct child *child, int64_t now)
 	child->start_at = now + child->delay;
 }
 
+static void set_loaded(struct master *master)
+{
+	slots_set_loaded(master->slots);
+	fnr_notify_ready();
+}
+
 static void bury(struct master *master, struct child *child, int status)
 {
 	const char *role = role_names[child->role];
 	pid_t pid = child->pid;
-	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0, again = child->start_at == INT64_MAX;
+	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
 	child->pid = 0;
 	throttle(child, fnr_mono_ms());
@@ -173,14 +181,8 @@ static void bury(struct master *master, struct child *child, int status)
 		fnr_err(NULL, "a %s was killed by signal %d (pid %d); next one in %d ms", role, WTERMSIG(status), (int)pid, child->delay);
 	else if (!good && WIFEXITED(status))
 		fnr_err(NULL, "a %s ended with status %d (pid %d); next one in %d ms", role, WEXITSTATUS(status), (int)pid, child->delay);
-	if (child->role == ROLE_LOADER) {
-		slots_set_loaded(master->slots);
-		fnr_notify_ready();
-	}
-	if (child->role == ROLE_LOADER && good) {
-		child->wanted = again && !master->stopping;
-		child->start_at = 0;
-	}
+	if (child->role == ROLE_LOADER)
+		set_loaded(master);            /* as far as that goes */
 	if (!good)
 		slots_ask_clear_readers(master->slots);
 }
@@ -253,8 +255,10 @@ static void reload(struct master *master)
 		fnr_err(NULL, "the configuration stays as it was: %s", err.message);
 	}
 	fnr_error_clear(&err);
-	loader->wanted = true;
-	loader->start_at = loader->pid ? INT64_MAX : 0;   /* one that runs now is followed by another */
+	if (loader->pid)
+		kill(loader->pid, SIGHUP);
+	else
+		loader->start_at = 0;
 }
 
 static void begin_stop(struct master *master)
@@ -319,11 +323,14 @@ static bool all_gone(const struct master *master)
 
 static void wait_for_something(struct master *master, int64_t now, int64_t next)
 {
-	struct pollfd fd = { .fd = master->signals, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = master->signals, .events = POLLIN }, { .fd = master->loaded, .events = POLLIN } };
+	eventfd_t count;
 
 	if (master->stopping && master->repeat_at < next)
 		next = master->repeat_at;
-	poll(&fd, 1, next == INT64_MAX ? -1 : next <= now ? 0 : (int)(next - now));
+	poll(fds, 2, next == INT64_MAX ? -1 : next <= now ? 0 : (int)(next - now));
+	if (eventfd_read(master->loaded, &count) == 0)
+		set_loaded(master);
 	take_signals(master);
 }
 
@@ -377,6 +384,7 @@ int master_run(const struct fnr_conf *conf, const struct route *table)
 	slots_remove_files();
 	master->slots = slots_create(conf, SLOTS_PATIENCE_MS);
 	master->signals = fnr_proc_signalfd();
+	master->loaded = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	master->children[COMMITTER] = (struct child){ .role = ROLE_COMMITTER, .wanted = true };
 	master->children[LOADER] = (struct child){ .role = ROLE_LOADER, .wanted = true };
 	use_conf(master);

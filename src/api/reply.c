@@ -147,7 +147,8 @@ void reply_render(struct serving *s, struct fnr_buf *out)
 		add_line(out, reply->headers[i].name, reply->headers[i].value);
 	add_line(out, "X-Request-Id", s->req.id);
 	add_line(out, "X-Content-Type-Options", "nosniff");
-	add_line(out, "Content-Security-Policy", "default-src 'none'; sandbox");
+	if (!has_header(reply, "Content-Security-Policy"))
+		add_line(out, "Content-Security-Policy", "default-src 'none'; sandbox");
 	if (!has_header(reply, "Cache-Control"))
 		add_line(out, "Cache-Control", "no-store");
 	if (!accel && reply->status != 204 && reply->status != 304)

@@ -53,6 +53,7 @@ const char *request_param(struct request *req, const char *name);    /* a FastCG
 const char *request_query(struct request *req, const char *name);    /* decoded; NULL if missing; first one wins */
 /* Query names that are not in the list (ends with NULL) are refused: FNR_E_INVALID in req->err, naming the nearest. */
 int request_query_only(struct request *req, const char *const *names);
+bool request_is_yaml(struct request *req);                           /* by its Content-Type */
 /* limit (1..500, default 50) of a list. */
 int request_limit(struct request *req, size_t *limit_r);
 /* The id in args[index]; FNR_E_NOT_FOUND if it is not one (it cannot exist). what: "job". */

@@ -13,6 +13,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/id.c %D%/id.h \
 	%D%/json.c %D%/json.h \
 	%D%/log.c %D%/log.h \
+	%D%/marks.c %D%/marks.h \
 	%D%/mem.c %D%/mem.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/pack.c %D%/pack.h \

@@ -14,6 +14,7 @@
 #define FNR_SOCK_UPLOAD "run/upload.sock"    /* FastCGI, the pool that files uploads */
 #define FNR_SOCK_EVENTS "run/events.sock"    /* HTTP, nginx -> fnr-events */
 #define FNR_BELL_MANAGER "run/manager.bell"  /* rung when jobs or commands were stored */
+#define FNR_BELL_LOADER "run/loader.bell"    /* rung when templates were changed by the API: others may extend them */
 #define FNR_BELL_EVENTS "run/events.bell"    /* rung when events were written */
 
 /* A bell is a datagram socket; ringing sends an empty datagram and never waits. A full socket means that the listener

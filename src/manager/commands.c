@@ -267,6 +267,23 @@ static void run_cancel_all(struct manager *manager, struct json_object *command)
 		go_on(manager, command, &mass.last);
 }
 
+/* What the committer changed among templates, told to whoever listens. */
+static void run_templates(struct manager *manager, struct json_object *command)
+{
+	static const char *const members[] = { "version", "source", "change", "message" };
+	struct json_object *changes = fnr_json_get(command, "changes");
+
+	for (size_t i = 0; json_object_is_type(changes, json_type_array) && i < json_object_array_length(changes); i++) {
+		struct json_object *change = json_object_array_get_idx(changes, i);
+		struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_TEMPLATE_CHANGED, "template", fnr_json_get_text(change, "template", NULL));
+
+		for (size_t j = 0; out && j < sizeof members / sizeof members[0]; j++)
+			member_text(out, members[j], fnr_json_get_text(change, members[j], NULL));
+		if (out)
+			event_end(manager);
+	}
+}
+
 static const struct { const char *name; void (*run)(struct manager *manager, struct json_object *command); } commands[] = {
 	{ "cancel", run_cancel },
 	{ "cancel_batch", run_cancel_batch },
@@ -281,6 +298,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "preset", run_preset },
 	{ "scale", workers_scale },
 	{ "worker", workers_command },
+	{ "templates", run_templates },
 };
 
 static void run(struct manager *manager, const struct fnr_buf *text)

@@ -52,7 +52,7 @@ static int open_file(const char *name, const struct template_folders *folders, s
 {
 	int worst = ENOENT;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < REGISTRY_PLACES; i++) {
 		int fd;
 
 		if (!folders->folders[i])
@@ -268,10 +268,18 @@ static int keep_all(const struct template_version *template_, const char *target
 int template_store_files(const struct template_version *template_, const char *folder, const char *scripts, struct fnr_error *err)
 {
 	const struct template_folders folders = TEMPLATE_FOLDERS(folder, scripts);
+
+	return template_store_files_of(template_, &folders, err);
+}
+
+int template_store_files_of(const struct template_version *template_, const struct template_folders *folders, struct fnr_error *err)
+{
 	char final[128], temporary[128], hex[FNR_SHA256_TEXT];
 	struct stat info;
 	int code;
 
+	if (json_object_object_length(fnr_json_get(template_->definition, "files")) == 0)
+		return FNR_OK;
 	fnr_hex(template_->digest, 32, hex);
 	snprintf(final, sizeof final, KEPT "/%s", hex);
 	if (stat(final, &info) == 0 && S_ISDIR(info.st_mode))
@@ -279,7 +287,7 @@ int template_store_files(const struct template_version *template_, const char *f
 	snprintf(temporary, sizeof temporary, KEPT "/.tmp-%d-%.16s", (int)getpid(), hex);
 	code = fnr_tree_remove(temporary, err);
 	if (code == FNR_OK)
-		code = keep_all(template_, temporary, &folders, err);
+		code = keep_all(template_, temporary, folders, err);
 	/* Somebody else may have been first: what lies there is the same. */
 	if (code == FNR_OK && rename(temporary, final) != 0 && errno != EEXIST && errno != ENOTEMPTY)
 		code = fnr_fail_errno(err, errno, "%s cannot be put in its place", final);

@@ -9,8 +9,9 @@
 #define REGISTRY_FILE_MOST (16u << 20)   /* bytes of one file of a template */
 #define REGISTRY_FILES_MOST 256          /* files of one template */
 
-/* Where the files of a template are looked for, in this order; either may be NULL. */
-struct template_folders { const char *folders[2]; };
+/* Where the files of a template are looked for, in this order; any may be NULL. */
+#define REGISTRY_PLACES 6
+struct template_folders { const char *folders[REGISTRY_PLACES]; };
 #define TEMPLATE_FOLDERS(beside, scripts) { { (beside), (scripts) } }
 
 /* ---- template.c: for kinds of backends that work on servers which operators add ---- */
@@ -28,6 +29,30 @@ void template_comfyui_check(struct json_object *source, const struct template_fo
 
 /* Checks the backend of a template that calls a function of a Gradio app. */
 void template_gradio_check(struct json_object *source, struct fnr_error *err);
+
+/* ---- template.c: template_read and template_store_files (files.c) with more than two places for files ---- */
+
+int template_read_in(struct json_object *source, const struct template_folders *folders, struct template_version *out, struct fnr_error *err);
+int template_store_files_of(const struct template_version *template_, const struct template_folders *folders, struct fnr_error *err);
+
+/* ---- draft.c ---- */
+
+struct template_source {
+	char *name, *folder;         /* folder NULL: made by the API */
+	bool yaml;
+	char *text;
+	size_t len;
+	struct json_object *value;   /* NULL if it cannot be parsed */
+};
+
+/* The first is the template itself, each other one what the one before extends. */
+struct template_draft {
+	struct template_source chain[REGISTRY_EXTENDS_MOST + 1];
+	size_t count;
+	struct template_folders folders;
+	struct template_version version;
+	struct fnr_error err;
+};
 
 /* ---- files.c ---- */
 

@@ -1,6 +1,4 @@
-/* Loading of template files and presets into the store. */
-#include <dirent.h>
-#include <errno.h>
+/* Loading of template files and presets into the store: at the start, and whenever something changed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,130 +6,741 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/yaml.h"
-#include "registry/internal.h"
 #include "registry/preset.h"
+#include "registry/scan.h"
 #include "store/ops.h"
 
 #define TEMPLATE_MOST (1u << 20)
-#define DEPTH_MOST 4
-#define LINES_MOST 20       /* of the log, about one file */
-
-/* What was met on the way: a version and the file it came from; a broken file, or a folder that could not be read, from
- * which versions may be in force. */
-struct seen {
-	enum { SEEN_GOOD, SEEN_BROKEN, SEEN_CLOSED } what;
-	char id[68];
-	struct store_version version;
-	char *source;
-	size_t next;                 /* in its chain; 0 ends it */
-};
-
+#define LINES_MOST 20           /* of the log, about one file */
 #define CHAINS 4096
+#define BATCH_BYTES (1u << 20)  /* of changes that become one operation */
+#define BATCH_MOST 500
+#define API_SOURCE "api:"       /* what stands before "id@version" where a template of the API is broken */
 
-struct loader {
+/* A file that extends others: it has to wait for these. */
+struct pending { struct entry *entry; char parent[112]; };   /* parent: as it is written, "id" or "id@1" */
+
+struct registry {
 	struct store *store;
 	registry_post *post;
 	void *context;
-	struct seen *seen;           /* the first is not used */
-	size_t count, size;
-	size_t chains[CHAINS];       /* of good ones by id and version, of broken ones by source */
-	size_t closed;               /* chain of closed folders */
+	const char *presets;
+	struct scan scan;
+	struct template_stored stored;
+	struct template_places places;
+	struct entry *good[CHAINS];      /* by id and version */
+	struct fnr_buf batch;            /* changes to be posted */
+	size_t batch_count;
+	int failed;                      /* code of what could not be posted */
+	struct pending *pending;
+	size_t pending_count, changes;   /* changes: entries read, or gone, at this look */
+	uint64_t scripts_stamp;          /* at the last look */
+	char **api_broken;               /* "id@version" */
+	size_t api_broken_count;
+	const char *presets_broken[2];   /* files of presets, at this look */
 	int broken;
 };
 
-static int send(struct loader *loader, struct fnr_buf *operation)
+/* ---- posting ---- */
+
+static int send(struct registry *registry, struct fnr_buf *operation)
 {
-	int code = loader->post(operation->data, operation->len, loader->context);
+	int code = registry->post(operation->data, operation->len, registry->context);
 
 	fnr_buf_free(operation);
 	return code;
 }
 
-/* ---- what was seen ---- */
+static void flush(struct registry *registry)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	int code;
 
-static size_t *chain_of(struct loader *loader, const char *text)
+	if (!registry->batch_count)
+		return;
+	op_templates_begin(&operation, registry->batch_count);
+	fnr_buf_add(&operation, registry->batch.data, registry->batch.len);
+	fnr_buf_reset(&registry->batch);
+	registry->batch_count = 0;
+	code = send(registry, &operation);
+	if (code != FNR_OK)
+		registry->failed = code;
+}
+
+static void add_change(struct registry *registry, const struct op_template *change)
+{
+	op_template_add(&registry->batch, change);
+	if (++registry->batch_count >= BATCH_MOST || registry->batch.len > BATCH_BYTES)
+		flush(registry);
+}
+
+/* ---- who is good ---- */
+
+static struct entry **good_chain(struct registry *registry, const char *id)
 {
 	uint32_t hash = 2166136261u;
 
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 16777619u;
-	return &loader->chains[hash % CHAINS];
+	for (; *id; id++)
+		hash = (hash ^ (unsigned char)*id) * 16777619u;
+	return &registry->good[hash % CHAINS];
 }
 
-static void remember(struct loader *loader, int what, const char *id, struct store_version version, const char *source)
+static struct entry *good_one(struct registry *registry, const char *id, struct store_version version)
 {
-	size_t *chain = what == SEEN_CLOSED ? &loader->closed : chain_of(loader, what == SEEN_GOOD ? id : source);
-	struct seen *seen;
+	struct entry *entry = *good_chain(registry, id);
 
-	if (loader->count + 1 >= loader->size) {
-		loader->size = loader->size ? loader->size * 2 : 64;
-		loader->seen = fnr_realloc(loader->seen, loader->size * sizeof *loader->seen);
+	while (entry && (strcmp(entry->id, id) != 0 || memcmp(&entry->version, &version, sizeof version) != 0))
+		entry = entry->next_id;
+	return entry;
+}
+
+static void set_state(struct registry *registry, struct entry *entry, enum entry_state state)
+{
+	struct entry **at = good_chain(registry, entry->id);
+
+	if (entry->state == ENTRY_GOOD && state != ENTRY_GOOD) {
+		while (*at != entry)
+			at = &(*at)->next_id;
+		*at = entry->next_id;
+	} else if (entry->state != ENTRY_GOOD && state == ENTRY_GOOD) {
+		entry->next_id = *at;
+		*at = entry;
 	}
-	seen = &loader->seen[++loader->count];
-	*seen = (struct seen){ .what = what, .version = version, .source = fnr_strdup(source), .next = *chain };
-	snprintf(seen->id, sizeof seen->id, "%s", id);
-	*chain = loader->count;
-}
-
-static void forget_all(struct loader *loader)
-{
-	for (size_t i = 1; i <= loader->count; i++)
-		free(loader->seen[i].source);
-	free(loader->seen);
-}
-
-static const struct seen *seen_good(struct loader *loader, const char *id, struct store_version version)
-{
-	for (size_t i = *chain_of(loader, id); i; i = loader->seen[i].next)
-		if (loader->seen[i].what == SEEN_GOOD && strcmp(loader->seen[i].id, id) == 0 &&
-		    memcmp(&loader->seen[i].version, &version, sizeof version) == 0)
-			return &loader->seen[i];
-	return NULL;
-}
-
-static bool seen_broken(struct loader *loader, const char *source)
-{
-	for (size_t i = *chain_of(loader, source); i; i = loader->seen[i].next)
-		if (loader->seen[i].what == SEEN_BROKEN && strcmp(loader->seen[i].source, source) == 0)
-			return true;
-	for (size_t i = loader->closed; i; i = loader->seen[i].next) {
-		size_t len = strlen(loader->seen[i].source);
-
-		if (strncmp(loader->seen[i].source, source, len) == 0 && source[len] == '/')
-			return true;
-	}
-	return false;
+	entry->state = state;
 }
 
 /* ---- reports ---- */
 
-static void report_broken(struct loader *loader, const char *kind, const char *path, const struct fnr_error *err)
+static void log_problems(const char *kind, const char *path, struct json_object *errors, const char *message)
 {
-	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
+	size_t count = errors ? json_object_array_length(errors) : 0;
 
-	loader->broken++;
 	if (!count)
-		fnr_err(NULL, "event=%s.broken file=%s problem: %s", kind, path, err->message);
+		fnr_err(NULL, "event=%s.broken file=%s problem: %s", kind, path, message);
 	for (size_t i = 0; i < count && i < LINES_MOST; i++) {
-		struct json_object *entry = json_object_array_get_idx(err->errors, i);
+		struct json_object *entry = json_object_array_get_idx(errors, i);
 		const char *fix = fnr_json_get_text(entry, "fix", NULL);
 
-		fnr_err(NULL, "event=%s.broken file=%s pointer=%s rule=%s problem: %s%s%s", kind, path, fnr_json_get_text(entry, "pointer", ""),
-		        fnr_json_get_text(entry, "rule", ""), fnr_json_get_text(entry, "message", ""), fix ? "; fix: " : "", fix ? fix : "");
+		fnr_err(NULL, "event=%s.broken file=%s line=%lld pointer=%s rule=%s problem: %s%s%s", kind, path, (long long)fnr_json_get_int(entry, "line", 0),
+		        fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "rule", ""), fnr_json_get_text(entry, "message", ""),
+		        fix ? "; fix: " : "", fix ? fix : "");
 	}
 	if (count > LINES_MOST)
 		fnr_err(NULL, "event=%s.broken file=%s and %zu problems more", kind, path, count - LINES_MOST);
 }
 
-static bool is_json(const char *path)
+static bool broken_already(struct registry *registry, const char *source, const char *report)
 {
-	const char *dot = strrchr(path, '.');
+	struct store_txn *txn = store_read(registry->store, NULL);
+	struct fnr_buf stored = FNR_BUF_INIT;
+	bool same = txn && store_broken_get(txn, source, &stored) == FNR_OK && strcmp(stored.data, report) == 0;
 
-	return dot && strcmp(dot, ".json") == 0;
+	store_read_end(txn);
+	fnr_buf_free(&stored);
+	return same;
 }
+
+/* report is put. */
+static void add_broken(struct registry *registry, const char *source, const char *path, struct json_object *report)
+{
+	struct op_template change = { .what = OP_TEMPLATE_BROKEN, .source = source };
+	struct stat info;
+
+	registry->broken++;
+	fnr_json_set_text(report, "source", source);
+	fnr_json_set_time(report, "changed_at", path && stat(path, &info) == 0 ? (int64_t)info.st_mtim.tv_sec * 1000 + info.st_mtim.tv_nsec / 1000000 : 0);
+	change.report = fnr_json_text(report, NULL);
+	if (!broken_already(registry, source, change.report)) {
+		log_problems("template", path ? path : source, fnr_json_get(report, "errors"), fnr_json_get_text(report, "message", ""));
+		add_change(registry, &change);
+	}
+	json_object_put(report);
+}
+
+static struct json_object *plain_report(const char *source, const char *message)
+{
+	struct json_object *report = json_object_new_object();
+
+	fnr_json_set_bool(report, "valid", false);
+	fnr_json_set_text(report, "file", source);
+	fnr_json_set_text(report, "id", NULL);
+	fnr_json_set_text(report, "version", NULL);
+	fnr_json_set_text(report, "message", message);
+	fnr_json_set(report, "errors", json_object_new_array());
+	fnr_json_set(report, "warnings", json_object_new_array());
+	return report;
+}
+
+static void presets_broken(struct registry *registry, const char *path, const struct fnr_error *err)
+{
+	struct json_object *report = plain_report(path, err->message);
+
+	registry->presets_broken[registry->presets_broken[0] != NULL] = path;
+	if (err->errors)
+		fnr_json_set(report, "errors", json_object_get(err->errors));
+	add_broken(registry, path, path, report);
+}
+
+/* ---- one template ---- */
+
+static bool is_stored(struct registry *registry, const struct template_version *template_, const char *source, const char *text)
+{
+	struct fnr_buf stored = FNR_BUF_INIT;
+	struct store_txn *txn = store_read(registry->store, NULL);
+	uint8_t digest[32];
+	bool yaml, same;
+
+	same = txn && store_template_get(txn, template_->id, template_->version, digest, &stored) == FNR_OK && strcmp(stored.data, source) == 0 &&
+	       memcmp(digest, template_->digest, 32) == 0 && store_template_text_get(txn, template_->id, template_->version, &yaml, &stored) == FNR_OK &&
+	       strcmp(stored.data, text) == 0;
+	store_read_end(txn);
+	fnr_buf_free(&stored);
+	return same;
+}
+
+static bool made_by_api(struct registry *registry, const struct template_version *template_)
+{
+	struct fnr_buf source = FNR_BUF_INIT;
+	struct store_txn *txn = store_read(registry->store, NULL);
+	uint8_t digest[32];
+	bool is = txn && store_template_get(txn, template_->id, template_->version, digest, &source) == FNR_OK && strcmp(source.data, STORE_SOURCE_API) == 0;
+
+	store_read_end(txn);
+	fnr_buf_free(&source);
+	return is;
+}
+
+static void check_unique(struct registry *registry, struct template_draft *draft)
+{
+	const struct template_version *version = template_draft_version(draft);
+	const struct entry *other = version->definition ? good_one(registry, version->id, version->version) : NULL;
+	char message[512];
+
+	if (other)
+		snprintf(message, sizeof message, "%.300s has the same id and version", other->source);
+	else if (version->definition && made_by_api(registry, version))
+		snprintf(message, sizeof message, "a template of the API has the same id and version: /api/v1/templates/%s/versions/%s", version->id,
+		         fnr_json_get_text(version->definition, "version", ""));
+	else
+		return;
+	template_draft_refuse(draft, "/version", "unique", "give one of them another version", message);
+}
+
+/* The files first: who finds the template in the store finds them too. They are looked at even if it is stored already,
+ * so that a blobs/ folder that was lost comes back. */
+static void put_template(struct registry *registry, struct template_draft *draft, const char *source)
+{
+	const struct template_version *version = template_draft_version(draft);
+	const struct template_source *text = &draft->chain[0];
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (template_draft_keep_files(draft, &err) != FNR_OK) {
+		template_draft_refuse(draft, "/backend", "file", "put the file in place and keep it as it is", err.message);
+	} else if (!is_stored(registry, version, source, text->text)) {
+		add_change(registry, &(struct op_template){
+			.what = OP_TEMPLATE_PUT, .id = version->id, .version = version->version, .source = source, .digest = version->digest,
+			.definition = fnr_json_text(version->definition, NULL), .text = text->text, .yaml = text->yaml });
+		fnr_info(NULL, "event=template.loaded template=%s version=%s source=%s", version->id,
+		         fnr_json_get_text(version->definition, "version", ""), source);
+	}
+	fnr_error_clear(&err);
+}
+
+/* JSON is also what workflows and data beside a template are written in. */
+static bool is_data(const char *path, struct json_object *value)
+{
+	return scan_is_json(path) && value && !json_object_object_get_ex(value, "id", NULL) && !json_object_object_get_ex(value, "version", NULL);
+}
+
+static void note_identity(struct entry *entry, struct json_object *value)
+{
+	const char *id = fnr_json_get_text(value, "id", "");
+
+	fnr_text_copy(entry->id, sizeof entry->id, fnr_name_valid(id) ? id : "");
+	if (template_version_parse(fnr_json_get_text(value, "version", ""), &entry->version) != 3)
+		entry->id[0] = 0;
+}
+
+/* What a broken draft names may come: it is read again whenever something changes. */
+static void settle(struct registry *registry, struct entry *entry, struct template_draft *draft)
+{
+	scan_note_parents(entry, draft);
+	if (template_draft_sound(draft)) {
+		set_state(registry, entry, ENTRY_GOOD);
+		scan_note_files(entry, fnr_json_get(template_draft_version(draft)->definition, "files"), &draft->folders);
+		return;
+	}
+	set_state(registry, entry, ENTRY_BROKEN);
+	add_broken(registry, entry->source, entry->path, template_report(draft));
+}
+
+static void load_now(struct registry *registry, struct entry *entry);
+
+/* Of two files with the same id and version, that which is in force has it, whichever is read first. */
+static void load_holder(struct registry *registry, const struct template_version *version)
+{
+	struct store_txn *txn = version->definition ? store_read(registry->store, NULL) : NULL;
+	struct fnr_buf source = FNR_BUF_INIT;
+	struct entry *holder = NULL;
+	uint8_t digest[32];
+
+	if (txn && store_template_get(txn, version->id, version->version, digest, &source) == FNR_OK)
+		holder = scan_find(&registry->scan, source.data);
+	store_read_end(txn);
+	fnr_buf_free(&source);
+	if (holder && holder->state == ENTRY_NEW && holder->changed && !holder->hidden)
+		load_now(registry, holder);
+}
+
+static void load_text(struct registry *registry, struct entry *entry, const struct fnr_buf *text)
+{
+	char *folder = fnr_asprintf("%.*s", (int)(strrchr(entry->path, '/') - entry->path), entry->path);
+	struct template_text given = { entry->source, folder, !scan_is_json(entry->path), text->data ? text->data : "", text->len };
+	struct template_draft *draft = template_draft_read(&given, &registry->places);
+
+	note_identity(entry, draft->chain[0].value);
+	if (is_data(entry->path, draft->chain[0].value)) {
+		set_state(registry, entry, ENTRY_DATA);
+	} else {
+		load_holder(registry, template_draft_version(draft));
+		check_unique(registry, draft);
+		if (template_draft_sound(draft))
+			put_template(registry, draft, entry->source);
+		settle(registry, entry, draft);
+	}
+	template_draft_free(draft);
+	free(folder);
+}
+
+/* False, and the entry is broken, if the file cannot be read. */
+static bool read_text(struct registry *registry, struct entry *entry, struct fnr_buf *text)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (fnr_file_read(entry->path, TEMPLATE_MOST, text, &err) == FNR_OK && (!text->len || !memchr(text->data, 0, text->len)))
+		return true;
+	if (err.code == FNR_OK)
+		fnr_fail(&err, FNR_E_MALFORMED, "the file holds a 0 byte; save it as plain text in UTF-8");
+	set_state(registry, entry, ENTRY_BROKEN);
+	add_broken(registry, entry->source, entry->path, plain_report(entry->source, err.message));
+	fnr_error_clear(&err);
+	return false;
+}
+
+/* ---- those that extend others ---- */
+
+/* Remembers the entry if it extends another; true then. */
+static bool put_off(struct registry *registry, struct entry *entry, const struct fnr_buf *text)
+{
+	struct json_object *value = NULL;
+	const char *extends;
+
+	if (!text->len || !memmem(text->data, text->len, "extends", 7))
+		return false;
+	value = scan_is_json(entry->path) ? fnr_json_parse(text->data, text->len, NULL) : fnr_yaml_parse(text->data, text->len, entry->source, NULL);
+	extends = fnr_json_get_text(value, "extends", NULL);
+	if (extends) {
+		struct pending *pending;
+
+		registry->pending = fnr_realloc(registry->pending, (registry->pending_count + 1) * sizeof *registry->pending);
+		pending = &registry->pending[registry->pending_count++];
+		*pending = (struct pending){ .entry = entry };
+		snprintf(pending->parent, sizeof pending->parent, "%s", extends);
+		note_identity(entry, value);
+	}
+	json_object_put(value);
+	return extends != NULL;
+}
+
+static bool refers_to(const char *reference, const struct entry *entry)
+{
+	size_t len = strcspn(reference, "@");
+	struct store_version version;
+	int parts = reference[len] ? template_version_parse(reference + len + 1, &version) : 0;
+
+	return strlen(entry->id) == len && len > 0 && memcmp(entry->id, reference, len) == 0 && (parts < 1 || version.major == entry->version.major) &&
+	       (parts < 2 || version.minor == entry->version.minor) && (parts < 3 || version.patch == entry->version.patch);
+}
+
+static struct pending *pending_of(struct registry *registry, const char *reference)
+{
+	for (size_t i = 0; i < registry->pending_count; i++)
+		if (refers_to(reference, registry->pending[i].entry))
+			return &registry->pending[i];
+	return NULL;
+}
+
+/* Files that wait for each other: each that is part of the ring is broken, and names it. */
+static bool in_ring(struct registry *registry, const struct pending *pending, struct fnr_buf *way)
+{
+	const struct pending *at = pending;
+
+	fnr_buf_reset(way);
+	for (size_t steps = 0; at && steps <= registry->pending_count; steps++) {
+		fnr_buf_printf(way, "%s%s", steps ? " extends " : "", at->entry->source);
+		if (steps > 0 && at == pending)
+			return true;
+		at = pending_of(registry, at->parent);
+	}
+	return false;
+}
+
+static void refuse_ring(struct registry *registry, struct entry *entry, const char *way)
+{
+	char message[512];
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct template_places nowhere = { 0 };
+	struct template_text given = { .name = entry->source, .yaml = !scan_is_json(entry->path) };
+	struct template_draft *draft;
+
+	entry->changed = false;
+	if (!read_text(registry, entry, &text))
+		return;
+	given.text = text.data;
+	given.len = text.len;
+	draft = template_draft_read(&given, &nowhere);
+	fnr_error_clear(&draft->err);
+	snprintf(message, sizeof message, "it extends itself: %.400s", way);
+	template_draft_refuse(draft, "/extends", "cycle", "extend a template that does not extend this one", message);
+	settle(registry, entry, draft);
+	template_draft_free(draft);
+	fnr_buf_free(&text);
+}
+
+static void load_now(struct registry *registry, struct entry *entry)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	entry->changed = false;
+	set_state(registry, entry, ENTRY_DATA);          /* while it is read it has nothing */
+	if (read_text(registry, entry, &text))
+		load_text(registry, entry, &text);
+	fnr_buf_free(&text);
+}
+
+/* Loads those whose parents do not wait themselves; returns how many. */
+static size_t load_ready(struct registry *registry, bool all)
+{
+	struct fnr_buf way = FNR_BUF_INIT;
+	size_t count = 0;
+
+	for (size_t i = 0; i < registry->pending_count; i++) {
+		struct pending *pending = &registry->pending[i];
+		struct entry *entry = pending->entry;
+
+		if (!entry->changed || (!all && pending_of(registry, pending->parent)))
+			continue;
+		if (all && in_ring(registry, pending, &way))
+			refuse_ring(registry, entry, way.data);
+		else
+			load_now(registry, entry);
+		count++;
+	}
+	fnr_buf_free(&way);
+	return count;
+}
+
+static void drop_loaded(struct registry *registry)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < registry->pending_count; i++)
+		if (registry->pending[i].entry->changed)
+			registry->pending[kept++] = registry->pending[i];
+	registry->pending_count = kept;
+}
+
+static void load_pending(struct registry *registry)
+{
+	while (registry->pending_count) {
+		flush(registry);                     /* parents are found in the store */
+		if (load_ready(registry, false) == 0)
+			load_ready(registry, true);
+		drop_loaded(registry);
+	}
+}
+
+/* ---- what has to be read ---- */
+
+static int by_text(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+/* Ids of which something came, changed or went. */
+struct ids { char **items; size_t count; };
+
+static void ids_add(struct ids *ids, const char *id)
+{
+	if (!*id)
+		return;
+	ids->items = fnr_realloc(ids->items, (ids->count + 1) * sizeof *ids->items);
+	ids->items[ids->count++] = fnr_strdup(id);
+}
+
+static void ids_free(struct ids *ids)
+{
+	for (size_t i = 0; i < ids->count; i++)
+		free(ids->items[i]);
+	free(ids->items);
+}
+
+static bool extends_one_of(const struct entry *entry, const struct ids *ids)
+{
+	for (const char *parent = entry->parents; parent && *parent; parent += strlen(parent) + 1)
+		if (ids->count && bsearch(&parent, ids->items, ids->count, sizeof *ids->items, by_text))
+			return true;
+	return false;
+}
+
+static void load_or_put_off(struct registry *registry, struct entry *entry)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	set_state(registry, entry, entry->state == ENTRY_NEW ? ENTRY_NEW : ENTRY_DATA);
+	if (!read_text(registry, entry, &text)) {
+		entry->changed = false;
+	} else if (!put_off(registry, entry, &text)) {
+		entry->changed = false;
+		load_text(registry, entry, &text);
+	}
+	fnr_buf_free(&text);
+}
+
+static void load_changed(struct registry *registry, bool all)
+{
+	struct scan *scan = &registry->scan;
+	struct ids ids = { 0 };
+
+	for (struct entry *entry = scan->gone; entry; entry = entry->next) {
+		ids_add(&ids, entry->id);
+		set_state(registry, entry, ENTRY_DATA);
+		registry->changes++;
+	}
+	for (size_t i = 0; i < scan->count; i++) {
+		struct entry *entry = scan->entries[i];
+
+		entry->changed |= entry->state == ENTRY_BROKEN;
+		if (!entry->changed)
+			continue;
+		ids_add(&ids, entry->id);
+		load_or_put_off(registry, entry);
+		ids_add(&ids, entry->id);
+		registry->changes++;
+	}
+	if (ids.count)
+		qsort(ids.items, ids.count, sizeof *ids.items, by_text);
+	for (size_t i = 0; i < scan->count; i++) {
+		struct entry *entry = scan->entries[i];
+
+		if (entry->changed || !entry->parents || (!all && !extends_one_of(entry, &ids)))
+			continue;
+		entry->changed = true;
+		load_or_put_off(registry, entry);
+	}
+	ids_free(&ids);
+	load_pending(registry);
+}
+
+/* ---- templates of the API that depend on others, or on scripts ---- */
+
+struct api_one { char id[68]; struct store_version version; uint8_t digest[32]; };
+struct api_list { struct api_one *items; size_t count; };
+
+static bool api_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct api_list *list = context;
+	struct api_one *one;
+
+	if (strcmp(source, STORE_SOURCE_API) != 0)
+		return true;
+	list->items = fnr_realloc(list->items, (list->count + 1) * sizeof *list->items);
+	one = &list->items[list->count++];
+	*one = (struct api_one){ .version = version };
+	snprintf(one->id, sizeof one->id, "%s", id);
+	memcpy(one->digest, digest, 32);
+	return true;
+}
+
+/* Its text, if it depends on others or on scripts; false if not. */
+static bool api_depends(struct registry *registry, const struct api_one *one, bool *yaml_r, struct fnr_buf *text)
+{
+	struct store_txn *txn = store_read(registry->store, NULL);
+	struct fnr_buf definition = FNR_BUF_INIT;
+	bool depends = false;
+
+	if (txn && store_template_text_get(txn, one->id, one->version, yaml_r, text) == FNR_OK) {
+		depends = text->len && memmem(text->data, text->len, "extends", 7);
+		if (!depends && store_definition_get(txn, one->digest, &definition) == FNR_OK)
+			depends = strstr(definition.data, "\"type\":\"script\"") != NULL;
+	}
+	store_read_end(txn);
+	fnr_buf_free(&definition);
+	return depends;
+}
+
+/* Posted alone: if somebody changed it meanwhile, that one's change came with a look of its own. */
+static void put_again(struct registry *registry, const struct api_one *one, const struct template_draft *draft)
+{
+	const struct template_version *version = template_draft_version(draft);
+	struct op_template change = { .what = OP_TEMPLATE_PUT, .id = version->id, .version = version->version, .source = STORE_SOURCE_API,
+	                              .digest = version->digest, .definition = fnr_json_text(version->definition, NULL), .text = draft->chain[0].text,
+	                              .yaml = draft->chain[0].yaml, .expect = OP_EXPECT_TEXT };
+	struct fnr_buf operation = FNR_BUF_INIT;
+
+	if (memcmp(version->digest, one->digest, 32) == 0 || template_draft_keep_files(draft, NULL) != FNR_OK)
+		return;
+	fnr_sha256_of(draft->chain[0].text, draft->chain[0].len, change.expected);
+	op_templates_begin(&operation, 1);
+	op_template_add(&operation, &change);
+	if (send(registry, &operation) == FNR_OK)
+		fnr_info(NULL, "event=template.loaded template=%s source=api because of what it extends or names", version->id);
+}
+
+static void look_at_api(struct registry *registry, const struct api_one *one, bool yaml, const struct fnr_buf *text)
+{
+	char version[40], name[120], source[140];
+	struct template_draft *draft;
+
+	template_version_format(one->version, version);
+	snprintf(name, sizeof name, "%s@%s", one->id, version);
+	snprintf(source, sizeof source, API_SOURCE "%s", name);
+	draft = template_draft_read(&(struct template_text){ name, NULL, yaml, text->data, text->len }, &registry->places);
+	if (template_draft_sound(draft)) {
+		put_again(registry, one, draft);
+	} else {
+		add_broken(registry, source, NULL, template_report(draft));
+		registry->api_broken = fnr_realloc(registry->api_broken, (registry->api_broken_count + 1) * sizeof *registry->api_broken);
+		registry->api_broken[registry->api_broken_count++] = fnr_strdup(source);
+	}
+	template_draft_free(draft);
+}
+
+static void forget_api_broken(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->api_broken_count; i++)
+		free(registry->api_broken[i]);
+	registry->api_broken_count = 0;
+}
+
+static void load_api(struct registry *registry, bool all)
+{
+	bool due = all || registry->changes > 0 || registry->scan.scripts_stamp != registry->scripts_stamp;
+	struct store_txn *txn = store_read(registry->store, NULL);
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct api_list list = { 0 };
+	bool yaml;
+
+	registry->scripts_stamp = registry->scan.scripts_stamp;
+	if (due && txn)
+		store_templates(txn, NULL, api_row, &list);
+	store_read_end(txn);
+	if (due)
+		forget_api_broken(registry);
+	for (size_t i = 0; i < list.count; i++)
+		if (api_depends(registry, &list.items[i], &yaml, &text))
+			look_at_api(registry, &list.items[i], yaml, &text);
+	free(list.items);
+	fnr_buf_free(&text);
+}
+
+/* ---- what is gone, what is mended ---- */
+
+struct gone { struct registry *registry; struct op_template *list; size_t count; };
+
+static bool gone_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct gone *gone = context;
+	struct registry *registry = gone->registry;
+	const struct entry *entry = scan_find(&registry->scan, source);
+
+	(void)digest;
+	if (strncmp(source, "shipped/", 8) != 0 && strncmp(source, "data/", 5) != 0)
+		return true;
+	if (good_one(registry, id, version) || (entry && (entry->state == ENTRY_BROKEN || entry->hidden)) || scan_is_closed(&registry->scan, source))
+		return true;
+	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
+	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_DELETE, .id = fnr_strdup(id), .version = version, .source = fnr_strdup(source) };
+	return true;
+}
+
+static bool still_broken(struct registry *registry, const char *source)
+{
+	const struct entry *entry = scan_find(&registry->scan, source);
+
+	if (entry ? entry->state == ENTRY_BROKEN || entry->hidden : scan_is_closed(&registry->scan, source))
+		return true;
+	for (size_t i = 0; i < registry->scan.closed_count; i++)
+		if (strcmp(registry->scan.closed[i].source, source) == 0)
+			return true;
+	for (size_t i = 0; i < registry->api_broken_count; i++)
+		if (strcmp(registry->api_broken[i], source) == 0)
+			return true;
+	for (size_t i = 0; i < 2; i++)
+		if (registry->presets_broken[i] && strcmp(registry->presets_broken[i], source) == 0)
+			return true;
+	return false;
+}
+
+static bool mended_row(const char *source, const char *json, size_t len, void *context)
+{
+	struct gone *gone = context;
+
+	(void)json, (void)len;
+	if (still_broken(gone->registry, source))
+		return true;
+	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
+	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_MENDED, .source = fnr_strdup(source) };
+	return true;
+}
+
+static void remove_gone(struct registry *registry)
+{
+	struct gone gone = { registry, NULL, 0 };
+	struct store_txn *txn;
+
+	flush(registry);
+	txn = store_read(registry->store, NULL);
+	if (txn) {
+		store_templates(txn, NULL, gone_row, &gone);
+		store_broken(txn, NULL, mended_row, &gone);
+	}
+	store_read_end(txn);
+	for (size_t i = 0; i < gone.count; i++) {
+		char version[40];
+
+		template_version_format(gone.list[i].version, version);
+		if (gone.list[i].what == OP_TEMPLATE_DELETE)
+			fnr_info(NULL, "event=template.removed template=%s version=%s source=%s", gone.list[i].id, version, gone.list[i].source);
+		else
+			fnr_info(NULL, "event=template.mended source=%s", gone.list[i].source);
+		add_change(registry, &gone.list[i]);
+		free((char *)(uintptr_t)gone.list[i].id);
+		free((char *)(uintptr_t)gone.list[i].source);
+	}
+	free(gone.list);
+	flush(registry);
+}
+
+static void report_closed(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->scan.closed_count; i++) {
+		const struct scan_closed *closed = &registry->scan.closed[i];
+		char message[400];
+
+		snprintf(message, sizeof message, "the folder cannot be read: %s; make it readable for the owner of the data directory, or install again", closed->why);
+		add_broken(registry, closed->source, NULL, plain_report(closed->source, message));
+	}
+}
+
+/* ---- files that are parsed alone ---- */
 
 struct json_object *template_parse_file(const char *path, struct fnr_error *err)
 {
@@ -139,7 +748,7 @@ struct json_object *template_parse_file(const char *path, struct fnr_error *err)
 	struct json_object *value = NULL;
 
 	if (fnr_file_read(path, TEMPLATE_MOST, &text, err) == FNR_OK) {
-		if (is_json(path))
+		if (scan_is_json(path))
 			value = fnr_json_parse(text.data ? text.data : "", text.len, err);
 		else
 			value = fnr_yaml_parse(text.data ? text.data : "", text.len, path, err);
@@ -148,181 +757,6 @@ struct json_object *template_parse_file(const char *path, struct fnr_error *err)
 	if (!value && err->code == FNR_OK)
 		fnr_fail(err, FNR_E_MALFORMED, "it holds nothing; a template begins with id: and version:");
 	return value;
-}
-
-/* ---- one template ---- */
-
-struct stored { const struct template_version *template_; const char *source; bool same; };
-
-static bool stored_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
-{
-	struct stored *stored = context;
-
-	(void)id;
-	if (memcmp(&version, &stored->template_->version, sizeof version) != 0)
-		return true;
-	stored->same = memcmp(digest, stored->template_->digest, 32) == 0 && strcmp(source, stored->source) == 0;
-	return false;
-}
-
-static bool is_stored(struct loader *loader, const struct template_version *template_, const char *source)
-{
-	struct stored stored = { template_, source, false };
-	struct store_txn *txn = store_read(loader->store, NULL);
-
-	if (txn)
-		store_templates(txn, template_->id, stored_row, &stored);
-	store_read_end(txn);
-	return stored.same;
-}
-
-/* The files first: who finds the template in the store finds them too. They are looked at even if it is stored already,
- * so that a blobs/ folder that was lost comes back. */
-static int put_template(struct loader *loader, const struct template_version *template_, const char *folder, const char *source,
-                        struct fnr_error *err)
-{
-	struct fnr_buf operation = FNR_BUF_INIT;
-	char version[40];
-	int code = template_store_files(template_, folder, "scripts", err);
-
-	if (code != FNR_OK || is_stored(loader, template_, source))
-		return code;
-	op_template_put(&operation, template_->id, template_->version, template_->digest, source, fnr_json_text(template_->definition, NULL));
-	code = send(loader, &operation);
-	if (code != FNR_OK)
-		return fnr_fail(err, code, "it is sound but could not be stored");
-	template_version_format(template_->version, version);
-	fnr_info(NULL, "event=template.loaded template=%s version=%s source=%s", template_->id, version, source);
-	return FNR_OK;
-}
-
-/* JSON is also what workflows and data beside a template are written in. */
-static bool is_data(const char *path, struct json_object *value)
-{
-	return is_json(path) && value && !json_object_object_get_ex(value, "id", NULL) && !json_object_object_get_ex(value, "version", NULL);
-}
-
-static void load_file(struct loader *loader, const char *path, const char *folder, const char *source)
-{
-	struct template_version template_ = { .definition = NULL };
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct json_object *value = template_parse_file(path, &err);
-	const struct seen *other = NULL;
-
-	if (is_data(path, value)) {
-		json_object_put(value);
-		return;
-	}
-	if (value)
-		template_read(value, folder, "scripts", &template_, &err);
-	if (template_.definition)
-		other = seen_good(loader, template_.id, template_.version);
-	if (other)
-		fnr_error_add(&err, "/version", "unique", "give one of them another version", "%s has the same id and version", other->source);
-	else if (template_.definition)
-		put_template(loader, &template_, folder, source, &err);
-	if (err.code != FNR_OK)
-		report_broken(loader, "template", path, &err);
-	remember(loader, err.code == FNR_OK ? SEEN_GOOD : SEEN_BROKEN, template_.id, template_.version, source);
-	json_object_put(template_.definition);
-	json_object_put(value);
-	fnr_error_clear(&err);
-}
-
-/* ---- folders ---- */
-
-static bool is_template_name(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
-}
-
-/* What is in force from there stays, as nobody knows what the folder holds. */
-static void folder_closed(struct loader *loader, const char *folder, const char *source, const char *why, const char *fix)
-{
-	struct store_version none = { 0, 0, 0 };
-
-	loader->broken++;
-	fnr_err(NULL, "event=template.folder_closed folder=%s the folder cannot be read: %s; fix: %s", folder, why, fix);
-	remember(loader, SEEN_CLOSED, "", none, source);
-}
-
-static void load_folder(struct loader *loader, const char *folder, const char *source, int depth);
-
-static void load_entry(struct loader *loader, const char *folder, const char *source, const char *name, int depth)
-{
-	char *path = fnr_asprintf("%s/%s", folder, name), *below = fnr_asprintf("%s/%s", source, name);
-	struct stat info;
-
-	if (name[0] != '.' && stat(path, &info) == 0) {
-		if (S_ISDIR(info.st_mode) && strcmp(name, "__pycache__") != 0)
-			load_folder(loader, path, below, depth + 1);
-		else if (S_ISREG(info.st_mode) && is_template_name(name))
-			load_file(loader, path, folder, below);
-	}
-	free(path);
-	free(below);
-}
-
-static void load_folder(struct loader *loader, const char *folder, const char *source, int depth)
-{
-	struct dirent **entries;
-	int count;
-
-	if (depth > DEPTH_MOST) {
-		fnr_warn(NULL, "the folder %s is not looked at: it lies more than %d folders deep", folder, DEPTH_MOST);
-		return;
-	}
-	count = scandir(folder, &entries, NULL, alphasort);
-	/* An operator may do without templates of his own; that none are shipped means that something is wrong. */
-	if (count < 0 && (errno != ENOENT || strcmp(source, "shipped") == 0))
-		folder_closed(loader, folder, source, strerror(errno), "make it readable for the owner of the data directory, or install again");
-	for (int i = 0; i < count; i++) {
-		load_entry(loader, folder, source, entries[i]->d_name, depth);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-}
-
-/* ---- versions whose file is gone ---- */
-
-struct gone { struct loader *loader; struct template_version *list; size_t count; };
-
-static bool gone_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
-{
-	struct gone *gone = context;
-
-	(void)digest;
-	if (strncmp(source, "shipped/", 8) != 0 && strncmp(source, "data/", 5) != 0)
-		return true;
-	if (seen_good(gone->loader, id, version) || seen_broken(gone->loader, source))
-		return true;
-	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
-	snprintf(gone->list[gone->count].id, sizeof gone->list[0].id, "%s", id);
-	gone->list[gone->count++].version = version;
-	return true;
-}
-
-static void remove_gone(struct loader *loader)
-{
-	struct gone gone = { loader, NULL, 0 };
-	struct store_txn *txn = store_read(loader->store, NULL);
-
-	if (txn)
-		store_templates(txn, NULL, gone_row, &gone);
-	store_read_end(txn);
-	for (size_t i = 0; i < gone.count; i++) {
-		struct fnr_buf operation = FNR_BUF_INIT;
-		char version[40];
-
-		template_version_format(gone.list[i].version, version);
-		op_template_delete(&operation, gone.list[i].id, gone.list[i].version);
-		if (send(loader, &operation) == FNR_OK)
-			fnr_info(NULL, "event=template.removed template=%s version=%s", gone.list[i].id, version);
-	}
-	free(gone.list);
 }
 
 /* ---- presets ---- */
@@ -341,12 +775,12 @@ static bool is_known(struct json_object *record, struct fnr_buf *stored, uint32_
 	return false;
 }
 
-static int put_preset(struct loader *loader, struct json_object *source, struct fnr_error *err)
+static int put_preset(struct registry *registry, struct json_object *source, struct fnr_error *err)
 {
 	const char *id = fnr_json_get_text(source, "id", "");
 	struct json_object *record = preset_make(id, source, NULL), *builtin = NULL;
 	struct fnr_buf stored = FNR_BUF_INIT, operation = FNR_BUF_INIT;
-	struct store_txn *txn = store_read(loader->store, NULL);
+	struct store_txn *txn = store_read(registry->store, NULL);
 	int code = FNR_OK;
 	bool known;
 
@@ -360,7 +794,7 @@ static int put_preset(struct loader *loader, struct json_object *source, struct 
 	} else if (!known) {
 		op_preset_put(&operation, &(struct store_preset){ id, NULL, fnr_json_text(record, NULL), (uint32_t)fnr_json_get_int(record, "version", 1) },
 		              OP_PRESET_ANY);
-		code = send(loader, &operation);
+		code = send(registry, &operation);
 		if (code != FNR_OK)
 			fnr_fail(err, code, "the preset '%s' could not be stored", id);
 	}
@@ -407,9 +841,9 @@ static struct json_object *read_presets(const char *path, struct json_object *li
 	return NULL;
 }
 
-static bool tiers_stored(struct loader *loader, struct fnr_error *err)
+static bool tiers_stored(struct registry *registry, struct fnr_error *err)
 {
-	struct store_txn *txn = store_read(loader->store, err);
+	struct store_txn *txn = store_read(registry->store, err);
 	const struct preset *preset;
 	bool all = txn != NULL;
 
@@ -432,10 +866,10 @@ static bool gone_preset_row(const char *id, void *context)
 }
 
 /* Those that came from a file and are in none any more. */
-static void remove_presets(struct loader *loader, struct json_object *list)
+static void remove_presets(struct registry *registry, struct json_object *list)
 {
 	struct built_in built_in = { list, json_object_new_array() };
-	struct store_txn *txn = store_read(loader->store, NULL);
+	struct store_txn *txn = store_read(registry->store, NULL);
 
 	if (txn)
 		store_presets_owned(txn, NULL, gone_preset_row, &built_in);
@@ -444,13 +878,13 @@ static void remove_presets(struct loader *loader, struct json_object *list)
 		struct fnr_buf operation = FNR_BUF_INIT;
 
 		op_preset_delete(&operation, json_object_get_string(json_object_array_get_idx(built_in.gone, i)), NULL, OP_PRESET_ANY);
-		send(loader, &operation);
+		send(registry, &operation);
 	}
 	json_object_put(built_in.gone);
 }
 
 /* The operator's own, laid over those that ship. A broken file of his changes nothing. */
-static struct json_object *with_own_presets(struct loader *loader, struct json_object *list, const char *shipped)
+static struct json_object *with_own_presets(struct registry *registry, struct json_object *list, const char *shipped)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct json_object *all = NULL;
@@ -458,7 +892,7 @@ static struct json_object *with_own_presets(struct loader *loader, struct json_o
 	if (access(REGISTRY_PRESETS, F_OK) == 0 && strcmp(shipped, REGISTRY_PRESETS) != 0)
 		all = read_presets(REGISTRY_PRESETS, list, &err);
 	if (err.code != FNR_OK)
-		report_broken(loader, "presets", REGISTRY_PRESETS, &err);
+		presets_broken(registry, REGISTRY_PRESETS, &err);
 	fnr_error_clear(&err);
 	if (!all)
 		return list;
@@ -467,21 +901,21 @@ static struct json_object *with_own_presets(struct loader *loader, struct json_o
 }
 
 /* Nothing of a broken file is taken; then the presets that are stored stay in force. */
-static int load_presets(struct loader *loader, const char *path, struct fnr_error *err)
+static int load_presets(struct registry *registry, const char *path, struct fnr_error *err)
 {
 	struct fnr_error own = FNR_ERROR_INIT, missing = FNR_ERROR_INIT;
 	struct json_object *list = read_presets(path, NULL, &own);
 	int code = FNR_OK;
 
 	if (list)
-		list = with_own_presets(loader, list, path);
+		list = with_own_presets(registry, list, path);
 	for (size_t i = 0; list && own.code == FNR_OK && i < json_object_array_length(list); i++)
-		put_preset(loader, json_object_array_get_idx(list, i), &own);
+		put_preset(registry, json_object_array_get_idx(list, i), &own);
 	if (own.code != FNR_OK)
-		report_broken(loader, "presets", path, &own);
+		presets_broken(registry, path, &own);
 	else
-		remove_presets(loader, list);
-	if (!tiers_stored(loader, &missing))
+		remove_presets(registry, list);
+	if (!tiers_stored(registry, &missing))
 		code = fnr_fail(err, own.code ? own.code : missing.code, "%s has not all four tiers: %.300s", path,
 		                own.code ? own.message : missing.message);
 	json_object_put(list);
@@ -490,29 +924,93 @@ static int load_presets(struct loader *loader, const char *path, struct fnr_erro
 	return code;
 }
 
+/* ---- the registry ---- */
+
+struct registry *registry_open(struct store *store, const char *const *folders, size_t folder_count, const char *presets, bool watch,
+                               registry_post *post, void *context)
+{
+	struct registry *registry = fnr_alloc(sizeof *registry);
+
+	registry->store = store;
+	registry->post = post;
+	registry->context = context;
+	registry->presets = presets;
+	registry->stored = (struct template_stored){ .store = store, .folders = folders, .folder_count = folder_count };
+	registry->places = (struct template_places){ folders[0], SCAN_SCRIPTS, template_parent_stored, &registry->stored };
+	scan_open(&registry->scan, folders, folder_count, watch);
+	template_files_sweep();
+	return registry;
+}
+
+void registry_close(struct registry *registry)
+{
+	if (!registry)
+		return;
+	scan_close(&registry->scan);
+	forget_api_broken(registry);
+	free(registry->api_broken);
+	free(registry->pending);
+	fnr_buf_free(&registry->batch);
+	free(registry);
+}
+
+int registry_watch_fd(const struct registry *registry)
+{
+	return registry->scan.watches;
+}
+
+bool registry_watches_all(const struct registry *registry)
+{
+	return !registry->scan.watches_lost;
+}
+
+bool registry_watch_clear(struct registry *registry)
+{
+	char events[4096] __attribute__((aligned(8)));
+	bool any = false;
+
+	while (registry->scan.watches >= 0 && read(registry->scan.watches, events, sizeof events) > 0)
+		any = true;
+	return any;
+}
+
+static int end_first_look(struct registry *registry)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+
+	op_meta_add(&operation, STORE_META_TEMPLATES, 1);
+	return send(registry, &operation);
+}
+
+int registry_look(struct registry *registry, bool all, struct fnr_error *err)
+{
+	int code;
+
+	registry->broken = registry->failed = 0;
+	registry->presets_broken[0] = registry->presets_broken[1] = NULL;
+	registry->changes = 0;
+	code = load_presets(registry, registry->presets, err);
+	if (code != FNR_OK)
+		return code;
+	scan_look(&registry->scan);
+	report_closed(registry);
+	load_changed(registry, all);
+	load_api(registry, all);
+	remove_gone(registry);
+	scan_forget_gone(&registry->scan);
+	if (registry->failed == FNR_OK && registry->scan.number == 1)
+		registry->failed = end_first_look(registry);
+	if (registry->failed != FNR_OK)
+		return fnr_fail(err, registry->failed, "the templates could not be stored");
+	return registry->broken;
+}
+
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err)
 {
-	struct loader *loader = fnr_alloc(sizeof *loader);
-	struct fnr_buf operation = FNR_BUF_INIT;
-	int code, broken;
+	struct registry *registry = registry_open(store, folders, folder_count, presets, false, post, context);
+	int code = registry_look(registry, true, err);
 
-	loader->store = store;
-	loader->post = post;
-	loader->context = context;
-	template_files_sweep();
-	code = load_presets(loader, presets, err);
-	for (size_t i = 0; code == FNR_OK && i < folder_count; i++)
-		load_folder(loader, folders[i], i == 0 ? "shipped" : "data", 1);
-	if (code == FNR_OK) {
-		remove_gone(loader);
-		op_meta_add(&operation, STORE_META_TEMPLATES, 1);
-		code = send(loader, &operation);
-		if (code != FNR_OK)
-			fnr_fail(err, code, "the templates could not be stored");
-	}
-	broken = loader->broken;
-	forget_all(loader);
-	free(loader);
-	return code == FNR_OK ? broken : code;
+	registry_close(registry);
+	return code;
 }

@@ -106,10 +106,11 @@ int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const 
 /* ---- by reference ---- */
 
 struct wanted {
+	struct store_txn *txn;
 	const char *id;
 	struct store_version version;
 	int parts;
-	bool known, found;
+	bool known, found;       /* found: in digest; a deprecated one goes on being looked behind */
 	uint8_t digest[32];
 	struct fnr_buf versions;
 };
@@ -119,13 +120,16 @@ static bool version_row(const char *id, struct store_version version, const uint
 	struct wanted *wanted = context;
 	char text[40];
 
-	(void)id, (void)source;
+	(void)source;
 	wanted->known = true;
 	if ((wanted->parts < 1 || version.major == wanted->version.major) && (wanted->parts < 2 || version.minor == wanted->version.minor) &&
 	    (wanted->parts < 3 || version.patch == wanted->version.patch)) {
-		memcpy(wanted->digest, digest, 32);
+		bool deprecated = store_deprecation_get(wanted->txn, id, version, NULL) == FNR_OK;
+
+		if (!wanted->found || !deprecated)
+			memcpy(wanted->digest, digest, 32);
 		wanted->found = true;
-		return false;
+		return deprecated;
 	}
 	template_version_format(version, text);
 	if (wanted->versions.len < VERSIONS_NAMED)
@@ -171,11 +175,11 @@ static int unknown(struct store_txn *txn, const char *id, struct fnr_error *err)
 	return FNR_E_NOT_FOUND;
 }
 
-int template_find(struct store_txn *txn, const char *reference, const struct template_ **template_r, struct fnr_error *err)
+int template_find_reference(struct store_txn *txn, const char *reference, uint8_t digest_r[32], struct fnr_error *err)
 {
 	const char *at = strchr(reference, '@');
 	size_t len = at ? (size_t)(at - reference) : strlen(reference);
-	struct wanted wanted = { .versions = FNR_BUF_INIT };
+	struct wanted wanted = { .txn = txn, .versions = FNR_BUF_INIT };
 	char id[68];
 	int code;
 
@@ -188,14 +192,24 @@ int template_find(struct store_txn *txn, const char *reference, const struct tem
 		return fnr_fail(err, FNR_E_NOT_FOUND, "'%.40s' is not a version; write it like 1, 1.2 or 1.2.0", at + 1);
 	if (fnr_name_valid(id))
 		store_templates(txn, id, version_row, &wanted);
-	if (wanted.found)
-		code = template_find_digest(txn, wanted.digest, template_r, err);
-	else if (wanted.known)
+	if (wanted.found) {
+		memcpy(digest_r, wanted.digest, 32);
+		code = FNR_OK;
+	} else if (wanted.known) {
 		code = fnr_fail(err, FNR_E_NOT_FOUND, "there is no version %.40s of template '%s'; there are %.200s", at + 1, id, wanted.versions.data);
-	else
+	} else {
 		code = unknown(txn, id, err);
+	}
 	fnr_buf_free(&wanted.versions);
 	return code;
+}
+
+int template_find(struct store_txn *txn, const char *reference, const struct template_ **template_r, struct fnr_error *err)
+{
+	uint8_t digest[32];
+	int code = template_find_reference(txn, reference, digest, err);
+
+	return code == FNR_OK ? template_find_digest(txn, digest, template_r, err) : code;
 }
 
 /* ---- what is in it ---- */

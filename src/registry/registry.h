@@ -9,7 +9,7 @@
  *   name: Create Title Card
  *   description: …
  *   category: image                  # image, video, audio, text, generic
- *   author: …                        # optional, as are icon, tags (list of texts)
+ *   author: …                        # optional, as are icon, tags and capabilities (lists of texts)
  *   inputs:                          # short form; order is the order on the page
  *     text: {type: string, required: true, min_length: 1, max_length: 200, label: Text, description: …}
  *     size: {type: integer, min: 8, max: 200, default: 40}
@@ -49,6 +49,11 @@
  * what backend.files lists (fonts, data). They are plain files of at most 16 MiB, named by relative paths without "..",
  * reached over no symlink. They are part of the template's digest.
  *
+ * A template may extend another: "extends: create_title_card@1". What it has itself is laid over what that one has as a JSON
+ * Merge Patch (RFC 7396): objects member by member, anything else in place of it, null takes it away. id and version are
+ * always its own. The files of the backend are looked for where the template that wrote it lies. The other one may extend
+ * a third, up to REGISTRY_EXTENDS_MOST of them. When it changes, what extends it is read again.
+ *
  * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
  * hex digits), "input_schema" (JSON Schema 2020-12) and "files" ({"title_card.py": sha256 hex}). The digest is over
  * content: the order of members does not count, but for that of inputs and outputs, which people see. The folder
@@ -85,12 +90,62 @@ void template_version_format(struct store_version version, char out[40]);
 /* The name of the input that brings the workflow of a template of ComfyUI (comfyui.c), or NULL: it has its own. Borrowed. */
 const char *template_comfyui_brought(struct json_object *backend);
 
+/* ---- drafts (draft.c): a template's text, with those it extends, read; and reports about it (report.c) ---- */
+
+#define REGISTRY_EXTENDS_MOST 8
+
+struct template_text {
+	const char *name;       /* what reports call it: "data/x/x.yaml", "the body" */
+	const char *folder;     /* where it lies, for the files that it names; NULL: made by the API, which names scripts and shipped files only */
+	bool yaml;
+	const char *text;
+	size_t len;
+};
+
+/* Finds the text that a reference ("id", "id@1") names, in *text_r owned by the caller: name, folder and text are for free().
+ * FNR_E_NOT_FOUND with the nearest. */
+typedef int template_parent(const char *reference, struct template_text *text_r, void *context, struct fnr_error *err);
+
+struct template_places {
+	const char *shipped, *scripts;     /* folders; may be NULL */
+	template_parent *parent;
+	void *context;
+};
+
+struct template_draft;
+
+/* Never NULL. Writes nothing. */
+struct template_draft *template_draft_read(const struct template_text *text, const struct template_places *places);
+void template_draft_free(struct template_draft *draft);
+bool template_draft_sound(const struct template_draft *draft);
+const struct template_version *template_draft_version(const struct template_draft *draft);   /* definition NULL unless it is sound */
+const struct fnr_error *template_draft_error(const struct template_draft *draft);
+/* The ids of those it extends, as far as they were found. */
+size_t template_draft_parents(const struct template_draft *draft, const char *ids_r[REGISTRY_EXTENDS_MOST]);
+/* One problem more that was found elsewhere: then it is not sound. */
+void template_draft_refuse(struct template_draft *draft, const char *pointer, const char *rule, const char *fix, const char *message);
+int template_draft_keep_files(const struct template_draft *draft, struct fnr_error *err);    /* as template_store_files */
+
+/* Parents from the store: those in force. context: a struct template_stored. */
+struct template_stored { struct store *store; struct store_txn *txn; const char *const *folders; size_t folder_count; };   /* txn NULL: begins its own */
+template_parent template_parent_stored;
+/* The folder of a file's source ("data/x/x.yaml" -> "templates/x"), to free; NULL if it is of no file. */
+char *template_source_folder(const char *source, const char *const *folders, size_t folder_count);
+
+/* {"valid","file","id","version","message","errors":[{"pointer","rule","message","fix","file","line","column","excerpt"}],
+ * "warnings":[…]}; to put. Problems stand where the text has what they are about, in whichever of the files. */
+struct json_object *template_report(const struct template_draft *draft);
+/* Of one or several reports: for a terminal; a page. */
+void template_report_text(struct json_object *report, struct fnr_buf *out);
+void template_report_html(struct json_object *const *reports, size_t count, struct fnr_buf *out);
+
 /* ---- finding (lookup.c) ---- */
 
 struct template_;   /* a compiled definition, kept in a small per-process cache by digest; borrowed until the next lookup */
 
-/* reference: "id", "id@1", "id@1.2", "id@1.2.0"; the newest version that matches. FNR_E_NOT_FOUND names the nearest
- * template, or the versions there are. */
+/* reference: "id", "id@1", "id@1.2", "id@1.2.0"; the newest version that matches and is not deprecated, or if all are, the
+ * newest. FNR_E_NOT_FOUND names the nearest template, or the versions there are. */
+int template_find_reference(struct store_txn *txn, const char *reference, uint8_t digest_r[32], struct fnr_error *err);
 int template_find(struct store_txn *txn, const char *reference, const struct template_ **template_r, struct fnr_error *err);
 int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const struct template_ **template_r, struct fnr_error *err);
 
@@ -144,23 +199,37 @@ typedef bool inputs_later(const struct file_reference *reference, const char *po
 int inputs_check_files(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, const char *prefix,
                        inputs_may *may, inputs_later *later, void *context, struct fnr_error *err);
 
-/* ---- loading (loader.c), run in a process of its own by fnr-api ---- */
+/* ---- loading (loader.c), in a process of its own of fnr-api ---- */
 
-/* Reads every template file (*.yaml, *.yml, *.json; of at most 1 MiB, at most 4 folders deep, hidden ones left out) of
- * the folders in order and the presets file, and hands what is new or changed, as encoded operations (store/ops.h), to
- * `post` (0 = accepted); at last it counts STORE_META_TEMPLATES up. A .json file that is no object with an id or a
- * version is taken for data and passed over.
+/* Takes every template file (*.yaml, *.yml, *.json; of at most 1 MiB, at most 4 folders deep, hidden ones left out; symlinks are
+ * followed) of the folders and the presets file, and hands what is new or changed, as encoded operations (store/ops.h), to
+ * `post` (0 = accepted); at last, the first time, it counts STORE_META_TEMPLATES up. A .json file that is no object with an id or
+ * a version is taken for data and passed over.
  *
  * The source of a version is the path of its file below its folder, with "shipped/" (the first folder) or "data/" in
- * front. Versions whose file is gone, or now holds another, are removed; those with a source of another form were not
- * loaded from files and are left alone. A broken file is logged with all its problems and skipped: its last good version
- * stays in force, as does everything below a folder that cannot be read. Of two files with the same id and version the
- * first wins, the other counts as broken.
+ * front. Versions whose file is gone, or now holds another, are removed; those of the API are left alone, but for what
+ * they extend or name. A broken file is logged and stored (store_broken) with all its problems: its last good version stays
+ * in force, as does everything below a folder that cannot be read. Of two files with the same id and version the one in
+ * force, else the first, has it; the other counts as broken, as does one that the API has: each names the other.
  *
- * Returns the number of broken files (the presets file is one), or a negative code if nothing could be done, or if a tier
- * would be without a preset. */
+ * A look after the first reads only what changed: files by their times, what they name, what they extend. With watches it is
+ * to be looked again, when things have settled, after registry_watch_fd became readable (registry_watch_clear), and every
+ * now and then in any case. */
 #define REGISTRY_PRESETS "presets.yaml"   /* of the data directory: laid over those of the presets file, which need not all be there */
 typedef int registry_post(const void *data, size_t len, void *context);
+struct registry;
+struct registry *registry_open(struct store *store, const char *const *folders, size_t folder_count, const char *presets, bool watch,
+                               registry_post *post, void *context);   /* all borrowed */
+void registry_close(struct registry *registry);                    /* NULL is allowed */
+int registry_watch_fd(const struct registry *registry);             /* -1: nothing is watched */
+bool registry_watch_clear(struct registry *registry);               /* was there anything? */
+bool registry_watches_all(const struct registry *registry);         /* else it has to be looked more often */
+
+/* Returns the number of broken files (the presets file is one), or a negative code if nothing could be done, or if a tier
+ * would be without a preset. all: also what extends others that did not change, as far as files tell. */
+int registry_look(struct registry *registry, bool all, struct fnr_error *err);
+
+/* One look, without watches. */
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err);
 

@@ -18,7 +18,7 @@
 #define MODELS_MOST 64
 
 static const char *const members[] = {
-	"id", "version", "name", "description", "category", "author", "icon", "tags", "inputs", "outputs", "parameters", "presets",
+	"id", "version", "extends", "name", "description", "category", "author", "icon", "tags", "capabilities", "inputs", "outputs", "parameters", "presets",
 	"resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
 	"resolution", "optimizations",
 };
@@ -531,6 +531,7 @@ static void check(struct reading *r, struct template_version *out)
 	check_identity(r, out);
 	check_words(r, "tags", 100);
 	check_models(r);
+	check_words(r, "capabilities", 100);
 	check_inputs(r);
 	check_outputs(r);
 	check_parameters(r);
@@ -553,7 +554,7 @@ static void fill(struct json_object *definition, const char *name, struct json_o
 
 static void normalise(struct json_object *definition, struct json_object *files)
 {
-	static const char *const texts[] = { "description", "author", "icon" }, *const lists[] = { "tags", "models", "examples" };
+	static const char *const texts[] = { "description", "author", "icon" }, *const lists[] = { "tags", "capabilities", "models", "examples" };
 	static const char *const objects[] = { "inputs", "outputs", "parameters", "presets", "resources", "retry", "stages" };
 	struct json_object *resources;
 	bool gradio;
@@ -637,8 +638,15 @@ static void digest_of(struct json_object *definition, uint8_t digest[32])
 
 int template_read(struct json_object *source, const char *folder, const char *scripts, struct template_version *out, struct fnr_error *err)
 {
+	const struct template_folders folders = TEMPLATE_FOLDERS(folder, scripts);
+
+	return template_read_in(source, &folders, out, err);
+}
+
+int template_read_in(struct json_object *source, const struct template_folders *folders, struct template_version *out, struct fnr_error *err)
+{
 	struct fnr_error own = FNR_ERROR_INIT;
-	struct reading r = { .source = source, .folders = TEMPLATE_FOLDERS(folder, scripts), .err = &own };
+	struct reading r = { .source = source, .folders = *folders, .err = &own };
 	char hex[FNR_SHA256_TEXT];
 
 	memset(out, 0, sizeof *out);

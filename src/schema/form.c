@@ -23,6 +23,8 @@ static const struct member { const char *name; unsigned types; enum member_kind 
 	{ "description", ALL, M_TEXT, "description" },
 	{ "group", ALL, M_TEXT, "x-group" },
 	{ "unit", ALL, M_TEXT, "x-unit" },
+	{ "order", ALL, M_NUMBER, "x-order" },
+	{ "control", ALL, M_TEXT, "x-control" },
 	{ "min", NUMBERS, M_NUMBER, "minimum" },
 	{ "max", NUMBERS, M_NUMBER, "maximum" },
 	{ "exclusive_min", NUMBERS, M_NUMBER, "exclusiveMinimum" },
@@ -134,6 +136,47 @@ static void check_bounds(struct json_object *input, const char *least, const cha
 		fnr_error_add(err, input_below(place, pointer, least), "range", "exchange or correct the two", "'%s' is larger than '%s'", least, most);
 }
 
+#define CONTROLS "text, textarea, number, slider, toggle, select, color, file, list or json"
+static const char *const controls[] = { "text", "textarea", "number", "slider", "toggle", "select", "color", "file", "list", "json" };
+
+static void check_control(struct json_object *input, const char *pointer, struct fnr_error *err)
+{
+	const char *control = fnr_json_get_text(input, "control", NULL);
+	char place[INPUT_POINTER];
+
+	for (size_t i = 0; control && i < sizeof controls / sizeof controls[0]; i++)
+		if (strcmp(controls[i], control) == 0)
+			return;
+	if (control)
+		fnr_error_add(err, input_below(place, pointer, "control"), "enum", "use " CONTROLS, "there is no control '%.64s'", control);
+}
+
+static const char *text_control(struct json_object *input)
+{
+	if (fnr_json_get(input, "format"))
+		return "color";
+	return fnr_json_get_int(input, "max_length", 0) > 200 ? "textarea" : "text";
+}
+
+const char *input_control(struct json_object *input)
+{
+	const char *control = fnr_json_get_text(input, "control", NULL);
+
+	if (control)
+		return control;
+	if (fnr_json_get(input, "enum"))
+		return "select";
+	switch (input_type_of(input)) {
+	case T_STRING: return text_control(input);
+	case T_INTEGER:
+	case T_NUMBER: return fnr_json_get(input, "min") && fnr_json_get(input, "max") ? "slider" : "number";
+	case T_BOOLEAN: return "toggle";
+	case T_FILE: return "file";
+	case T_ARRAY: return "list";
+	default: return "json";
+	}
+}
+
 static void check_texts(struct json_object *input, const char *pointer, struct fnr_error *err)
 {
 	const char *pattern = fnr_json_get_text(input, "pattern", NULL), *format = fnr_json_get_text(input, "format", NULL);
@@ -222,6 +265,7 @@ static void check_form(struct json_object *input, const char *pointer, struct fn
 	check_bounds(input, "min_length", "max_length", pointer, err);
 	check_bounds(input, "min_items", "max_items", pointer, err);
 	check_texts(input, pointer, err);
+	check_control(input, pointer, err);
 	if (type == T_FILE && json_object_is_type(fnr_json_get(input, "media"), json_type_array))
 		check_media(fnr_json_get(input, "media"), pointer, err);
 	if (type == T_ARRAY && json_object_is_type(fnr_json_get(input, "items"), json_type_object))

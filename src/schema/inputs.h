@@ -3,7 +3,7 @@
  * An input in short form is an object. Its members, by type:
  *
  *   all       type (one of string, integer, number, boolean, file, array, object, any), required, label, description,
- *             group, unit; and, but for files, default and enum
+ *             group, unit, order (a number; lower ones come first), control (how it is entered); and, but for files, default and enum
  *   string    min_length, max_length (characters), pattern (regular expression, not anchored), format: color
  *             ("#rgb", "#rrggbb" or "#rrggbbaa")
  *   integer,  min, max, exclusive_min, exclusive_max; 3.0 is an integer
@@ -33,6 +33,9 @@
 /* Is `input` a sound short form, with a default and enum that fit it? Problems go to err with pointers below `pointer`.
  * Only a sound one may be given to the functions below. */
 bool input_check_form(struct json_object *input, const char *pointer, struct fnr_error *err);
+
+/* How it is entered: what `control` says, or what suits the type. */
+const char *input_control(struct json_object *input);
 
 /* The JSON Schema of an object that has these inputs; an object to put. */
 struct json_object *inputs_schema(struct json_object *inputs);

@@ -14,7 +14,8 @@
 	X(CONTENT, "content") X(QUEUE, "queue") X(DEAD, "dead") X(PROJECT, "project") X(THUMBNAIL, "thumbnail") X(THUMBNAIL_DUE, "thumbnail_due") \
 	X(WAITING, "waiting") X(PARENT, "parent") X(CHILD, "child") X(DEDUPE, "dedupe") X(STATISTIC, "statistic") \
 	X(DISCARD, "discard") X(BACKEND, "backend") X(SECRET, "secret") \
-	X(PRESET_VERSION, "preset_version") X(PRESET_OWNER, "preset_owner")
+	X(PRESET_VERSION, "preset_version") X(PRESET_OWNER, "preset_owner") \
+	X(TEMPLATE_TEXT, "template_text") X(DEPRECATION, "deprecation") X(BROKEN, "broken")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -136,6 +137,10 @@ int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, st
 /* Writes a session (or link) of a key that must exist, takes expired ones away, and the key's oldest where it has too many. */
 int session_put(struct store_txn *txn, const uint8_t hash[32], const struct store_session *session, int64_t now, struct fnr_error *err);
 void session_delete_of_key(struct store_txn *txn, const uint8_t key[32]);
+
+/* OP_TEMPLATES, behind its first byte (ops_template.c). *ring_r: the manager should look. */
+struct fnr_reader;
+int op_templates_apply(struct store_txn *txn, struct fnr_reader *in, bool *ring_r, struct fnr_error *err);
 
 int idempotency_read(const MDB_val *value, struct store_idempotency *entry_r);
 int active_read(const MDB_val *value, struct job_active *active_r);

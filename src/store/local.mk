@@ -15,7 +15,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/journal_open.c \
 	%D%/lane.c \
 	%D%/names.c \
-	%D%/ops.c %D%/ops.h \
+	%D%/ops.c %D%/ops.h %D%/ops_template.c \
 	%D%/parents.c %D%/preset.c %D%/project.c \
 	%D%/queue.c \
 	%D%/removal.c \

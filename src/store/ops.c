@@ -15,8 +15,7 @@
  *   BACKEND_DELETE    text id; u64 revision
  *   UPLOAD            u8 anyway; an upload
  *   an upload         id; u64 bytes; bytes SHA-256; texts media type, name; u64 created_at; u32 key
- *   TEMPLATE_PUT      text id; u32 major, minor, patch; bytes digest; texts source, definition
- *   TEMPLATE_DELETE   text id; u32 major, minor, patch
+ *   TEMPLATES         u32 count, and as many changes (ops_template.c)
  *   PRESET_PUT        presets: text id; u8 owned, text owner; u32 version, expected; text json
  *   PRESET_DELETE     text id; u8 owned, text owner; u32 expected
  *   KEY_PUT           bytes hash; text json
@@ -123,31 +122,6 @@ void op_upload(struct fnr_buf *out, const struct store_upload *upload, bool anyw
 	fnr_put_u8(out, OP_UPLOAD);
 	fnr_put_u8(out, anyway);
 	put_upload(out, upload);
-}
-
-static void put_version(struct fnr_buf *out, struct store_version version)
-{
-	fnr_put_u32(out, version.major);
-	fnr_put_u32(out, version.minor);
-	fnr_put_u32(out, version.patch);
-}
-
-void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
-                     const char *source, const char *definition)
-{
-	fnr_put_u8(out, OP_TEMPLATE_PUT);
-	fnr_put_text(out, id);
-	put_version(out, version);
-	fnr_put_bytes(out, digest, HASH_SIZE);
-	fnr_put_text(out, source);
-	fnr_put_text(out, definition);
-}
-
-void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version)
-{
-	fnr_put_u8(out, OP_TEMPLATE_DELETE);
-	fnr_put_text(out, id);
-	put_version(out, version);
 }
 
 void op_preset_put(struct fnr_buf *out, const struct store_preset *preset, uint32_t expected)
@@ -344,15 +318,6 @@ static char *get_long(struct fnr_reader *in)
 	if (len && memchr(data, 0, len))
 		in->failed = true;
 	return fnr_memdup0(data, len);
-}
-
-static struct store_version get_version(struct fnr_reader *in)
-{
-	struct store_version version = { .major = fnr_get_u32(in) };
-
-	version.minor = fnr_get_u32(in);
-	version.patch = fnr_get_u32(in);
-	return version;
 }
 
 static bool ended(const struct fnr_reader *in)
@@ -647,36 +612,6 @@ static int apply_upload(struct apply *a)
 	if (!anyway && store_content_find(a->txn, upload.sha256, upload.bytes, &other) == FNR_OK)
 		return fnr_fail(&a->err, FNR_E_EXISTS, "another upload has the same content");
 	return store_upload_put(a->txn, &upload, &a->err);
-}
-
-static int apply_template_put(struct apply *a)
-{
-	char *id = get_long(&a->in), *source, *definition;
-	struct store_version version = get_version(&a->in);
-	uint8_t digest[HASH_SIZE];
-	int code;
-
-	get_hash(&a->in, digest);
-	source = get_long(&a->in);
-	definition = get_long(&a->in);
-	code = ended(&a->in) ? store_template_put(a->txn, id, version, digest, source, definition, &a->err) : malformed(a);
-	free(id);
-	free(source);
-	free(definition);
-	return code;
-}
-
-static int apply_template_delete(struct apply *a)
-{
-	char *id = get_long(&a->in);
-	struct store_version version = get_version(&a->in);
-	int code = ended(&a->in) ? store_template_delete(a->txn, id, version) : malformed(a);
-
-	if (code != FNR_OK && a->err.code == FNR_OK)
-		fnr_fail(&a->err, code, "there is no version %u.%u.%u of template '%s'", version.major, version.minor,
-		         version.patch, id);
-	free(id);
-	return code;
 }
 
 /* Is the preset still what the caller knows of it? */
@@ -1043,8 +978,7 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_BATCH: return apply_submit(a, true);
 	case OP_COMMAND: return apply_command(a);
 	case OP_UPLOAD: return apply_upload(a);
-	case OP_TEMPLATE_PUT: return apply_template_put(a);
-	case OP_TEMPLATE_DELETE: return apply_template_delete(a);
+	case OP_TEMPLATES: return op_templates_apply(a->txn, &a->in, &a->ring, &a->err);
 	case OP_PRESET_PUT: return apply_preset_put(a);
 	case OP_PRESET_DELETE: return apply_preset_delete(a);
 	case OP_KEY_PUT: return apply_key_put(a);

@@ -9,7 +9,7 @@
 #include "store/store.h"
 
 enum op_kind {
-	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATE_PUT, OP_TEMPLATE_DELETE, OP_PRESET_PUT, OP_KEY_PUT,
+	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATES, OP_PRESET_PUT, OP_KEY_PUT,
 	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT,
 	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE,
 	OP_PRESET_DELETE
@@ -47,15 +47,41 @@ struct op_submit {
 	size_t count;                      /* 1 for OP_SUBMIT */
 };
 
+/* One change among templates. A refused one refuses the whole operation. Each that changes something is told to the manager,
+ * which makes an event of it. Texts are borrowed until encoded. */
+enum op_template_what {
+	OP_TEMPLATE_PUT = 1,       /* a version; what was broken at its source is not any more */
+	OP_TEMPLATE_DELETE,
+	OP_TEMPLATE_BROKEN,        /* what lies at the source is not sound: report */
+	OP_TEMPLATE_MENDED,        /* it is, or it is gone */
+	OP_TEMPLATE_DEPRECATE      /* report: JSON text; NULL ends it */
+};
+enum op_template_expect {
+	OP_EXPECT_ANY,
+	OP_EXPECT_NONE,            /* FNR_E_EXISTS if there is such a version */
+	OP_EXPECT_TEXT             /* FNR_E_PRECONDITION unless its text has the SHA-256 `expected` */
+};
+struct op_template {
+	enum op_template_what what;
+	const char *id;            /* not of BROKEN and MENDED */
+	struct store_version version;
+	/* Of the API and of files each change only their own: FNR_E_CONFLICT for the API; what comes from files is then passed over. */
+	const char *source;
+	const uint8_t *digest;     /* PUT */
+	const char *definition, *text, *report;
+	bool yaml;                 /* the text is */
+	enum op_template_expect expect;
+	uint8_t expected[32];
+};
+
 /* Encoding: begin, then op_job_add exactly count times. */
 void op_submit_begin(struct fnr_buf *out, const struct op_submit *submit);
 void op_job_add(struct fnr_buf *out, const struct op_job *job);
 void op_command(struct fnr_buf *out, const char *json);      /* store_command_add */
 /* FNR_E_EXISTS if another upload has the same content, unless it is to be stored anyway: then its file should be a link. */
 void op_upload(struct fnr_buf *out, const struct store_upload *upload, bool anyway);
-void op_template_put(struct fnr_buf *out, const char *id, struct store_version version, const uint8_t digest[32],
-                     const char *source, const char *definition);
-void op_template_delete(struct fnr_buf *out, const char *id, struct store_version version);
+void op_templates_begin(struct fnr_buf *out, size_t count);             /* then op_template_add exactly so many times */
+void op_template_add(struct fnr_buf *out, const struct op_template *change);
 /* A preset as it is now has version `expected`, or none with this id is there (0); else EXISTS, NOT_FOUND or PRECONDITION.
  * The new version is the one above the last there ever was, and stands in its JSON. Both have the manager tell. */
 #define OP_PRESET_ANY UINT32_MAX

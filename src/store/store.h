@@ -32,6 +32,9 @@
  *   content     SHA-256 (32), upload id       -> (nothing)
  *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text
  *   definition  digest (32)                   -> JSON text of the normalised template
+ *   template_text  as template                -> u8 1 if YAML, else 0; the text as it was given
+ *   deprecation    as template                -> JSON text {"at","sunset","successor"}; none: it is not deprecated
+ *   broken      source                        -> JSON text: why what is there is not in force
  *   preset      id                            -> JSON text
  *   preset_version id, 0, version u32         -> JSON text of that version; nothing: the last one of a preset that is gone
  *   preset_owner owner as text, 0, id         -> (nothing)   owner "@": built in
@@ -391,11 +394,29 @@ size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id
 struct store_version { uint32_t major, minor, patch; };
 int store_template_put(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32],
                        const char *source, const char *definition, struct fnr_error *err);
-int store_template_delete(struct store_txn *txn, const char *id, struct store_version version);
+int store_template_delete(struct store_txn *txn, const char *id, struct store_version version);   /* with its text and deprecation */
+int store_template_get(struct store_txn *txn, const char *id, struct store_version version, uint8_t digest_r[32], struct fnr_buf *source_r);   /* OK, NOT_FOUND */
 typedef bool store_template_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context);
 /* Versions of one template, newest first (id given), or every version of every template, ids rising (id NULL). */
 size_t store_templates(struct store_txn *txn, const char *id, store_template_row *row, void *context);
 int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct fnr_buf *json_r);   /* OK, NOT_FOUND */
+
+/* The source of a version that was made by the API; else it is the path of its file (registry/registry.h). */
+#define STORE_SOURCE_API "api"
+
+/* A version's text as it was given. */
+int store_template_text_put(struct store_txn *txn, const char *id, struct store_version version, bool yaml, const char *text, struct fnr_error *err);
+int store_template_text_get(struct store_txn *txn, const char *id, struct store_version version, bool *yaml_r, struct fnr_buf *text_r);   /* OK, NOT_FOUND */
+
+int store_deprecation_put(struct store_txn *txn, const char *id, struct store_version version, const char *json, struct fnr_error *err);   /* NULL: it is not any more */
+int store_deprecation_get(struct store_txn *txn, const char *id, struct store_version version, struct fnr_buf *json_r);   /* OK, NOT_FOUND; json_r may be NULL */
+
+/* Files and the like that could not be loaded, by their source. */
+int store_broken_put(struct store_txn *txn, const char *source, const char *json, struct fnr_error *err);   /* NULL: it is not broken any more */
+int store_broken_get(struct store_txn *txn, const char *source, struct fnr_buf *json_r);   /* OK, NOT_FOUND */
+typedef bool store_broken_row(const char *source, const char *json, size_t len, void *context);
+size_t store_broken(struct store_txn *txn, const char *after, store_broken_row *row, void *context);   /* sources rising; after NULL: from the first */
+
 
 /* The version that comes next for this id is one above the last that there ever was. Both keep the preset's versions, of which
  * the last STORE_PRESET_VERSIONS stay, and the list of its owner (NULL: it came with the program). */

@@ -2,6 +2,10 @@
  *
  *   template    key  id, 0, major u32, minor u32, patch u32   value  digest (32), source text, 0
  *   definition  key  digest (32)                              value  JSON text
+ *   template_text  key  as template                           value  u8 1 if YAML, else 0, text, 0
+ *   deprecation key  as template                              value  JSON text
+ *   broken      key  source; a long one is cut, and its SHA-256 put in place of the rest
+ *                                                             value  source, 0, JSON text, 0
  *   key         key  SHA-256 of the API key (32)              value  JSON text
  *
  * Definitions stay when their template goes: a job or take may name the digest for as long as it lives.
@@ -9,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "store/internal.h"
@@ -61,7 +66,27 @@ int store_template_delete(struct store_txn *txn, const char *id, struct store_ve
 	if (!id || !id[0] || strlen(id) > ID_MOST)
 		return FNR_E_NOT_FOUND;
 	key = template_key(id, version);
+	env_delete(&txn->t, DB_TEMPLATE_TEXT, &key, NULL);
+	env_delete(&txn->t, DB_DEPRECATION, &key, NULL);
 	return env_delete(&txn->t, DB_TEMPLATE, &key, NULL);
+}
+
+int store_template_get(struct store_txn *txn, const char *id, struct store_version version, uint8_t digest_r[32], struct fnr_buf *source_r)
+{
+	struct key key;
+	MDB_val value;
+	int code;
+
+	fnr_buf_reset(source_r);
+	if (!id || !id[0] || strlen(id) > ID_MOST)
+		return FNR_E_NOT_FOUND;
+	key = template_key(id, version);
+	code = env_get(&txn->t, DB_TEMPLATE, &key, &value);
+	if (code != FNR_OK || value.mv_size <= DIGEST_SIZE)
+		return FNR_E_NOT_FOUND;
+	memcpy(digest_r, value.mv_data, DIGEST_SIZE);
+	fnr_buf_add(source_r, (const char *)value.mv_data + DIGEST_SIZE, strnlen((const char *)value.mv_data + DIGEST_SIZE, value.mv_size - DIGEST_SIZE));
+	return FNR_OK;
 }
 
 /* Calls row for the record; a record that cannot be read is passed over. */
@@ -110,6 +135,142 @@ int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct
 	struct key key = hash_key(digest);
 
 	return env_get_text(&txn->t, DB_DEFINITION, &key, json_r);
+}
+
+/* ---- what belongs to a version beside it ---- */
+
+int store_template_text_put(struct store_txn *txn, const char *id, struct store_version version, bool yaml, const char *text, struct fnr_error *err)
+{
+	struct key key = template_key(id, version);
+	struct fnr_buf *value = env_scratch(&txn->t);
+
+	fnr_buf_add(value, yaml ? "\1" : "\0", 1);
+	fnr_buf_add(value, text, strlen(text) + 1);
+	return env_put(&txn->t, DB_TEMPLATE_TEXT, &key, value->data, value->len, err);
+}
+
+int store_template_text_get(struct store_txn *txn, const char *id, struct store_version version, bool *yaml_r, struct fnr_buf *text_r)
+{
+	struct key key;
+	MDB_val value;
+
+	fnr_buf_reset(text_r);
+	if (!id || !id[0] || strlen(id) > ID_MOST)
+		return FNR_E_NOT_FOUND;
+	key = template_key(id, version);
+	if (env_get(&txn->t, DB_TEMPLATE_TEXT, &key, &value) != FNR_OK || value.mv_size < 2)
+		return FNR_E_NOT_FOUND;
+	*yaml_r = *(const char *)value.mv_data == 1;
+	fnr_buf_add(text_r, (const char *)value.mv_data + 1, value.mv_size - 2);
+	return FNR_OK;
+}
+
+int store_deprecation_put(struct store_txn *txn, const char *id, struct store_version version, const char *json, struct fnr_error *err)
+{
+	struct key key = template_key(id, version);
+	int code = json ? env_put_text(&txn->t, DB_DEPRECATION, &key, json, err) : env_delete(&txn->t, DB_DEPRECATION, &key, err);
+
+	return !json && code == FNR_E_NOT_FOUND ? FNR_OK : code;
+}
+
+int store_deprecation_get(struct store_txn *txn, const char *id, struct store_version version, struct fnr_buf *json_r)
+{
+	struct key key;
+
+	if (json_r)
+		fnr_buf_reset(json_r);
+	if (!id || !id[0] || strlen(id) > ID_MOST)
+		return FNR_E_NOT_FOUND;
+	key = template_key(id, version);
+	if (!json_r)
+		return env_has(&txn->t, DB_DEPRECATION, &key) ? FNR_OK : FNR_E_NOT_FOUND;
+	return env_get_text(&txn->t, DB_DEPRECATION, &key, json_r);
+}
+
+/* ---- broken sources ---- */
+
+#define SOURCE_KEY 200
+
+static struct key source_key(const char *source)
+{
+	struct key key = KEY_INIT;
+	size_t len = strlen(source);
+	uint8_t sha[DIGEST_SIZE];
+
+	key_bytes(&key, source, len < SOURCE_KEY ? len : SOURCE_KEY);
+	if (len > SOURCE_KEY) {
+		fnr_sha256_of(source, len, sha);
+		key_bytes(&key, sha, sizeof sha);
+	}
+	return key;
+}
+
+int store_broken_put(struct store_txn *txn, const char *source, const char *json, struct fnr_error *err)
+{
+	struct key key;
+	struct fnr_buf *value;
+	int code;
+
+	if (!source || !source[0])
+		return fnr_fail(err, FNR_E_INVALID, "what is broken needs a source");
+	key = source_key(source);
+	if (!json) {
+		code = env_delete(&txn->t, DB_BROKEN, &key, err);
+		return code == FNR_E_NOT_FOUND ? FNR_OK : code;
+	}
+	value = env_scratch(&txn->t);
+	fnr_buf_add(value, source, strlen(source) + 1);
+	fnr_buf_add(value, json, strlen(json) + 1);
+	return env_put(&txn->t, DB_BROKEN, &key, value->data, value->len, err);
+}
+
+/* The JSON text behind the source; NULL if the record cannot be read. */
+static const char *broken_json(const MDB_val *value, size_t *len_r)
+{
+	const char *data = value->mv_data, *end = memchr(data, 0, value->mv_size);
+
+	if (!end || data + value->mv_size - end < 2)
+		return NULL;
+	*len_r = (size_t)(data + value->mv_size - end) - 2;
+	return end + 1;
+}
+
+int store_broken_get(struct store_txn *txn, const char *source, struct fnr_buf *json_r)
+{
+	struct key key;
+	const char *json;
+	MDB_val value;
+	size_t len;
+
+	fnr_buf_reset(json_r);
+	if (!source || !source[0])
+		return FNR_E_NOT_FOUND;
+	key = source_key(source);
+	if (env_get(&txn->t, DB_BROKEN, &key, &value) != FNR_OK || !(json = broken_json(&value, &len)))
+		return FNR_E_NOT_FOUND;
+	fnr_buf_add(json_r, json, len);
+	return FNR_OK;
+}
+
+size_t store_broken(struct store_txn *txn, const char *after, store_broken_row *row, void *context)
+{
+	struct key key = KEY_INIT;
+	struct walk walk;
+	size_t visited = 0, len;
+
+	if (after && *after) {
+		key = source_key(after);
+		key_u8(&key, 0);
+	}
+	for (bool on = walk_from(&walk, &txn->t, DB_BROKEN, &key); on; on = walk_next(&walk)) {
+		const char *json = broken_json(&walk.value, &len);
+
+		visited++;
+		if (json && !row(walk.value.mv_data, json, len, context))
+			break;
+	}
+	walk_end(&walk);
+	return visited;
 }
 
 /* ---- keys ---- */

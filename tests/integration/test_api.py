@@ -756,9 +756,99 @@ def test_templates(fnr):
         answer = fnr.get("/api/v1/templates/" + item["id"])
         assert answer.json == item and answer.headers["ETag"].startswith('"')
         version = fnr.get(f"/api/v1/templates/{item['id']}/versions/{item['version']}")
-        assert version.json == item and version.headers["ETag"] == answer.headers["ETag"]
+        assert {name: version.json[name] for name in ("id", "version", "name", "backend")} == {name: item[name] for name in ("id", "version", "name", "backend")}
+        assert "digest" not in version.json and version.headers["ETag"].startswith('"'), "as it was given"
         versions = fnr.get(f"/api/v1/templates/{item['id']}/versions").json["items"]
         assert [(entry["version"], entry["digest"]) for entry in versions] == [(item["version"], item["digest"])]
+
+
+DEFINITION = {"id": "by_api", "version": "1.0.0", "name": "By API", "description": "For a test.", "category": "text", "capabilities": ["say-nothing"],
+              "inputs": {"words": {"type": "string", "required": True, "max_length": 20, "label": "Words"}}, "backend": {"type": "noop"},
+              "examples": [{"inputs": {"words": "Hello"}}]}
+
+
+def test_templates_by_api(fnr):
+    made = fnr.post("/api/v1/templates", DEFINITION)
+    assert made.status == 201 and made.headers["Location"] == "/api/v1/templates/by_api/versions/1.0.0" and made.json["deprecated"] is None
+    assert_problem(fnr.post("/api/v1/templates", DEFINITION), 409, "exists", "by_api")
+    wrong = assert_problem(fnr.post("/api/v1/templates", {**DEFINITION, "category": "music"}), 422, "invalid")
+    assert wrong["errors"][0]["pointer"] == "/category"
+    place = "/api/v1/templates/by_api/versions/1.0.0"
+    given = fnr.get(place)
+    assert given.json == DEFINITION and given.headers["ETag"] == made.headers["ETag"]
+    assert fnr.get(place, headers={"If-None-Match": given.headers["ETag"]}).status == 304
+    assert fnr.run("by_api", {"words": "Hello"})["state"] == "completed"
+    assert_problem(fnr.request("PUT", place, DEFINITION), 428, "precondition_required")
+    assert_problem(fnr.request("PUT", place, DEFINITION, headers={"If-Match": '"other"'}), 412, "precondition_failed")
+    text = "id: by_api\nversion: 1.0.0\nname: Changed   # in YAML\ncategory: text\ncapabilities: [say-nothing]\nbackend: {type: noop}\n"
+    yaml = {"Content-Type": "application/yaml"}
+    changed = fnr.request("PUT", place, text, headers={**yaml, "If-Match": given.headers["ETag"]})
+    assert changed.status == 200 and changed.json["name"] == "Changed" and changed.headers["ETag"] != given.headers["ETag"]
+    assert fnr.get(place, headers={"Accept": "application/yaml"}).data.decode() == text and fnr.get(place).json["name"] == "Changed"
+    assert_problem(fnr.request("PUT", place, DEFINITION, headers={"If-Match": given.headers["ETag"]}), 412, "precondition_failed")
+    assert_problem(fnr.request("PUT", place, {**DEFINITION, "version": "1.0.1"}, headers={"If-Match": "*"}), 422, "invalid", "/version")
+    assert_problem(fnr.request("PUT", place, DEFINITION, headers={"If-None-Match": "*"}), 412, "precondition_failed")
+    newer = fnr.request("PUT", place[:-1] + "1", {**DEFINITION, "version": "1.0.1"}, headers={"If-None-Match": "*"})
+    assert newer.status == 201
+    assert [item["id"] for item in fnr.get("/api/v1/templates?capability=say-nothing&q=by%20api").json["items"]] == ["by_api"]
+    old = fnr.post(place[:-1] + "1/deprecate", {"sunset": "2099-01-01T00:00:00Z", "successor": "by_api@1.0.0"})
+    assert old.status == 200 and old.json["deprecated"]["successor"] == "by_api@1.0.0"
+    answer = fnr.get("/api/v1/templates/by_api")
+    assert answer.json["version"] == "1.0.0" and "Deprecation" not in answer.headers, "the newest that is not deprecated"
+    for answer in (fnr.get(place[:-1] + "1"), fnr.post(JOBS, {"template": "by_api@1.0.1", "inputs": {"words": "x"}})):
+        assert answer.headers["Sunset"] == "Thu, 01 Jan 2099 00:00:00 GMT" and re.fullmatch(r"@\d+", answer.headers["Deprecation"]), answer.headers.items()
+        assert answer.headers["Link"] == '</api/v1/templates/by_api/versions/1.0.0>; rel="successor-version"'
+    assert_problem(fnr.post(place + "/deprecate", {"sunset": "soon", "successor": "nothing_like_it", "why": 1}), 422, "invalid", "/sunset", "/successor", "/why")
+    assert fnr.post(place[:-1] + "1/deprecate", {"deprecated": False}).json["deprecated"] is None
+    assert_problem(fnr.request("DELETE", place), 428, "precondition_required")
+    assert_problem(fnr.request("DELETE", "/api/v1/templates/noop/versions/1.0.0", headers={"If-Match": "*"}), 409, "conflict", "shipped/noop/noop.yaml")
+    assert_problem(fnr.post("/api/v1/templates", {**DEFINITION, "id": "noop"}), 409, "conflict", "shipped/noop/noop.yaml")
+    for version in ("0", "1"):
+        assert fnr.request("DELETE", place[:-1] + version, headers={"If-Match": "*"}).status == 204
+    assert_problem(fnr.get(place), 404, "not_found")
+
+
+def test_templates_as_nodes(fnr):
+    items = {item["id"]: item for item in pages(fnr, "/api/v1/templates?view=node", 3)}
+    card = items["create_title_card"]["ports"]
+    controls = {port["name"]: port["control"] for port in card["inputs"]}
+    assert controls["text"] == "textarea" and controls["color"] == "color" and controls["align"] == "select"
+    assert [port["name"] for port in card["inputs"]][0] == "text" and card["inputs"][0]["required"] is True
+    assert [(port["name"], port["type"], port["media_type"]) for port in card["outputs"]] == [("image", "image", "image/png")]
+    assert items["copy"]["ports"]["inputs"][0]["control"] == "file"
+    assert_problem(fnr.get("/api/v1/templates?view=list"), 422, "invalid", "node")
+
+
+def test_validation_of_templates(fnr):
+    good = fnr.post("/api/v1/templates/validate", DEFINITION)
+    assert good.json["valid"] is True and good.json["errors"] == []
+    text = "id: by_api\nversion: 1.0.0\nname: Y\ncategory: text\nbackend: {type: noop}\ninputs:\n  size: {type: integer, min: 5, max: 2}\n"
+    bad = fnr.post("/api/v1/templates/validate", text, headers={"Content-Type": "application/yaml"}).json
+    error = bad["errors"][0]
+    assert bad["valid"] is False and (error["pointer"], error["line"], error["column"]) == ("/inputs/size/min", 7, 25)
+    assert error["excerpt"] == "  size: {type: integer, min: 5, max: 2}" and error["fix"] and error["rule"] == "range"
+    child = {"id": "child", "version": "1.0.0", "extends": "by_api@1", "name": None}
+    many = fnr.post("/api/v1/templates/validate", {"templates": [child, DEFINITION, DEFINITION]}).json
+    assert many["valid"] is False and [report["valid"] for report in many["reports"]] == [False, True, False]
+    assert {error["pointer"] for error in many["errors"]} == {"/templates/0/name", "/templates/2/version"}
+    page = fnr.post("/api/v1/templates/validate", text.replace("Y", "'<script>'"), headers={"Content-Type": "application/yaml", "Accept": "text/html"})
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8" and b"/inputs/size/min" in page.data and b"<script>" not in page.data
+    assert_problem(fnr.post("/api/v1/templates/validate", {"templates": 5}), 422, "invalid", "/templates")
+
+
+def test_what_is_broken(fnr):
+    folder = os.path.join(fnr.data, "templates", "broken")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "bad.yaml"), "w") as file:
+        file.write("id: bad\nversion: 1.0.0\nname: Bad\ncategory: txt\nbackend: {type: noop}\n")
+    until(lambda: fnr.get("/api/v1/templates?state=broken").json["items"], "it is not listed")
+    item, = fnr.get("/api/v1/templates?state=broken").json["items"]
+    assert item["source"] == "data/broken/bad.yaml" and item["in_force"] is False and item["errors"][0]["line"] == 4
+    with open(os.path.join(folder, "bad.yaml"), "w") as file:
+        file.write("id: bad\nversion: 1.0.0\nname: Bad\ncategory: text\nbackend: {type: noop}\n")
+    until(lambda: not fnr.get("/api/v1/templates?state=broken").json["items"], "it is mended")
+    os.remove(os.path.join(folder, "bad.yaml"))
+    until(lambda: fnr.get("/api/v1/templates/bad").status == 404, "it is gone")
 
 
 def test_schemas_of_templates(fnr):

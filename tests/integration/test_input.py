@@ -800,7 +800,7 @@ def test_media_type_of_the_body(fnr, kind, good):
 
 
 ALLOW = {JOBS: {"GET", "POST"}, "/api/v1/jobs/{job}": {"GET", "DELETE", "PATCH"}, "/api/v1/jobs/{job}/cancel": {"POST"}, "/api/v1/keys": {"GET", "POST"},
-         "/api/v1/keys/x": {"DELETE"}, "/api/v1/uploads": {"POST"}, "/api/v1/batches": {"POST"}, "/api/v1/templates": {"GET"}, "/healthz": {"GET"},
+         "/api/v1/keys/x": {"DELETE"}, "/api/v1/uploads": {"POST"}, "/api/v1/batches": {"POST"}, "/api/v1/templates": {"GET", "POST"}, "/healthz": {"GET"},
          "/readyz": {"GET"}, "/api/v1/events": {"GET"}, "/api/v1/jobs/{job}/events": {"GET"}, "/": {"GET"}, "/api/v1/openapi.json": {"GET"}}
 
 

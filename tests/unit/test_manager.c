@@ -79,7 +79,9 @@ static void put_template(const char *name, const char *backend, const char *outp
 	               "\"execution\":{\"weight\":0.8,\"message\":\"Working on it\"},"
 	               "\"finalization\":{\"weight\":0.1,\"message\":\"Filing it\"}},\"models\":[],\"examples\":[],\"files\":{},"
 	               "\"backend\":%s}", name, name, digest_of(name), outputs, backend);
-	op_template_put(&operation, name, (struct store_version){ 1, 0, 0 }, digest, "test", definition.data);
+	op_templates_begin(&operation, 1);
+	op_template_add(&operation, &(struct op_template){ .what = OP_TEMPLATE_PUT, .id = name, .version = { 1, 0, 0 }, .source = "test", .digest = digest,
+	                                                   .definition = definition.data, .text = definition.data });
 	cr_assert_eq(apply(&operation).code, FNR_OK);
 	fnr_buf_free(&definition);
 	fnr_buf_free(&operation);

@@ -1,3 +1,4 @@
+#include "base/hash.h"
 #include "store_fixture.h"
 
 TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
@@ -361,9 +362,6 @@ Test(ops, the_others)
 	cr_assert_eq(apply_in_round(&operation, &ring).code, FNR_OK);
 	cr_assert_not(ring);
 	fnr_buf_reset(&operation);
-	op_template_put(&operation, "t", (struct store_version){ 1, 2, 3 }, digest, "api", "{\"id\":\"t\"}");
-	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
-	fnr_buf_reset(&operation);
 	op_preset_put(&operation, &(struct store_preset){ .id = "high", .json = "{\"id\":\"high\"}", .version = 1 }, 0);
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
 	fnr_buf_reset(&operation);
@@ -379,20 +377,129 @@ Test(ops, the_others)
 	cr_assert_str_eq(text.data, "{\"command\":\"pause\"}");
 	cr_assert_eq(store_upload_get(txn, &upload.id, &read), FNR_OK);
 	cr_assert_str_eq(read.name, upload.name);
-	cr_assert_eq(store_definition_get(txn, digest, &text), FNR_OK);
 	cr_assert_eq(store_preset_get(txn, "high", &text), FNR_OK);
 	cr_assert_eq(store_key_get(txn, digest, &text), FNR_OK);
 	cr_assert_eq(store_meta_get(txn, STORE_META_TEMPLATES), 6);
 	store_read_end(txn);
 	fnr_buf_reset(&operation);
-	op_template_delete(&operation, "t", (struct store_version){ 1, 2, 3 });
-	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
-	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
-	fnr_buf_reset(&operation);
 	op_key_delete(&operation, "k9");
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_E_NOT_FOUND);
 	fnr_buf_free(&operation);
+	fnr_buf_free(&text);
+}
+
+/* ---- templates ---- */
+
+static int change_template(struct op_template change)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct op_reply reply;
+
+	change.id = change.id ? change.id : "t";
+	change.version = (struct store_version){ 1, 2, 3 };
+	op_templates_begin(&operation, 1);
+	op_template_add(&operation, &change);
+	reply = apply_in_round(&operation, NULL);
+	fnr_buf_free(&operation);
+	return reply.code;
+}
+
+static size_t told(const char *what)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct store_txn *txn = fixture_read();
+	char member[40];
+	uint64_t seq = 0;
+	size_t count = 0;
+
+	snprintf(member, sizeof member, "\"change\":\"%s\"", what);
+	while (store_command_next(txn, seq, &seq, &text) == FNR_OK)
+		for (const char *at = text.data; (at = strstr(at, member)); at++)
+			count++;
+	store_read_end(txn);
+	fnr_buf_free(&text);
+	return count;
+}
+
+Test(ops, templates_of_the_api_and_of_files)
+{
+	static const uint8_t one[32] = { 1 }, two[32] = { 2 };
+	struct op_template api = { .what = OP_TEMPLATE_PUT, .source = STORE_SOURCE_API, .digest = one, .definition = "{\"n\":1}", .text = "n: 1", .yaml = true,
+	                           .expect = OP_EXPECT_NONE };
+	struct op_template file = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = two, .definition = "{\"n\":2}", .text = "{}" };
+	struct op_template change = api, gone = { .what = OP_TEMPLATE_DELETE, .source = STORE_SOURCE_API }, absent = file;
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct store_txn *txn;
+	uint8_t digest[32];
+	bool yaml;
+
+	cr_expect_eq(change_template(api), FNR_OK);
+	cr_expect_eq(change_template(api), FNR_E_EXISTS);
+	cr_expect_eq(change_template(file), FNR_OK, "passed over");
+	change.expect = OP_EXPECT_TEXT;
+	change.digest = two;
+	cr_expect_eq(change_template(change), FNR_E_PRECONDITION, "of another text");
+	fnr_sha256_of("n: 1", 4, change.expected);
+	cr_expect_eq(change_template(change), FNR_OK);
+	txn = fixture_read();
+	cr_assert_eq(store_template_get(txn, "t", (struct store_version){ 1, 2, 3 }, digest, &text), FNR_OK);
+	cr_expect_str_eq(text.data, STORE_SOURCE_API);
+	cr_expect_arr_eq(digest, two, 32);
+	cr_assert_eq(store_template_text_get(txn, "t", (struct store_version){ 1, 2, 3 }, &yaml, &text), FNR_OK);
+	cr_expect(yaml && strcmp(text.data, "n: 1") == 0);
+	store_read_end(txn);
+	absent.what = OP_TEMPLATE_DELETE;
+	cr_expect_eq(change_template(absent), FNR_OK, "passed over");
+	cr_expect_eq(change_template(gone), FNR_OK);
+	cr_expect_eq(change_template(gone), FNR_E_NOT_FOUND);
+	cr_expect_eq(change_template(file), FNR_OK);
+	cr_expect_eq(change_template(file), FNR_OK, "again, to no effect");
+	cr_expect_eq(change_template(api), FNR_E_CONFLICT);
+	cr_expect_eq(change_template(gone), FNR_E_CONFLICT);
+	absent.source = "data/other.yaml";
+	cr_expect_eq(change_template(absent), FNR_OK, "it is not of that file any more");
+	cr_expect_eq(told("removed"), 1);
+	cr_expect_eq(told("added"), 2);
+	cr_expect_eq(told("changed"), 1);
+	fnr_buf_free(&text);
+}
+
+Test(ops, templates_are_deprecated_and_break)
+{
+	static const uint8_t one[32] = { 1 };
+	struct op_template put = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = one, .definition = "{}", .text = "{}" };
+	struct op_template deprecate = { .what = OP_TEMPLATE_DEPRECATE, .report = "{\"at\":1}" }, restore = { .what = OP_TEMPLATE_DEPRECATE };
+	struct op_template broken = { .what = OP_TEMPLATE_BROKEN, .source = "data/t.yaml", .report = "{\"message\":\"bad\"}" };
+	struct op_template elsewhere = broken, mended = { .what = OP_TEMPLATE_MENDED, .source = "data/u.yaml" };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct store_txn *txn;
+
+	cr_expect_eq(change_template(deprecate), FNR_E_NOT_FOUND);
+	cr_expect_eq(change_template(put), FNR_OK);
+	cr_expect_eq(change_template(deprecate), FNR_OK);
+	cr_expect_eq(change_template(broken), FNR_OK);
+	cr_expect_eq(change_template(broken), FNR_OK);
+	cr_expect_eq(told("broken"), 1, "the same is told once");
+	elsewhere.source = mended.source;
+	cr_expect_eq(change_template(elsewhere), FNR_OK);
+	txn = fixture_read();
+	cr_expect_eq(store_deprecation_get(txn, "t", (struct store_version){ 1, 2, 3 }, &text), FNR_OK);
+	cr_expect_str_eq(text.data, "{\"at\":1}");
+	cr_expect_eq(store_broken_get(txn, "data/t.yaml", &text), FNR_OK);
+	store_read_end(txn);
+	cr_expect_eq(change_template(put), FNR_OK);
+	cr_expect_eq(change_template(mended), FNR_OK);
+	cr_expect_eq(change_template(mended), FNR_OK);
+	cr_expect_eq(told("mended"), 1);
+	txn = fixture_read();
+	cr_expect_eq(store_broken_get(txn, "data/t.yaml", &text), FNR_E_NOT_FOUND, "what is put is sound");
+	cr_expect_eq(store_deprecation_get(txn, "t", (struct store_version){ 1, 2, 3 }, NULL), FNR_OK, "a new text changes nothing about that");
+	store_read_end(txn);
+	cr_expect_eq(change_template(restore), FNR_OK);
+	txn = fixture_read();
+	cr_expect_eq(store_deprecation_get(txn, "t", (struct store_version){ 1, 2, 3 }, NULL), FNR_E_NOT_FOUND);
+	store_read_end(txn);
 	fnr_buf_free(&text);
 }
 

@@ -1,0 +1,211 @@
+#include "base/marks.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+
+#define MOST 100000
+#define DEPTH_MOST 128
+#define POINTER 1024
+
+struct mark { char *pointer; size_t line, column; };
+struct fnr_marks { struct mark *items; size_t count, size; };
+
+struct reader {
+	yaml_parser_t parser;
+	struct fnr_marks *marks;
+	char pointer[POINTER];
+	int depth;
+};
+
+static bool add(struct reader *r, const yaml_mark_t *at)
+{
+	struct fnr_marks *marks = r->marks;
+
+	if (marks->count == MOST)
+		return false;
+	if (marks->count == marks->size) {
+		marks->size = marks->size ? marks->size * 2 : 64;
+		marks->items = fnr_realloc(marks->items, marks->size * sizeof *marks->items);
+	}
+	marks->items[marks->count++] = (struct mark){ fnr_strdup(r->pointer), at->line + 1, at->column + 1 };
+	return true;
+}
+
+static void add_step(struct reader *r, const char *name)
+{
+	size_t len = strlen(r->pointer);
+
+	if (len + 1 < sizeof r->pointer)
+		r->pointer[len++] = '/';
+	for (; *name && len + 2 < sizeof r->pointer; name++) {
+		if (*name == '~' || *name == '/')
+			r->pointer[len++] = '~';
+		r->pointer[len++] = *name == '~' ? '0' : *name == '/' ? '1' : *name;
+	}
+	r->pointer[len] = 0;
+}
+
+static bool read_node(struct reader *r, const yaml_event_t *event, const yaml_mark_t *at);
+
+static bool read_items(struct reader *r)
+{
+	size_t len = strlen(r->pointer), index = 0;
+	yaml_event_t event;
+	char name[24];
+	bool good = true, end = false;
+
+	while (good && !end) {
+		if (!yaml_parser_parse(&r->parser, &event))
+			return false;
+		end = event.type == YAML_SEQUENCE_END_EVENT;
+		if (!end) {
+			snprintf(name, sizeof name, "%zu", index++);
+			add_step(r, name);
+			good = read_node(r, &event, &event.start_mark);
+			r->pointer[len] = 0;
+		}
+		yaml_event_delete(&event);
+	}
+	return good;
+}
+
+static bool read_member(struct reader *r, const yaml_event_t *name)
+{
+	yaml_event_t event;
+	bool good;
+
+	if (name->type != YAML_SCALAR_EVENT || !yaml_parser_parse(&r->parser, &event))
+		return false;
+	add_step(r, (const char *)name->data.scalar.value);
+	good = read_node(r, &event, &name->start_mark);
+	yaml_event_delete(&event);
+	return good;
+}
+
+static bool read_members(struct reader *r)
+{
+	size_t len = strlen(r->pointer);
+	yaml_event_t event;
+	bool good = true, end = false;
+
+	while (good && !end) {
+		if (!yaml_parser_parse(&r->parser, &event))
+			return false;
+		end = event.type == YAML_MAPPING_END_EVENT;
+		good = end || read_member(r, &event);
+		r->pointer[len] = 0;
+		yaml_event_delete(&event);
+	}
+	return good;
+}
+
+/* What an alias stands for is found at the alias. */
+static bool read_node(struct reader *r, const yaml_event_t *event, const yaml_mark_t *at)
+{
+	bool good;
+
+	if (!add(r, at))
+		return false;
+	if (event->type != YAML_SEQUENCE_START_EVENT && event->type != YAML_MAPPING_START_EVENT)
+		return event->type == YAML_SCALAR_EVENT || event->type == YAML_ALIAS_EVENT;
+	if (r->depth == DEPTH_MOST)
+		return false;
+	r->depth++;
+	good = event->type == YAML_SEQUENCE_START_EVENT ? read_items(r) : read_members(r);
+	r->depth--;
+	return good;
+}
+
+static bool read_text(struct reader *r)
+{
+	yaml_event_t event;
+	bool good = true, found = false;
+
+	while (good && !found) {
+		if (!yaml_parser_parse(&r->parser, &event))
+			return false;
+		found = event.type != YAML_STREAM_START_EVENT && event.type != YAML_DOCUMENT_START_EVENT;
+		good = !found || read_node(r, &event, &event.start_mark);
+		yaml_event_delete(&event);
+	}
+	return good;
+}
+
+struct fnr_marks *fnr_marks_read(const char *text, size_t len)
+{
+	struct reader r = { .marks = fnr_alloc(sizeof *r.marks) };
+	bool good;
+
+	if (!yaml_parser_initialize(&r.parser)) {
+		fnr_marks_free(r.marks);
+		return NULL;
+	}
+	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(len ? text : ""), len);
+	good = read_text(&r);
+	yaml_parser_delete(&r.parser);
+	if (good)
+		return r.marks;
+	fnr_marks_free(r.marks);
+	return NULL;
+}
+
+void fnr_marks_free(struct fnr_marks *marks)
+{
+	if (!marks)
+		return;
+	for (size_t i = 0; i < marks->count; i++)
+		free(marks->items[i].pointer);
+	free(marks->items);
+	free(marks);
+}
+
+/* Is it the pointer, or one to something around it? */
+static bool leads_to(const char *pointer, const char *whole)
+{
+	size_t len = strlen(pointer);
+
+	return strncmp(pointer, whole, len) == 0 && (!whole[len] || whole[len] == '/');
+}
+
+size_t fnr_marks_find(const struct fnr_marks *marks, const char *pointer, size_t *line_r, size_t *column_r)
+{
+	const struct mark *best = NULL;
+
+	for (size_t i = 0; i < marks->count; i++)
+		if (leads_to(marks->items[i].pointer, pointer) && (!best || strlen(marks->items[i].pointer) > strlen(best->pointer)))
+			best = &marks->items[i];
+	*line_r = best ? best->line : 1;
+	*column_r = best ? best->column : 1;
+	return best ? strlen(best->pointer) : 0;
+}
+
+void fnr_marks_line(const char *text, size_t len, size_t line, char *out, size_t size)
+{
+	const char *end = text + len, *stop;
+	char *copy;
+
+	out[0] = 0;
+	while (line > 1 && text < end) {
+		text = memchr(text, '\n', (size_t)(end - text));
+		if (!text)
+			return;
+		text++;
+		line--;
+	}
+	if (text >= end)
+		return;
+	stop = memchr(text, '\n', (size_t)(end - text));
+	stop = stop ? stop : end;
+	copy = fnr_memdup0(text, (size_t)(stop - text));
+	fnr_text_clean(copy);
+	fnr_text_copy(out, size, copy);
+	free(copy);
+}

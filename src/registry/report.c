@@ -1,0 +1,248 @@
+/* Reports about templates: each problem with its place in the text, for programs, terminals and browsers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/marks.h"
+#include "registry/internal.h"
+
+#define EXCERPT 200
+
+/* ---- places ---- */
+
+struct place { const struct template_source *source; size_t line, column; };
+
+/* "name:12:5: what" and "JSON, line 12, column 5: what"; returns what. */
+static const char *place_in_message(const struct template_source *source, const char *message, struct place *place)
+{
+	size_t len = strlen(source->name);
+	int end = 0;
+
+	if (strncmp(message, source->name, len) == 0 && sscanf(message + len, ":%zu:%zu: %n", &place->line, &place->column, &end) == 2 && end > 0)
+		return message + len + end;
+	if (sscanf(message, "JSON, line %zu, column %zu: %n", &place->line, &place->column, &end) == 2 && end > 0)
+		return message + end;
+	return message;
+}
+
+/* In the text that has the whole pointer, from the template itself upwards; else in that which has the most of it. */
+static struct place find_place(const struct template_draft *draft, struct fnr_marks *const *marks, const char *pointer)
+{
+	struct place best = { &draft->chain[0], 1, 1 };
+	size_t longest = 0;
+
+	for (size_t i = 0; i < draft->count; i++) {
+		size_t line, column, found = marks[i] ? fnr_marks_find(marks[i], pointer, &line, &column) : 0;
+
+		if (marks[i] && (found > longest || (i == 0 && found == 0))) {
+			best = (struct place){ &draft->chain[i], line, column };
+			longest = found;
+		}
+	}
+	return best;
+}
+
+static void add_place(struct json_object *entry, const struct place *place)
+{
+	char excerpt[EXCERPT];
+
+	fnr_marks_line(place->source->text, place->source->len, place->line, excerpt, sizeof excerpt);
+	fnr_json_set_text(entry, "file", place->source->name);
+	fnr_json_set_int(entry, "line", (int64_t)place->line);
+	fnr_json_set_int(entry, "column", (int64_t)place->column);
+	fnr_json_set_text(entry, "excerpt", excerpt);
+}
+
+static struct json_object *with_place(const struct template_draft *draft, struct fnr_marks *const *marks, struct json_object *problem)
+{
+	struct json_object *entry = fnr_json_copy(problem);
+	struct place place;
+
+	if (strcmp(fnr_json_get_text(problem, "rule", ""), "syntax") == 0) {
+		place = (struct place){ &draft->chain[draft->count - 1], 1, 1 };
+		fnr_json_set_text(entry, "message", place_in_message(place.source, fnr_json_get_text(problem, "message", ""), &place));
+	} else {
+		place = find_place(draft, marks, fnr_json_get_text(problem, "pointer", ""));
+	}
+	add_place(entry, &place);
+	return entry;
+}
+
+/* ---- what is sound, but could be better ---- */
+
+static void warn(struct fnr_error *warnings, struct json_object *definition, const char *member, const char *fix, const char *message)
+{
+	struct json_object *value = fnr_json_get(definition, member);
+	char pointer[64] = "";
+
+	fnr_json_pointer_add(pointer, sizeof pointer, member);
+	if ((json_object_is_type(value, json_type_string) && !*json_object_get_string(value)) ||
+	    (json_object_is_type(value, json_type_array) && json_object_array_length(value) == 0))
+		fnr_error_add(warnings, pointer, "recommended", fix, "%s", message);
+}
+
+static void find_warnings(struct json_object *definition, struct fnr_error *warnings)
+{
+	char pointer[REGISTRY_PATH];
+
+	warn(warnings, definition, "description", "say in a sentence what it makes", "there is no description: nobody finds it by a search");
+	warn(warnings, definition, "examples", "add one that shows what it is for", "there are no examples");
+	json_object_object_foreach(fnr_json_get(definition, "inputs"), name, input) {
+		rules_below(pointer, "/inputs", name);
+		if (!fnr_json_get(input, "description") && !fnr_json_get(input, "label"))
+			fnr_error_add(warnings, pointer, "recommended", "add label and description", "the input '%.64s' has no label", name);
+	}
+}
+
+/* ---- as JSON ---- */
+
+static struct json_object *with_places(const struct template_draft *draft, struct fnr_marks *const *marks, struct json_object *problems)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; problems && i < json_object_array_length(problems); i++)
+		json_object_array_add(list, with_place(draft, marks, json_object_array_get_idx(problems, i)));
+	return list;
+}
+
+struct json_object *template_report(const struct template_draft *draft)
+{
+	struct json_object *report = json_object_new_object(), *given = draft->chain[0].value;
+	struct fnr_marks *marks[REGISTRY_EXTENDS_MOST + 1] = { NULL };
+	struct fnr_error warnings = FNR_ERROR_INIT;
+
+	if (draft->version.definition)
+		find_warnings(draft->version.definition, &warnings);
+	for (size_t i = 0; i < draft->count && (draft->err.errors || warnings.errors); i++)
+		marks[i] = fnr_marks_read(draft->chain[i].text, draft->chain[i].len);
+	fnr_json_set_bool(report, "valid", draft->err.code == FNR_OK);
+	fnr_json_set_text(report, "file", draft->chain[0].name);
+	fnr_json_set_text(report, "id", fnr_json_get_text(given, "id", NULL));
+	fnr_json_set_text(report, "version", fnr_json_get_text(given, "version", NULL));
+	fnr_json_set_text(report, "message", draft->err.code == FNR_OK ? NULL : draft->err.message);
+	fnr_json_set(report, "errors", with_places(draft, marks, draft->err.errors));
+	fnr_json_set(report, "warnings", with_places(draft, marks, warnings.errors));
+	for (size_t i = 0; i < draft->count; i++)
+		fnr_marks_free(marks[i]);
+	fnr_error_clear(&warnings);
+	return report;
+}
+
+/* ---- as text ---- */
+
+static void entry_text(struct json_object *entry, const char *kind, struct fnr_buf *out)
+{
+	const char *pointer = fnr_json_get_text(entry, "pointer", ""), *fix = fnr_json_get_text(entry, "fix", NULL);
+	const char *excerpt = fnr_json_get_text(entry, "excerpt", "");
+	int64_t line = fnr_json_get_int(entry, "line", 1), column = fnr_json_get_int(entry, "column", 1);
+
+	fnr_buf_printf(out, "%s:%lld:%lld: %s: %s [%s%s%s]\n", fnr_json_get_text(entry, "file", ""), (long long)line, (long long)column, kind,
+	               fnr_json_get_text(entry, "message", ""), fnr_json_get_text(entry, "rule", ""), *pointer ? " " : "", pointer);
+	if (*excerpt)
+		fnr_buf_printf(out, "%6lld | %s\n", (long long)line, excerpt);
+	if (*excerpt && column <= (int64_t)strlen(excerpt))
+		fnr_buf_printf(out, "       | %*s^\n", (int)column - 1, "");
+	if (fix)
+		fnr_buf_printf(out, "         %s\n", fix);
+}
+
+static void entries_text(struct json_object *entries, const char *kind, struct fnr_buf *out)
+{
+	for (size_t i = 0; entries && i < json_object_array_length(entries); i++)
+		entry_text(json_object_array_get_idx(entries, i), kind, out);
+}
+
+void template_report_text(struct json_object *report, struct fnr_buf *out)
+{
+	struct json_object *errors = fnr_json_get(report, "errors");
+
+	entries_text(errors, "error", out);
+	entries_text(fnr_json_get(report, "warnings"), "warning", out);
+	if (fnr_json_get_bool(report, "valid", false))
+		fnr_buf_printf(out, "%s: %s %s is valid\n", fnr_json_get_text(report, "file", ""), fnr_json_get_text(report, "id", ""),
+		               fnr_json_get_text(report, "version", ""));
+	else if (!errors || json_object_array_length(errors) == 0)
+		fnr_buf_printf(out, "%s: error: %s\n", fnr_json_get_text(report, "file", ""), fnr_json_get_text(report, "message", ""));
+}
+
+/* ---- as a page ---- */
+
+static void html(struct fnr_buf *out, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '<': fnr_buf_puts(out, "&lt;"); break;
+		case '>': fnr_buf_puts(out, "&gt;"); break;
+		case '&': fnr_buf_puts(out, "&amp;"); break;
+		case '"': fnr_buf_puts(out, "&quot;"); break;
+		default: fnr_buf_add(out, text, 1);
+		}
+	}
+}
+
+static void element(struct fnr_buf *out, const char *name, const char *class_, const char *text)
+{
+	if (!text || !*text)
+		return;
+	fnr_buf_printf(out, "<%s class=\"%s\">", name, class_);
+	html(out, text);
+	fnr_buf_printf(out, "</%s>", name);
+}
+
+static void entry_html(struct json_object *entry, const char *kind, struct fnr_buf *out)
+{
+	char place[64];
+
+	snprintf(place, sizeof place, ":%lld:%lld", (long long)fnr_json_get_int(entry, "line", 1), (long long)fnr_json_get_int(entry, "column", 1));
+	fnr_buf_printf(out, "<li class=\"%s\"><p>", kind);
+	element(out, "b", "kind", kind);
+	fnr_buf_puts(out, " ");
+	element(out, "span", "message", fnr_json_get_text(entry, "message", ""));
+	fnr_buf_puts(out, "</p><p class=\"place\">");
+	html(out, fnr_json_get_text(entry, "file", ""));
+	html(out, place);
+	fnr_buf_puts(out, " ");
+	element(out, "code", "pointer", fnr_json_get_text(entry, "pointer", ""));
+	fnr_buf_puts(out, " rule ");
+	element(out, "code", "rule", fnr_json_get_text(entry, "rule", ""));
+	fnr_buf_puts(out, "</p>");
+	element(out, "pre", "excerpt", fnr_json_get_text(entry, "excerpt", ""));
+	element(out, "p", "fix", fnr_json_get_text(entry, "fix", ""));
+	fnr_buf_puts(out, "</li>\n");
+}
+
+static void entries_html(struct json_object *entries, const char *kind, struct fnr_buf *out)
+{
+	for (size_t i = 0; entries && i < json_object_array_length(entries); i++)
+		entry_html(json_object_array_get_idx(entries, i), kind, out);
+}
+
+static void report_html(struct json_object *report, struct fnr_buf *out)
+{
+	bool valid = fnr_json_get_bool(report, "valid", false);
+
+	fnr_buf_puts(out, "<section><h2>");
+	html(out, fnr_json_get_text(report, "file", ""));
+	fnr_buf_puts(out, "</h2><p>");
+	html(out, fnr_json_get_text(report, "id", "no id"));
+	fnr_buf_puts(out, " ");
+	html(out, fnr_json_get_text(report, "version", ""));
+	fnr_buf_printf(out, " <b class=\"%s\">%s</b></p>\n<ul>\n", valid ? "valid" : "error", valid ? "valid" : "not valid");
+	entries_html(fnr_json_get(report, "errors"), "error", out);
+	entries_html(fnr_json_get(report, "warnings"), "warning", out);
+	fnr_buf_puts(out, "</ul></section>\n");
+}
+
+void template_report_html(struct json_object *const *reports, size_t count, struct fnr_buf *out)
+{
+	fnr_buf_puts(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+	             "<title>Validation of templates</title><style>"
+	             ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+	             "h2{overflow-wrap:anywhere}ul{list-style:none;padding:0}li{border-left:.3rem solid;padding:.1rem 1rem;margin:1rem 0}p{margin:.3rem 0}"
+	             "li.error{border-color:#c62828}li.warning{border-color:#b26a00}b.valid{color:light-dark(#1b6e20,#7bd17f)}b.error{color:light-dark(#b3261e,#ff8a80)}"
+	             ".place{font-size:.9em;opacity:.8}pre{overflow-x:auto;padding:.5rem;background:light-dark(#f2f2f2,#262626)}"
+	             "</style></head><body><h1>Validation of templates</h1>\n");
+	for (size_t i = 0; i < count; i++)
+		report_html(reports[i], out);
+	fnr_buf_puts(out, "</body></html>\n");
+}
