@@ -10,6 +10,7 @@ MAN_MADE = \
 	%D%/fnr-preset.1 \
 	%D%/fnr-queue.1 \
 	%D%/fnr-run.1 \
+	%D%/fnr-schema.1 \
 	%D%/fnr-take.1 \
 	%D%/fnr-template.1 \
 	%D%/fnr-upload.1 \
@@ -33,6 +34,7 @@ MAN_FRAGMENTS = \
 	%D%/fnr-preset.man \
 	%D%/fnr-queue.man \
 	%D%/fnr-run.man \
+	%D%/fnr-schema.man \
 	%D%/fnr-take.man \
 	%D%/fnr-template.man \
 	%D%/fnr-upload.man \

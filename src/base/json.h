@@ -27,8 +27,8 @@ struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_
  * members of one name the last counts. */
 struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err);
 
-/* The same for what is only compared and not worked with, as JSON Schema compares: numbers of any size, those beyond the
- * integers above as reals that keep their text (json_object_get_userdata()), and U+0000 in strings. */
+/* For what is only compared, as JSON Schema does, and not worked with: as fnr_json_parse_own, but with U+0000 in strings and
+ * numbers of any size; those beyond the integers above are reals that keep their text (json_object_get_userdata()). */
 struct json_object *fnr_json_parse_exact(const char *data, size_t len, struct fnr_error *err);
 
 /* Writes value compactly (NULL is null). The text belongs to value and is valid until it changes. len_r may be NULL. */

@@ -27,6 +27,7 @@ fnr_SOURCES = \
 	%D%/preset.c %D%/queue.c \
 	%D%/restore.c \
 	%D%/run.c \
+	%D%/schema.c \
 	%D%/serve.c \
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/stream.c \

@@ -52,7 +52,8 @@ void compiler_fault(struct compiler *c, const struct node *node, const char *rul
 	vsnprintf(message, sizeof message, format, args);
 	va_end(args);
 	node_pointer(c->schema, node, pointer);
-	fnr_json_pointer_add(pointer, sizeof pointer, rule);
+	if (fnr_json_get(node->source, rule))
+		fnr_json_pointer_add(pointer, sizeof pointer, rule);
 	place = pointer[0] == '#' ? pointer + 1 : pointer;
 	fnr_error_add(c->err, place, rule, fix, "%s", message);
 }
@@ -204,25 +205,40 @@ static void hash_values(struct compiler *c, struct enumeration *list)
 	free(sorted);
 }
 
-static void compile_enum(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
+static void add_enumeration(struct compiler *c, enum rule rule, struct json_object *values)
 {
-	struct enumeration *list;
+	struct enumeration *list = room(c, sizeof *list);
 
-	if (!json_object_is_type(value, json_type_array)) {
-		ill_typed(c, node, row->keyword, "a list of values");
-		return;
+	*list = (struct enumeration){ .values = values, .count = json_object_array_length(values) };
+	list->texts = room(c, list->count * sizeof *list->texts);
+	for (size_t i = 0; i < list->count; i++) {
+		struct json_object *value = json_object_array_get_idx(values, i);
+
+		if (json_object_is_type(value, json_type_string))
+			list->texts[list->text_count++] = (struct text){ json_object_get_string(value), (size_t)json_object_get_string_len(value) };
 	}
-	list = room(c, sizeof *list);
-	*list = (struct enumeration){ value, json_object_array_length(value), NULL, NULL };
 	if (list->count > ENUMERATION_SHORT)
 		hash_values(c, list);
-	add_op(c, row->rule)->enumeration = list;
+	add_op(c, rule)->enumeration = list;
 }
 
+static void compile_enum(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
+{
+	if (json_object_is_type(value, json_type_array))
+		add_enumeration(c, row->rule, value);
+	else
+		ill_typed(c, node, row->keyword, "a list of values");
+}
+
+/* A list of one, which lives as long as the schema. */
 static void compile_const(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
 {
+	struct json_object *values = json_object_new_array_ext(1);
+
 	(void)node;
-	add_op(c, row->rule)->value = value;
+	json_object_array_add(values, json_object_get(value));
+	json_object_array_add(c->schema->constants, values);
+	add_enumeration(c, row->rule, values);
 }
 
 static struct op *range_op(struct compiler *c, enum rule rule)
@@ -255,7 +271,7 @@ static void compile_most(struct compiler *c, struct node *node, const struct row
 static void compile_bound(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
 {
 	if (value_kind(value) & NUMERIC)
-		add_op(c, row->rule)->value = value;
+		add_op(c, row->rule)->bound = bound_of(value);
 	else
 		ill_typed(c, node, row->keyword, "a number");
 }
@@ -605,6 +621,8 @@ static const struct row rows[] = {
 /* So that a property is found by its name. */
 static void hash_members(struct compiler *c, struct members *members)
 {
+	for (uint32_t i = 0; i < members->count; i++)
+		members->initials |= UINT64_C(1) << (*members->properties[i].name & 63);
 	for (members->size = 4; members->size < members->count * 2;)
 		members->size *= 2;
 	members->slots = room(c, members->size * sizeof *members->slots);
@@ -636,6 +654,7 @@ static void compile_node(struct compiler *c, struct node *node)
 	node->kinds = KIND_ANY;
 	if (json_object_is_type(node->source, json_type_boolean)) {
 		node->kinds = json_object_get_boolean(node->source) ? KIND_ANY : 0;
+		node->leaf = true;
 		return;
 	}
 	c->op_count = 0;
@@ -649,6 +668,7 @@ static void compile_node(struct compiler *c, struct node *node)
 	if (members)
 		hash_members(c, members->members);
 	node->op_count = (uint32_t)c->op_count;
+	node->leaf = !c->op_count || c->ops[c->op_count - 1].rule < RULE_UNIQUE_ITEMS;
 	node->ops = room(c, c->op_count * sizeof *node->ops);
 	if (c->op_count)
 		memcpy(node->ops, c->ops, c->op_count * sizeof *node->ops);
@@ -677,7 +697,8 @@ struct schema *compiler_run(struct json_object *definition, const struct schema_
 	struct compiler c = { .options = options, .err = &own, .metaschemas = metaschemas };
 	struct schema *schema = fnr_alloc(sizeof *schema);
 
-	*schema = (struct schema){ .arena = fnr_arena_create(), .source = json_object_get(definition), .nodes = MAP_INIT, .places = MAP_INIT };
+	*schema = (struct schema){ .arena = fnr_arena_create(), .source = json_object_get(definition),
+	                           .constants = json_object_new_array(), .nodes = MAP_INIT, .places = MAP_INIT };
 	c.schema = schema;
 	schema->root = resource_add_document(&c, BASE, definition)->root;
 	for (size_t i = 0; options && i < options->remote_count; i++)
@@ -709,6 +730,7 @@ void schema_free(struct schema *schema)
 	for (size_t i = 0; i < schema->pattern_count; i++)
 		pattern_free(schema->patterns[i]);
 	free(schema->patterns);
+	json_object_put(schema->constants);
 	json_object_put(schema->source);
 	fnr_arena_free(schema->arena);
 	free(schema);

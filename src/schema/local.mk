@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/inputs.c %D%/inputs.h %D%/internal.h \
 	%D%/loop.c \
 	%D%/map.c %D%/map.h \
+	%D%/message.c \
 	%D%/metaschema.c \
 	%D%/number.c %D%/number.h \
 	%D%/pattern.c %D%/pattern.h \

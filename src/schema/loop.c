@@ -30,15 +30,15 @@ static struct node *next_of(const struct op *op, size_t at)
 	}
 }
 
-struct step { struct node *node; size_t op, at; };
+struct frame { struct node *node; size_t op, at; };
 
-static struct node *next_child(struct step *step)
+static struct node *next_child(struct frame *frame)
 {
-	for (; step->op < step->node->op_count; step->op++, step->at = 0) {
-		struct node *found = next_of(&step->node->ops[step->op], step->at);
+	for (; frame->op < frame->node->op_count; frame->op++, frame->at = 0) {
+		struct node *found = next_of(&frame->node->ops[frame->op], frame->at);
 
 		if (found) {
-			step->at++;
+			frame->at++;
 			return found;
 		}
 	}
@@ -46,11 +46,11 @@ static struct node *next_child(struct step *step)
 }
 
 /* Depth first, with a stack of its own. */
-static bool search(struct compiler *c, struct node *start, struct step *stack)
+static bool search(struct compiler *c, struct node *start, struct frame *stack)
 {
 	size_t depth = 0;
 
-	stack[depth++] = (struct step){ start, 0, 0 };
+	stack[depth++] = (struct frame){ start, 0, 0 };
 	start->mark = OPEN;
 	while (depth) {
 		struct node *node = next_child(&stack[depth - 1]);
@@ -63,7 +63,7 @@ static bool search(struct compiler *c, struct node *start, struct step *stack)
 			return false;
 		} else if (node->mark == UNSEEN) {
 			node->mark = OPEN;
-			stack[depth++] = (struct step){ node, 0, 0 };
+			stack[depth++] = (struct frame){ node, 0, 0 };
 		}
 	}
 	return true;
@@ -71,7 +71,7 @@ static bool search(struct compiler *c, struct node *start, struct step *stack)
 
 bool loop_check(struct compiler *c)
 {
-	struct step *stack = fnr_alloc((c->schema->node_count + 1) * sizeof *stack);
+	struct frame *stack = fnr_alloc((c->schema->node_count + 1) * sizeof *stack);
 	bool good = true;
 
 	for (size_t i = 0; good && i < c->work_count; i++)

@@ -139,6 +139,13 @@ int number_compare(struct json_object *a, struct json_object *b)
 	return compare_decimals(&left, &right);
 }
 
+struct bound bound_of(struct json_object *value)
+{
+	bool is_integer = json_object_is_type(value, json_type_int);
+
+	return (struct bound){ value, is_integer ? json_object_get_int64(value) : 0, json_object_get_double(value), is_integer };
+}
+
 int number_sign(struct json_object *value)
 {
 	struct decimal decimal;
@@ -181,6 +188,14 @@ static uint64_t times(uint64_t a, uint64_t b, uint64_t modulus)
 	return (uint64_t)((unsigned __int128)a * b % modulus);
 }
 
+/* Division of short numbers is several times as fast. */
+static bool divides(uint64_t divisor, int64_t value)
+{
+	uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	return (size | divisor) >> 32 ? size % divisor == 0 : (uint32_t)size % (uint32_t)divisor == 0;
+}
+
 /* digits(value) * 10^(difference of the exponents) mod digits(divisor). Where the divisor's last digit counts more than the
  * value's, the value, whose digits do not end in 0, cannot be a multiple. */
 bool number_divides(const struct divisor *divisor, struct json_object *value)
@@ -190,8 +205,8 @@ bool number_divides(const struct divisor *divisor, struct json_object *value)
 	const char *at;
 	size_t left;
 
-	if (json_object_is_type(value, json_type_int) && divisor->exponent == 0)
-		return json_object_get_int64(value) % (int64_t)divisor->digits == 0;
+	if (divisor->exponent == 0 && json_object_is_type(value, json_type_int))
+		return divides(divisor->digits, json_object_get_int64(value));
 	read_value(value, &decimal);
 	if (!decimal.count)
 		return true;

@@ -23,7 +23,7 @@
 #define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | \
                  PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
 
-struct pattern { pcre2_code *code; unsigned uses; bool anchored; };
+struct pattern { pcre2_code *code; unsigned uses; bool anchored, machine; };
 
 static struct kept { char *text; struct pattern *pattern; } kept[KEPT];
 
@@ -107,6 +107,15 @@ static bool time_is_up(struct pattern_clock *clock)
 	return now > clock->end;
 }
 
+static bool is_ascii(const char *text, size_t len)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < len; i++)
+		all |= (unsigned char)text[i];
+	return all < 0x80;
+}
+
 /* A match may begin from `from` up to `last`. That the text is UTF-8 is checked by the first call. */
 static int match(const struct pattern *pattern, const char *text, size_t len, size_t from, size_t last)
 {
@@ -114,7 +123,10 @@ static int match(const struct pattern *pattern, const char *text, size_t len, si
 	int result;
 
 	pcre2_set_offset_limit(context, last);
-	result = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, from, options, data, context);
+	if (pattern->machine && !from && len <= SHORT_TEXT && is_ascii(text, len))
+		result = pcre2_jit_match(pattern->code, (PCRE2_SPTR)text, len, 0, 0, data, context);   /* it does not check for UTF-8 */
+	else
+		result = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, from, options, data, context);
 	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
 		result = pcre2_match(pattern->code, (PCRE2_SPTR)text, len, from, options | PCRE2_NO_JIT, data, context);
 	return result;
@@ -153,7 +165,7 @@ enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_
 
 	prepare();
 	if (pattern->uses < JIT_USES && ++pattern->uses == JIT_USES)
-		pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);   /* if it cannot, it is interpreted as before */
+		pattern->machine = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;   /* else it is interpreted as before */
 	if (len <= SHORT_TEXT && clock->matches++ < FREE_MATCHES)
 		result = match(pattern, text, len, 0, len);
 	else if (time_is_up(clock))

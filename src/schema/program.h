@@ -52,6 +52,7 @@ struct members {
 	struct property *properties;
 	uint32_t *slots;             /* number of a property + 1, by hash; 0: none */
 	uint32_t count, size, required, pattern_count;
+	uint64_t initials;           /* bits of the first bytes of their names, modulo 64 */
 	struct pattern_property *patterns;
 	struct node *additional;
 };
@@ -61,8 +62,10 @@ struct contains { struct node *node; uint64_t least, most; };
 struct dependency { const char *name; struct node *node; const char **names; size_t count; };  /* node, or names */
 struct branches { struct node *condition, *then, *otherwise; };
 
-/* With many values they are found by hash: order has the numbers of the values, hashes are sorted. */
-struct enumeration { struct json_object *values; size_t count; uint64_t *hashes; uint32_t *order; };
+/* The values of enum, or the one of const; the texts among them are compared quickest. Many are found by hash: order has their
+ * numbers, hashes are sorted. */
+struct text { const char *data; size_t len; };
+struct enumeration { struct json_object *values; size_t count; uint64_t *hashes; uint32_t *order; struct text *texts; size_t text_count; };
 
 struct op {
 	uint8_t rule;                /* row of the table of rules */
@@ -70,6 +73,7 @@ struct op {
 	uint32_t count;              /* of what `nodes` or `dependencies` point at */
 	union {
 		struct json_object *value;
+		struct bound bound;
 		struct divisor divisor;
 		struct { uint64_t least, most; } range;
 		struct { struct json_object *value; const char *name; } named;
@@ -94,7 +98,8 @@ struct node {
 	int64_t index;               /* -1: keyword alone */
 	struct resource *resource;
 	uint8_t kinds;               /* of value that it takes */
-	bool wanted, tracks;         /* tracks: needs to know what was evaluated (unevaluated*) */
+	bool wanted, leaf;           /* leaf: leads to no other */
+	bool tracks;                 /* needs to know what was evaluated (unevaluated*) */
 	uint8_t mark;                /* of the search for loops */
 	uint32_t op_count;
 	struct op *ops;
@@ -102,7 +107,7 @@ struct node {
 
 struct schema {
 	struct fnr_arena *arena;
-	struct json_object *source;
+	struct json_object *source, *constants;
 	struct node *root;
 	struct document *documents;
 	struct map nodes;            /* by the address of their JSON value */
@@ -202,10 +207,31 @@ struct spot { const struct spot *parent; const char *name; size_t index; };
 
 struct scope { const struct resource *resource; const struct scope *parent; };
 
+/* A misfit, as little as words can be made of later: numbers and texts mean what `kind` says. */
+enum problem_kind { PROBLEM_RULE, PROBLEM_KIND, PROBLEM_MISSING, PROBLEM_DEPENDENT, PROBLEM_CONTAINS, PROBLEM_BOTH, PROBLEM_NONE, PROBLEM_LIMIT };
+struct problem {
+	const struct node *node;
+	const struct op *op;
+	struct json_object *value;
+	const char *name, *other;
+	uint64_t first, second;
+	size_t way, depth;           /* its place: so many steps from this one of the report on */
+	enum problem_kind kind;
+};
+struct step { const char *name; size_t index; };
+
+struct schema_report {
+	const struct schema *schema;
+	struct problem *problems;
+	struct step *steps;
+	size_t count, size, step_count, step_size;
+	size_t base;                 /* the first of those that count towards SCHEMA_ERRORS now */
+	struct json_object *kept;    /* values that were made for the run, and that problems point at */
+};
+
 struct run {
 	const struct schema *schema;
-	struct fnr_error *report;    /* NULL: only whether it fits, and the first misfit ends it */
-	const char *pointer;         /* what pointers begin with */
+	struct schema_report *report; /* NULL: only whether it fits, and the first misfit ends it */
 	const struct spot *spot;
 	const struct scope *scope;
 	int64_t steps;               /* left */
@@ -215,20 +241,27 @@ struct run {
 	struct pattern_clock clock;
 };
 
-/* report.c: what is said of a misfit. Each does nothing where no report is wanted, and returns false. */
+/* report.c: notes a misfit, if a report is wanted. All return false, so that who found it can end with that. */
 bool report_rule(struct run *run, const struct node *node, const struct op *op, struct json_object *value);
 bool report_kind(struct run *run, const struct node *node, struct json_object *value);
 bool report_missing(struct run *run, const struct node *node, const char *name);
-bool report_dependent(struct run *run, const struct node *node, const struct dependency *dependency, const char *missing);
-bool report_contains(struct run *run, const struct node *node, const struct contains *contains, uint64_t found);
+bool report_dependent(struct run *run, const struct node *node, const char *name, const char *missing);
+bool report_contains(struct run *run, const struct node *node, const struct op *op, uint64_t found);
 bool report_both(struct run *run, const struct node *node, size_t first, size_t second);
 bool report_none(struct run *run, const struct node *node, const struct op *op, struct json_object *value);
 bool report_limit(struct run *run, const struct node *node);
-bool report_full(const struct run *run);
+static inline bool report_full(const struct run *run)
+{
+	return run->report->count - run->report->base >= SCHEMA_ERRORS;
+}
+struct json_object *report_keep(struct run *run, struct json_object *value);   /* puts it when the report goes */
 
-/* validate.c: does the value fit this schema? To be called for the alternatives of a report. */
-bool run_quietly(struct run *run, const struct node *node, struct json_object *value);
-bool run_reporting(struct run *run, const struct node *node, struct json_object *value, struct fnr_error *report);
+/* message.c: puts a problem into words, as an entry of err->errors. */
+void message_add(const struct schema_report *report, const struct problem *problem, const char *pointer, struct fnr_error *err);
+void message_place(const struct schema_report *report, const struct problem *problem, const char *pointer, char out[POINTER_MOST]);
+
+/* validate.c: what this schema says of the value, for alternatives in a report. */
+bool run_eval(struct run *run, const struct node *node, struct json_object *value);
 
 /* format.c */
 struct format { const char *name, *like; bool (*fits)(const char *text, size_t len); };

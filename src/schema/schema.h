@@ -49,4 +49,11 @@ bool schema_fits(const struct schema *schema, struct json_object *value);
  * minimum", or with its address if that is another document's). */
 bool schema_check(const struct schema *schema, struct json_object *value, const char *pointer, struct fnr_error *err);
 
+/* The same in steps, for who may not need the words, which cost more than finding the problems: NULL if the value fits, else
+ * what is to be told. Schema and value must stay as they are until it is freed. */
+struct schema_report *schema_report(const struct schema *schema, struct json_object *value);
+size_t schema_report_count(const struct schema_report *report);
+void schema_report_tell(const struct schema_report *report, const char *pointer, struct fnr_error *err);
+void schema_report_free(struct schema_report *report);   /* NULL is allowed */
+
 #endif

@@ -4,11 +4,24 @@
 
 #include "schema/program.h"
 
+#define SPARE_MOST 1000       /* problems and steps of a report whose memory is kept */
+
 /* Which members or items of one value were evaluated, for unevaluated*. */
 #define MARKS_SMALL 4
 struct marks { uint64_t *bits, small[MARKS_SMALL]; size_t words; };
 
-static bool eval(struct run *run, const struct node *node, struct json_object *value, struct marks *marks);
+static bool eval_ops(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks);
+static bool eval_deep(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks);
+
+/* Does the value fit this schema? What it evaluates is marked, where somebody wants to know that. */
+static inline bool eval(struct run *run, const struct node *node, struct json_object *value, struct marks *marks)
+{
+	enum value_kind kind = value_kind(value);
+
+	if (!(node->kinds & kind))
+		return report_kind(run, node, value);
+	return node->leaf ? eval_ops(run, node, value, kind, marks) : eval_deep(run, node, value, kind, marks);
+}
 
 /* ---- marks ---- */
 
@@ -54,7 +67,7 @@ static void marks_add(struct marks *to, const struct marks *from)
 /* ---- going on ---- */
 
 /* No more than so many steps; false: it is stopped. */
-static bool spend(struct run *run, const struct node *node, size_t count)
+static inline bool spend(struct run *run, const struct node *node, size_t count)
 {
 	if (run->stopped)
 		return false;
@@ -66,13 +79,13 @@ static bool spend(struct run *run, const struct node *node, size_t count)
 }
 
 /* May more problems be looked for? */
-static bool goes_on(const struct run *run)
+static inline bool goes_on(const struct run *run)
 {
 	return run->report && !run->stopped && !report_full(run);
 }
 
 /* A member or item; name is NULL for an item. */
-static bool eval_part(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
+static inline bool eval_part(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
 {
 	struct spot spot = { run->spot, name, index };
 	bool good;
@@ -88,7 +101,7 @@ static bool eval_part(struct run *run, const struct node *node, struct json_obje
 /* Applies a schema to the value itself, where it is no misfit if that does not fit. What it evaluates counts only if it does. */
 static bool probe(struct run *run, const struct node *node, struct json_object *value, struct marks *marks)
 {
-	struct fnr_error *report = run->report;
+	struct schema_report *report = run->report;
 	struct marks own;
 	bool good;
 
@@ -106,20 +119,9 @@ static bool probe(struct run *run, const struct node *node, struct json_object *
 	return good;
 }
 
-bool run_quietly(struct run *run, const struct node *node, struct json_object *value)
+bool run_eval(struct run *run, const struct node *node, struct json_object *value)
 {
-	return probe(run, node, value, NULL);
-}
-
-bool run_reporting(struct run *run, const struct node *node, struct json_object *value, struct fnr_error *report)
-{
-	struct fnr_error *before = run->report;
-	bool good;
-
-	run->report = report;
-	good = eval(run, node, value, NULL);
-	run->report = before;
-	return good;
+	return eval(run, node, value, NULL);
 }
 
 /* ---- values ---- */
@@ -148,21 +150,29 @@ static bool in_hashed(const struct enumeration *list, struct json_object *value,
 	return false;
 }
 
+static bool in_texts(const struct enumeration *list, struct json_object *value)
+{
+	size_t len = (size_t)json_object_get_string_len(value);
+	const char *text = json_object_get_string(value);
+
+	for (size_t i = 0; i < list->text_count; i++)
+		if (list->texts[i].len == len && memcmp(list->texts[i].data, text, len) == 0)
+			return true;
+	return false;
+}
+
 static bool run_enum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
 	const struct enumeration *list = op->enumeration;
 
 	if (list->hashes)
 		return in_hashed(list, value, &run->steps);
+	if (json_object_is_type(value, json_type_string))
+		return in_texts(list, value);
 	for (size_t i = 0; i < list->count; i++)
 		if (in_list(list, i, value, &run->steps))
 			return true;
 	return false;
-}
-
-static bool run_const(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
-{
-	return value_equal(op->value, value, &run->steps);
 }
 
 static bool in_range(const struct op *op, uint64_t count)
@@ -188,22 +198,22 @@ static bool run_length(struct run *run, const struct node *node, const struct op
 
 static bool run_minimum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
-	return number_compare(value, op->value) >= 0;
+	return bound_compare(value, &op->bound) >= 0;
 }
 
 static bool run_maximum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
-	return number_compare(value, op->value) <= 0;
+	return bound_compare(value, &op->bound) <= 0;
 }
 
 static bool run_exclusive_minimum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
-	return number_compare(value, op->value) > 0;
+	return bound_compare(value, &op->bound) > 0;
 }
 
 static bool run_exclusive_maximum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
-	return number_compare(value, op->value) < 0;
+	return bound_compare(value, &op->bound) < 0;
 }
 
 static bool run_multiple_of(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
@@ -315,39 +325,54 @@ static bool run_contains(struct run *run, const struct node *node, const struct 
 		if (!marks && found >= contains->least && contains->most == UINT64_MAX)
 			return true;
 	}
-	return (found >= contains->least && found <= contains->most) || report_contains(run, node, contains, found);
+	return (found >= contains->least && found <= contains->most) || report_contains(run, node, op, found);
 }
 
 /* ---- objects ---- */
 
-/* Members mostly come in the order of the properties, so the one behind the last is looked at first. */
-static const struct property *property_of(const struct members *members, const char *name, size_t *expected)
+static const struct property *property_by_hash(const struct members *members, const char *name)
 {
-	const struct property *property;
-	size_t len, at;
+	size_t len = strlen(name);
 
-	if (*expected < members->count) {
-		property = &members->properties[*expected];
-		if (strcmp(property->name, name) == 0) {
-			++*expected;
+	for (size_t at = map_hash(name, len) & (members->size - 1); members->slots[at]; at = (at + 1) & (members->size - 1)) {
+		const struct property *property = &members->properties[members->slots[at] - 1];
+
+		if (property->len == len && memcmp(property->name, name, len) == 0)
 			return property;
-		}
-	}
-	if (!members->count)
-		return NULL;
-	len = strlen(name);
-	for (at = map_hash(name, len) & (members->size - 1); members->slots[at]; at = (at + 1) & (members->size - 1)) {
-		property = &members->properties[members->slots[at] - 1];
-		if (property->len == len && memcmp(property->name, name, len) == 0) {
-			*expected = members->slots[at];
-			return property;
-		}
 	}
 	return NULL;
 }
 
+/* As strcmp() == 0; names are short, and a call costs more. */
+static inline bool same_name(const char *a, const char *b)
+{
+	while (*a == *b && *a) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
+/* Members mostly come in the order of the properties, so the one behind the last is looked at first; and most that are no
+ * properties begin with a letter that none of these begins with. */
+static inline const struct property *property_of(const struct members *members, const char *name, const struct property **expected)
+{
+	const struct property *property = *expected, *end = members->properties + members->count;
+
+	if (property < end && same_name(property->name, name)) {
+		++*expected;
+		return property;
+	}
+	if (!(members->initials >> (*name & 63) & 1))
+		return NULL;
+	property = property_by_hash(members, name);
+	if (property)
+		*expected = property + 1;
+	return property;
+}
+
 /* Whether the schemas that stand for this member fit; *any_r: there are some. */
-static bool eval_member(struct run *run, const struct node *node, const struct members *members, const struct property *property, const char *name,
+static inline bool eval_member(struct run *run, const struct node *node, const struct members *members, const struct property *property, const char *name,
                         struct json_object *value, bool *any_r)
 {
 	bool good = true;
@@ -379,12 +404,14 @@ static bool report_all_missing(struct run *run, const struct node *node, const s
 static bool run_members(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
 	const struct members *members = op->members;
-	size_t expected = 0, required = 0, at = 0;
+	const struct lh_table *table_ = json_object_get_object(value);
+	const struct property *expected = members->properties;
+	size_t required = 0, at = 0;
 	bool good = true, any;
 
-	if (!spend(run, node, (size_t)json_object_object_length(value)))
+	if (!spend(run, node, (size_t)table_->count))
 		return false;
-	for (struct lh_entry *entry = lh_table_head(json_object_get_object(value)); entry; entry = lh_entry_next(entry), at++) {
+	for (struct lh_entry *entry = lh_table_head(table_); entry; entry = lh_entry_next(entry), at++) {
 		const char *name = lh_entry_k(entry);
 		const struct property *property = property_of(members, name, &expected);
 
@@ -410,6 +437,8 @@ static bool run_property_names(struct run *run, const struct node *node, const s
 		struct json_object *text = json_object_new_string(name);
 
 		(void)member;
+		if (run->report)
+			report_keep(run, json_object_get(text));
 		if (!eval_part(run, op->node, text, name, 0))
 			good = false;
 		json_object_put(text);
@@ -434,7 +463,7 @@ static bool run_dependent_required(struct run *run, const struct node *node, con
 			return false;
 		for (size_t j = 0; j < dependency->count && (good || goes_on(run)); j++)
 			if (!json_object_object_get_ex(value, dependency->names[j], NULL))
-				good = report_dependent(run, node, dependency, dependency->names[j]);
+				good = report_dependent(run, node, dependency->name, dependency->names[j]);
 	}
 	return good;
 }
@@ -553,7 +582,7 @@ typedef bool run_rule(struct run *run, const struct node *node, const struct op 
 
 /* says: it reports its misfits itself */
 static const struct { run_rule *run; bool says, same; } table[RULE_COUNT] = {
-	[RULE_ENUM] = { run_enum, false, false }, [RULE_CONST] = { run_const, false, false }, [RULE_LENGTH] = { run_length, false, false },
+	[RULE_ENUM] = { run_enum, false, false }, [RULE_CONST] = { run_enum, false, false }, [RULE_LENGTH] = { run_length, false, false },
 	[RULE_MINIMUM] = { run_minimum, false, false }, [RULE_MAXIMUM] = { run_maximum, false, false },
 	[RULE_EXCLUSIVE_MINIMUM] = { run_exclusive_minimum, false, false }, [RULE_EXCLUSIVE_MAXIMUM] = { run_exclusive_maximum, false, false },
 	[RULE_MULTIPLE_OF] = { run_multiple_of, false, false }, [RULE_ITEM_COUNT] = { run_count, false, false },
@@ -573,18 +602,31 @@ static bool is_unevaluated(const struct op *op)
 	return op->rule == RULE_UNEVALUATED_ITEMS || op->rule == RULE_UNEVALUATED_PROPERTIES;
 }
 
+/* Applies one operation; the commonest are called directly. */
+static inline bool run_op(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+{
+	switch (op->rule) {
+	case RULE_MEMBERS: return run_members(run, node, op, value, marks);
+	case RULE_LENGTH: return run_length(run, node, op, value, marks);
+	case RULE_MINIMUM: return run_minimum(run, node, op, value, marks);
+	case RULE_MAXIMUM: return run_maximum(run, node, op, value, marks);
+	case RULE_ENUM: return run_enum(run, node, op, value, marks);
+	default: return table[op->rule].run(run, node, op, value, marks);
+	}
+}
+
 static bool eval_ops(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks)
 {
 	bool good = true, applied = true;
 
 	for (const struct op *op = node->ops, *end = op + node->op_count; op < end; op++) {
-		if (!(op->applies & kind) || (!applied && is_unevaluated(op)))
+		if (!(op->applies & kind) || (!applied && is_unevaluated(op)) || run_op(run, node, op, value, marks))
 			continue;
-		if (table[op->rule].run(run, node, op, value, marks))
-			continue;
+		if (!run->report)
+			return false;
 		good = false;
 		applied = applied && !table[op->rule].same;
-		if (run->report && !table[op->rule].says && !run->stopped)
+		if (!table[op->rule].says && !run->stopped)
 			report_rule(run, node, op, value);
 		if (!goes_on(run))
 			return false;
@@ -618,15 +660,10 @@ static bool eval_scoped(struct run *run, const struct node *node, struct json_ob
 	return good;
 }
 
-static bool eval(struct run *run, const struct node *node, struct json_object *value, struct marks *marks)
+static bool eval_deep(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks)
 {
-	enum value_kind kind = value_kind(value);
 	bool good;
 
-	if (!(node->kinds & kind))
-		return report_kind(run, node, value);
-	if (!node->op_count)
-		return true;
 	if (!spend(run, node, 1))
 		return false;
 	if (run->depth == SCHEMA_DEPTH) {
@@ -639,9 +676,9 @@ static bool eval(struct run *run, const struct node *node, struct json_object *v
 	return good;
 }
 
-static bool run(const struct schema *schema, struct json_object *value, const char *pointer, struct fnr_error *report)
+static bool run(const struct schema *schema, struct json_object *value, struct schema_report *report)
 {
-	struct run state = { .schema = schema, .report = report, .pointer = pointer, .steps = SCHEMA_STEPS };
+	struct run state = { .schema = schema, .report = report, .steps = SCHEMA_STEPS };
 	bool good = eval(&state, schema->root, value, NULL);
 
 	spend(&state, schema->root, 0);
@@ -652,19 +689,62 @@ static bool run(const struct schema *schema, struct json_object *value, const ch
 
 bool schema_fits(const struct schema *schema, struct json_object *value)
 {
-	return run(schema, value, "", NULL);
+	return run(schema, value, NULL);
+}
+
+/* One that was freed, with its memory: most are small. */
+static struct schema_report *spare;
+
+struct schema_report *schema_report(const struct schema *schema, struct json_object *value)
+{
+	struct schema_report *report = spare ? spare : fnr_alloc(sizeof *report);
+
+	spare = NULL;
+	report->schema = schema;
+	if (!run(schema, value, report))
+		return report;
+	schema_report_free(report);
+	return NULL;
+}
+
+size_t schema_report_count(const struct schema_report *report)
+{
+	return report->count;
+}
+
+void schema_report_tell(const struct schema_report *report, const char *pointer, struct fnr_error *err)
+{
+	for (size_t i = 0; err && i < report->count; i++)
+		message_add(report, &report->problems[i], pointer, err);
+	if (report->count >= SCHEMA_ERRORS)
+		fnr_error_add(err, pointer, "more", "correct these first", "there may be more problems, which were not looked for");
+}
+
+void schema_report_free(struct schema_report *report)
+{
+	if (!report)
+		return;
+	json_object_put(report->kept);
+	report->kept = NULL;
+	report->count = report->step_count = 0;
+	if (!spare && report->size <= SPARE_MOST && report->step_size <= SPARE_MOST) {
+		spare = report;
+		return;
+	}
+	free(report->problems);
+	free(report->steps);
+	free(report);
 }
 
 bool schema_check(const struct schema *schema, struct json_object *value, const char *pointer, struct fnr_error *err)
 {
-	struct fnr_error own = FNR_ERROR_INIT;
+	struct schema_report *report;
 
 	if (schema_fits(schema, value))
 		return true;
-	run(schema, value, pointer, &own);
-	FNR_MUST(own.code != FNR_OK);
-	if (err)
-		fnr_error_move(err, &own);
-	fnr_error_clear(&own);
+	report = schema_report(schema, value);
+	FNR_MUST(report && report->count);
+	schema_report_tell(report, pointer, err);
+	schema_report_free(report);
 	return false;
 }

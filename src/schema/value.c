@@ -3,23 +3,8 @@
 #include <string.h>
 
 #include "schema/map.h"
-#include "schema/number.h"
 
 #define BYTES_A_STEP 64
-
-enum value_kind value_kind(struct json_object *value)
-{
-	switch (json_object_get_type(value)) {
-	case json_type_null: return KIND_NULL;
-	case json_type_boolean: return KIND_BOOLEAN;
-	case json_type_int: return KIND_INTEGER;
-	case json_type_double: return number_whole(value) ? KIND_INTEGER : KIND_NUMBER;
-	case json_type_string: return KIND_STRING;
-	case json_type_array: return KIND_ARRAY;
-	case json_type_object: return KIND_OBJECT;
-	}
-	return KIND_NULL;
-}
 
 static bool spend(int64_t *steps, size_t count)
 {

@@ -6,13 +6,23 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "schema/number.h"
 
 /* What a value is; a whole number is KIND_INTEGER however it is written. */
 enum value_kind {
 	KIND_NULL = 1, KIND_BOOLEAN = 2, KIND_INTEGER = 4, KIND_NUMBER = 8, KIND_STRING = 16, KIND_ARRAY = 32, KIND_OBJECT = 64,
 	KIND_ANY = 127,
 };
-enum value_kind value_kind(struct json_object *value);
+static inline enum value_kind value_kind(struct json_object *value)
+{
+	static const unsigned char kinds[] = {
+		[json_type_null] = KIND_NULL, [json_type_boolean] = KIND_BOOLEAN, [json_type_int] = KIND_INTEGER, [json_type_double] = 0,
+		[json_type_string] = KIND_STRING, [json_type_array] = KIND_ARRAY, [json_type_object] = KIND_OBJECT,
+	};
+	unsigned char kind = kinds[json_object_get_type(value)];
+
+	return (enum value_kind)(kind ? kind : number_whole(value) ? KIND_INTEGER : KIND_NUMBER);
+}
 
 /* Both take from *steps what they cost; when nothing is left, the answer means nothing. */
 bool value_equal(struct json_object *a, struct json_object *b, int64_t *steps);

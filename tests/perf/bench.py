@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Measures the whole system on this machine and prints the figures beside what is known of such machines.
 
-Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--slow-flush LIBRARY] [--seconds N] [--only WORD]
+Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--schema PROGRAM]
+       [--slow-flush LIBRARY] [--seconds N] [--only WORD]
 FNR_SHARE and FNR_LIBEXEC may name a staged installation. Every figure is of this run; absolute figures drift from machine to
 machine, so compare the ratios. Nothing is left running or lying about.
 """
@@ -20,6 +21,7 @@ import tempfile
 import time
 
 import bench_peers
+import bench_schema
 
 NOOP = {"template": "noop", "inputs": {}}
 MIB = 1024 * 1024
@@ -357,6 +359,7 @@ def main():
     parser.add_argument("--load", required=True)
     parser.add_argument("--store")
     parser.add_argument("--dispatch")
+    parser.add_argument("--schema")
     parser.add_argument("--slow-flush")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", help="a part of a name below")
@@ -373,6 +376,7 @@ def main():
         "rates": lambda: bench_rates(options.fnr, options.load, options.seconds),
         "previews": lambda: bench_previews(options.fnr),
         "million": lambda: bench_million(options.fnr, options.dispatch),
+        "schema": lambda: bench_schema.main(options.schema) if options.schema else None,
         "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
     }
     for name, step in steps.items():

@@ -11,6 +11,11 @@ noinst_PROGRAMS += %D%/bench_dispatch
 %C%_bench_dispatch_SOURCES = %D%/bench_dispatch.c
 %C%_bench_dispatch_LDADD = src/queue/libqueue.a src/store/libstore.a src/base/libbase.a $(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS)
 
+noinst_PROGRAMS += %D%/bench_schema
+%C%_bench_schema_SOURCES = %D%/bench_schema.c
+%C%_bench_schema_LDADD = src/schema/libschema.a src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS)
+EXTRA_DIST += %D%/bench_schema.mjs %D%/schema_cases.json %D%/ajv/package.json %D%/ajv/package-lock.json
+
 # Preloaded by the benchmark; no library of the project, so made without libtool.
 EXTRA_DIST += %D%/slow_flush.c
 CLEANFILES += %D%/slow_flush.so

@@ -145,6 +145,12 @@ check_PROGRAMS += %D%/test_inputs
 %C%_test_inputs_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
 TESTS += %D%/test_inputs
 
+check_PROGRAMS += %D%/test_schema
+%C%_test_schema_SOURCES = %D%/test_schema.c
+%C%_test_schema_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_schema_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+TESTS += %D%/test_schema
+
 check_PROGRAMS += %D%/test_schema_suite
 %C%_test_schema_suite_SOURCES = %D%/test_schema_suite.c
 %C%_test_schema_suite_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,453 @@
+/* The validator beyond the official suite: what it says, references between documents, formats, exact numbers, and what
+ * nobody can make it do. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "schema/number.h"
+#include "schema/pattern.h"
+#include "schema/schema.h"
+
+static struct json_object *parse(const char *text)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value = fnr_json_parse_exact(text, strlen(text), &err);
+
+	cr_assert_eq(err.code, FNR_OK, "%s: %s", text, err.message);
+	return value;
+}
+
+static struct schema *compile(const char *text, const struct schema_options *options)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *definition = parse(text);
+	struct schema *schema = schema_compile(definition, options, &err);
+
+	cr_assert(schema, "%s: %s", text, err.message);
+	json_object_put(definition);
+	return schema;
+}
+
+/* Every entry as "rule pointer", separated by "; " */
+static const char *told(const struct fnr_error *err)
+{
+	static char out[16384];
+	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
+
+	out[0] = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *entry = json_object_array_get_idx(err->errors, i);
+
+		snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s %s", i ? "; " : "", fnr_json_get_text(entry, "rule", ""),
+		         fnr_json_get_text(entry, "pointer", ""));
+	}
+	return out;
+}
+
+static const char *check_value(const struct schema *schema, struct json_object *value)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	bool good = schema_check(schema, value, "", &err);
+	const char *text = told(&err);
+
+	cr_expect_eq(good, !*text, "%s", text);
+	cr_expect_eq(schema_fits(schema, value), good);
+	fnr_error_clear(&err);
+	return text;
+}
+
+static const char *check(const char *schema_text, const char *value_text, const struct schema_options *options)
+{
+	struct schema *schema = compile(schema_text, options);
+	struct json_object *value = parse(value_text);
+	const char *text = check_value(schema, value);
+
+	json_object_put(value);
+	schema_free(schema);
+	return text;
+}
+
+Test(schema, all_problems_are_told_with_their_place)
+{
+	static const struct { const char *schema, *value, *told; } cases[] = {
+		{ "{\"type\":\"string\"}", "5", "type " },
+		{ "{\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":3},\"b\":{\"maxLength\":1}},\"required\":[\"c\"]}", "{\"b\":\"xx\",\"a\":1}",
+		  "maxLength /b; minimum /a; required /c" },
+		{ "{\"properties\":{\"name\":true},\"additionalProperties\":false}", "{\"nane\":1,\"x/y~z\":2}",
+		  "additionalProperties /nane; additionalProperties /x~1y~0z" },
+		{ "{\"items\":{\"type\":\"string\"},\"minItems\":4,\"uniqueItems\":true}", "[1,\"a\",1.0]", "minItems ; uniqueItems ; type /0; type /2" },
+		{ "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"minimum\":1},\"b\":false}}]}", "{\"a\":0,\"b\":1}",
+		  "anyOf ; minimum /a; properties /b" },
+		{ "{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"a\"},\"x\":{\"type\":\"string\"}}},{\"properties\":{\"k\":{\"const\":\"b\"},\"x\":{\"type\":\"integer\"},"
+		  "\"y\":{\"minimum\":1}}}]}", "{\"k\":\"b\",\"x\":1.5,\"y\":0}", "oneOf ; type /x; minimum /y" },
+		{ "{\"oneOf\":[true,{\"minimum\":1}]}", "1", "oneOf " },
+		{ "{\"unevaluatedProperties\":false,\"properties\":{\"a\":{\"type\":\"string\"}}}", "{\"a\":1,\"b\":2}", "type /a; unevaluatedProperties /b" },
+		{ "{\"unevaluatedItems\":false,\"prefixItems\":[{\"type\":\"string\"}]}", "[1,2]", "type /0; unevaluatedItems /1" },
+		{ "{\"contains\":{\"const\":1},\"maxContains\":1}", "[1,1]", "maxContains " },
+		{ "{\"dependentRequired\":{\"a\":[\"b\",\"c\"]}}", "{\"a\":1,\"b\":1}", "dependentRequired /c" },
+		{ "{\"propertyNames\":{\"pattern\":\"^a\"}}", "{\"b\":1}", "pattern /b" },
+		{ "{\"if\":{\"required\":[\"a\"]},\"then\":{\"required\":[\"b\"]},\"else\":{\"required\":[\"c\"]}}", "{}", "required /c" },
+		{ "{\"not\":{\"type\":\"null\"}}", "null", "not " },
+		{ "false", "1", "false " },
+		{ "{\"enum\":[]}", "1", "enum " },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_str_eq(check(cases[i].schema, cases[i].value, NULL), cases[i].told, "%s: %s", cases[i].schema, check(cases[i].schema, cases[i].value, NULL));
+}
+
+Test(schema, entries_say_what_was_found_and_the_remedy)
+{
+	static const struct { const char *schema, *value, *message, *fix, *place; } cases[] = {
+		{ "{\"properties\":{\"a\":{\"type\":[\"string\",\"null\"]}}}", "{\"a\":5}", "5 was given, which is not text or null", "give text or null",
+		  "#/properties/a/type" },
+		{ "{\"minimum\":3}", "2", "2 is too small", "use at least 3", "#/minimum" },
+		{ "{\"multipleOf\":0.1}", "0.25", "0.25 is not a multiple of 0.1", "use a multiple of 0.1", "#/multipleOf" },
+		{ "{\"enum\":[\"red\",\"green\"]}", "\"gren\"", "'gren' is not one of the values", "use one of 'red', 'green'; did you mean 'green'?", "#/enum" },
+		{ "{\"minLength\":2}", "\"\xc3\xbc\"", "1 character: too few", "give at least 2 characters", "#/minLength" },
+		{ "{\"$defs\":{\"a\":{\"pattern\":\"^b\"}},\"$ref\":\"#/$defs/a\"}", "\"a\"", "'a' does not match the pattern ^b", "give text that matches it",
+		  "#/$defs/a/pattern" },
+		{ "{\"properties\":{\"width\":{}},\"additionalProperties\":false}", "{\"widht\":1}", "there must be no 'widht' here", "did you mean 'width'?",
+		  "#/additionalProperties" },
+		{ "{\"const\":[1]}", "{}", "an object is not the value that is needed", "use a list", "#/const" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct schema *schema = compile(cases[i].schema, NULL);
+		struct json_object *value = parse(cases[i].value), *entry;
+
+		cr_expect_not(schema_check(schema, value, "/inputs", &err));
+		entry = json_object_array_get_idx(err.errors, 0);
+		cr_expect_str_eq(fnr_json_get_text(entry, "message", ""), cases[i].message);
+		cr_expect_str_eq(fnr_json_get_text(entry, "fix", ""), cases[i].fix);
+		cr_expect_str_eq(fnr_json_get_text(entry, "schema", ""), cases[i].place);
+		cr_expect_eq(strncmp(fnr_json_get_text(entry, "pointer", ""), "/inputs", 7), 0);
+		fnr_error_clear(&err);
+		json_object_put(value);
+		schema_free(schema);
+	}
+}
+
+Test(schema, bad_schemas_are_refused)
+{
+	static const struct { const char *schema, *told; } cases[] = {
+		{ "7", "type " },
+		{ "{\"type\":\"strng\"}", "anyOf /type; enum /type" },
+		{ "{\"minLength\":-1}", "minimum /minLength" },
+		{ "{\"required\":[\"a\",\"a\"]}", "uniqueItems /required" },
+		{ "{\"properties\":{\"a\":5}}", "type /properties/a" },
+		{ "{\"allOf\":[]}", "minItems /allOf" },
+		{ "{\"multipleOf\":0}", "exclusiveMinimum /multipleOf" },
+		{ "{\"multipleOf\":1.0000000000000000001}", "multipleOf /multipleOf" },
+		{ "{\"pattern\":\"(\"}", "pattern /pattern" },
+		{ "{\"patternProperties\":{\"[\":true}}", "patternProperties /patternProperties" },
+		{ "{\"$ref\":\"#/$defs/a\"}", "$ref /$ref" },
+		{ "{\"$ref\":\"#a\"}", "$ref /$ref" },
+		{ "{\"$ref\":\"#/~2\"}", "$ref /$ref" },
+		{ "{\"$ref\":\"#%zz\"}", "$ref /$ref" },
+		{ "{\"$ref\":\"https://example.com/a\"}", "$ref /$ref" },
+		{ "{\"$ref\":\"#/const\",\"const\":5}", "$ref /$ref" },
+		{ "{\"$ref\":\"#\"}", "loop " },
+		{ "{\"$defs\":{\"a\":{\"allOf\":[{\"$ref\":\"#/$defs/b\"}]},\"b\":{\"if\":true,\"else\":{\"$ref\":\"#/$defs/a\"}}}}", "loop /$defs/a" },
+		{ "{\"dependentSchemas\":{\"a\":{\"not\":{\"$ref\":\"#\"}}}}", "loop /dependentSchemas/a" },
+		{ "{\"$schema\":\"http://json-schema.org/draft-07/schema#\"}", "$schema /$schema" },
+		{ "{\"$defs\":{\"a\":{\"$id\":\"urn:x:1\"},\"b\":{\"$id\":\"urn:x:1\"}}}", "$id /$defs/b/$id" },
+		{ "{\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}", "$anchor /$defs/b/$anchor" },
+		{ "{\"properties\":{\"a\":{\"pattern\":\"(\"},\"b\":{\"$ref\":\"#/x\"}}}", "pattern /properties/a/pattern; $ref /properties/b/$ref" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct json_object *definition = parse(cases[i].schema);
+
+		cr_expect_null(schema_compile(definition, NULL, &err), "%s", cases[i].schema);
+		cr_expect_eq(err.code, FNR_E_INVALID);
+		cr_expect_str_eq(told(&err), cases[i].told, "%s: %s", cases[i].schema, told(&err));
+		fnr_error_clear(&err);
+		json_object_put(definition);
+	}
+}
+
+Test(schema, other_documents)
+{
+	static const char inner[] = "{\"$defs\":{\"n\":{\"type\":\"integer\"}},\"$ref\":\"#/$defs/n\"}", bad[] = "{\"type\":7}", own[] =
+		"{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.com/meta\",\"$vocabulary\":{"
+		"\"https://json-schema.org/draft/2020-12/vocab/core\":true,\"https://json-schema.org/draft/2020-12/vocab/applicator\":true,"
+		"\"https://json-schema.org/draft/2020-12/vocab/format-assertion\":true},\"properties\":{\"title\":{\"type\":\"string\"}},\"required\":[\"title\"]}";
+	struct schema_remote remotes[] = { { "https://e.com/i", parse(inner) }, { "https://e.com/bad", parse(bad) }, { "https://e.com/meta", parse(own) } };
+	struct schema_options options = { .remotes = remotes, .remote_count = 3 };
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *definition;
+
+	cr_expect_str_eq(check("{\"items\":{\"$ref\":\"https://e.com/i\"}}", "[1,\"2\"]", &options), "type /1");
+	cr_expect_str_eq(check("{\"$schema\":\"https://e.com/meta\",\"title\":\"x\",\"minimum\":5,\"format\":\"date\"}", "1", &options), "");
+	cr_expect_str_eq(check("{\"$schema\":\"https://e.com/meta\",\"title\":\"x\",\"format\":\"date\"}", "\"x\"", &options), "format ");
+	definition = parse("{\"$schema\":\"https://e.com/meta\"}");
+	cr_expect_null(schema_compile(definition, &options, &err));
+	cr_expect_str_eq(told(&err), "required /title");
+	fnr_error_clear(&err);
+	json_object_put(definition);
+	definition = parse("{\"$ref\":\"https://e.com/bad\"}");
+	cr_expect_null(schema_compile(definition, &options, &err));
+	cr_expect_neq(err.errors, NULL);
+	fnr_error_clear(&err);
+	json_object_put(definition);
+	for (size_t i = 0; i < 3; i++)
+		json_object_put(remotes[i].value);
+}
+
+Test(schema, numbers_are_exact)
+{
+	static const struct { const char *schema, *value; bool good; } cases[] = {
+		{ "{\"multipleOf\":0.1}", "0.3", true },
+		{ "{\"multipleOf\":0.01}", "1e20", true },
+		{ "{\"multipleOf\":0.01}", "4.35", true },
+		{ "{\"multipleOf\":0.01}", "4.351", false },
+		{ "{\"multipleOf\":3}", "1e300", false },
+		{ "{\"multipleOf\":8}", "1e300", true },
+		{ "{\"multipleOf\":1e-300}", "1e300", true },
+		{ "{\"multipleOf\":7e-3}", "-0.49", true },
+		{ "{\"multipleOf\":2.5e2}", "750.0", true },
+		{ "{\"multipleOf\":0.123456789}", "1e308", false },
+		{ "{\"multipleOf\":9007199254740993}", "18014398509481986", true },
+		{ "{\"multipleOf\":9007199254740993}", "18014398509481984", false },
+		{ "{\"multipleOf\":3}", "0", true },
+		{ "{\"multipleOf\":3}", "-0.0", true },
+		{ "{\"maximum\":0.1}", "0.10000000000000000001", false },
+		{ "{\"exclusiveMaximum\":0.1}", "0.1000", false },
+		{ "{\"minimum\":9007199254740993}", "9007199254740992", false },
+		{ "{\"minimum\":9007199254740993}", "9007199254740993.0", true },
+		{ "{\"minimum\":1e400}", "1e399", false },
+		{ "{\"minimum\":1e400}", "10e399", true },
+		{ "{\"maximum\":-1e400}", "-1e401", true },
+		{ "{\"minimum\":1e-400}", "0", false },
+		{ "{\"const\":9007199254740993}", "9007199254740992", false },
+		{ "{\"const\":1}", "1.00", true },
+		{ "{\"const\":100}", "1e2", true },
+		{ "{\"const\":0}", "-0.0", true },
+		{ "{\"type\":\"integer\"}", "1.0", true },
+		{ "{\"type\":\"integer\"}", "1e400", true },
+		{ "{\"type\":\"integer\"}", "12345678901234567890123", true },
+		{ "{\"type\":\"integer\"}", "0.99999999999999999999999", false },
+		{ "{\"type\":\"integer\"}", "9007199254740993.5", false },
+		{ "{\"uniqueItems\":true}", "[1,1.0]", false },
+		{ "{\"uniqueItems\":true}", "[9007199254740993,9007199254740992.0]", true },
+		{ "{\"uniqueItems\":true}", "[{\"a\":1,\"b\":[2]},{\"b\":[2.0],\"a\":1}]", false },
+		{ "{\"uniqueItems\":true}", "[[1],[true],1,true,\"1\",null,{}]", true },
+		{ "{\"enum\":[1,2,3,4,5,6,7,8,{\"a\":9.0}]}", "{\"a\":9}", true },
+		{ "{\"enum\":[1,2,3,4,5,6,7,8,9]}", "9.5", false },
+		{ "{\"minLength\":2e0,\"maxLength\":2.0}", "\"ab\"", true },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_eq(!*check(cases[i].schema, cases[i].value, NULL), cases[i].good, "%s %s", cases[i].schema, cases[i].value);
+}
+
+Test(schema, reals_without_text_count_as_their_shortest)
+{
+	struct schema *schema = compile("{\"multipleOf\":0.1}", NULL);
+	struct json_object *value = json_object_new_double(0.1 * 3), *other = json_object_new_double(0.3);
+
+	cr_expect_not(schema_fits(schema, value));   /* 0.30000000000000004 */
+	cr_expect(schema_fits(schema, other));
+	json_object_put(value);
+	json_object_put(other);
+	schema_free(schema);
+}
+
+/* ---- what nobody can make it do ---- */
+
+static const char *nested(const char *open, const char *inner, const char *close, int times)
+{
+	static struct fnr_buf text = FNR_BUF_INIT;
+
+	fnr_buf_reset(&text);
+	for (int i = 0; i < times; i++)
+		fnr_buf_puts(&text, open);
+	fnr_buf_puts(&text, inner);
+	for (int i = 0; i < times; i++)
+		fnr_buf_puts(&text, close);
+	return text.data;
+}
+
+Test(schema, dynamic_loops_end, .timeout = 60)
+{
+	cr_expect_str_eq(check("{\"$dynamicAnchor\":\"a\",\"allOf\":[{\"$dynamicRef\":\"#a\"}]}", "1", NULL), "limit ");
+	cr_expect_str_eq(check("{\"$dynamicAnchor\":\"a\",\"anyOf\":[{\"$dynamicRef\":\"#a\"},{\"$dynamicRef\":\"#a\"}]}", "[]", NULL), "limit ");
+	cr_expect_str_eq(check("{\"$dynamicAnchor\":\"a\",\"not\":{\"$dynamicRef\":\"#a\"}}", "{}", NULL), "limit ");
+}
+
+/* 2^40 ways through it */
+Test(schema, many_ways_end, .timeout = 120)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	fnr_buf_puts(&text, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{");
+	for (int i = 0; i < 40; i++)
+		fnr_buf_printf(&text, "\"d%d\":{\"allOf\":[{\"$ref\":\"#/$defs/d%d\"},{\"$ref\":\"#/$defs/d%d\"}]},", i, i + 1, i + 1);
+	fnr_buf_puts(&text, "\"d40\":{\"minItems\":1,\"contains\":true}}}");
+	cr_expect_str_eq(check(text.data, "[1]", NULL), "limit ");
+	fnr_buf_free(&text);
+}
+
+Test(schema, alternatives_within_alternatives_end, .timeout = 120)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	for (int i = 0; i < 12; i++)
+		fnr_buf_puts(&text, "{\"anyOf\":[{\"items\":{\"type\":\"null\"}},");
+	fnr_buf_puts(&text, "false");
+	for (int i = 0; i < 12; i++)
+		fnr_buf_puts(&text, ",{\"items\":{\"const\":1}}]}");
+	cr_expect_neq(*check(text.data, "[5,5,5,5,5,5,5,5,5,5]", NULL), 0);
+	fnr_buf_free(&text);
+}
+
+Test(schema, deep_values_and_schemas)
+{
+	struct json_object *value, *deep = NULL;
+	struct schema *schema = compile("{\"items\":{\"$ref\":\"#\"}}", NULL);
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	value = parse(nested("[", "1", "]", FNR_JSON_DEPTH_OWN));
+	cr_expect_str_eq(check_value(schema, value), "");
+	json_object_put(value);
+	for (int i = 0; i < 5000; i++) {     /* deeper than any parser gives it */
+		struct json_object *outer = json_object_new_array();
+
+		json_object_array_add(outer, deep);
+		deep = outer;
+	}
+	cr_expect_eq(strncmp(check_value(schema, deep), "limit ", 6), 0);
+	json_object_put(deep);
+	schema_free(schema);
+	value = parse(nested("{\"not\":", "true", "}", FNR_JSON_DEPTH_OWN));
+	schema = schema_compile(value, NULL, &err);
+	cr_expect(schema, "%s", err.message);
+	cr_expect(schema_fits(schema, NULL));
+	schema_free(schema);
+	json_object_put(value);
+}
+
+Test(schema, no_more_problems_than_anybody_reads)
+{
+	struct schema *schema = compile("{\"items\":{\"type\":\"string\",\"enum\":[]}}", NULL);
+	struct json_object *value = json_object_new_array();
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	for (int i = 0; i < 100000; i++)
+		json_object_array_add(value, json_object_new_int(i));
+	cr_expect_not(schema_check(schema, value, "", &err));
+	cr_expect_eq(json_object_array_length(err.errors), (size_t)SCHEMA_ERRORS + 1);
+	cr_expect_str_eq(fnr_json_get_text(json_object_array_get_idx(err.errors, SCHEMA_ERRORS), "rule", ""), "more");
+	fnr_error_clear(&err);
+	json_object_put(value);
+	schema_free(schema);
+}
+
+static struct json_object *long_text(size_t len, char c)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *value;
+
+	memset(fnr_buf_room(&text, len), c, len);
+	value = json_object_new_string_len(text.data, (int)len);
+	fnr_buf_free(&text);
+	return value;
+}
+
+/* Each would run for hours or for ever; it is refused after about a second of work. */
+Test(schema, catastrophic_patterns_end, .timeout = 300)
+{
+	static const char *const patterns[] = { "^(a+)+\\\\d$", "a*a*a*a*b", "(a|aa)+$b", "^(?=(a*)*b)", "(.*)*x", "a*b" };
+
+	for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+		struct fnr_buf text = FNR_BUF_INIT;
+		struct schema *schema;
+		struct json_object *value;
+
+		fnr_buf_printf(&text, "{\"pattern\":\"%s\"}", patterns[i]);
+		schema = compile(text.data, NULL);
+		for (size_t len = 30; len <= 10000000; len *= 60) {
+			value = long_text(len, 'a');
+			cr_expect_neq(*check_value(schema, value), 0, "%s, %zu", patterns[i], len);
+			json_object_put(value);
+		}
+		schema_free(schema);
+		fnr_buf_free(&text);
+	}
+}
+
+Test(schema, many_texts_for_a_hard_pattern_end, .timeout = 300)
+{
+	struct schema *schema = compile("{\"items\":{\"pattern\":\"a*a*b\"}}", NULL);
+	struct json_object *value = json_object_new_array(), *text = long_text(200, 'a');
+
+	for (int i = 0; i < 100000; i++)
+		json_object_array_add(value, json_object_get(text));
+	cr_expect_not(schema_fits(schema, value));
+	json_object_put(value);
+	json_object_put(text);
+	schema_free(schema);
+}
+
+Test(schema, long_texts, .timeout = 120)
+{
+	struct schema *schema = compile("{\"type\":\"string\",\"minLength\":10000000,\"maxLength\":10000000,\"pattern\":\"x\",\"not\":{\"const\":\"\"}}", NULL);
+	struct json_object *value = long_text(10000000, 'x');
+
+	cr_expect_str_eq(check_value(schema, value), "");
+	json_object_put(value);
+	value = long_text(10000000, 'y');
+	cr_expect_str_eq(check_value(schema, value), "pattern ");   /* a simple one is looked for through all of it */
+	json_object_put(value);
+	schema_free(schema);
+}
+
+Test(schema, wide_values_that_are_alike, .timeout = 120)
+{
+	struct schema *schema = compile("{\"uniqueItems\":true,\"items\":{\"enum\":[[1],[2],[3],[4],[5],[6],[7],[8],[9],[0]]}}", NULL);
+	struct json_object *value = json_object_new_array();
+
+	for (int i = 0; i < 200000; i++) {
+		struct json_object *item = json_object_new_array();
+
+		json_object_array_add(item, json_object_new_int(i));
+		json_object_array_add(value, item);
+	}
+	cr_expect_not(schema_fits(schema, value));
+	json_object_put(value);
+	schema_free(schema);
+}
+
+/* What a parser would not give: the caller's mistake must not become a crash. */
+Test(schema, invalid_utf8)
+{
+	struct schema *schema = compile("{\"anyOf\":[{\"pattern\":\"^.\\u00fc\",\"maxLength\":2},{\"enum\":[\"x\"]}]}", NULL);
+	struct json_object *value = json_object_new_string("\xff\xfe\xfc");
+
+	cr_expect_neq(*check_value(schema, value), 0);
+	json_object_put(value);
+	schema_free(schema);
+}
+
+Test(schema, many_schemas_and_names)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct schema *schema;
+	struct json_object *value;
+
+	fnr_buf_puts(&text, "{\"properties\":{");
+	for (int i = 0; i < 20000; i++)
+		fnr_buf_printf(&text, "%s\"p%d\":{\"$id\":\"a%d\",\"type\":\"integer\"}", i ? "," : "", i, i);
+	fnr_buf_puts(&text, "},\"additionalProperties\":false}");
+	schema = compile(text.data, NULL);
+	value = parse("{\"p19999\":1,\"p7\":\"x\",\"q\":1}");
+	cr_expect_str_eq(check_value(schema, value), "type /p7; additionalProperties /q");
+	json_object_put(value);
+	schema_free(schema);
+	fnr_buf_free(&text);
+}
