@@ -215,7 +215,8 @@ static bool add_payload(struct manager *manager, struct fnr_buf *text, const str
 	return code == FNR_OK;
 }
 
-static bool tell_run(struct manager *manager, const struct task *task, const struct job_head *head, const struct backend *backend, int64_t timeout_ms)
+bool dispatch_tell_run(struct manager *manager, const struct task *task, const struct job_head *head, const struct backend *backend,
+                       int64_t timeout_ms, bool attach)
 {
 	const char *project = fnr_json_get_text(task->summary, "project", NULL), *shot = fnr_json_get_text(task->summary, "shot", NULL);
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -241,6 +242,8 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 	member_text(&text, "attempt_dir", path);
 	if (backend->endpoint)
 		member_json(&text, "endpoint", backend->endpoint);
+	if (attach)
+		fnr_buf_puts(&text, ",\"attach\":true");
 	good = add_payload(manager, &text, task);
 	fnr_buf_puts(&text, "}");
 	if (good)
@@ -249,7 +252,7 @@ static bool tell_run(struct manager *manager, const struct task *task, const str
 	return good;
 }
 
-static int64_t timeout_of(const struct manager *manager, const struct task *task, const struct job_head *head)
+int64_t dispatch_timeout(const struct manager *manager, const struct task *task, const struct job_head *head)
 {
 	int64_t tier = fnr_json_get_int(task->summary, "timeout_s", 0);
 
@@ -289,12 +292,12 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 	task->worker = worker;
 	fnr_text_copy(task->backend, sizeof task->backend, place->backend->id);
 	fnr_text_copy(task->placement, sizeof task->placement, place->why);
-	if (!task->function || !tell_run(manager, task, head, place->backend, timeout_of(manager, task, head))) {
+	if (!task->function || !dispatch_tell_run(manager, task, head, place->backend, dispatch_timeout(manager, task, head), false)) {
 		task->worker = NULL;
 		refuse(manager, head, task);
 		return;
 	}
-	timeout_ms = timeout_of(manager, task, head);
+	timeout_ms = dispatch_timeout(manager, task, head);
 	task->started_at = manager->turn.now;
 	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;
 	fnr_text_copy(task->worker_name, sizeof task->worker_name, worker->name);
@@ -379,7 +382,7 @@ void dispatch_grow(struct manager *manager)
 	if (manager->stopping)
 		return;
 	if (!pool_idle(pool)) {
-		wanted = filings_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + jobs_for_workers(manager) + probes_due(manager);
+		wanted = filings_waiting(manager) + attach_waiting(manager) + (manager->discard_count > 0) + thumbnails_wait(manager) + jobs_for_workers(manager) + probes_due(manager);
 		wanted = wanted > starting ? wanted - starting : 0;
 	}
 	if (there < least && wanted < least - there)

@@ -211,6 +211,7 @@ static void turn(struct manager *manager)
 		dispatch_take_new(manager);
 	}
 	finish_assign(manager);
+	attach_assign(manager);
 	limits_tick(manager->limits, manager->turn.mono);
 	backends_tick(manager);
 	if (dispatch_possible(manager))

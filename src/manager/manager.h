@@ -19,6 +19,7 @@
  *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
  *   workers.c    how many workers operators want, and which shall go
  *   places.c     which of these a job goes to   probes.c     asking servers how they are
+ *   attach.c     attempts that go on while nobody of us watches them
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -69,6 +70,8 @@ struct task {
 	int64_t deadline, cancel_by;        /* CLOCK_BOOTTIME; 0 = none */
 	enum killed_for killed_for;
 	struct progress progress;
+	bool attach_due;                    /* it goes on over there, and a worker is to join it */
+	unsigned joins;                     /* how often that was wanted */
 	bool begun;                         /* its function was started, for all we know */
 	bool reported;                      /* progress was told by the worker at least once */
 	bool untold;                        /* … and not yet by us */
@@ -321,6 +324,10 @@ void dispatch_jobs(struct manager *manager);         /* gives work to idle worke
 void dispatch_lanes(struct manager *manager);        /* finds the lanes of the store, at the start */
 bool dispatch_ready(const struct manager *manager);         /* may any waiting job run? */
 bool dispatch_possible(struct manager *manager);
+int64_t dispatch_timeout(const struct manager *manager, const struct task *task, const struct job_head *head);   /* ms, longest attempt */
+/* The "run" message; attach: the attempt runs there already. False if its record cannot be read. */
+bool dispatch_tell_run(struct manager *manager, const struct task *task, const struct job_head *head, const struct backend *backend,
+                       int64_t timeout_ms, bool attach);
 size_t dispatch_workers(const struct manager *manager);     /* most that there may be: ours, and those for servers */
 void dispatch_grow(struct manager *manager);         /* as many workers as there is work for, within bounds */
 void batch_changed(struct manager *manager, const struct fnr_id *batch);
@@ -379,6 +386,15 @@ void places_free(struct manager *manager);
 /* Classes of jobs that wait as no backend can do them, with a word of the API. */
 typedef void places_row(uint64_t class_, const char *reason, void *context);
 void places_held(const struct manager *manager, places_row *row, void *context);
+
+/* ---- attach.c ---- */
+bool attach_possible(struct manager *manager, const struct task *task, const struct job_head *head);
+void attach_begin(struct manager *manager, struct task *task, const struct job_head *head);   /* it is possible; waits for a worker then */
+void attach_recall(struct manager *manager, struct task *task);      /* how far it was in an earlier life */
+size_t attach_waiting(const struct manager *manager);                /* for workers */
+void attach_assign(struct manager *manager);                         /* to idle workers; begins the transaction if need be */
+void attach_leave(struct manager *manager);                          /* when stopping: those that go on without us */
+bool attach_keeps(const struct manager *manager, const char *work);  /* is this the folder of an attempt that goes on? */
 
 /* ---- probes.c ---- */
 void probes_now(struct manager *manager, struct backend *backend);           /* as soon as a worker is free */

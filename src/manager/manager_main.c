@@ -140,6 +140,7 @@ static void begin(struct manager *manager)
 	open_stores(manager);
 	note_break(manager);
 	discards_read(manager);
+	backends_read(manager);
 	recover_jobs(manager);
 	workers_read(manager);
 	dispatch_lanes(manager);

@@ -118,6 +118,12 @@ void progress_report(struct progress *progress, const struct function *function,
 	estimate(progress, function, now);
 }
 
+void progress_go_on(struct progress *progress, enum fnr_stage stage, double percent, int64_t now)
+{
+	enter_stage(progress, stage, now);
+	progress->percent = percent > 0 && percent <= 100.0 ? percent : 0;
+}
+
 void progress_end(struct progress *progress, enum fnr_state state, int64_t now)
 {
 	if (state == FNR_STATE_COMPLETED) {

@@ -31,6 +31,9 @@ void progress_expect(struct progress *progress, const struct store_estimate *pas
 void progress_report(struct progress *progress, const struct function *function, enum fnr_stage stage, double fraction,
                      const char *message, int64_t now);
 
+/* The attempt was so far when it was last heard of, in an earlier life of ours. */
+void progress_go_on(struct progress *progress, enum fnr_stage stage, double percent, int64_t now);
+
 /* The attempt is over, in this state: with its last words. */
 void progress_end(struct progress *progress, enum fnr_state state, int64_t now);
 

@@ -55,6 +55,11 @@ static void bring_back(struct manager *manager, struct job_head *head)
 		file_again(manager, task);
 		return;
 	}
+	if (attach_possible(manager, task, head)) {
+		attach_begin(manager, task, head);
+		attach_recall(manager, task);
+		return;
+	}
 	error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry", "The server was stopped or failed while it ran.");
 	move_lost(manager, head, task, error);
 	json_object_put(error);
@@ -95,7 +100,7 @@ void recover_folders(struct manager *manager)
 		char path[TAKE_PATH + 32];
 
 		snprintf(path, sizeof path, "workspace/.work/%s", entry->d_name);
-		if (take_work_valid(path))
+		if (take_work_valid(path) && !attach_keeps(manager, path))
 			discard_add(manager, path);
 	}
 	if (dir)

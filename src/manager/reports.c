@@ -410,11 +410,15 @@ static void task_orphaned(struct manager *manager, struct worker *worker)
 
 	task->worker = NULL;
 	worker->task = NULL;
-	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (!load(manager, task, &head)) {
 		task_free(manager, task);
 		return;
 	}
+	if ((task->killed_for == KILLED_NOT || task->killed_for == KILLED_HANG) && attach_possible(manager, task, &head)) {
+		attach_begin(manager, task, &head);
+		return;
+	}
+	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (head.state == FNR_STATE_FINISHING) {
 		finish_worker_lost(manager, task);
 		return;

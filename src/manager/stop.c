@@ -1,4 +1,4 @@
-/* The end, in stages: nothing is started any more; what runs may finish within the grace; what does not goes back to
+/* The end, in stages: nothing is started any more; what goes on without us is left to that; what else runs may finish within the grace; what does not goes back to
  * the queue and is ended; then the workers go, and the spawner. */
 #include "config.h"
 
@@ -51,6 +51,8 @@ void stop_apply(struct manager *manager)
 {
 	struct task *task, *next;
 
+	if (manager->stopping)
+		attach_leave(manager);
 	if (!manager->stopping || manager->turn.mono < manager->stop_by)
 		return;
 	for (task = manager->tasks; task; task = next) {

@@ -127,7 +127,7 @@ check_PROGRAMS += %D%/test_upgrade
 TESTS += %D%/test_upgrade
 
 check_PROGRAMS += %D%/test_queue
-%C%_test_queue_SOURCES = %D%/test_breaker.c %D%/test_figures.c %D%/test_estimate.c %D%/test_lanes.c %D%/test_limits.c %D%/test_retry.c %D%/test_state.c
+%C%_test_queue_SOURCES = %D%/test_breaker.c %D%/test_choice.c %D%/test_figures.c %D%/test_estimate.c %D%/test_lanes.c %D%/test_limits.c %D%/test_retry.c %D%/test_state.c
 %C%_test_queue_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_queue_LDADD = src/queue/libqueue.a $(UNIT_BASE)
 TESTS += %D%/test_queue
@@ -164,12 +164,23 @@ check_PROGRAMS += %D%/test_progress
 TESTS += %D%/test_progress
 
 check_PROGRAMS += %D%/test_manager
-%C%_test_manager_SOURCES = %D%/test_manager.c
+%C%_test_manager_SOURCES = %D%/test_manager.c %D%/manager_fixture.h
 %C%_test_manager_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_MANAGER_PROGRAM=\"$(abs_top_builddir)/fnr-manager\"
 %C%_test_manager_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_manager_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 EXTRA_%C%_test_manager_DEPENDENCIES = fnr-manager$(EXEEXT)
 TESTS += %D%/test_manager
+
+# The pool of servers: fnr-manager with a kind of backend whose servers are folders.
+check_PROGRAMS += %D%/test_pool %D%/folder_manager
+%C%_folder_manager_SOURCES = %D%/folder_kind.c src/manager/manager_main.c
+%C%_folder_manager_LDADD = $(fnr_manager_LDADD)
+%C%_test_pool_SOURCES = %D%/test_pool.c %D%/manager_fixture.h
+%C%_test_pool_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_MANAGER_PROGRAM=\"$(abs_top_builddir)/%D%/folder_manager\"
+%C%_test_pool_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_pool_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+EXTRA_%C%_test_pool_DEPENDENCIES = %D%/folder_manager$(EXEEXT)
+TESTS += %D%/test_pool
 
 # The skeleton of fnr-api, with tables of routes of its own.
 UNIT_API = src/api/libapi.a src/http/libhttp.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
