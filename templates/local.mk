@@ -1,5 +1,14 @@
 # Each folder is a template with its files; listed, so that a forgotten one is found by distcheck.
 nobase_dist_pkgdata_DATA += \
+	templates/comfyui/comfyui_workflow.yaml \
+	templates/comfyui/image_to_image.json \
+	templates/comfyui/image_to_image.yaml \
+	templates/comfyui/image_to_video.json \
+	templates/comfyui/image_to_video.yaml \
+	templates/comfyui/text_to_image.json \
+	templates/comfyui/text_to_image.yaml \
+	templates/comfyui/upscale_image.json \
+	templates/comfyui/upscale_image.yaml \
 	templates/create_title_card/create_title_card.yaml \
 	templates/create_title_card/title_card.py \
 	templates/media/create_slideshow.py \

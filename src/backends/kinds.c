@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const struct backend_kind *const kinds[] = { &backend_noop, &backend_script, &backend_gradio, NULL };
+static const struct backend_kind *const kinds[] = { &backend_noop, &backend_script, &backend_comfyui, &backend_gradio, NULL };
 
 const struct backend_kind *const *backend_kinds(void)
 {

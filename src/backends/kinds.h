@@ -8,6 +8,7 @@
 /* The configuration as it is now (config.yaml in the working directory, environment); with mistakes in it, the defaults. */
 void backend_conf(struct fnr_conf *conf);
 
+extern const struct backend_kind backend_comfyui;  /* comfyui.c */
 extern const struct backend_kind backend_gradio;   /* gradio.c */
 extern const struct backend_kind backend_noop;     /* noop.c */
 extern const struct backend_kind backend_script;   /* script.c */

@@ -68,6 +68,11 @@ class Comfyui:
         status, text = self.ask("PUT", "/standin", controls)
         assert status == 200, text
 
+    def reset(self):
+        """As it was when it was started: what it holds, and how it behaves."""
+        status, text = self.ask("POST", "/standin/reset")
+        assert status == 200, text
+
     def seen(self):
         return self.ask("GET", "/standin")[1]
 

@@ -8,7 +8,7 @@ SCHEDULERS = ["normal", "karras", "simple", "sgm_uniform"]
 SCALERS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 
 MODELS = {
-    "checkpoints": ["sd15.safetensors", "sdxl.safetensors", "svd_xt.safetensors"],
+    "checkpoints": ["v1-5-pruned-emaonly-fp16.safetensors", "sdxl.safetensors", "svd_xt.safetensors"],
     "loras": ["detail.safetensors"],
     "vae": ["vae.safetensors"],
     "upscale_models": ["4x-UltraSharp.pth", "2x.pth"],
@@ -52,6 +52,7 @@ def classes(models):
         "KSampler": node(sampler, ["LATENT"]),
         "VAEDecode": node({"samples": LATENT, "vae": VAE}, ["IMAGE"]),
         "VAEEncode": node({"pixels": IMAGE, "vae": VAE}, ["LATENT"]),
+        "LatentUpscaleBy": node({"samples": LATENT, "upscale_method": [["nearest-exact", "bislerp"]], "scale_by": number("FLOAT", 1.5, 0.01, 8.0)}, ["LATENT"]),
         "LoadImage": node({"image": choice([], image_upload=True)}, ["IMAGE", "MASK"]),
         "LoadAudio": node({"audio": choice([], audio_upload=True)}, ["AUDIO"]),
         "ImageScale": node({"image": IMAGE, "upscale_method": [SCALERS], "width": number("INT", 512, 0, 16384), "height": number("INT", 512, 0, 16384),

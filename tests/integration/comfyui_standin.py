@@ -6,12 +6,14 @@ prints "listening PORT" when it is ready. Without arguments it behaves well. Tes
 
     PUT  /standin         {"step_ms": 20, "oom": 1, ...}: any of CONTROLS; the rest stays as it is
     GET  /standin         what it has seen: counters, prompts, requests, sockets
+    POST /standin/reset   as it was in the beginning, but for sockets and files
 
 and a fault with a number happens so many times. What it holds in memory is gone when it is started again, as with the real one.
 """
 
 import argparse
 import asyncio
+import copy
 import json
 import os
 import re
@@ -88,11 +90,13 @@ class Standin:
             os.makedirs(os.path.join(folder, name), exist_ok=True)
         shutil.rmtree(os.path.join(folder, "temp"), ignore_errors=True)
         os.makedirs(os.path.join(folder, "temp"))
-        self.control = dict(CONTROLS)
-        self.pending, self.running, self.history, self.current = [], None, {}, None
-        self.number, self.wake, self.interrupt = 0, asyncio.Event(), False
+        self.running, self.current, self.number, self.wake, self.interrupt = None, None, 0, asyncio.Event(), False
         self.sockets, self.flags, self.muted = {}, {}, set()
-        self.cache, self.model, self.files = {}, None, {}
+        self.begin()
+
+    def begin(self):
+        self.control = copy.deepcopy(CONTROLS)
+        self.pending, self.history, self.cache, self.model, self.files = [], {}, {}, None, {}
         self.seen = {"prompts": [], "runs": {}, "model_switches": 0, "nodes_run": 0, "requests": [], "sockets_opened": 0, "socket_headers": [],
                      "sockets_open": 0, "interrupts": [], "deleted": [], "slowest_send_ms": 0.0, "held": None, "closes": [],
                      "busy_ms": 0.0}
@@ -669,10 +673,18 @@ class Standin:
         self.wake.set()
         return web.Response()
 
+    async def reset(self, request):
+        self.interrupt = self.running is not None
+        self.begin()
+        while self.running or self.current:
+            await asyncio.sleep(0.01)
+        self.begin()
+        return web.Response()
+
     @web.middleware
     async def before(self, request, handler):
         path = request.path[4:] if request.path.startswith("/api/") and not request.path.startswith("/api/jobs") else request.path
-        if path == "/standin":
+        if path.startswith("/standin"):
             return await handler(request)
         self.seen["requests"].append([request.method, path, {name.lower(): value for name, value in request.headers.items()}])
         if self.token and request.headers.get("Authorization") != "Bearer " + self.token:
@@ -701,7 +713,7 @@ class Standin:
         every = [web.route(method, prefix + path, handler) for method, path, handler in plain for prefix in ("", "/api")]
         if "jobs" in self.features:
             every += [web.get("/api/jobs/{id}", self.get_job), web.post("/api/jobs/{id}/cancel", self.cancel_job)]
-        return every + [web.get("/standin", self.get_standin), web.put("/standin", self.put_standin)]
+        return every + [web.get("/standin", self.get_standin), web.put("/standin", self.put_standin), web.post("/standin/reset", self.reset)]
 
 
 def refused(error, node_errors):

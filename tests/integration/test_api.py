@@ -748,7 +748,7 @@ def test_templates(fnr):
     items = pages(fnr, "/api/v1/templates", 2)
     ids = [item["id"] for item in items]
     assert ids == sorted(ids) and {"create_title_card", "noop", "slow", "copy"} <= set(ids)
-    for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image", {"create_title_card", "apply_style", "make_contact_sheet"}),
+    for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image&backend=script", {"create_title_card", "apply_style", "make_contact_sheet"}),
                           ("backend=noop", {"noop"}), ("q=zzz", set()), ("category=generic&backend=script&q=slow", {"slow"})):
         assert {item["id"] for item in fnr.get("/api/v1/templates?" + query).json["items"]} == wanted, query
     assert_problem(fnr.get("/api/v1/templates?category=music"), 422, "invalid")

@@ -44,7 +44,7 @@ check_PROGRAMS += %D%/test_script
 	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
 %C%_test_script_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
-	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
+	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(WSLAY_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_script
 
 check_PROGRAMS += %D%/test_http_client

@@ -1,0 +1,563 @@
+"""ComfyUI, against a server that speaks its protocol with all its traps (comfyui_standin.py). The numbers are those of the
+conformance list that this client was written to."""
+
+import json
+import os
+import signal
+import struct
+import time
+import zlib
+
+import pytest
+
+from comfyui import Comfyui
+from crash import until
+from system import System
+
+BACKENDS = "/api/v1/backends"
+JOBS = "/api/v1/jobs"
+CONFIG = "workers: {min: 2, max: 6}\nbackends: {probe: 1}\npreview: {interval: 50}\nstop: {grace: 5}\n"
+CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with System(CONFIG) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Comfyui() as comfy:
+        yield comfy
+
+
+@pytest.fixture
+def comfy(fnr, server):
+    """A server that behaves, known to the system."""
+    server.reset()
+    use(fnr, server)
+    yield server
+    server.set(hold=None)
+    remove(fnr)
+
+
+def use(fnr, comfy, **members):
+    answer = fnr.post(BACKENDS, {"id": "comfy", "type": "comfyui", "url": comfy.url, "concurrency": 4, **members})
+    assert answer.status == 201, answer.data
+
+
+def remove(fnr):
+    end = time.monotonic() + 60
+    while fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status != 204:
+        assert time.monotonic() < end, fnr.get(f"{BACKENDS}/comfy").data
+        time.sleep(0.1)
+
+
+def inputs(**members):
+    return {"prompt": "a cat", **members}
+
+
+def done(fnr, id, **options):
+    job = fnr.wait(id, **options)
+    assert job["state"] == "completed", (job["error"], fnr.get(f"{JOBS}/{id}/log").json)
+    return job
+
+
+def run(fnr, template="text_to_image", /, quality="draft", **members):
+    return fnr.run(template, inputs(**members), quality=quality, seed=next(seeds))
+
+
+def submit(fnr, template="text_to_image", /, quality="draft", seed=None, **members):
+    return fnr.submit(template, inputs(**members), quality=quality, seed=next(seeds) if seed is None else seed)["id"]
+
+
+def counter():
+    number = 1000
+    while True:
+        number += 1
+        yield number
+
+
+seeds = counter()   # a seed of its own keeps a job from being served from the server's cache
+
+
+def upload(fnr, data, media_type="image/png"):
+    answer = fnr.post("/api/v1/uploads", data, headers={"Content-Type": media_type})
+    assert answer.status == 201, answer.data
+    return "upload:" + answer.json["id"]
+
+
+def png(width=8, height=8):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    rows = (b"\0" + os.urandom(width)) * height
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def workflow(**nodes):
+    """A small one in API format, with more or other nodes."""
+    base = {
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": CHECKPOINT}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a", "clip": ["4", 1]}},
+        "3": {"class_type": "KSampler", "_meta": {"title": "Painter"}, "inputs": {
+            "seed": next(seeds), "steps": 4, "cfg": 7, "sampler_name": "euler", "scheduler": "normal", "denoise": 1, "model": ["4", 0],
+            "positive": ["6", 0], "negative": ["6", 0], "latent_image": ["5", 0]}},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a b/ü&c", "images": ["8", 0]}},
+    }
+    return {**base, **nodes}
+
+
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def raw(fnr, flow, **options):
+    return fnr.run("comfyui_workflow", {"workflow": flow}, **options)
+
+
+def log_of(fnr, id):
+    return [line["text"] for line in fnr.get(f"{JOBS}/{id}/log").json["items"]]
+
+
+# ---- a job as it should be ----
+
+def test_a_picture_from_words(fnr, comfy):
+    """60.2, 60.5, points 4, 5, 24: connected before it is submitted, ids of its own, previews, every binding in its place."""
+    id = submit(fnr, quality="high", variations=2, aspect="16:9", seed=77)
+    job = done(fnr, id)
+    assert [output["name"] for output in job["outputs"]] == ["image", "image_2"]
+    assert job["backend"] == "comfy" and job["outputs"][0]["width"] == 856 and job["outputs"][0]["height"] == 480
+    assert fnr.get(job["outputs"][0]["url"]).data.startswith(b"\x89PNG")
+    prompt = comfy.seen()["prompts"][0]
+    assert prompt["client_id"] in prompt["sockets"] and prompt["client_id"] != prompt["prompt_id"]
+    nodes = {name: value["inputs"] for name, value in prompt["prompt"].items()}
+    assert nodes["6"]["text"] == "a cat" and nodes["3"]["seed"] == 77 and nodes["3"]["steps"] == 30 and nodes["11"]["steps"] == 15
+    assert nodes["5"] == {"width": 856, "height": 480, "batch_size": 2} and nodes["8"]["samples"] == ["11", 0]
+    for name, headers in [(request[1], request[2]) for request in comfy.requests("/")]:
+        assert "origin" not in headers and "expect" not in headers and "sec-fetch-site" not in headers, name
+
+
+def test_progress_counts_all_nodes_and_speaks_plainly(fnr, comfy):
+    """48.2, 48.6, point 7: it never goes back, ends only at the end, and says what is being done."""
+    comfy.set(hold="KSampler", step_ms=15)
+    id = submit(fnr)
+    comfy.wait_held("KSampler")
+    with fnr.stream(f"{JOBS}/{id}/events") as stream:
+        comfy.set(hold=None)
+        events = [event for event in stream if event.name == "job.progress"]
+    percents = [event.data["progress"]["percent"] for event in events]
+    assert percents == sorted(percents) and len([percent for percent in percents if 0 < percent < 100]) > 1, percents
+    assert any("Creating your image" in (event.data["progress"]["message"] or "") for event in events), events
+    assert fnr.wait(id)["state"] == "completed"
+
+
+def test_previews_come_while_it_runs(fnr, comfy):
+    """48.4, point 17: the picture without its frame, of the newer kind."""
+    comfy.set(step_ms=30)
+    id = submit(fnr)
+    with fnr.stream(f"{JOBS}/{id}/events") as stream:
+        names = [event.name for event in stream]
+    assert "job.preview" in names
+    assert fnr.get(f"{JOBS}/{id}/preview").data.startswith(b"\x89PNG")
+
+
+def test_old_servers(fnr):
+    """60.8, points 5, 16, 17: without the jobs routes, ids that clients choose, interrupts of one prompt, previews with names."""
+    with Comfyui("--without", "jobs,client_ids,interrupt_id,metadata", step_ms=30) as old:
+        use(fnr, old)
+        id = submit(fnr)
+        with fnr.stream(f"{JOBS}/{id}/events") as stream:
+            names = [event.name for event in stream]
+        assert fnr.wait(id)["state"] == "completed" and "job.preview" in names
+        assert fnr.get(f"{JOBS}/{id}/preview").data.startswith(b"\x89PNG")
+        old.set(hold="KSampler")
+        running = submit(fnr)
+        old.wait_held("KSampler")
+        waiting = submit(fnr)
+        old.wait(lambda seen: seen["pending"] == 1)
+        second = old.seen()["prompts"][-1]["prompt_id"]
+        assert fnr.post(f"{JOBS}/{waiting}/cancel").status == 202
+        assert fnr.wait(waiting)["state"] == "cancelled"
+        seen = old.seen()
+        assert seen["deleted"] == [second] and seen["running"] and not seen["interrupts"]
+        assert fnr.post(f"{JOBS}/{running}/cancel").status == 202
+        assert fnr.wait(running)["state"] == "cancelled"
+        assert len(old.seen()["interrupts"]) == 1
+        old.set(hold=None)
+        remove(fnr)
+
+
+def test_everything_from_the_cache(fnr, comfy):
+    """Point 13: nothing is executed, the same files are the result."""
+    flow = workflow()
+    first, second = raw(fnr, flow), raw(fnr, flow)
+    assert first["state"] == second["state"] == "completed", (first["error"], second["error"])
+    assert first["outputs"][0]["sha256"] == second["outputs"][0]["sha256"]
+    seen = comfy.seen()
+    assert len(seen["runs"]) == 2 and seen["nodes_run"] == 6
+
+
+def test_others_and_the_unknown_are_passed_over(fnr, comfy):
+    """Points 6, 9, 17: messages of other prompts (their end included), unknown types and fields, broken frames, an error that
+    only blocks a part."""
+    comfy.set(foreign=1, unknown=1, blocked=1)
+    id = submit(fnr)
+    job = done(fnr, id)
+    assert job["attempt"] == 1 and len(job["outputs"]) == 1
+    assert "blocked" in log_of(fnr, id)
+
+
+def test_a_picture_that_comes_over_the_socket(fnr, comfy):
+    job = raw(fnr, workflow(**{"9": node("SaveImageWebsocket", images=["8", 0])}))
+    assert job["state"] == "completed", job["error"]
+    assert fnr.get(job["outputs"][0]["url"]).data.startswith(b"\x89PNG")
+
+
+# ---- files ----
+
+def test_a_file_goes_up_under_the_name_of_its_content(fnr, comfy):
+    """51.5, point 19: the returned name counts; the same content is the same file."""
+    data = png()
+    file_id = upload(fnr, data)
+    for _ in range(2):
+        job = fnr.run("image_to_image", {"image": file_id, "prompt": "a dog"}, quality="draft", seed=next(seeds))
+        assert job["state"] == "completed", job["error"]
+    values = {prompt["prompt"]["10"]["inputs"]["image"] for prompt in comfy.seen()["prompts"]}
+    assert len(values) == 1, values
+    stored = os.path.join(comfy.folder, "input", values.pop())
+    assert os.path.dirname(stored).endswith("input/function-runner")
+    with open(stored, "rb") as file:
+        assert file.read() == data
+    # somebody else's file has that name: the server gives another one
+    with open(stored, "wb") as file:
+        file.write(b"other")
+    job = fnr.run("image_to_image", {"image": file_id, "prompt": "a dog"}, quality="draft", seed=next(seeds))
+    assert job["state"] == "completed", job["error"]
+    assert " (1)" in comfy.seen()["prompts"][-1]["prompt"]["10"]["inputs"]["image"]
+
+
+@pytest.mark.parametrize("template, members", [("upscale_image", {"factor": 3}), ("upscale_image", {}), ("image_to_video", {"frames": 4})])
+@pytest.mark.parametrize("quality", ["draft", "ultra"])
+def test_shipped_templates(fnr, comfy, template, members, quality):
+    job = fnr.run(template, {"image": upload(fnr, png()), **members}, quality=quality, seed=next(seeds))
+    assert job["state"] == "completed", job["error"]
+    assert job["outputs"][0]["media_type"] == ("video/mp4" if template == "image_to_video" else "image/png")
+
+
+def test_all_nodes_and_kinds_are_looked_at(fnr, comfy):
+    """Points 20, 21: subfolders and odd names, several nodes, sound, film, words; what is temporary only where nothing better is."""
+    job = raw(fnr, workflow(**{
+        "20": node("SaveImage", filename_prefix="second", images=["8", 0]), "21": node("PreviewImage", images=["8", 0]),
+        "22": node("SaveWEBM", images=["8", 0], filename_prefix="film", codec="vp9", fps=24, crf=32), "23": node("PreviewAny", source=["8", 0]),
+        "24": node("SaveAnimatedWEBP", images=["8", 0], filename_prefix="moving", fps=6, lossless=True, quality=80, method="default"),
+    }))
+    assert job["state"] == "completed", job["error"]
+    assert {output["name"]: output["media_type"] for output in job["outputs"]} == {
+        "image": "image/png", "image_2": "image/png", "video": "video/webm", "video_2": "image/webp"}
+    assert fnr.get(f"{JOBS}/{job['id']}/result").json["result"] == {"texts": ["some words"]}
+    job = raw(fnr, {**workflow(), "9": node("PreviewImage", images=["8", 0])})
+    assert [output["name"] for output in job["outputs"]] == ["image"]
+
+
+def test_a_result_that_is_gone_is_made_again(fnr, comfy):
+    """Points 20, pitfall 4: a 404 is a missing output; the server's cache, which would name the same file again, is dropped."""
+    comfy.set(http=[{"path": "/view", "status": 404}])
+    id = submit(fnr)
+    job = done(fnr, id)
+    assert job["attempt"] == 2
+    attempts = fnr.get(f"{JOBS}/{id}/attempts").json["items"]
+    assert attempts[0]["error"]["code"] == "output_missing"
+    assert comfy.requests("/free")
+
+
+# ---- errors ----
+
+@pytest.mark.parametrize("flow, code, words", [
+    (lambda: workflow(**{"4": node("CheckpointLoaderSimple", ckpt_name="none.safetensors")}), "comfyui_value_not_in_list", ["ckpt_name", "sdxl.safetensors", "node 4"]),
+    (lambda: workflow(**{"5": node("EmptyLatentImage", width=8, height=64, batch_size=1)}), "comfyui_value_too_small", ["width", "EmptyLatentImage"]),
+    (lambda: workflow(**{"5": node("EmptyLatentImage", width=64, batch_size=1)}), "comfyui_workflow_refused", ["height", "Required input is missing"]),
+    (lambda: workflow(**{"8": node("VAEDecode", samples=["5", 0], vae=["4", 0])}), "comfyui_workflow_refused", ["vae", "VAEDecode"]),
+    (lambda: workflow(**{"5": node("NobodyHasThis")}), "comfyui_node_missing", ["NobodyHasThis"]),
+    (lambda: {"4": node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT)}, "comfyui_no_outputs", ["no outputs"]),
+    (lambda: workflow(**{"10": node("LoadImage", image="gone.png"), "9": node("SaveImage", images=["10", 0], filename_prefix="x")}),
+     "comfyui_input_refused", ["LoadImage"]),
+    (lambda: {"nodes": [], "links": []}, "workflow_invalid", ["API"]),
+    (lambda: workflow(**{"9": node("SaveImage", images=["77", 0])}), "workflow_invalid", ["77", "/9/inputs/images"]),
+])
+def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
+    """Points 11, 23: which node, which input, and what there is instead; both shapes of choices; nothing is tried again."""
+    job = raw(fnr, flow())
+    assert job["state"] == "failed" and job["error"]["code"] == code, job["error"]
+    assert job["error"]["class"] in ("validation", "permanent") and job["attempt"] == 1
+    for word in words:
+        assert word in json.dumps(job["error"], ensure_ascii=False), (word, job["error"])
+
+
+def partly_bad():
+    return workflow(**{"20": node("EmptyLatentImage", width=8, height=8, batch_size=1), "21": node("VAEDecode", samples=["20", 0], vae=["4", 2]),
+                       "22": node("SaveImage", images=["21", 0], filename_prefix="bad")})
+
+
+def test_errors_of_nodes_in_a_good_answer(fnr, comfy):
+    """Point 11: an error, and the prompt does not go on; or a warning, if the template says so."""
+    comfy.set(hold="KSampler")
+    job = raw(fnr, partly_bad())
+    assert job["state"] == "failed" and job["error"]["code"] == "comfyui_value_too_small", job["error"]
+    comfy.wait(lambda seen: seen["running"] is None and seen["pending"] == 0)
+    comfy.set(hold=None)
+    definition = {
+        "id": "lenient", "version": "1.0.0", "name": "Lenient", "category": "image", "inputs": {}, "outputs": {"image": {"type": "image"}},
+        "backend": {"type": "comfyui", "workflow": partly_bad(), "node_errors": "warn", "outputs": {"image": "9"}},
+    }
+    os.makedirs(os.path.join(fnr.data, "templates"), exist_ok=True)
+    with open(os.path.join(fnr.data, "templates", "lenient.json"), "w") as file:
+        json.dump(definition, file)
+    until(lambda: fnr.get("/api/v1/templates/lenient").status == 200, "the template is read")
+    job = fnr.run("lenient")
+    assert job["state"] == "completed", job["error"]
+    assert any("refuses" in line for line in log_of(fnr, job["id"]))
+
+
+def test_out_of_memory_says_what_to_do(fnr, comfy):
+    """Points 8: live and from the history alike."""
+    comfy.set(oom=100)
+    job = run(fnr)
+    assert job["state"] == "failed"
+    assert job["error"]["class"] == "resource" and job["error"]["code"] == "gpu_memory" and job["error"]["action"] == "reduce_quality", job["error"]
+    assert "CUDA out of memory" in job["error"]["detail"] and "Traceback" not in job["error"]["message"]
+    assert comfy.requests("/free")
+
+
+def test_a_node_that_fails_is_named(fnr, comfy):
+    comfy.set(error=100)
+    job = raw(fnr, workflow())
+    assert job["state"] == "failed" and job["error"]["code"] == "comfyui_node_failed", job["error"]
+    assert '"Painter" (KSampler, node 3)' in job["error"]["message"]
+    assert "mat1 and mat2" in job["error"]["detail"] and any("nodes.py" in line for line in log_of(fnr, job["id"]))
+
+
+def test_somebody_stops_it_on_the_server(fnr, comfy):
+    """Point 8: an interrupt is neither success nor the function's error; it is tried again."""
+    comfy.set(hold="KSampler")
+    id = submit(fnr)
+    comfy.wait_held("KSampler")
+    comfy.ask("POST", "/interrupt", {})
+    comfy.set(hold=None)
+    job = done(fnr, id)
+    assert job["attempt"] == 2
+    assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] == "comfyui_interrupted"
+
+
+@pytest.mark.parametrize("status, body, type, code", [
+    (413, "413: Request Entity Too Large", "text/plain", "backend_input_too_large"), (500, "", "text/plain", "backend_error"),
+    (403, "", "text/plain", "backend_credentials"), (502, "<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html", "backend_unavailable"),
+    (200, "<html>a login page</html>", "text/html", "backend_protocol"), (400, "no JSON", "text/plain", "backend_refused"),
+])
+def test_answers_that_are_none(fnr, comfy, status, body, type, code):
+    """Point 12: empty bodies, HTML of a proxy, text instead of JSON become errors; where that may help, it is tried again."""
+    comfy.set(http=[{"path": "/prompt", "method": "POST", "status": status, "body": body, "type": type, "times": 1}])
+    id = submit(fnr)
+    job = fnr.wait(id)
+    attempts = fnr.get(f"{JOBS}/{id}/attempts").json["items"]
+    assert attempts[0]["error"]["code"] == code, attempts[0]
+    assert "<h1>" not in json.dumps(attempts[0]["error"])
+    assert job["state"] == ("completed" if code in ("backend_error", "backend_credentials", "backend_unavailable", "backend_protocol") else "failed"), job
+
+
+@pytest.mark.parametrize("status", [403, 502])
+def test_a_socket_that_is_refused(fnr, comfy, status):
+    """Point 1: no prompt is sent where it could not be watched."""
+    comfy.set(http=[{"path": "/ws", "status": status, "times": 1}])
+    id = submit(fnr)
+    assert fnr.wait(id)["state"] == "completed"
+    assert len(comfy.seen()["prompts"]) == 1
+    assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] in ("backend_credentials", "backend_unavailable")
+
+
+def test_credentials_go_along_and_stay_secret(fnr):
+    """60.6, point 24: with every request, with the upgrade, never in a log."""
+    with Comfyui("--token", "s3same") as guarded:
+        use(fnr, guarded, credentials={"token": "s3same", "headers": {"X-Tenant": "blue"}})
+        job = fnr.run("image_to_image", {"image": upload(fnr, png()), "prompt": "a"}, quality="draft")
+        assert job["state"] == "completed", job["error"]
+        for method, path, headers in guarded.requests("/"):
+            assert headers["authorization"] == "Bearer s3same" and headers["x-tenant"] == "blue", path
+        assert guarded.seen()["socket_headers"][0]["X-Tenant"] == "blue"
+        assert "s3same" not in fnr.log_text() and "s3same" not in json.dumps(fnr.get(f"{JOBS}/{job['id']}").json)
+        remove(fnr)
+
+
+# ---- sockets, history, loss ----
+
+@pytest.mark.parametrize("kind", ["execution_start", "executing", "progress", "execution_success", "status"])
+def test_a_socket_that_breaks(fnr, comfy, kind):
+    """Point 14: the job goes on over there; it is watched by asking, over a new socket, and never submitted twice."""
+    comfy.set(drop=kind, drop_times=1, step_ms=10)
+    id = submit(fnr)
+    job = done(fnr, id)
+    seen = comfy.seen()
+    assert job["attempt"] == 1 or kind == "status"
+    assert all(count == 1 for count in seen["runs"].values())
+    requests = [(method, path.split("/")[1]) for method, path, _ in seen["requests"]]
+    assert requests.count(("POST", "prompt")) == len(seen["prompts"]) == job["attempt"]
+
+
+def test_the_queue_is_asked_before_the_history(fnr):
+    """Point 14, on a server without the jobs routes."""
+    with Comfyui("--without", "jobs", step_ms=20, drop="progress") as old:
+        use(fnr, old)
+        done(fnr, submit(fnr))
+        asked = [path for method, path, _ in old.seen()["requests"] if method == "GET" and path.startswith(("/queue", "/history"))]
+        for i, path in enumerate(asked):
+            assert not path.startswith("/history") or asked[i - 1] == "/queue", asked
+        remove(fnr)
+
+
+def test_silence_after_a_reconnect(fnr, comfy):
+    """Points 14, 25: a socket that is connected and says nothing is not believed."""
+    comfy.set(drop="progress", step_ms=10)
+    id = submit(fnr)
+    comfy.wait(lambda seen: seen["sockets_opened"] >= 1 and len(seen["prompts"]) == 1)
+    comfy.set(silent=5)
+    assert done(fnr, id)["attempt"] == 1
+
+
+def test_a_silent_socket_from_the_start(fnr, comfy):
+    comfy.set(silent=1)
+    assert done(fnr, submit(fnr))["attempt"] == 1
+
+
+def test_the_end_is_not_said_or_the_history_late(fnr, comfy):
+    """Points 7, 10: execution_success comes before the history; executing null may be missing."""
+    comfy.set(late_history_ms=3000)
+    assert done(fnr, submit(fnr))["attempt"] == 1
+    comfy.set(late_history_ms=0, no_end=1)
+    assert done(fnr, submit(fnr))["attempt"] == 1
+
+
+def test_a_large_message_and_one_that_is_too_large(fnr, comfy):
+    """Point 18: 40 MiB are taken; beyond 64 MiB the socket is given up, the job is not."""
+    comfy.set(huge=40 << 20)
+    id = submit(fnr)
+    assert done(fnr, id)["attempt"] == 1
+    assert comfy.seen()["sockets_opened"] == 1
+    comfy.set(huge=(64 << 20) + 1)
+    assert done(fnr, submit(fnr))["attempt"] == 1
+
+
+def test_the_socket_is_read_while_files_come(fnr, comfy):
+    """Point 25: a download that takes long holds up nobody."""
+    comfy.set(http=[{"path": "/view", "delay_ms": 2500, "times": 1}])
+    first = submit(fnr)
+    comfy.wait(lambda seen: any(path == "/view" for _, path, _ in seen["requests"]))
+    for _ in range(3):
+        comfy.set(huge=4 << 20)
+        done(fnr, submit(fnr))
+    done(fnr, first)
+    assert comfy.seen()["slowest_send_ms"] < 2000
+
+
+def test_sockets_are_closed_in_order(fnr, comfy):
+    """Point 3: with 1000, and none is left."""
+    for _ in range(3):
+        done(fnr, submit(fnr))
+    seen = comfy.wait(lambda seen: seen["sockets_open"] == 0)
+    assert set(seen["closes"]) == {1000}, seen["closes"]
+
+
+def test_a_server_that_is_started_anew(fnr, comfy):
+    """Point 15: what it forgot is lost, not done, and done again because the template says so."""
+    comfy.set(hold="KSampler")
+    id = submit(fnr)
+    comfy.wait_held("KSampler")
+    comfy.restart()
+    job = done(fnr, id, timeout=120)
+    assert job["attempt"] == 2
+    assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] in ("backend_lost_job", "backend_unreachable")
+
+
+def test_somebody_takes_it_out_of_the_queue(fnr, comfy):
+    """Point 15, 22: a prompt that was deleted while it waited; and its place while it waits."""
+    comfy.set(hold="queued")
+    id = submit(fnr)
+    comfy.wait(lambda seen: seen["pending"] == 1)
+    prompt = comfy.seen()["prompts"][0]["prompt_id"]
+    comfy.ask("POST", "/queue", {"delete": [prompt]})
+    comfy.set(hold=None)
+    job = done(fnr, id, timeout=120)
+    assert job["attempt"] == 2
+
+
+def test_the_place_in_the_servers_queue_is_told(fnr, comfy):
+    """Point 22: by the numbers, not by the order of the list."""
+    comfy.set(hold="queued")
+    for number in (9, 1, 5):
+        comfy.ask("POST", "/prompt", {"prompt": workflow(), "number": number - 100})
+    id = submit(fnr)
+    end = time.monotonic() + 60
+    while "3 jobs before" not in (fnr.get(f"{JOBS}/{id}").json["progress"]["message"] or ""):
+        assert time.monotonic() < end, fnr.get(f"{JOBS}/{id}").json["progress"]
+        time.sleep(0.1)
+    comfy.set(hold=None)
+    done(fnr, id)
+
+
+# ---- cancel ----
+
+@pytest.mark.parametrize("phase", ["queued", "started", "KSampler"])
+def test_cancel(fnr, comfy, phase):
+    """Point 16: waiting or running, by the newer route; nobody else's prompt is hit."""
+    comfy.set(hold=phase)
+    comfy.ask("POST", "/prompt", {"prompt": workflow(), "number": 1000})
+    if phase != "queued":
+        comfy.wait_held(phase)
+        comfy.set(hold=None)
+        comfy.wait(lambda seen: seen["running"] is None and seen["pending"] == 0)
+        comfy.set(hold=phase)
+    id = submit(fnr)
+    prompts = comfy.wait(lambda seen: len(seen["prompts"]) == 2)["prompts"]
+    if phase != "queued":
+        comfy.wait_held(phase)
+    assert fnr.post(f"{JOBS}/{id}/cancel").status == 202
+    assert fnr.wait(id)["state"] == "cancelled"
+    comfy.set(hold=None)
+    seen = comfy.wait(lambda seen: seen["running"] is None and seen["pending"] == 0)
+    assert prompts[0]["prompt_id"] in seen["history"]
+    assert prompts[1]["prompt_id"] not in seen["history"] or phase != "queued"
+    assert any("/cancel" in path for _, path, _ in seen["requests"])
+
+
+def test_an_interrupt_that_hits_nothing_is_repeated(fnr, comfy):
+    """Point 16: what was asked for is verified."""
+    comfy.set(hold="KSampler", deaf_interrupts=1)
+    id = submit(fnr)
+    comfy.wait_held("KSampler")
+    assert fnr.post(f"{JOBS}/{id}/cancel").status == 202
+    assert fnr.wait(id)["state"] == "cancelled"
+    assert comfy.seen()["running"] is None
+
+
+def test_it_may_not_take_for_ever(fnr, comfy):
+    comfy.set(hold="KSampler")
+    job = fnr.wait(fnr.submit("text_to_image", inputs(), timeout_s=2)["id"])
+    assert job["state"] == "failed" and job["error"]["code"] == "timeout"
+    assert comfy.wait(lambda seen: seen["running"] is None)
+
+
+# ---- probes ----
+
+def test_what_is_found_at_a_server(fnr, comfy):
+    """46.1, 60.9: devices, memory, the queue, models and choices, asked for cheaply."""
+    end = time.monotonic() + 60
+    while not (found := fnr.get(f"{BACKENDS}/comfy").json["found"]):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert found["version"] == "0.38.1" and found["devices"][0]["vram_total"] == 24 << 30
+    assert found["choices"]["KSampler.sampler_name"][0] == "euler" and "lanczos" in found["choices"]["ImageScaleBy.upscale_method"]
+    models = fnr.get("/api/v1/models").json["items"]
+    assert any(model["name"] == "sdxl.safetensors" for model in models)
+    assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
