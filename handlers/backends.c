@@ -78,6 +78,7 @@ static struct json_object *make_local(struct request *req)
 	fnr_json_set(object, "options", json_object_new_object());
 	fnr_json_set_bool(object, "has_credentials", false);
 	fnr_json_set_bool(object, "drained", false);
+	fnr_json_set(object, "revision", NULL);
 	fnr_json_set(object, "created_at", NULL);
 	fnr_json_set(object, "updated_at", NULL);
 	return object;
@@ -94,6 +95,7 @@ static struct json_object *make_server(struct request *req, const char *id, cons
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(record, "concurrency", 1));
 	fnr_json_set_bool(object, "has_credentials", store_backend_secret(req->txn, id, &secret) == FNR_OK);
 	move_members(object, record, (const char *const[]){ "labels", "options", "drained", "created_at", "updated_at", NULL });
+	fnr_json_set_int(object, "revision", (int64_t)backend->revision);
 	fnr_buf_free(&secret);
 	json_object_put(record);
 	return object;

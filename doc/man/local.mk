@@ -15,6 +15,7 @@ MAN_MADE = \
 	%D%/fnr-template.1 \
 	%D%/fnr-upload.1 \
 	%D%/fnr-config.yaml.5 \
+	%D%/fnr-backend.8 \
 	%D%/fnr-backup.8 \
 	%D%/fnr-check.8 \
 	%D%/fnr-config.8 \
@@ -39,6 +40,7 @@ MAN_FRAGMENTS = \
 	%D%/fnr-template.man \
 	%D%/fnr-upload.man \
 	%D%/fnr-config.yaml.man \
+	%D%/fnr-backend.man \
 	%D%/fnr-backup.man \
 	%D%/fnr-check.man \
 	%D%/fnr-config.man \

@@ -55,7 +55,7 @@ struct command {
 
 extern const struct command *const commands[];      /* ends with NULL */
 extern const struct command command_serve, command_run, command_job, command_link, command_batch, command_take, command_upload, command_template,
-	command_preset, command_queue, command_worker, command_dead_letter, command_key, command_check, command_backup, command_restore, command_doctor, command_config, command_schema,
+	command_preset, command_queue, command_worker, command_backend, command_dead_letter, command_key, command_check, command_backup, command_restore, command_doctor, command_config, command_schema,
 	command_nginx_conf, command_completion;
 
 const struct command *command_find(const char *name);

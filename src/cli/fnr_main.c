@@ -10,7 +10,7 @@
 
 const struct command *const commands[] = {
 	&command_run, &command_job, &command_batch, &command_take, &command_upload, &command_template, &command_schema, &command_preset, &command_queue, &command_dead_letter, &command_key, &command_link,
-	&command_serve, &command_worker, &command_check, &command_backup, &command_restore, &command_doctor,
+	&command_serve, &command_worker, &command_backend, &command_check, &command_backup, &command_restore, &command_doctor,
 	&command_config, &command_nginx_conf, &command_completion, NULL,
 };
 #define NAMES_MOST 32

@@ -2,7 +2,7 @@ bin_PROGRAMS += fnr
 fnr_SOURCES = \
 	%D%/archive.c %D%/archive.h \
 	%D%/ask.c %D%/ask.h \
-	%D%/backup.c \
+	%D%/backend.c %D%/backup.c \
 	%D%/batch.c \
 	%D%/check.c %D%/check.h \
 	%D%/cli.h \

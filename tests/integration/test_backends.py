@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
 from crash import until
-from system import System, assert_problem
+from system import FNR, System, assert_problem
 
 JOBS = "/api/v1/jobs"
 BACKENDS = "/api/v1/backends"
@@ -128,6 +129,37 @@ def test_drain_and_resume_are_told(fnr):
         assert next(event for event in events if event.name == "backend.changed" and event.data["backend"] == "d" and event.data["state"] != "drained")
         remove(fnr, "d")
         assert next(event for event in events if event.name == "backend.changed" and event.data["state"] == "removed")
+
+
+def cli(fnr, *arguments, input=None):
+    done = subprocess.run([FNR, "backend", *arguments, "--data", fnr.data], capture_output=True, text=True, input=input, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_from_the_command_line(fnr):
+    assert cli(fnr, "add", "e", "comfyui", NOWHERE, "--label", "big", "--label", "fast", "--concurrency", "2", "--credentials", "-",
+               input='{"token":"sesame-4"}')[0] == 0
+    backend = fnr.get(f"{BACKENDS}/e").json
+    assert backend["labels"] == ["big", "fast"] and backend["concurrency"] == 2 and backend["has_credentials"]
+    status, out, _ = cli(fnr, "list")
+    assert status == 0 and [line.split()[0] for line in out.splitlines()] == ["local", "e"]
+    status, out, _ = cli(fnr, "show", "e")
+    assert status == 0 and NOWHERE in out and "sesame" not in out
+    assert cli(fnr, "set", "e", "--concurrency", "5")[0] == 0
+    backend = fnr.get(f"{BACKENDS}/e").json
+    assert backend["labels"] == ["big", "fast"] and backend["concurrency"] == 5 and backend["has_credentials"], "the rest stays"
+    assert cli(fnr, "set", "e", "--no-labels", "--no-credentials")[0] == 0
+    backend = fnr.get(f"{BACKENDS}/e").json
+    assert backend["labels"] == [] and not backend["has_credentials"] and backend["concurrency"] == 5
+    for action in ("probe", "drain", "resume", "reset"):
+        assert cli(fnr, action, "e")[0] == 0, action
+    assert json.loads(cli(fnr, "show", "e", "--json")[1])["drained"] is False
+    status, _, error = cli(fnr, "add", "e", "comfyui", NOWHERE)
+    assert status == 1 and "already" in error
+    assert cli(fnr, "set", "e", "--credentials", "/nonexistent")[0] == 1
+    assert cli(fnr, "remove", "e")[0] == 0 and cli(fnr, "remove", "e")[0] == 1
+    assert cli(fnr, "models")[0] == 0
+    assert cli(fnr, "add", "f", "comfyui")[0] == 2
 
 
 def write_model(fnr, category, name, manifest):

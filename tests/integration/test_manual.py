@@ -90,7 +90,7 @@ def test_bash():
     assert complete("run", "noop", "--q") == {"--quality"}
     assert complete("run", "noop", "-q", "d") == {"draft"}
     assert complete("run", "noop", "--seed", "") == set()
-    assert complete("help", "ba") == {"batch", "backup"}
+    assert complete("help", "ba") == {"batch", "backup", "backend"}
     for command in commands():
         assert complete(command, "--") == set(options(command)) | {"--help"}, command
 
