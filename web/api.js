@@ -31,23 +31,37 @@ async function read(response) {
   }
 }
 
-export async function call(method, path, body, headers = {}) {
+/** Sends it; gives the answer if it is a good one. A body that has its Content-Type among the headers goes as it is. */
+async function request(method, path, body, headers) {
   const options = { method, headers: { "X-Function-Runner": "1", ...headers }, credentials: "same-origin", cache: "no-store" };
   let response;
-  if (body !== undefined) {
+  if (body !== undefined && !headers["Content-Type"]) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
-  }
+  } else options.body = body;
   try {
     response = await fetch(new URL(path, base), options);
   } catch {
     throw new Unreachable("There is no connection to the server.");
   }
-  const value = await read(response);
-  if (response.ok) return value;
-  const problem = new Problem(response.status, value);
+  if (response.ok) return response;
+  const problem = new Problem(response.status, await read(response));
   problem.retryAfter = Number(response.headers.get("Retry-After")) || 0;
   throw problem;
+}
+
+export const call = async (method, path, body, headers = {}) => read(await request(method, path, body, headers));
+
+/** A text as it is: {text, type, tag}, its media type and ETag. */
+export async function getText(path, accept) {
+  const response = await request("GET", path, undefined, { Accept: accept });
+  return { text: await response.text(), type: response.headers.get("Content-Type") ?? "", tag: response.headers.get("ETag") };
+}
+
+/** Something that is to be changed: {value, tag}, the tag for If-Match. */
+export async function getTagged(path) {
+  const response = await request("GET", path, undefined, {});
+  return { value: await read(response), tag: response.headers.get("ETag") };
 }
 
 export const get = (path) => call("GET", path);

@@ -7,12 +7,14 @@ import { functionView } from "./function.js";
 import { jobView } from "./job.js";
 import { libraryView } from "./library.js";
 import { showPlace, showPlaces } from "./navigation.js";
+import { backendsView } from "./pages/backends.js";
 import { deadLettersView } from "./pages/dead-letters.js";
 import { jobsView } from "./pages/jobs.js";
 import { keysView } from "./pages/keys.js";
 import { queuesView } from "./pages/queues.js";
 import { takeView } from "./pages/take.js";
 import { takesView } from "./pages/takes.js";
+import { workersView } from "./pages/workers.js";
 import { recentView } from "./recent.js";
 import { signInByLink, signInView, signOut, who } from "./sign-in.js";
 import { listen, start, stop as stopStream } from "./stream.js";
@@ -29,7 +31,7 @@ const signOutButton = document.getElementById("sign-out");
  */
 const views = {
   "": libraryView, function: functionView, job: jobView, batch: batchView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
-  "dead-letters": deadLettersView, keys: keysView,
+  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, keys: keysView,
 };
 let user = null;
 let recent = null;

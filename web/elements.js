@@ -60,7 +60,10 @@ export class FnrProgress extends HTMLElement {
   }
 }
 
-/** A choice of quality. `options` is [{id, name, description, detail}]; `value` is an id; "change" is fired. */
+/**
+ * A choice of quality. `options` is [{id, name, description, detail, other}]: those that are `other` are in a list below the rest.
+ * `value` is an id; "change" is fired.
+ */
 export class FnrQuality extends HTMLElement {
   #options = [];
   #value = "standard";
@@ -76,22 +79,49 @@ export class FnrQuality extends HTMLElement {
 
   set value(value) {
     this.#value = value;
-    for (const radio of this.querySelectorAll("input")) radio.checked = radio.value === value;
+    this.#show();
   }
 
   focus() {
-    this.querySelector("input:checked")?.focus();
+    this.querySelector("input:checked, select")?.focus();
+  }
+
+  #show() {
+    const others = this.querySelector("select");
+    for (const radio of this.querySelectorAll("input")) radio.checked = radio.value === this.#value;
+    if (others) others.value = this.#options.some((option) => option.other && option.id === this.#value) ? this.#value : "";
+  }
+
+  #choose(value) {
+    this.value = value;
+    this.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  #radio(option, name) {
+    const about = uniqueId("about");
+    return h("label", {}, h("input", { type: "radio", name, value: option.id, "aria-describedby": about, onchange: (event) => {
+      event.stopPropagation();
+      this.#choose(option.id);
+    } }),
+    h("span", { class: "choice" }, h("strong", {}, option.name), h("span", { id: about }, h("span", {}, option.description),
+      h("small", {}, option.detail))));
+  }
+
+  #others(options) {
+    const id = uniqueId("others");
+    return h("p", { class: "row others" }, h("label", { for: id }, "or another preset"), h("select", { id, onchange: (event) => {
+      event.stopPropagation();
+      this.#choose(event.target.value || "standard");
+    } }, h("option", { value: "" }, "—"), options.map((option) => h("option", { value: option.id }, [option.name, option.detail].filter(Boolean).join(": ")))));
   }
 
   #draw() {
     const name = uniqueId("quality");
-    this.replaceChildren(h("fieldset", {}, h("legend", {}, "Quality"), h("div", { class: "choices" }, this.#options.map((option) => {
-      const about = uniqueId("about");
-      return h("label", {}, h("input", { type: "radio", name, value: option.id, checked: option.id === this.#value, "aria-describedby": about,
-        onchange: () => { this.#value = option.id; } }),
-      h("span", { class: "choice" }, h("strong", {}, option.name), h("span", { id: about }, h("span", {}, option.description),
-        h("small", {}, option.detail))));
-    }))));
+    const others = this.#options.filter((option) => option.other);
+    this.replaceChildren(h("fieldset", {}, h("legend", {}, "Quality"),
+      h("div", { class: "choices" }, this.#options.filter((option) => !option.other).map((option) => this.#radio(option, name))),
+      others.length > 0 && this.#others(others)));
+    this.#show();
   }
 }
 

@@ -5,6 +5,8 @@ import { fileField } from "./file-field.js";
 
 const LONG_TEXT = 120;   // from so many characters on a text has a larger field
 const isFile = (schema) => schema.format === "file";
+const isLines = (schema) => schema.type === "array" && !schema.enum && !isFile(schema.items ?? {}) &&
+  (["string", "number", "integer"].includes(schema.items?.type) || schema.items?.format === "loose");
 
 const labelOf = (name, schema) => schema.title ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
@@ -91,7 +93,25 @@ function text(schema, attributes, required) {
   return simple(element, () => (element.value === "" && (required || schema.default === undefined) ? undefined : element.value), (value) => { element.value = value ?? ""; });
 }
 
-/** Lists of texts and numbers: one in each line. */
+/** "5" and "true" and "[1]" are what JSON says they are; anything else is a text as it stands. */
+function loosely(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const looseText = (value) => (typeof value === "string" && typeof loosely(value) === "string" && !value.startsWith('"') ? value : JSON.stringify(value));
+
+/** Any value in one line. */
+function loose(schema, attributes) {
+  const input = h("input", { ...attributes, type: "text", spellcheck: "false" });
+  return simple(input, () => (input.value.trim() === "" ? undefined : loosely(input.value.trim())),
+    (value) => { input.value = value === undefined || value === null ? "" : looseText(value); });
+}
+
+/** Lists of texts and numbers, or of any values: one in each line. */
 function lines(schema, attributes) {
   const element = h("textarea", { ...attributes, rows: 4 });
   const one = schema.items.type;
@@ -99,10 +119,11 @@ function lines(schema, attributes) {
     const values = element.value.split("\n").map((line) => line.trim()).filter(Boolean);
     if (!values.length) return undefined;
     if (one === "string") return values;
+    if (schema.items.format === "loose") return values.map(loosely);
     const wrong = values.find((value) => Number.isNaN(Number(value)));
     if (wrong !== undefined) throw new Error(`“${wrong}” is not a number. Write one number in each line.`);
     return values.map(Number);
-  }, (value) => { element.value = (value ?? []).join("\n"); });
+  }, (value) => { element.value = (value ?? []).map((each) => (one === "string" ? each : looseText(each))).join("\n"); });
 }
 
 function json(schema, attributes) {
@@ -133,7 +154,7 @@ function files(schema, attributes, changed) {
   };
 }
 
-const FORMATS = { color, "date-time": moment, password: secret };
+const FORMATS = { color, "date-time": moment, password: secret, loose };
 
 function kindOf(schema, attributes, required, label, changed) {
   if (isFile(schema) || (schema.type === "array" && isFile(schema.items ?? {}))) return files(schema, attributes, changed);
@@ -142,7 +163,7 @@ function kindOf(schema, attributes, required, label, changed) {
   if (schema.type === "boolean") return truth(schema, attributes);
   if (Object.hasOwn(FORMATS, schema.format ?? "")) return FORMATS[schema.format](schema, attributes, label);
   if (schema.type === "string") return text(schema, attributes, required);
-  if (schema.type === "array" && ["string", "number", "integer"].includes(schema.items?.type)) return lines(schema, attributes);
+  if (isLines(schema)) return lines(schema, attributes);
   return json(schema, attributes);
 }
 
@@ -151,7 +172,7 @@ export function makeField(name, schema, required, changed = () => {}) {
   const id = uniqueId("field");
   const label = labelOf(name, schema);
   const error = h("p", { class: "error", id: `${id}-error`, "aria-live": "polite" });
-  const hints = [schema.description, range(schema), schema.type === "array" && !isFile(schema.items ?? {}) ? "One in each line." : "",
+  const hints = [schema.description, range(schema), isLines(schema) ? "One in each line." : "",
     isFile(schema) ? "Several files make a job each." : ""];
   const hint = h("p", { class: "hint", id: `${id}-hint` }, hints.filter(Boolean).join(" "));
   const attributes = { id, name, "aria-describedby": `${id}-error ${id}-hint`, "aria-required": required ? "true" : undefined };

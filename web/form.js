@@ -56,8 +56,8 @@ export class Form {
     return Math.max(1, ...this.fields.filter((field) => field.all).map((field) => field.count()));
   }
 
-  /** Inputs of each job. Throws FormError when something is missing or cannot be read; the fields say what. */
-  async inputs() {
+  /** Inputs of each job. Throws FormError when something is missing or cannot be read; the fields say what, and the first gets the focus. */
+  async inputs(focus = true) {
     const inputs = {};
     const several = [];
     let first = null;
@@ -80,20 +80,25 @@ export class Form {
       first = other[0];
     }
     if (first) {
-      first.focus();
+      if (focus) first.focus();
       throw new FormError("Something is missing.");
     }
     return Array.from({ length: count }, (_, i) => ({ ...inputs, ...Object.fromEntries(several.map(([field, values]) => [field.name, values[i]])) }));
   }
 
-  /** What the server found wrong, at the fields that it is about; the rest above the form. */
-  show(error) {
+  /** The field for what a pointer below the root names, or for what contains it. */
+  #fieldAt(path) {
+    const names = path.split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+    return this.field(names.join("/")) ?? this.field(names[0]);
+  }
+
+  /** What the server found wrong, at the fields that it is about, the first of which gets the focus; the rest above the form. */
+  show(error, focus = true) {
     const rest = [];
     let first = null;
     for (const one of error.errors ?? []) {
       const pointer = (one.pointer ?? "").replace(/^\/jobs\/\d+/, "");
-      const name = pointer.startsWith(`${this.root}/`) ? pointer.slice(this.root.length + 1).split("/")[0] : "";
-      const field = name && this.field(name.replaceAll("~1", "/").replaceAll("~0", "~"));
+      const field = pointer.startsWith(`${this.root}/`) && this.#fieldAt(pointer.slice(this.root.length + 1));
       const text = one.fix ? `${one.message}: ${one.fix}` : one.message;
       if (field) {
         field.error(text);
@@ -105,6 +110,6 @@ export class Form {
         ...(error.suggestion ? [h("p", {}, error.suggestion)] : []));
       this.problem.hidden = false;
     }
-    first?.focus();
+    if (focus) first?.focus();
   }
 }

@@ -28,7 +28,7 @@ async function pastRuns(id) {
 
 /** Without past runs: what the preset itself says, and what the template makes of it. */
 function expected(template, preset, standard) {
-  const { width, height } = { ...template.parameters, ...preset.parameters?.[template.category], ...template.presets?.[preset.id] };
+  const { width, height } = { ...template.parameters, ...preset.parameters?.[template.category], ...template.presets?.[preset.tier ?? preset.id], ...preset.parameters?.[template.id] };
   const time = preset.factors && standard?.factors ? preset.factors.time / standard.factors.time : 1;
   return [
     width && height ? `up to ${width} × ${height}` : height ? `${height} lines` : "",
@@ -38,8 +38,8 @@ function expected(template, preset, standard) {
 
 function qualityOptions(template, presets, past) {
   const standard = presets.find((preset) => preset.id === "standard");
-  return presets.filter((preset) => preset.builtin).map((preset) => ({
-    id: preset.id, name: preset.name, description: preset.description,
+  return presets.map((preset) => ({
+    id: preset.id, name: preset.name, description: preset.description, other: !preset.builtin,
     detail: past[preset.id] ? `Last time: ${past[preset.id]}` : expected(template, preset, standard),
   }));
 }

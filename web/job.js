@@ -73,6 +73,7 @@ export async function jobView(parameters, user) {
   const attempts = attemptsView(job.id);
   const stages = stagesView();
   let drawn = "";
+  let actionsOf = null;
 
   async function act(button, work) {
     button.disabled = true;
@@ -99,6 +100,8 @@ export async function jobView(parameters, user) {
   }
 
   function drawActions() {
+    if (job.state === actionsOf) return;      // whoever is about to press one of them shall not lose it
+    actionsOf = job.state;
     const list = [];
     if (mayRun && !finished(job) && job.state !== "cancelling") list.push(action("Cancel", cancel));
     if (mayRun && waits(job)) list.push(action("Priority…", raise));

@@ -2,10 +2,7 @@
 
 import { h, icon } from "./dom.js";
 import { listen } from "./stream.js";
-import { listTemplates } from "./templates.js";
-
-const CATEGORY_WORDS = { image: "Pictures", video: "Films", audio: "Sound", text: "Text", generic: "Other" };
-const categoryWord = (category) => CATEGORY_WORDS[category] ?? category.charAt(0).toUpperCase() + category.slice(1);
+import { categoryWord, listTemplates } from "./templates.js";
 
 function card(template) {
   return h("li", {}, h("a", { class: "card", href: `#function=${encodeURIComponent(template.id)}` },

@@ -1,5 +1,6 @@
 # The pages: ES modules as they are, without a build step.
 nobase_dist_pkgdata_DATA += \
+	web/acting.js \
 	web/api.js \
 	web/app.js \
 	web/batch.js \
@@ -22,12 +23,14 @@ nobase_dist_pkgdata_DATA += \
 	web/live.js \
 	web/navigation.js \
 	web/outputs.js \
+	web/pages/backends.js \
 	web/pages/dead-letters.js \
 	web/pages/jobs.js \
 	web/pages/keys.js \
 	web/pages/queues.js \
 	web/pages/take.js \
 	web/pages/takes.js \
+	web/pages/workers.js \
 	web/recent.js \
 	web/sign-in.js \
 	web/stream-source.js \

@@ -8,6 +8,8 @@ const PLACES = [
   { address: "takes", label: "Takes", views: ["takes", "take"] },
   { address: "queues", label: "Queues", views: ["queues"] },
   { address: "dead-letters", label: "Dead letters", views: ["dead-letters"] },
+  { address: "backends", label: "Backends", views: ["backends"] },
+  { address: "workers", label: "Workers", views: ["workers"] },
   { address: "keys", label: "Keys", views: ["keys"], scope: "admin" },
 ];
 

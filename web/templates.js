@@ -3,6 +3,8 @@
 import { get } from "./api.js";
 import { listen } from "./stream.js";
 
+const CATEGORY_WORDS = { image: "Pictures", video: "Films", audio: "Sound", text: "Text", generic: "Other" };
+export const categoryWord = (category) => CATEGORY_WORDS[category] ?? category.charAt(0).toUpperCase() + category.slice(1);
 let templates = null;
 let presets = null;
 const schemas = new Map();

@@ -114,9 +114,13 @@ class Browser:
         return self.until(look, f"{selector} {text or ''}", timeout)
 
     def click(self, selector, text=None):
-        element = self.find(selector, text)
-        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
+        """What is drawn anew at this moment is looked for again."""
+        def press():
+            element = self.find(selector, text)
+            self.script("arguments[0].scrollIntoView({block: 'center'})", element)
+            element.click()
+            return True
+        self.until(press, f"a click on {selector} {text or ''}")
 
     def text(self):
         return self.script("return document.body.innerText")

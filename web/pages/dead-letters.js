@@ -1,5 +1,6 @@
 // Jobs that failed for good: why, and again or away with them.
 
+import { acting, rowButton } from "../acting.js";
 import { call, get, submit } from "../api.js";
 import { ask } from "../dialog.js";
 import { h } from "../dom.js";
@@ -15,7 +16,7 @@ const ASKED = ["project", "template", "class", "cursor"];
 
 function columns(templates, act) {
   const name = (job) => templates.find((template) => template.id === job.template)?.name ?? job.template;
-  const action = (job, label, work) => h("button", { type: "button", class: "small", onclick: (event) => act(event.currentTarget, () => work(job)) }, label);
+  const action = (job, label, work) => rowButton(act, label, name(job), () => work(job));
   const replay = (job) => submit(`dead-letters/${job.id}/replay`);
   const discard = async (job) => await ask("Discard it?", "The job itself stays; it is only no dead letter any more.", "Discard") && call("DELETE", `dead-letters/${job.id}`);
   return [
@@ -29,6 +30,9 @@ function columns(templates, act) {
   ].filter(Boolean);
 }
 
+const said = (made) => made?.jobs ? [h("a", { href: `#batch=${made.id}` }, made.total === 1 ? "One job" : `${made.total} jobs`), " run again."]
+  : made?.id && ["It runs again as ", h("a", { href: `#job=${made.id}` }, "a new job"), "."];
+
 export async function deadLettersView(parameters, user) {
   const templates = await listTemplates();
   const admin = user.scopes.includes("admin");
@@ -37,25 +41,11 @@ export async function deadLettersView(parameters, user) {
     { name: "class", label: "Kind of error", options: CLASSES.map((one) => [one, one]) },
     { name: "project", label: "Project" },
   ]);
-  const news = h("p", { role: "status", class: "quiet" });
+  const { news, act } = acting(said, () => right.soon());
   const pages = h("p", { class: "actions" });
   const total = h("p", { class: "quiet" });
-  const all = h("button", { type: "button", onclick: (event) => act(event.currentTarget, replayAll) }, "Run all again…");
+  const all = h("button", { type: "button", onclick: () => act(replayAll) }, "Run all again…");
   let wanted = parameters;
-
-  async function act(button, work) {
-    button.disabled = true;
-    news.textContent = "";
-    try {
-      const made = await work();
-      if (made?.jobs) news.replaceChildren(h("a", { href: `#batch=${made.id}` }, `${made.total} ${made.total === 1 ? "job" : "jobs"}`), " run again.");
-      else if (made?.id) news.replaceChildren("It runs again as ", h("a", { href: `#job=${made.id}` }, "a new job"), ".");
-    } catch (error) {
-      news.textContent = [error.message, error.suggestion].filter(Boolean).join(" ");
-    }
-    button.disabled = false;
-    right.soon();
-  }
 
   async function replayAll() {
     const chosen = filters.values();

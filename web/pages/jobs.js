@@ -1,5 +1,6 @@
 // All jobs, the newest first, live.
 
+import { acting } from "../acting.js";
 import { call, get } from "../api.js";
 import { askFor } from "../dialog.js";
 import { h } from "../dom.js";
@@ -92,7 +93,7 @@ export async function jobsView(parameters, user) {
     look: (job) => [job.state, job.waiting_for, job.priority, job.backend, job.take, job.error, job.finished_at, (job.outputs ?? []).map((output) => output.thumbnail)],
   });
   const pages = h("p", { class: "actions" });
-  const news = h("p", { role: "status", class: "quiet" });
+  const { news, act } = acting((done) => done && (done.found === 1 ? "One job is being cancelled." : `${done.found} jobs are being cancelled.`));
   let wanted = parameters;
 
   async function read() {
@@ -105,14 +106,8 @@ export async function jobsView(parameters, user) {
     if (items.some(thumbnailsAwaited)) right.soon(THUMBNAILS_MS);
   }
 
-  async function cancel() {
-    const done = await cancelMany(wanted, templates, queues);
-    if (done) news.textContent = done.found === 1 ? "One job is being cancelled." : `${done.found} jobs are being cancelled.`;
-  }
-
   async function change(parameters) {
     wanted = parameters;
-    news.textContent = "";
     filters.show(wanted);
     await read();
   }
@@ -126,7 +121,7 @@ export async function jobsView(parameters, user) {
   return {
     title: "Jobs", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Jobs"),
-      user.scopes.includes("submit") && h("button", { type: "button", class: "small", onclick: cancel }, "Cancel many…")),
+      user.scopes.includes("submit") && h("button", { type: "button", class: "small", onclick: () => act(() => cancelMany(wanted, templates, queues)) }, "Cancel many…")),
     filters.element, news, table.element, pages),
     stop() {
       right.stop();

@@ -1,5 +1,6 @@
 // Keys: who may do what. A key itself is seen once, when it is made.
 
+import { acting, rowButton } from "../acting.js";
 import { call, get } from "../api.js";
 import { ask, askFor, tell } from "../dialog.js";
 import { h } from "../dom.js";
@@ -41,33 +42,23 @@ function columns(user, act) {
     { label: "May", draw: may },
     { label: "Projects", long: true, draw: (key) => (key.projects ? key.projects.join(", ") : "all") },
     { label: "Made", draw: (key) => when(key.created_at) },
-    { label: "Actions", away: true, draw: (key) => h("div", { class: "actions" }, h("button", { type: "button", class: "small",
-      "aria-label": `Take back ${key.name}`, onclick: () => act(() => revoke(key)) }, "Take back…")) },
+    { label: "Actions", away: true, draw: (key) => h("div", { class: "actions" }, rowButton(act, "Take back…", key.name, () => revoke(key))) },
   ];
 }
 
 export async function keysView(parameters, user) {
-  const news = h("p", { role: "status", class: "quiet" });
+  const { news, act } = acting(null, read);
   const table = new Table("Keys", columns(user, act), { key: (key) => key.id, empty: "There are no keys." });
-
-  async function act(work) {
-    news.textContent = "";
-    try {
-      await work();
-      await read();
-    } catch (error) {
-      news.textContent = error.message;
-    }
-  }
 
   async function make() {
     const made = await askFor("New key", FORM, { action: "Make it", run: ({ name, scope, projects }) => call("POST", "keys", { name, scopes: [scope], ...(projects && { projects }) }) });
-    if (!made) return;
-    await showSecret(made);
-    await read();
+    if (made) await showSecret(made);
   }
 
-  const read = async () => table.show((await get("keys")).items);
+  async function read() {
+    table.show((await get("keys")).items);
+  }
+
   await read();
   return {
     title: "Keys", wide: true,

@@ -1,5 +1,6 @@
 // Queues: how much waits and runs, how fast, and what can be done about it; below, how jobs ended hour by hour.
 
+import { acting, rowButton } from "../acting.js";
 import { call, get } from "../api.js";
 import { hourChart } from "../chart.js";
 import { ask, askFor } from "../dialog.js";
@@ -41,7 +42,7 @@ function stateCell(queue) {
 }
 
 function columns(act) {
-  const action = (queue, label, work) => h("button", { type: "button", class: "small", "aria-label": `${label} ${queue.name}`, onclick: () => act(() => work(queue)) }, label);
+  const action = (queue, label, work) => rowButton(act, label, queue.name, () => work(queue));
   return [
     { label: "Queue", head: true, draw: (queue) => h("a", { href: place("jobs", { queue: queue.name }) }, queue.name) },
     { label: "State", draw: stateCell },
@@ -69,21 +70,10 @@ async function readHours() {
 }
 
 export async function queuesView(parameters, user) {
-  const news = h("p", { role: "status", class: "quiet" });
   const chart = h("div", {});
   let drawn = "";
 
-  async function act(work) {
-    news.textContent = "";
-    try {
-      const done = await work();
-      if (done?.found !== undefined) news.textContent = `${done.found} ${done.found === 1 ? "job is" : "jobs are"} being cancelled.`;
-    } catch (error) {
-      news.textContent = [error.message, error.suggestion].filter(Boolean).join(" ");
-    }
-    right.soon();
-  }
-
+  const { news, act } = acting((done) => done?.found !== undefined && `${done.found} ${done.found === 1 ? "job is" : "jobs are"} being cancelled.`, () => right.soon());
   const table = new Table("Queues", columns(user.scopes.includes("admin") ? act : null), { key: (queue) => queue.name, empty: "There are no queues." });
   async function read() {
     const [{ items }, hours] = await Promise.all([get("queues"), readHours()]);

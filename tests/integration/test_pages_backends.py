@@ -1,0 +1,142 @@
+"""The pages of backends and workers in a real Chromium."""
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser
+from pages import painting_system, press, row, rows, show, sign_in, sound
+
+NOWHERE = "http://127.0.0.1:9"      # nobody listens there
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with painting_system("workers: {min: 1, max: 3}\nbackends: {probe: 1}\n") as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared(fnr):
+    with Browser() as browser:
+        sign_in(browser, fnr)
+        yield browser
+
+
+@pytest.fixture
+def page(shared):
+    shared.expected = []
+    yield shared
+    assert shared.console() == []
+
+
+def test_a_backend_is_added_changed_and_removed(page, fnr):
+    """60.7"""
+    show(page, fnr, "backends", "Backends")
+    row(page, "Backends", "local", "this machine", "Ready", "of 3")
+    page.expected = ["422", "412"]
+    page.click("button", "New backend")
+    page.write("id", "studio")
+    page.click("dialog [name=type] option", "gradio")
+    page.write("url", "ftp://here")
+    page.click("dialog button.main")
+    page.find("dialog .error", "http or https")
+    assert page.driver.switch_to.active_element.get_attribute("name") == "url"
+    page.write("url", NOWHERE)
+    page.write("labels", "gpu24\nquiet")
+    page.write("token", "sesame")
+    page.click("dialog button.main")
+    row(page, "Backends", "studio", NOWHERE, "gpu24, quiet", "gradio", "Down", "cannot be reached")     # asked by itself
+    assert fnr.get("/api/v1/backends/studio").json["has_credentials"]
+    press(page, "Backends", "studio", "Change")
+    page.find("dialog", "Credentials are stored")
+    page.write("concurrency", "4")
+    fnr.request("PUT", "/api/v1/backends/studio", {"url": NOWHERE, "labels": ["elsewhere"]}, headers={"If-Match": "*"})
+    page.click("dialog button.main")
+    page.find("dialog [role=alert]", "changed")
+    page.click("dialog button", "Cancel")
+    press(page, "Backends", "studio", "Change")
+    page.until(lambda: page.find("dialog [name=labels]").get_attribute("value") == "elsewhere", "what it is now")
+    page.write("concurrency", "4")
+    page.click("dialog button.main")
+    row(page, "Backends", "studio", "elsewhere", "0 of 4")
+    assert fnr.get("/api/v1/backends/studio").json["has_credentials"]        # they stayed
+    press(page, "Backends", "studio", "Change")
+    page.click("dialog [name=forget]")
+    page.click("dialog button.main")
+    page.until(lambda: not fnr.get("/api/v1/backends/studio").json["has_credentials"], "they are forgotten")
+    press(page, "Backends", "studio", "Remove")
+    page.click("dialog button", "Remove it")
+    page.until(lambda: not any(one.startswith("studio") for one in rows(page, "Backends")), "it is gone")
+
+
+def test_asked_drained_and_tried_again(page, fnr):
+    fnr.post("/api/v1/backends", {"id": "away", "type": "gradio", "url": NOWHERE})
+    show(page, fnr, "backends", "Backends")
+    row(page, "Backends", "away", "Down", "Left alone", "cannot be reached")
+    press(page, "Backends", "away", "Ask")
+    press(page, "Backends", "away", "Try it again")
+    page.until(lambda: fnr.get("/api/v1/backends/away").json["breaker"]["failures"] < 3, "its breaker was closed")
+    press(page, "Backends", "away", "Drain")
+    row(page, "Backends", "away", "Drained")
+    assert fnr.get("/api/v1/backends/away").json["drained"]
+    fnr.post("/api/v1/backends/away/resume")          # by somebody else
+    row(page, "Backends", "away", "Down")
+    press(page, "Backends", "away", "Drain")
+    press(page, "Backends", "away", "Resume")
+    page.until(lambda: not fnr.get("/api/v1/backends/away").json["drained"], "resumed")
+    fnr.request("DELETE", "/api/v1/backends/away", headers={"If-Match": "*"})
+    page.until(lambda: not any(one.startswith("away") for one in rows(page, "Backends")), "it is gone")
+
+
+def test_workers(page, fnr):
+    """41.7, 41.9"""
+    show(page, fnr, "workers", "Workers")
+    row(page, "Workers", "process", "Free")
+    id = fnr.submit("painter", {"seconds": 20})["id"]
+    name = row(page, "Workers", "At work", "what it does", "B").split()[0]
+    page.until(lambda: page.script("return [...document.querySelectorAll('table a')].map((one) => one.getAttribute('href'))") == [f"#job={id}"], "the job")
+    press(page, "Workers", name, "Drain")
+    row(page, "Workers", name, "Ends after its job")
+    fnr.post(f"/api/v1/jobs/{id}/cancel")
+    page.until(lambda: not any(one.split()[0] == name for one in rows(page, "Workers")), "it ended")
+    fnr.wait(id)
+
+
+def test_workers_are_ended_and_scaled(page, fnr):
+    show(page, fnr, "workers", "Workers")
+    page.click("button", "How many")
+    page.write("min", "3")
+    page.click("dialog button.main")
+    page.until(lambda: sum("Free" in one for one in rows(page, "Workers")) == 3, "three")
+    name = rows(page, "Workers")[0].split()[0]
+    press(page, "Workers", name, "End")
+    page.find("dialog", "It runs nothing")
+    page.click("dialog button", "End it")
+    page.until(lambda: not any(one.split()[0] == name for one in rows(page, "Workers")) and sum("Free" in one for one in rows(page, "Workers")) == 3, "another one")
+    page.click("button", "How many")
+    page.click("dialog button.main")           # as configured again
+    page.until(lambda: not page.all("dialog"), "closed")
+
+
+def test_who_may_only_look(fnr):
+    key = fnr.post("/api/v1/keys", {"name": "looker", "scopes": ["read"]}).json["key"]
+    with Browser() as browser:
+        browser.expected = ["401"]
+        browser.open(f"http://127.0.0.1:{fnr.port}/#workers")
+        browser.find("#key").send_keys(key + Keys.ENTER)
+        row(browser, "Workers", "process")
+        assert [one for one in browser.all("main button") if one.is_displayed()] == []
+        show(browser, fnr, "backends", "Backends")
+        assert [one for one in browser.all("main button") if one.is_displayed()] == []
+
+
+def test_for_everybody(page, fnr):
+    fnr.post("/api/v1/backends", {"id": "a-backend-with-a-name-that-is-as-long-as-a-name-may-be", "type": "gradio",
+                                  "url": NOWHERE + "/a/very/long/path/that/does/not/fit/into/any/column/of/a/table", "labels": ["one", "two", "three"]})
+    show(page, fnr, "backends", "Backends")
+    row(page, "Backends", "a-backend", "Down")
+    sound(page, fnr, {"backends": "backends", "workers": "workers"})
+    show(page, fnr, "backends", "Backends")
+    page.click("main button", "New backend")
+    page.find("dialog")
+    assert page.violations() == []
