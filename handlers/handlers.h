@@ -22,6 +22,8 @@ handler templates_create, templates_version, templates_put, templates_delete, te
 handler templates_validate;
 /* presets.c */
 handler presets_list, presets_show, presets_versions, presets_create, presets_replace, presets_delete, presets_export, presets_import;
+/* preset_use.c */
+handler presets_resolve, presets_compare, presets_recommend;
 /* dead_letters.c */
 handler dead_letters_list, dead_letters_replay, dead_letters_replay_all, dead_letters_discard;
 /* queues.c; queues_purge is in cancel.c */

@@ -180,10 +180,15 @@ static void id_of_name(const char *name, char id[68])
 		strcpy(id, "preset");
 }
 
+static bool is_reserved(const char *id)
+{
+	return fnr_quality_parse(id) >= 0 || strcmp(id, "compare") == 0 || strcmp(id, "import") == 0 || strcmp(id, "recommend") == 0;
+}
+
 static bool is_taken(struct request *req, const char *id)
 {
 	struct fnr_buf json = FNR_BUF_INIT;
-	bool taken = fnr_quality_parse(id) >= 0 || store_preset_get(req->txn, id, &json) == FNR_OK;
+	bool taken = is_reserved(id) || store_preset_get(req->txn, id, &json) == FNR_OK;
 
 	fnr_buf_free(&json);
 	return taken;
@@ -265,8 +270,8 @@ static bool check_new(struct request *req, struct json_object *source, const cha
 		fnr_text_copy(id, 68, given);
 	else
 		free_id(req, fnr_json_get_text(source, "name", ""), id);
-	if (fnr_quality_parse(id) >= 0)
-		fnr_fail(&req->err, FNR_E_EXISTS, "'%s' is the name of a tier; give the preset another id", id);
+	if (is_reserved(id))
+		fnr_fail(&req->err, FNR_E_EXISTS, "'%s' is the name of a tier or of an operation; give the preset another id", id);
 	return req->err.code == FNR_OK;
 }
 

@@ -41,6 +41,9 @@
 	X(script_memory, INT, "script.memory", 4294967296, 16777216, 1099511627776, "bytes", "memory of a script where its template says nothing") \
 	X(script_file, INT, "script.file", 10737418240, 1024, 10995116277760, "bytes", "largest file that a script may write") \
 	X(script_output, INT, "script.output", 67108864, 1024, 1073741824, "bytes", "most that a script may print on standard output") \
+	X(cost_cpu, INT, "cost.cpu", 50, 0, 1000000000, "thousandths", "what an hour of a core costs, in a currency of yours; for estimates") \
+	X(cost_gpu, INT, "cost.gpu", 1000, 0, 1000000000, "thousandths", "what an hour of a GPU costs") \
+	X(cost_memory, INT, "cost.memory", 5, 0, 1000000000, "thousandths", "what an hour of a GiB of memory costs") \
 	X(preview_interval, INT, "preview.interval", 500, 50, 600000, "milliseconds", "previews of a running job come at most this often") \
 	X(store_max_bytes, INT, "store.max_bytes", 34359738368, 16777216, 1099511627776, "bytes", "the store refuses new jobs above this") \
 	X(journal_max_bytes, INT, "journal.max_bytes", 2147483648, 1048576, 1099511627776, "bytes", "events, progress and logs are cut to this") \

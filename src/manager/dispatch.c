@@ -11,6 +11,7 @@
 #include "files/take.h"
 #include "manager/manager.h"
 #include "manager/render.h"
+#include "queue/forecast.h"
 
 #define DUE_PAUSE_MS 60000
 #define QUEUE_FIRST "priority"       /* the queue whose jobs go before all others */
@@ -273,12 +274,24 @@ static void refuse(struct manager *manager, struct job_head *head, struct task *
 	task_free(manager, task);
 }
 
+/* From its very preset version, as long as that is kept; else from the one of its tier. */
+static const struct preset *preset_of(struct manager *manager, const struct job_head *head, const struct task *task)
+{
+	const struct preset *preset;
+
+	if (preset_find(manager->turn.txn, fnr_json_get_text(task->summary, "preset", ""), NULL, &preset, NULL) == FNR_OK ||
+	    preset_of_tier(manager->turn.txn, (enum fnr_quality)head->quality, &preset, NULL) == FNR_OK)
+		return preset;
+	return NULL;
+}
+
 static void estimate_look_up(struct manager *manager, const struct job_head *head, struct task *task)
 {
-	struct store_estimate past;
+	const struct preset *preset = task->function->no_files ? NULL : preset_of(manager, head, task);
+	struct forecast forecast;
 
-	if (!task->function->no_files && store_estimate_get(manager->turn.txn, task->function->digest, head->quality, task->backend, &past) == FNR_OK)
-		progress_expect(&task->progress, &past, manager->turn.now);
+	if (preset && forecast_runs(manager->turn.txn, task->function->digest, preset, task->backend, &forecast))
+		progress_expect(&task->progress, &forecast.estimate, manager->turn.now);
 }
 
 static void start(struct manager *manager, struct job_head *head, struct worker *worker, const struct place *place)

@@ -18,7 +18,7 @@
 #include "queue/estimate.h"
 #include "queue/retry.h"
 
-#define ESTIMATE_FROM_MS 100     /* what takes less is over before anybody has read how long it takes */
+#define ESTIMATE_FROM_MS 50     /* what takes less is over before anybody has read how long it takes */
 
 struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
                                const char *format, ...)
@@ -444,16 +444,17 @@ static void remember_time(struct manager *manager, const struct job_head *head, 
 	struct store_txn *txn = manager->turn.txn;
 	int64_t ms = manager->turn.now - task->started_at;
 	struct fnr_error err = FNR_ERROR_INIT;
+	const char *preset = fnr_json_get_text(task->summary, "quality", fnr_quality_name((enum fnr_quality)head->quality));
 	struct store_estimate past;
 	int code;
 
-	if (!task->function || task->function->no_files || ms < ESTIMATE_FROM_MS)
+	if (!task->function || task->function->no_files || ms < ESTIMATE_FROM_MS || ms > UINT32_MAX)
 		return;
-	code = store_estimate_get(txn, task->function->digest, head->quality, task->backend, &past);
+	code = store_estimate_get(txn, task->function->digest, preset, task->backend, &past);
 	if (code != FNR_OK && code != FNR_E_NOT_FOUND)
 		past = (struct store_estimate){ 0 };
-	estimate_add(&past, (double)ms);
-	turn_check(manager, store_estimate_put(txn, task->function->digest, head->quality, task->backend, &past, &err), &err,
+	estimate_add(&past, (struct store_run){ (uint32_t)ms, (uint32_t)task->cpu_ms, (uint32_t)(task->rss_max >> 20) });
+	turn_check(manager, store_estimate_put(txn, task->function->digest, preset, task->backend, &past, &err), &err,
 	           "an estimate cannot be written");
 }
 

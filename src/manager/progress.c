@@ -91,7 +91,7 @@ static void estimate(struct progress *progress, const struct function *function,
 		progress->eta_s = -1;
 }
 
-void progress_expect(struct progress *progress, const struct store_estimate *past, int64_t now)
+void progress_expect(struct progress *progress, const struct estimate *past, int64_t now)
 {
 	progress->past = *past;
 	estimate(progress, NULL, now);

@@ -14,7 +14,7 @@ struct progress {
 	double percent;
 	char message[256];
 	double eta_s, confidence;                               /* eta_s < 0: unknown */
-	struct store_estimate past;                             /* of runs like this one */
+	struct estimate past;                             /* of runs like this one */
 };
 
 /* Of a job that no attempt is known of: what its head tells. */
@@ -24,7 +24,7 @@ void progress_of_head(struct progress *progress, const struct job_head *head);
 void progress_begin(struct progress *progress, const struct function *function, int64_t queued_at, int64_t started_at);
 
 /* How long runs like this one took: from here on that counts for the ETA as well. */
-void progress_expect(struct progress *progress, const struct store_estimate *past, int64_t now);
+void progress_expect(struct progress *progress, const struct estimate *past, int64_t now);
 
 /* The worker says how far it is. Earlier stages are then completed; a report of a stage that is over changes nothing.
  * message NULL: the template's. */

@@ -3,35 +3,81 @@
 #include "queue/estimate.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
-/* The weight of the latest run is at least this: functions change, and so do machines. */
-#define LATEST 0.25
+#define LATEST 9              /* runs that count: functions change, and so do machines */
+#define NORMAL 1.4826         /* from the median of deviations to a standard deviation */
+#define GUESS_SPREAD 0.5      /* of what another preset's runs say */
 
-void estimate_add(struct store_estimate *past, double ms)
+void estimate_add(struct store_estimate *past, struct store_run run)
 {
-	double weight = 1.0 / (past->count + 1.0), off = fabs(ms - past->mean_ms);
+	uint32_t keep = past->kept < STORE_RUNS_KEPT ? past->kept : STORE_RUNS_KEPT - 1;
 
-	if (weight < LATEST)
-		weight = LATEST;
-	if (past->count > 0)
-		past->deviation_ms += weight * (off - past->deviation_ms);
-	past->mean_ms += weight * (ms - past->mean_ms);
+	memmove(past->runs + 1, past->runs, keep * sizeof *past->runs);
+	past->runs[0] = run;
+	past->kept = keep + 1;
 	past->count += past->count < UINT32_MAX;
 }
 
-double estimate_confidence(const struct store_estimate *past)
+static int by_size(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+static double median(double *values, size_t count)
+{
+	qsort(values, count, sizeof *values, by_size);
+	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+struct estimate estimate_of(const struct store_estimate *past)
+{
+	size_t count = past->kept < LATEST ? past->kept : LATEST;
+	struct estimate estimate = { .count = past->count };
+	double ms[LATEST], off[LATEST], cpu[LATEST];
+
+	if (!count)
+		return (struct estimate){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		const struct store_run *run = &past->runs[i];
+
+		ms[i] = run->ms;
+		cpu[i] = run->ms ? (double)run->cpu_ms / run->ms : 0;
+		if (run->memory_mb > estimate.memory_mb)
+			estimate.memory_mb = run->memory_mb;
+	}
+	estimate.ms = median(ms, count);
+	for (size_t i = 0; i < count; i++)
+		off[i] = fabs(ms[i] - estimate.ms);
+	estimate.spread_ms = count > 1 ? NORMAL * median(off, count) : 0;
+	estimate.cpu = median(cpu, count);
+	return estimate;
+}
+
+double estimate_confidence(const struct estimate *past)
 {
 	double spread;
 
-	if (past->count == 0 || past->mean_ms <= 0)
+	if (past->count == 0 || past->ms <= 0)
 		return 0;
-	spread = past->deviation_ms / past->mean_ms;
+	spread = past->spread_ms / past->ms;
 	return (1.0 - (spread > 1.0 ? 1.0 : spread)) * (1.0 - 0.5 / past->count);
 }
 
-double estimate_left(const struct store_estimate *past, double elapsed_ms, double pace_ms, double pace_confidence, double *confidence_r)
+struct estimate estimate_scaled(const struct estimate *past, double factor)
 {
-	double trust = estimate_confidence(past), left = past->mean_ms - elapsed_ms;
+	struct estimate scaled = { .count = past->count, .ms = past->ms * factor };
+
+	scaled.spread_ms = past->spread_ms * factor > scaled.ms * GUESS_SPREAD ? past->spread_ms * factor : scaled.ms * GUESS_SPREAD;
+	return scaled;
+}
+
+double estimate_left(const struct estimate *past, double elapsed_ms, double pace_ms, double pace_confidence, double *confidence_r)
+{
+	double trust = estimate_confidence(past), left = past->ms - elapsed_ms;
 
 	/* It takes longer than it used to: then the past says nothing about this one any more. */
 	if (left < 0)

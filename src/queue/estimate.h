@@ -1,17 +1,27 @@
-/* How long a job will take, from past runs of the same function, quality and backend. Logic without I/O. */
+/* How long a job will take and what it will use, from past runs of the same function, preset and backend. Robust: one run that
+ * was ten times as long as all others changes nothing, and after a change of the function half a dozen runs are enough.
+ * Logic without I/O. */
 #ifndef FNR_QUEUE_ESTIMATE_H
 #define FNR_QUEUE_ESTIMATE_H
 
 #include "store/store.h"
 
-/* One more completed attempt, from its start to its finished result. Later ones weigh more. */
-void estimate_add(struct store_estimate *past, double ms);
+/* ms: median of the latest runs; spread_ms: how far they usually are from it; cpu: cores in use on average; memory_mb: the most
+ * that any used, 0 = not known. count 0: nothing is known. */
+struct estimate { uint32_t count; double ms, spread_ms, cpu, memory_mb; };
 
-/* 0..1: how far one may rely on the mean; runs that were alike, and many of them, make it high. */
-double estimate_confidence(const struct store_estimate *past);
+/* One more completed attempt, from its start to its finished result. */
+void estimate_add(struct store_estimate *past, struct store_run run);
+struct estimate estimate_of(const struct store_estimate *past);
+
+/* 0..1: how far one may rely on it; runs that were alike, and many of them, make it high. */
+double estimate_confidence(const struct estimate *past);
+
+/* What runs at one preset say about another that takes `factor` times as long: a guess, with a spread to match. */
+struct estimate estimate_scaled(const struct estimate *past, double factor);
 
 /* Milliseconds left of an attempt, or -1: nobody can tell. elapsed_ms: since its start. pace_ms: what the pace of this
  * attempt says is left, with its own confidence; -1 if it says nothing. *confidence_r is set unless -1 is returned. */
-double estimate_left(const struct store_estimate *past, double elapsed_ms, double pace_ms, double pace_confidence, double *confidence_r);
+double estimate_left(const struct estimate *past, double elapsed_ms, double pace_ms, double pace_confidence, double *confidence_r);
 
 #endif

@@ -1,61 +1,104 @@
-/* How long past runs took.
+/* What past runs took.
  *
- *   key    digest of the template (32), quality u8, backend as text
- *   value  version u8, count u32, mean and deviation u64 (microseconds)
+ *   key    digest of the template (32), then of a tier its number u8, else 255, the preset's id, 0; then the backend as text
+ *   value  version u8 2, count u32, kept u8, and as many runs, the newest first: ms u32, cpu_ms u32, memory_mb u32
+ *
+ * Version 1 had count u32, mean and deviation u64 (microseconds): its mean is read as one run.
  */
 #include "store/internal.h"
 
 #include "base/pack.h"
 
-#define ESTIMATE_VERSION 1
-#define MICROSECONDS_MOST 9007199254740991.0
+#define ESTIMATE_VERSION 2
+#define ESTIMATE_OF_MEANS 1
+#define NO_TIER 255
 
-static struct key estimate_key(const uint8_t digest[32], enum fnr_quality quality, const char *backend)
+static struct key estimate_prefix(const uint8_t digest[32], const char *preset)
 {
+	int tier = fnr_quality_parse(preset);
 	struct key key = KEY_INIT;
 
 	key_bytes(&key, digest, 32);
-	key_u8(&key, (uint8_t)quality);
+	key_u8(&key, tier >= 0 ? (uint8_t)tier : NO_TIER);
+	if (tier < 0) {
+		key_text(&key, preset);
+		key_u8(&key, 0);
+	}
+	return key;
+}
+
+static struct key estimate_key(const uint8_t digest[32], const char *preset, const char *backend)
+{
+	struct key key = estimate_prefix(digest, preset);
+
 	key_text(&key, backend);
 	return key;
 }
 
-int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+static void read_runs(struct fnr_reader *reader, struct store_estimate *estimate)
+{
+	uint8_t kept = fnr_get_u8(reader);
+
+	for (uint32_t i = 0; i < kept && i < STORE_RUNS_KEPT; i++) {
+		struct store_run *run = &estimate->runs[estimate->kept++];
+
+		run->ms = fnr_get_u32(reader);
+		run->cpu_ms = fnr_get_u32(reader);
+		run->memory_mb = fnr_get_u32(reader);
+	}
+}
+
+static int estimate_read(const MDB_val *value, struct store_estimate *estimate_r)
+{
+	struct fnr_reader reader = FNR_READER(value->mv_data, value->mv_size);
+	uint8_t version = fnr_get_u8(&reader);
+
+	*estimate_r = (struct store_estimate){ .count = fnr_get_u32(&reader) };
+	if (version == ESTIMATE_VERSION)
+		read_runs(&reader, estimate_r);
+	else if (version == ESTIMATE_OF_MEANS)
+		estimate_r->runs[estimate_r->kept++].ms = (uint32_t)(fnr_get_u64(&reader) / 1000);
+	return reader.failed || estimate_r->kept == 0 ? FNR_E_CORRUPT : FNR_OK;
+}
+
+int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend,
                        struct store_estimate *estimate_r)
 {
-	struct key key = estimate_key(digest, quality, backend);
-	struct fnr_reader reader;
-	uint8_t version;
+	struct key key = estimate_key(digest, preset, backend);
 	MDB_val value;
 	int code = env_get(&txn->t, DB_ESTIMATE, &key, &value);
 
 	*estimate_r = (struct store_estimate){ 0 };
-	if (code != FNR_OK)
-		return code;
-	reader = (struct fnr_reader)FNR_READER(value.mv_data, value.mv_size);
-	version = fnr_get_u8(&reader);
-	estimate_r->count = fnr_get_u32(&reader);
-	estimate_r->mean_ms = (double)fnr_get_u64(&reader) / 1000.0;
-	estimate_r->deviation_ms = (double)fnr_get_u64(&reader) / 1000.0;
-	return reader.failed || version != ESTIMATE_VERSION ? FNR_E_CORRUPT : FNR_OK;
+	return code == FNR_OK ? estimate_read(&value, estimate_r) : code;
 }
 
-static uint64_t microseconds(double ms)
+int store_estimate_best(struct store_txn *txn, const uint8_t digest[32], const char *preset, struct store_estimate *estimate_r)
 {
-	double value = ms * 1000.0;
+	struct key prefix = estimate_prefix(digest, preset);
+	struct store_estimate found;
+	struct walk walk;
 
-	return value > 0 ? (uint64_t)(value < MICROSECONDS_MOST ? value : MICROSECONDS_MOST) : 0;
+	*estimate_r = (struct store_estimate){ 0 };
+	for (bool on = walk_from(&walk, &txn->t, DB_ESTIMATE, &prefix); on && walk_in(&walk, &prefix); on = walk_next(&walk))
+		if (estimate_read(&walk.value, &found) == FNR_OK && found.count > estimate_r->count)
+			*estimate_r = found;
+	walk_end(&walk);
+	return estimate_r->count ? FNR_OK : FNR_E_NOT_FOUND;
 }
 
-int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend,
                        const struct store_estimate *estimate, struct fnr_error *err)
 {
-	struct key key = estimate_key(digest, quality, backend);
+	struct key key = estimate_key(digest, preset, backend);
 	struct fnr_buf *value = env_scratch(&txn->t);
 
 	fnr_put_u8(value, ESTIMATE_VERSION);
 	fnr_put_u32(value, estimate->count);
-	fnr_put_u64(value, microseconds(estimate->mean_ms));
-	fnr_put_u64(value, microseconds(estimate->deviation_ms));
+	fnr_put_u8(value, (uint8_t)estimate->kept);
+	for (uint32_t i = 0; i < estimate->kept; i++) {
+		fnr_put_u32(value, estimate->runs[i].ms);
+		fnr_put_u32(value, estimate->runs[i].cpu_ms);
+		fnr_put_u32(value, estimate->runs[i].memory_mb);
+	}
 	return env_put(&txn->t, DB_ESTIMATE, &key, value->data, value->len, err);
 }

@@ -234,12 +234,16 @@ int64_t store_lane_position(struct store_txn *txn, const struct job_head *head, 
 
 /* ---- estimates ---- */
 
-/* Of past runs; count 0: nothing is known. */
-struct store_estimate { uint32_t count; double mean_ms, deviation_ms; };
-int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+/* What completed runs of the same template, preset and backend took; count 0: nothing is known. The newest come first. */
+#define STORE_RUNS_KEPT 16
+struct store_run { uint32_t ms, cpu_ms, memory_mb; };
+struct store_estimate { uint32_t count, kept; struct store_run runs[STORE_RUNS_KEPT]; };
+int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend,
                        struct store_estimate *estimate_r);   /* OK, NOT_FOUND (it is all zero then), CORRUPT */
-int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], enum fnr_quality quality, const char *backend,
+int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend,
                        const struct store_estimate *estimate, struct fnr_error *err);
+/* Of the backend that ran most of them. */
+int store_estimate_best(struct store_txn *txn, const uint8_t digest[32], const char *preset, struct store_estimate *estimate_r);
 
 /* ---- counters, numbers ---- */
 

@@ -894,6 +894,11 @@ def test_presets_made(fnr):
     assert fnr.post("/api/v1/presets/import?conflict=replace", file).json["items"][0]["version"] == 3
     assert_problem(fnr.request("DELETE", "/api/v1/presets/own", headers={"If-Match": made.headers["ETag"]}), 412, "precondition_failed")
     assert fnr.request("DELETE", "/api/v1/presets/own", headers={"If-Match": "*"}).status == 204
+    for preset in ("draft", "ultra"):
+        answer = fnr.post(f"/api/v1/presets/{preset}/resolve", {"template": "create_title_card", "inputs": {"text": "x"}, "changes": {"level": 3}})
+        assert answer.status == 200 and answer.json["origins"]["text"] == "input"
+    assert len(fnr.get("/api/v1/presets/compare?template=create_title_card").json["items"]) == 4
+    assert fnr.post("/api/v1/presets/recommend", {"template": "create_title_card", "use_case": "preview"}).json["preset"] == "draft"
 
 
 def test_parameters_are_merged_in_order(fnr):

@@ -221,3 +221,139 @@ def test_an_operators_file():
         fnr.start()
         assert fnr.get(PRESETS + "/wall").status == 404
         assert fnr.get(PRESETS + "/draft").json["version"] == 2 and fnr.get(PRESETS + "/draft").json["pipeline"]["timeout_s"] == 900
+
+
+def resolve(fnr, preset, /, **body):
+    return fnr.post(f"{PRESETS}/{preset}/resolve", {"template": "picture", **body})
+
+
+def test_resolved_before_anything_is_submitted(fnr):
+    answer = resolve(fnr, "high", inputs={"text": "x"}).json
+    assert answer["preset"] == "high@" + str(fnr.get(PRESETS + "/high").json["version"]) and answer["tier"] == "high"
+    assert answer["parameters"] == parameters(fnr, "high", text="x")
+    assert answer["origins"] == {"steps": "preset", "text": "input", "width": "preset", "height": "preset", "look": "template"}
+    assert answer["resources"] == {"cpu": 2, "memory_mb": 1500, "gpu": 1, "vram_mb": 13000}
+    assert answer["compatibility"] == {"compatible": True, "reasons": []}
+    estimate = answer["estimate"]
+    assert estimate["basis"] == "category" and estimate["runs"] == 0 and estimate["confidence"] == 0.1 and estimate["seconds"] == 37.5
+    assert estimate["seconds_low"] < 37.5 < estimate["seconds_high"] and estimate["cost"] > 0 and estimate["quality"] == 0.75
+    assert resolve(fnr, "draft").json["estimate"]["cost"] < estimate["cost"]
+    ultra = resolve(fnr, "ultra").json["compatibility"]
+    assert ultra["compatible"] and {reason["code"] for reason in ultra["reasons"]} == {"value_adapted"}, "50 steps are more than 40"
+    draft = resolve(fnr, "draft").json
+    assert draft["resources"]["vram_mb"] == 7000 and draft["pipeline"]["vram_mb"] == 8192 and draft["pipeline"]["optimizations"] == []
+
+
+def test_resolved_with_changes_that_are_not_saved(fnr):
+    preset = make(fnr, name="Editing", base="draft", parameters={"image": {"steps": 5}})
+    assert resolve(fnr, "editing").json["parameters"]["steps"] == 5
+    changed = resolve(fnr, "editing", changes={"parameters": {"picture": {"steps": 6, "nose": 1}}, "scaling": {"vram": 2}}).json
+    assert changed["parameters"]["steps"] == 6 and changed["resources"]["vram_mb"] == 20000
+    assert [reason["code"] for reason in changed["compatibility"]["reasons"]] == ["unknown_parameter", "vram_target"] and not changed["compatibility"]["compatible"]
+    assert resolve(fnr, "editing", changes={"base": "high"}).json["tier"] == "high"
+    assert resolve(fnr, "standard", changes={"parameters": {"image": {"steps": 2}}}).json["parameters"]["steps"] == 2
+    for body, pointer in (({"changes": {"factors": {"tim": 1}}}, "/changes/factors/tim"), ({"changes": {"base": "nothing"}}, "/changes/base"),
+                          ({"inputs": {"steps": 99}}, "/inputs/steps"), ({"inputs": {"stepz": 9}}, "/inputs/stepz"), ({"inputs": 1}, "/inputs"),
+                          ({"template": "pictur"}, "/template"), ({"template": None}, "/template"), ({"preset": "x"}, "/preset"), ({"changes": 1}, "/changes")):
+        answer = resolve(fnr, "editing", **body)
+        assert answer.status == 422 and answer.json["errors"][0]["pointer"] == pointer, (body, answer.data)
+    assert resolve(fnr, "nothing").status == 404
+    assert fnr.get(PRESETS + "/editing").json == preset
+    assert delete(fnr, preset).status == 204
+
+
+def test_compared(fnr):
+    answer = fnr.get(PRESETS + "/compare?template=picture").json
+    assert [item["id"] for item in answer["items"]] == ["draft", "standard", "high", "ultra"]
+    assert set(answer["differs"]) == {"steps", "width", "height", "look"}
+    seconds = [item["estimate"]["seconds"] for item in answer["items"]]
+    assert seconds == sorted(seconds) and seconds[0] < seconds[3]
+    two = fnr.get(PRESETS + "/compare?template=picture&presets=ultra,draft").json
+    assert [item["id"] for item in two["items"]] == ["ultra", "draft"] and two["items"][1] == answer["items"][0]
+    assert fnr.get(PRESETS + "/compare?template=nothing").status == 422 and fnr.get(PRESETS + "/compare").status == 422
+    assert fnr.get(PRESETS + "/compare?template=picture&presets=draft,none").status == 404
+    assert fnr.get(PRESETS + "/compare?template=picture&presets=" + ",".join(["draft"] * 17)).status == 422
+
+
+@pytest.mark.parametrize("wish, preset, fits", [
+    ({}, "standard", True), ({"use_case": "preview"}, "draft", True), ({"use_case": "iteration"}, "draft", True), ({"use_case": "review"}, "standard", True),
+    ({"use_case": "presentation"}, "high", True), ({"use_case": "social"}, "high", True), ({"use_case": "delivery"}, "ultra", True),
+    ({"use_case": "print"}, "ultra", True), ({"max_seconds": 20}, "standard", True), ({"max_seconds": 1}, "draft", False),
+    ({"use_case": "delivery", "max_seconds": 40}, "high", True), ({"hardware": {"vram_mb": 10000}}, "standard", True),
+    ({"hardware": {"vram_mb": 8000}, "use_case": "delivery"}, "draft", True), ({"hardware": {"gpu": 0}}, "draft", False), ({"max_cost": 0.005}, "standard", True),
+])
+def test_recommended(fnr, wish, preset, fits):
+    answer = fnr.post(PRESETS + "/recommend", {"template": "picture", **wish})
+    assert answer.status == 200 and (answer.json["preset"], answer.json["fits"]) == (preset, fits), answer.data
+    assert answer.json["reasons"] and all(reason["fits"] for reason in answer.json["reasons"] if fits and reason["code"] != "use_case")
+    assert len(answer.json["alternatives"]) == 3 and all(other["reasons"] for other in answer.json["alternatives"])
+
+
+def test_questions_that_cannot_be_answered(fnr):
+    for body, pointer in (({"use_case": "cinema"}, "/use_case"), ({"max_seconds": -1}, "/max_seconds"), ({"max_cost": "1"}, "/max_cost"),
+                          ({"hardware": 1}, "/hardware"), ({"hardware": {"vram": 1}}, "/hardware/vram"), ({"budget": 1}, "/budget"), ({"template": 1}, "/template")):
+        answer = fnr.post(PRESETS + "/recommend", {"template": "picture", **body})
+        assert answer.status == 422 and [error["pointer"] for error in answer.json["errors"]] == [pointer], answer.data
+
+
+def test_ones_own_are_recommended_too(fnr):
+    preset = make(fnr, name="Dailies", base="draft", level=2, use_cases=["review"], factors={"time": 0.2})
+    answer = fnr.post(PRESETS + "/recommend", {"template": "picture", "use_case": "review", "max_seconds": 5}).json
+    assert answer["preset"] == "dailies" and answer["fits"] is True
+    assert delete(fnr, preset).status == 204
+
+
+SLEEPS = """#!/usr/bin/python3
+import json, sys, time
+request = json.load(sys.stdin)
+time.sleep(request["parameters"]["seconds"])
+open("out.txt", "w").write(json.dumps({name: request[name] for name in ("quality", "preset", "pipeline", "timeout_s")}))
+print(json.dumps({"output": "file", "path": "out.txt"}))
+"""
+SLEEPER = {"category": "text", "parameters": {"seconds": 0.3}, "optimizations": ["tiling", "own"], "timeout_s": 100000, "presets": {"draft": {"seconds": 0.1}},
+           "resources": {"cpu": 1, "memory_mb": 128}}
+
+
+@pytest.fixture(scope="module")
+def sleeper():
+    with System(before_start=lambda system: system.add_script("sleeper", SLEEPS, **SLEEPER)) as system:
+        yield system
+
+
+def estimate(system, preset):
+    return system.post(f"{PRESETS}/{preset}/resolve", {"template": "sleeper"}).json["estimate"]
+
+
+def test_estimates_come_from_past_runs(sleeper):
+    """50.5: the category's rule, then another tier's runs by the factors, then its own."""
+    assert estimate(sleeper, "draft")["basis"] == "category"
+    took = []
+    for _ in range(5):
+        job = sleeper.run("sleeper", {})
+        assert job["state"] == "completed", job["error"]
+        took.append(job)
+    known = estimate(sleeper, "standard")
+    assert known["basis"] == "runs" and known["runs"] == 5 and 0.3 <= known["seconds"] < 30 and known["seconds_low"] <= known["seconds"] <= known["seconds_high"]
+    guess = estimate(sleeper, "draft")
+    assert guess["basis"] == "tiers" and guess["runs"] == 0 and abs(guess["seconds"] - 0.3 * known["seconds"]) < 0.002 and guess["confidence"] <= 0.5
+    preset = make(sleeper, name="Swift", base="standard", parameters={"sleeper": {"seconds": 0.06}}, factors={"time": 0.5})
+    assert abs(estimate(sleeper, "swift")["seconds"] - 0.5 * known["seconds"]) < 0.002
+    for _ in range(2):
+        assert sleeper.run("sleeper", {}, quality="swift")["state"] == "completed"
+    assert estimate(sleeper, "swift")["runs"] == 2 and estimate(sleeper, "standard")["runs"] == 5, "each preset has its own past"
+    assert delete(sleeper, preset).status == 204
+
+
+def test_a_preset_says_how_it_is_run(sleeper):
+    """50.10: optimizations that the template knows, and the time-out, reach the function."""
+    preset = make(sleeper, name="Careful", base="high", pipeline={"optimizations": ["own", "other"], "timeout_s": 77, "vram_mb": 4000})
+    told = []
+    for members in ({}, {"timeout_s": 55}):
+        job = sleeper.run("sleeper", {}, quality="careful", **members)
+        assert job["state"] == "completed", job["error"]
+        told.append(sleeper.get(job["outputs"][0]["url"]).json)
+    assert told[0] == {"quality": "high", "preset": "careful@1", "pipeline": {"vram_mb": 4000, "optimizations": ["own"]}, "timeout_s": 77}
+    assert told[1]["timeout_s"] == 55, "what the job says goes first"
+    draft = sleeper.get(sleeper.run("sleeper", {}, quality="draft")["outputs"][0]["url"]).json
+    assert draft["pipeline"]["optimizations"] == ["tiling"] and draft["timeout_s"] == 900
+    assert delete(sleeper, preset).status == 204

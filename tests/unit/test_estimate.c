@@ -1,46 +1,92 @@
-/* How long a job will take. */
+/* Estimates: robust, sure of themselves when they may be, and quick to follow a change. */
 #include <criterion/criterion.h>
 
 #include "queue/estimate.h"
 
+static void add(struct store_estimate *past, uint32_t ms, int times)
+{
+	for (int i = 0; i < times; i++)
+		estimate_add(past, (struct store_run){ ms, ms * 2, 100 });
+}
+
 Test(estimate, runs_that_were_alike_are_relied_on)
 {
 	struct store_estimate past = { 0 };
-	double confidence = 0, first;
+	struct estimate estimate = estimate_of(&past);
+	double confidence, first;
 
-	cr_assert_eq(estimate_confidence(&past), 0);
-	cr_assert_lt(estimate_left(&past, 0, -1, 0, &confidence), 0);
-	estimate_add(&past, 1000);
-	first = estimate_confidence(&past);
-	for (int i = 0; i < 10; i++)
-		estimate_add(&past, i % 2 ? 1020 : 980);
-	cr_assert_float_eq(past.mean_ms, 1000, 15);
-	cr_assert_gt(estimate_confidence(&past), first);
-	cr_assert_gt(estimate_confidence(&past), 0.9);
-	cr_assert_float_eq(estimate_left(&past, 400, -1, 0, &confidence), 600, 15);
+	cr_assert_eq(estimate_confidence(&estimate), 0);
+	cr_assert_lt(estimate_left(&estimate, 0, -1, 0, &confidence), 0);
+	add(&past, 1000, 1);
+	estimate = estimate_of(&past);
+	first = estimate_confidence(&estimate);
+	for (int i = 0; i < 20; i++)
+		add(&past, i % 2 ? 1020 : 980, 1);
+	estimate = estimate_of(&past);
+	cr_assert_eq(past.count, 21);
+	cr_assert_gt(estimate_confidence(&estimate), first);
+	cr_assert_gt(estimate_confidence(&estimate), 0.9);
+	cr_assert_float_eq(estimate_left(&estimate, 400, -1, 0, &confidence), 600, 25);
 	cr_assert_gt(confidence, 0.9);
+	cr_assert_float_eq(estimate.cpu, 2, 0.001);
+	cr_assert_float_eq(estimate.memory_mb, 100, 0.001);
+}
+
+Test(estimate, one_that_hung_changes_nothing)
+{
+	struct store_estimate past = { 0 };
+	struct estimate estimate;
+
+	add(&past, 1000, 8);
+	add(&past, 60000, 1);
+	estimate = estimate_of(&past);
+	cr_assert_float_eq(estimate.ms, 1000, 0.001);
+	cr_assert_gt(estimate_confidence(&estimate), 0.9);
+}
+
+Test(estimate, runs_that_differ_are_not_relied_on)
+{
+	struct store_estimate past = { 0 };
+	struct estimate estimate;
+
+	for (uint32_t i = 0; i < 9; i++)
+		add(&past, 100 + 400 * i, 1);
+	estimate = estimate_of(&past);
+	cr_assert_lt(estimate_confidence(&estimate), 0.35);
 }
 
 Test(estimate, follows_a_change)
 {
 	struct store_estimate past = { 0 };
 
-	for (int i = 0; i < 100; i++)
-		estimate_add(&past, 1000);
-	for (int i = 0; i < 12; i++)
-		estimate_add(&past, 4000);
-	cr_assert_float_eq(past.mean_ms, 4000, 150);
+	add(&past, 1000, 100);
+	add(&past, 4000, 5);
+	cr_assert_float_eq(estimate_of(&past).ms, 4000, 0.001);
 }
 
 Test(estimate, the_pace_corrects_the_past)
 {
 	struct store_estimate past = { 0 };
+	struct estimate estimate;
 	double confidence = 0, left;
 
-	estimate_add(&past, 1000);
-	estimate_add(&past, 3000);
-	left = estimate_left(&past, 500, 4000, 0.9, &confidence);
+	add(&past, 1000, 1);
+	add(&past, 3000, 1);
+	estimate = estimate_of(&past);
+	left = estimate_left(&estimate, 500, 4000, 0.9, &confidence);
 	cr_assert(left > 3000 && left < 4000, "%f", left);
-	cr_assert_float_eq(estimate_left(&past, 9000, 500, 0.5, &confidence), 500, 0.001, "longer than ever before");
-	cr_assert_lt(estimate_left(&past, 9000, -1, 0, &confidence), 0);
+	cr_assert_float_eq(estimate_left(&estimate, 9000, 500, 0.5, &confidence), 500, 0.001, "longer than ever before");
+	cr_assert_lt(estimate_left(&estimate, 9000, -1, 0, &confidence), 0);
+}
+
+Test(estimate, of_another_preset_is_a_guess)
+{
+	struct store_estimate past = { 0 };
+	struct estimate estimate, guess;
+
+	add(&past, 1000, 20);
+	estimate = estimate_of(&past);
+	guess = estimate_scaled(&estimate, 2.5);
+	cr_assert_float_eq(guess.ms, 2500, 0.001);
+	cr_assert(estimate_confidence(&guess) > 0.3 && estimate_confidence(&guess) <= 0.5);
 }

@@ -80,7 +80,7 @@ Test(progress, eta_from_the_pace)
 
 Test(progress, knows_from_past_runs_before_the_first_report)
 {
-	const struct store_estimate past = { .count = 8, .mean_ms = 10000, .deviation_ms = 100 };
+	const struct estimate past = { .count = 8, .ms = 10000, .spread_ms = 100 };
 	struct progress progress;
 
 	progress_begin(&progress, &function, T0, T0);

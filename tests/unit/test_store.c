@@ -559,18 +559,27 @@ Test(store, lanes)
 
 Test(store, estimates)
 {
-	const struct store_estimate written = { .count = 3, .mean_ms = 1234.5, .deviation_ms = 0.25 };
+	const struct store_estimate written = { .count = 30, .kept = 2, .runs = { { 1234, 1000, 55 }, { 1300, 1100, 56 } } };
+	const struct store_estimate more = { .count = 31, .kept = 1, .runs = { { 7, 8, 9 } } };
 	const uint8_t digest[32] = { 1 };
 	struct store_txn *txn = fixture_write();
 	struct store_estimate read;
 
-	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "local", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_estimate_get(txn, digest, "high", "local", &read), FNR_E_NOT_FOUND);
 	cr_assert_eq(read.count, 0);
-	cr_assert_eq(store_estimate_put(txn, digest, FNR_QUALITY_HIGH, "local", &written, NULL), FNR_OK);
-	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "local", &read), FNR_OK);
-	cr_assert(read.count == 3 && read.mean_ms == 1234.5 && read.deviation_ms == 0.25);
-	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_DRAFT, "local", &read), FNR_E_NOT_FOUND);
-	cr_assert_eq(store_estimate_get(txn, digest, FNR_QUALITY_HIGH, "other", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_estimate_put(txn, digest, "high", "local", &written, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_put(txn, digest, "highest", "other", &more, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_get(txn, digest, "high", "local", &read), FNR_OK);
+	cr_assert(read.count == 30 && read.kept == 2 && read.runs[1].ms == 1300 && read.runs[0].cpu_ms == 1000 && read.runs[1].memory_mb == 56);
+	cr_assert_eq(store_estimate_get(txn, digest, "draft", "local", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_estimate_get(txn, digest, "high", "other", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_estimate_get(txn, digest, "highest", "other", &read), FNR_OK);
+	cr_assert_eq(store_estimate_best(txn, digest, "high", &read), FNR_OK);
+	cr_assert_eq(read.count, 30);
+	cr_assert_eq(store_estimate_put(txn, digest, "high", "other", &more, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_best(txn, digest, "high", &read), FNR_OK);
+	cr_assert_eq(read.runs[0].ms, 7, "of the backend that ran most");
+	cr_assert_eq(store_estimate_best(txn, digest, "highes", &read), FNR_E_NOT_FOUND);
 	fixture_commit(txn);
 }
 
