@@ -15,7 +15,7 @@
 #define SILENCE_MS 15000            /* a socket that says nothing of our prompt for so long is not believed: the server is asked */
 #define PENDING_MS 2000             /* how often the place in the server's queue is looked up */
 #define END_MS 1000                 /* between the last message of a prompt and what says that its history is there */
-#define HISTORY_MS 10000            /* until the history of a prompt that has ended is taken to be lost */
+#define HISTORY_MS 5000             /* until the history of a prompt that has ended is taken to be lost */
 #define BACK_OFF_MS 1000
 #define BACK_OFF_MOST_MS 15000
 #define PATIENCE_S 20               /* a server that cannot be asked for so long has lost the prompt; options: patience_s */

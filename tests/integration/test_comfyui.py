@@ -561,3 +561,91 @@ def test_what_is_found_at_a_server(fnr, comfy):
     models = fnr.get("/api/v1/models").json["items"]
     assert any(model["name"] == "sdxl.safetensors" for model in models)
     assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
+
+
+# ---- processes that are killed ----
+
+def kill_workers(fnr, comfy):
+    for pid in fnr.pids_of("worker"):
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_manager(fnr, comfy):
+    for pid in fnr.pids_of("fnr-manager"):
+        os.kill(pid, signal.SIGKILL)
+
+
+PHASES = ["queued", "started", "CheckpointLoaderSimple", "KSampler", "success", "ended"]
+
+
+@pytest.mark.parametrize("kill", [kill_workers, kill_manager])
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_prompt_is_joined_again(fnr, comfy, kill, phase):
+    """60.2, 41.3, 49.10: whoever watches is killed; the prompt is run once, and the job neither lost nor done again."""
+    comfy.set(hold=phase, step_ms=5)
+    id = submit(fnr)
+    comfy.wait(lambda seen: len(seen["prompts"]) == 1)
+    comfy.wait_held(phase)
+    kill(fnr, comfy)
+    comfy.wait(lambda seen: seen["closes"])
+    comfy.set(hold=None)
+    job = done(fnr, id, timeout=120)
+    seen = comfy.seen()
+    assert list(seen["runs"].values()) == [1] and len(seen["prompts"]) == 1, (seen["runs"], job["attempt"])
+    assert len(job["outputs"]) == 1
+
+
+@pytest.mark.parametrize("kill", [kill_workers, kill_manager])
+def test_killed_while_files_come(fnr, comfy, kill):
+    comfy.set(http=[{"path": "/view", "delay_ms": 3000, "times": 1}])
+    id = submit(fnr)
+    comfy.wait(lambda seen: any(path == "/view" for _, path, _ in seen["requests"]))
+    kill(fnr, comfy)
+    done(fnr, id, timeout=120)
+    assert list(comfy.seen()["runs"].values()) == [1]
+
+
+def test_an_old_servers_own_id_is_found_again(fnr):
+    """Point 5: the id that the server gave is not ours; the prompt is found by the client's."""
+    with Comfyui("--without", "jobs,client_ids", hold="KSampler") as old:
+        use(fnr, old)
+        for phase in ("KSampler", "ended"):
+            old.reset()
+            old.set(hold=phase)
+            id = submit(fnr)
+            old.wait_held(phase)
+            kill_workers(fnr, old)
+            old.wait(lambda seen: seen["closes"])
+            old.set(hold=None)
+            done(fnr, id, timeout=120)
+            assert list(old.seen()["runs"].values()) == [1], phase
+        remove(fnr)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_server_is_killed(fnr, comfy, phase):
+    """The job is done by the server's next life, once; or what it had made before is fetched, if it said that it had."""
+    comfy.set(hold=phase)
+    id = submit(fnr)
+    comfy.wait(lambda seen: len(seen["prompts"]) == 1)
+    comfy.wait_held(phase)
+    comfy.restart()
+    job = done(fnr, id, timeout=120)
+    assert len(job["outputs"]) == 1
+    seen = comfy.seen()
+    assert sum(seen["runs"].values()) == (0 if phase in ("success", "ended") else 1) and not seen["pending"]
+
+
+def test_a_graceful_restart_leaves_the_prompt_alone(server):
+    """The whole system is stopped and started while a prompt runs: it is watched to its end afterwards."""
+    server.reset()
+    with System("workers: {min: 1, max: 2}\nstop: {grace: 1}\n") as own:
+        use(own, server)
+        server.set(hold="KSampler")
+        id = submit(own)
+        server.wait_held("KSampler")
+        own.stop()
+        own.start()
+        server.set(hold=None)
+        job = done(own, id, timeout=120)
+        assert list(server.seen()["runs"].values()) == [1] and job["attempt"] == 1
