@@ -26,6 +26,8 @@ http {{
 	proxy_buffering on;
 	server {{
 		listen 127.0.0.1:{port} backlog=1024;
+		include /etc/nginx/mime.types;
+		{static}
 		location {path} {{
 			proxy_pass http://127.0.0.1:{behind}{path_behind};
 			{host}
@@ -37,15 +39,17 @@ http {{
 
 
 class Front:
-    """A second nginx in front of a system; with a path like /runner/ the system is below it."""
+    """A second nginx in front of a system; with a path like /runner/ the system is below it. static: a path and
+    the folder of the files that lie there, so that a page of somebody else's is on the same host."""
 
-    def __init__(self, system, path="/"):
+    def __init__(self, system, path="/", static=None):
         self.folder = tempfile.mkdtemp(prefix="fnr-front-")
         self.port = free_port()
         conf = os.path.join(self.folder, "nginx.conf")
         with open(conf, "w") as file:
             file.write(FRONT.format(folder=self.folder, port=self.port, behind=system.port, path=path, path_behind="/" if path != "/" else "",
-                                    host="proxy_set_header Host $http_host;" if path != "/" else ""))
+                                    static=f"location {static[0]} {{ alias {static[1]}/; }}" if static else "",
+                                    host="proxy_set_header Host $http_host;" if path != "/" or static else ""))
         self.process = subprocess.Popen(["nginx", "-p", self.folder, "-c", conf, "-e", "stderr"])
         until(self.listens, "the nginx in front does not start")
 

@@ -1,0 +1,9 @@
+EXTRA_DIST += \
+	%D%/typescript/README.md %D%/typescript/build.mjs %D%/typescript/package.json %D%/typescript/package-lock.json \
+	%D%/typescript/tsconfig.json %D%/typescript/tsconfig.test.json \
+	%D%/typescript/examples/batch.mjs %D%/typescript/examples/follow.mjs %D%/typescript/examples/page.html \
+	%D%/typescript/src/client.ts %D%/typescript/src/elements.ts %D%/typescript/src/errors.ts %D%/typescript/src/handle.ts \
+	%D%/typescript/src/http.ts %D%/typescript/src/index.ts %D%/typescript/src/job.ts %D%/typescript/src/limits.ts \
+	%D%/typescript/src/offline.ts %D%/typescript/src/stream.ts %D%/typescript/src/transfer.ts %D%/typescript/src/types.ts \
+	%D%/typescript/test/http.test.ts %D%/typescript/test/offline.test.ts %D%/typescript/test/server.ts \
+	%D%/typescript/test/stream.test.ts %D%/typescript/test/transfer.test.ts %D%/typescript/test/types.test.ts
