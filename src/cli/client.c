@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -108,7 +109,7 @@ const char *client_url(const struct client *client) { return client->url; }
 
 /* ---- one transfer ---- */
 
-struct curl_slist *client_headers(const struct client *client, const char *const *headers, bool has_body)
+struct curl_slist *client_headers(const struct client *client, const char *const *headers, const char *media_type)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 	char *line;
@@ -118,8 +119,11 @@ struct curl_slist *client_headers(const struct client *client, const char *const
 		list = curl_slist_append(list, line);
 		free(line);
 	}
-	if (has_body)
-		list = curl_slist_append(list, "Content-Type: application/json");
+	if (media_type) {
+		line = fnr_asprintf("Content-Type: %s", media_type);
+		list = curl_slist_append(list, line);
+		free(line);
+	}
 	for (; headers && *headers; headers++)
 		list = curl_slist_append(list, *headers);
 	return list;
@@ -200,13 +204,54 @@ struct answer client_finish(struct client *client, CURLcode result, struct fnr_b
 	return answer;
 }
 
+/* What the headers of an answer say of the thing that was asked for (RFC 9745, RFC 8594). */
+struct deprecation { bool is; char sunset[64], link[200]; };
+
+static size_t note_header(char *data, size_t size, size_t count, void *context)
+{
+	struct deprecation *deprecation = context;
+	size_t len = size * count;
+	char line[300];
+
+	fnr_text_copy(line, len + 1 < sizeof line ? len + 1 : sizeof line, data);
+	line[strcspn(line, "\r\n")] = 0;
+	if (strncasecmp(line, "Deprecation: ", 13) == 0)
+		deprecation->is = true;
+	else if (strncasecmp(line, "Sunset: ", 8) == 0)
+		fnr_text_copy(deprecation->sunset, sizeof deprecation->sunset, line + 8);
+	else if (strncasecmp(line, "Link: <", 7) == 0 && strstr(line, "successor-version"))
+		fnr_text_copy(deprecation->link, sizeof deprecation->link, line + 7);
+	return len;
+}
+
+static void say_deprecation(struct deprecation *deprecation)
+{
+	static bool said;
+
+	if (!deprecation->is || said)
+		return;
+	said = true;
+	deprecation->link[strcspn(deprecation->link, ">")] = 0;
+	fprintf(stderr, "fnr: this version of the template is deprecated%s%s%s%s\n", *deprecation->sunset ? "; it goes on " : "", deprecation->sunset,
+	        *deprecation->link ? "; use " : "", deprecation->link);
+}
+
 struct answer client_request(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers)
 {
-	struct curl_slist *list = client_headers(client, headers, body != NULL);
-	struct fnr_buf text = FNR_BUF_INIT;
-	struct answer answer;
 	size_t len = 0;
 	const char *data = body ? fnr_json_text(body, &len) : "";
+
+	return client_send(client, method, path, body ? "application/json" : NULL, data, len, headers, NULL);
+}
+
+struct answer client_send(struct client *client, const char *method, const char *path, const char *media_type, const char *data, size_t len,
+                          const char *const *headers, struct fnr_buf *text_r)
+{
+	struct curl_slist *list = client_headers(client, headers, media_type);
+	struct deprecation deprecation = { .is = false };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct answer answer;
+	CURLcode result;
 
 	client_prepare(client, path, list);
 	if (strcmp(method, "GET") != 0) {
@@ -216,8 +261,16 @@ struct answer client_request(struct client *client, const char *method, const ch
 	}
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, client_collect);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, &text);
+	curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, note_header);
+	curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, &deprecation);
 	curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 120L);
-	answer = client_finish(client, client_perform(client, NULL), &text);
+	result = client_perform(client, NULL);
+	if (text_r) {
+		fnr_buf_reset(text_r);
+		fnr_buf_add(text_r, text.data ? text.data : "", text.len);
+	}
+	answer = client_finish(client, result, &text);
+	say_deprecation(&deprecation);
 	curl_slist_free_all(list);
 	return answer;
 }

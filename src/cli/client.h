@@ -26,6 +26,9 @@ struct answer { long status; struct json_object *json; }; /* status 0: no answer
 
 /* body NULL: none. headers: a list of lines that ends with NULL, or NULL. Tries once. */
 struct answer client_request(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers);
+/* The same with a body of another media type (NULL: none); text_r (NULL: nothing) gets what came, as it came. */
+struct answer client_send(struct client *client, const char *method, const char *path, const char *media_type, const char *data, size_t len,
+                          const char *const *headers, struct fnr_buf *text_r);
 /* The same, again and again with growing pauses while no answer comes, at most about a minute: only for what may be repeated. */
 struct answer client_persist(struct client *client, const char *method, const char *path, struct json_object *body, const char *const *headers);
 struct answer client_upload(struct client *client, const char *file, void (*progress)(double fraction, void *context), void *context);

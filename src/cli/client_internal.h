@@ -17,7 +17,7 @@ struct client {
 };
 
 /* One transfer: headers (a list to free), set-up, run to its end or until we are interrupted or *stop becomes true. */
-struct curl_slist *client_headers(const struct client *client, const char *const *headers, bool has_body);
+struct curl_slist *client_headers(const struct client *client, const char *const *headers, const char *media_type);   /* of the body; NULL: none */
 void client_prepare(struct client *client, const char *path, struct curl_slist *headers);
 CURLcode client_perform(struct client *client, const bool *stop);
 

@@ -32,7 +32,7 @@ fnr_SOURCES = \
 	%D%/snapshot.c %D%/snapshot.h \
 	%D%/stream.c \
 	%D%/take.c \
-	%D%/template.c \
+	%D%/template.c %D%/template.h %D%/template_check.c %D%/template_diff.c %D%/template_new.c \
 	%D%/transfer.c \
 	%D%/upload.c \
 	%D%/worker.c %D%/upload.h

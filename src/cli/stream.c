@@ -79,7 +79,7 @@ long client_stream(struct client *client, const char *path, const char *last_id,
 	struct stream stream = { .client = client, .event = event, .context = context };
 	char *resume = *last_id ? fnr_asprintf("Last-Event-ID: %.40s", last_id) : NULL;
 	const char *const headers[] = { "Accept: text/event-stream", resume, NULL };
-	struct curl_slist *list = client_headers(client, headers, false);
+	struct curl_slist *list = client_headers(client, headers, NULL);
 	long status = 0;
 
 	client_prepare(client, path, list);

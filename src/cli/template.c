@@ -2,16 +2,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/import.h"
+#include "cli/template.h"
 #include "registry/registry.h"
 
-static struct { const char *q, *category; } options;
+#define TEMPLATE_MOST (1u << 20)
+
+struct template_options template_options;
 
 /* ---- of the server ---- */
 
@@ -21,14 +23,29 @@ static void print_row(struct json_object *template_)
 	       fnr_json_get_text(template_, "category", ""), fnr_json_get_text(template_, "name", ""));
 }
 
+static void print_broken(struct json_object *report)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	template_report_text(report, &text);
+	fputs(text.data ? text.data : "", stdout);
+	fnr_buf_free(&text);
+}
+
 static int list(int count, char **operands)
 {
 	struct fnr_buf path = FNR_BUF_INIT;
 
 	(void)count, (void)operands;
 	fnr_buf_puts(&path, "/api/v1/templates");
-	ask_filter(&path, "q", options.q);
-	ask_filter(&path, "category", options.category);
+	if (template_options.broken) {
+		ask_filter(&path, "state", "broken");
+		return ask_list(fnr_buf_take(&path), 0, NULL, print_broken, "nothing is broken");
+	}
+	ask_filter(&path, "q", template_options.q);
+	ask_filter(&path, "category", template_options.category);
+	ask_filter(&path, "backend", template_options.backend);
+	ask_filter(&path, "capability", template_options.capability);
 	return ask_list(fnr_buf_take(&path), 0, NULL, print_row, "no templates");
 }
 
@@ -66,6 +83,8 @@ static void print_template(struct json_object *template_)
 
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		ask_line(template_, lines[i], lines[i]);
+	if (fnr_json_get(template_, "deprecated"))
+		ask_line(template_, "deprecated", "deprecated");
 	print_members(fnr_json_get(template_, "inputs"), "inputs", print_input);
 	print_members(fnr_json_get(template_, "outputs"), "outputs", print_output);
 }
@@ -76,97 +95,202 @@ static int show(int count, char **operands)
 	return ask_show(ASK_PATH("templates/{}", operands[0]), print_template);
 }
 
-/* ---- a file, by the code that loads it ---- */
+/* ---- changing what is there ---- */
 
-static char *folder_of(const char *file)
+char *template_resolve(const char *reference, char **id_r, int *status_r)
 {
-	const char *slash = strrchr(file, '/');
+	char *path = ASK_PATH("templates/{}", reference);
+	struct answer answer = client_request(ask_client(), "GET", path, NULL, NULL);
+	char *version;
 
-	return slash ? fnr_memdup0(file, slash > file ? (size_t)(slash - file) : 1) : fnr_strdup(".");
-}
-
-static void print_problems(const char *file, const struct fnr_error *err)
-{
-	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
-
-	if (!count)
-		fprintf(stderr, "fnr: %s: %s\n", file, err->message);
-	for (size_t i = 0; i < count; i++) {
-		struct json_object *entry = json_object_array_get_idx(err->errors, i);
-		const char *fix = fnr_json_get_text(entry, "fix", NULL);
-
-		fprintf(stderr, "fnr: %s: %s: %s\n", file, fnr_json_get_text(entry, "pointer", ""), fnr_json_get_text(entry, "message", ""));
-		if (fix)
-			fprintf(stderr, "     %s\n", fix);
+	free(path);
+	*id_r = NULL;
+	if (answer.status != 200) {
+		*status_r = ask_failed(&answer);
+		return NULL;
 	}
+	*status_r = EXIT_DONE;
+	*id_r = fnr_strdup(fnr_json_get_text(answer.json, "id", ""));
+	version = fnr_strdup(fnr_json_get_text(answer.json, "version", ""));
+	answer_free(&answer);
+	return version;
 }
 
-static struct json_object *report(const char *file, const struct template_version *template_, const struct fnr_error *err)
+static void print_registered(struct json_object *template_)
 {
-	struct json_object *value = json_object_new_object();
-
-	fnr_json_set_text(value, "file", file);
-	fnr_json_set_bool(value, "valid", err->code == FNR_OK);
-	fnr_json_set_text(value, "id", template_->definition ? template_->id : NULL);
-	fnr_json_set_text(value, "version", fnr_json_get_text(template_->definition, "version", NULL));
-	fnr_json_set_text(value, "message", err->code == FNR_OK ? NULL : err->message);
-	fnr_json_set(value, "errors", err->errors ? json_object_get(err->errors) : json_object_new_array());
-	return value;
+	printf("%s %s is in force\n", fnr_json_get_text(template_, "id", ""), fnr_json_get_text(template_, "version", ""));
 }
 
-static bool validate_file(const char *file, const char *scripts)
+/* The text goes as it is, so that it can be exported as it is. */
+static struct answer send_text(const char *method, char *path, const char *file, const struct fnr_buf *text, const char *const *headers)
 {
-	struct template_version template_ = { .definition = NULL };
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct json_object *source = template_parse_file(file, &err), *value;
-	char *folder = folder_of(file);
-	bool valid;
+	struct answer answer = client_send(ask_client(), method, path, template_is_yaml(file) ? "application/yaml" : "application/json", text->data, text->len,
+	                                   headers, NULL);
 
-	if (source)
-		template_read(source, folder, scripts, &template_, &err);
-	valid = err.code == FNR_OK;
-	value = report(file, &template_, &err);
+	free(path);
+	return answer;
+}
+
+static int say_registered(struct answer answer)
+{
+	if (answer.status < 200 || answer.status >= 300)
+		return ask_failed(&answer);
 	if (shared.json)
-		printf("%s\n", fnr_json_text(value, NULL));
-	else if (valid)
-		printf("%s: %s %s is valid\n", file, template_.id, fnr_json_get_text(template_.definition, "version", ""));
+		printf("%s\n", fnr_json_text(answer.json, NULL));
 	else
-		print_problems(file, &err);
-	json_object_put(value);
-	json_object_put(template_.definition);
-	json_object_put(source);
-	fnr_error_clear(&err);
-	free(folder);
-	return valid;
+		print_registered(answer.json);
+	answer_free(&answer);
+	return EXIT_DONE;
 }
 
-static int validate(int count, char **operands)
+/* In place of the version if there is one. */
+static struct answer replace(struct json_object *value, const char *file, const struct fnr_buf *text)
 {
-	char *scripts = fnr_asprintf("%s/scripts", data_dir(shared.client.data));
-	int status = EXIT_DONE;
+	static const char *const any[] = { "If-Match: *", NULL };
+	struct answer answer = send_text("PUT", ASK_PATH("templates/{}/versions/{}", fnr_json_get_text(value, "id", "-"), fnr_json_get_text(value, "version", "-")),
+	                                 file, text, any);
 
-	for (int i = 0; i < count; i++)
-		if (!validate_file(operands[i], access(scripts, F_OK) == 0 ? scripts : NULL))
-			status = EXIT_FAILED;
-	free(scripts);
+	if (answer.status != 412)
+		return answer;
+	answer_free(&answer);
+	return send_text("POST", ASK_PATH("templates", NULL), file, text, NULL);
+}
+
+static int register_file(int count, char **operands)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *value = NULL;
+	int status = EXIT_FAILED;
+
+	(void)count;
+	if (fnr_file_read(operands[0], TEMPLATE_MOST, &text, &err) == FNR_OK)
+		value = template_parse_file(operands[0], &err);
+	if (err.code != FNR_OK)
+		fprintf(stderr, "fnr: %s\n", err.message);
+	else
+		status = say_registered(template_options.replace ? replace(value, operands[0], &text) : send_text("POST", ASK_PATH("templates", NULL), operands[0], &text, NULL));
+	json_object_put(value);
+	fnr_buf_free(&text);
+	fnr_error_clear(&err);
 	return status;
+}
+
+static int export(int count, char **operands)
+{
+	static const char *const yaml[] = { "Accept: application/yaml", NULL };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct answer answer;
+	int status;
+	char *id, *version = template_resolve(operands[0], &id, &status), *path;
+
+	(void)count;
+	if (!version)
+		return status;
+	path = ASK_PATH("templates/{}/versions/{}", id, version);
+	answer = client_send(ask_client(), "GET", path, NULL, "", 0, shared.json ? NULL : yaml, &text);
+	if (answer.status == 200)
+		fwrite(text.data, 1, text.len, stdout);
+	if (answer.status == 200 && text.len && text.data[text.len - 1] != '\n')
+		printf("\n");
+	status = answer.status == 200 ? EXIT_DONE : ask_failed(&answer);
+	if (status == EXIT_DONE)
+		answer_free(&answer);
+	fnr_buf_free(&text);
+	free(path);
+	free(id);
+	free(version);
+	return status;
+}
+
+static void print_deprecated(struct json_object *template_)
+{
+	printf("%s %s is %s\n", fnr_json_get_text(template_, "id", ""), fnr_json_get_text(template_, "version", ""),
+	       fnr_json_get(template_, "deprecated") ? "deprecated" : "not deprecated");
+}
+
+static int deprecate(int count, char **operands)
+{
+	struct json_object *body = json_object_new_object();
+	int status;
+	char *id, *version = template_resolve(operands[0], &id, &status);
+
+	(void)count;
+	if (template_options.sunset)
+		fnr_json_set_text(body, "sunset", template_options.sunset);
+	if (template_options.successor)
+		fnr_json_set_text(body, "successor", template_options.successor);
+	if (template_options.undo)
+		fnr_json_set_bool(body, "deprecated", false);
+	if (version)
+		status = ask_do("POST", ASK_PATH("templates/{}/versions/{}/deprecate", id, version), json_object_get(body), print_deprecated);
+	json_object_put(body);
+	free(id);
+	free(version);
+	return status;
+}
+
+/* Only of a whole version: what is gone is gone. */
+static int delete(int count, char **operands)
+{
+	static const char *const any[] = { "If-Match: *", NULL };
+	const char *at = strchr(operands[0], '@');
+	struct store_version version;
+	struct answer answer;
+	char *id, *path;
+
+	(void)count;
+	if (!at || template_version_parse(at + 1, &version) != 3) {
+		fprintf(stderr, "fnr: name the version that is to go, like %s@1.0.0\n", operands[0]);
+		return EXIT_FAILED;
+	}
+	id = fnr_memdup0(operands[0], (size_t)(at - operands[0]));
+	path = ASK_PATH("templates/{}/versions/{}", id, at + 1);
+	answer = client_request(ask_client(), "DELETE", path, NULL, any);
+	free(id);
+	free(path);
+	if (answer.status != 204)
+		return ask_failed(&answer);
+	printf("%s is gone\n", operands[0]);
+	answer_free(&answer);
+	return EXIT_DONE;
 }
 
 static const struct action actions[] = {
 	{ "list", "", 0, 0, "the functions there are", list },
 	{ "show", "TEMPLATE", 1, 1, "what a function takes and makes", show },
-	{ "validate", "FILE...", 1, -1, "check template files as the server would; needs no server", validate },
+	{ "new", "[ID]", 0, 1, "write a template file to begin with; asks for what no option says; needs no server", template_new },
+	{ "validate", "FILE...", 1, -1, "check template files as the server would; needs no server", template_validate },
+	{ "register", "FILE", 1, 1, "put a template in force over the API", register_file },
+	{ "export", "TEMPLATE", 1, 1, "print the text of a version as it was given", export },
+	{ "diff", "[TEMPLATE|FILE] TEMPLATE|FILE", 1, 2, "what changes from the one to the other; of one: from what is in force", template_diff },
+	{ "deprecate", "TEMPLATE", 1, 1, "say that a version should not be used any more", deprecate },
+	{ "delete", "TEMPLATE@VERSION", 1, 1, "delete a version that was made over the API", delete },
 	{ "import-gradio", "URL", 1, 1, "print a template for a function of the Gradio app at URL; needs no server", import_gradio },
 	ACTIONS_END,
 };
 
 static const struct option_row rows[] = {
-	TEXT("--search", 0, &options.q, "WORD", "list: only those with this word in id, name or description"),
-	WORD("--category", 0, &options.category, "NAME", "image video audio text generic", "list: only those of this category"),
+	TEXT("--search", 0, &template_options.q, "WORD", "list: only those with this in id, name, description, tags or capabilities"),
+	WORD("--category", 0, &template_options.category, "NAME", "image video audio text generic", "list: only those of this category; new: its category"),
+	WORD("--backend", 0, &template_options.backend, "TYPE", "script noop", "list: only those for this type of backend; new: script or noop"),
+	TEXT("--capability", 0, &template_options.capability, "WORD", "list: only those with this capability"),
+	FLAG("--broken", 0, &template_options.broken, "list: what could not be loaded, and why"),
+	TEXT("--name", 0, &template_options.name, "NAME", "new: what people call it"),
+	TEXT("--description", 0, &template_options.description, "TEXT", "new: what it makes"),
+	LIST("--input", 'i', &template_options.inputs, "NAME:TYPE", "new: an input; may be given several times"),
+	LIST("--output", 'o', &template_options.outputs, "NAME:TYPE", "new: an output; may be given several times"),
+	TEXT("--file", 0, &template_options.file, "FILE", "new: where it is written (default ID.yaml)"),
+	FLAG("--watch", 0, &template_options.watch, "validate: again whenever something beside the files changes"),
+	FLAG("--html", 0, &template_options.html, "validate: print a page"),
+	FLAG("--replace", 0, &template_options.replace, "register: in place of the same version"),
+	TEXT("--sunset", 0, &template_options.sunset, "TIME", "deprecate: when it will go, like 2027-01-31T00:00:00Z"),
+	TEXT("--successor", 0, &template_options.successor, "TEMPLATE", "deprecate: what to use instead"),
+	FLAG("--undo", 0, &template_options.undo, "deprecate: it is not deprecated any more"),
 	TEXT("--api", 0, &import_gradio_options.api, "NAME", "import-gradio: which function, like /predict; not needed if the app has but one"),
 	TEXT("--username", 0, &import_gradio_options.username, "NAME",
 	     "import-gradio: log in as; the password is FNR_BACKEND_PASSWORD, a token FNR_BACKEND_TOKEN of the environment"),
 	OPTIONS_END,
 };
 
-const struct command command_template = { "template", "Look at templates, and check template files", 1, USES_SERVER | USES_JSON, actions, rows };
+const struct command command_template = { "template", "Look at templates, make, check and change them", 1, USES_SERVER | USES_JSON, actions, rows };

@@ -39,7 +39,7 @@ struct answer client_upload(struct client *client, const char *file, void (*prog
 	struct upload upload = { .progress = progress, .context = context };
 	char *name = file_header(file);
 	const char *const headers[] = { name, "Content-Type: application/octet-stream", NULL };
-	struct curl_slist *list = client_headers(client, headers, false);
+	struct curl_slist *list = client_headers(client, headers, NULL);
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct answer answer = { 0, NULL };
 	struct stat info;
@@ -84,7 +84,7 @@ static size_t take_piece(char *data, size_t size, size_t count, void *context)
 struct answer client_download(struct client *client, const char *path, FILE *file)
 {
 	struct download download = { .client = client, .file = file };
-	struct curl_slist *list = client_headers(client, NULL, false);
+	struct curl_slist *list = client_headers(client, NULL, NULL);
 	struct answer answer;
 	CURLcode result;
 

@@ -332,6 +332,111 @@ static bool read_text(struct registry *registry, struct entry *entry, struct fnr
 	return false;
 }
 
+/* ---- what is gone, what is mended ---- */
+
+struct gone { struct registry *registry; struct op_template *list; size_t count; };
+
+static bool is_pending(struct registry *registry, const char *id, struct store_version version)
+{
+	for (size_t i = 0; i < registry->pending_count; i++)
+		if (strcmp(registry->pending[i].entry->id, id) == 0 && template_version_compare(registry->pending[i].entry->version, version) == 0)
+			return true;
+	return false;
+}
+
+static bool gone_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct gone *gone = context;
+	struct registry *registry = gone->registry;
+	const struct entry *entry = scan_find(&registry->scan, source);
+
+	(void)digest;
+	if (strncmp(source, "shipped/", 8) != 0 && strncmp(source, "data/", 5) != 0)
+		return true;
+	if (good_one(registry, id, version) || is_pending(registry, id, version) || scan_is_closed(&registry->scan, source) ||
+	    (entry && (entry->state == ENTRY_BROKEN || entry->hidden || entry->changed)))
+		return true;
+	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
+	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_DELETE, .id = fnr_strdup(id), .version = version, .source = fnr_strdup(source) };
+	return true;
+}
+
+static bool still_broken(struct registry *registry, const char *source)
+{
+	const struct entry *entry = scan_find(&registry->scan, source);
+
+	if (entry ? entry->state == ENTRY_BROKEN || entry->hidden : scan_is_closed(&registry->scan, source))
+		return true;
+	for (size_t i = 0; i < registry->scan.closed_count; i++)
+		if (strcmp(registry->scan.closed[i].source, source) == 0)
+			return true;
+	for (size_t i = 0; i < registry->api_broken_count; i++)
+		if (strcmp(registry->api_broken[i], source) == 0)
+			return true;
+	for (size_t i = 0; i < 2; i++)
+		if (registry->presets_broken[i] && strcmp(registry->presets_broken[i], source) == 0)
+			return true;
+	return false;
+}
+
+static bool mended_row(const char *source, const char *json, size_t len, void *context)
+{
+	struct gone *gone = context;
+
+	(void)json, (void)len;
+	if (still_broken(gone->registry, source))
+		return true;
+	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
+	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_MENDED, .source = fnr_strdup(source) };
+	return true;
+}
+
+static void post_gone(struct registry *registry, struct gone *gone)
+{
+	for (size_t i = 0; i < gone->count; i++) {
+		struct op_template *change = &gone->list[i];
+		char version[40];
+
+		template_version_format(change->version, version);
+		if (change->what == OP_TEMPLATE_DELETE)
+			fnr_info(NULL, "event=template.removed template=%s version=%s source=%s", change->id, version, change->source);
+		else
+			fnr_info(NULL, "event=template.mended source=%s", change->source);
+		add_change(registry, change);
+		free((char *)(uintptr_t)change->id);
+		free((char *)(uintptr_t)change->source);
+	}
+	free(gone->list);
+	flush(registry);
+}
+
+/* What waits for others is not gone yet. */
+static void remove_gone(struct registry *registry)
+{
+	struct gone gone = { registry, NULL, 0 };
+	struct store_txn *txn;
+
+	flush(registry);
+	txn = store_read(registry->store, NULL);
+	if (txn)
+		store_templates(txn, NULL, gone_row, &gone);
+	store_read_end(txn);
+	post_gone(registry, &gone);
+}
+
+static void end_mended(struct registry *registry)
+{
+	struct gone gone = { registry, NULL, 0 };
+	struct store_txn *txn;
+
+	flush(registry);
+	txn = store_read(registry->store, NULL);
+	if (txn)
+		store_broken(txn, NULL, mended_row, &gone);
+	store_read_end(txn);
+	post_gone(registry, &gone);
+}
+
 /* ---- those that extend others ---- */
 
 /* Remembers the entry if it extends another; true then. */
@@ -360,11 +465,10 @@ static bool put_off(struct registry *registry, struct entry *entry, const struct
 static bool refers_to(const char *reference, const struct entry *entry)
 {
 	size_t len = strcspn(reference, "@");
-	struct store_version version;
+	struct store_version version = { 0, 0, 0 };
 	int parts = reference[len] ? template_version_parse(reference + len + 1, &version) : 0;
 
-	return strlen(entry->id) == len && len > 0 && memcmp(entry->id, reference, len) == 0 && (parts < 1 || version.major == entry->version.major) &&
-	       (parts < 2 || version.minor == entry->version.minor) && (parts < 3 || version.patch == entry->version.patch);
+	return strlen(entry->id) == len && len > 0 && memcmp(entry->id, reference, len) == 0 && template_version_fits(entry->version, version, parts);
 }
 
 static struct pending *pending_of(struct registry *registry, const char *reference)
@@ -457,6 +561,8 @@ static void drop_loaded(struct registry *registry)
 
 static void load_pending(struct registry *registry)
 {
+	if (registry->pending_count)
+		remove_gone(registry);               /* what is gone is nobody's parent any more */
 	while (registry->pending_count) {
 		flush(registry);                     /* parents are found in the store */
 		if (load_ready(registry, false) == 0)
@@ -649,84 +755,6 @@ static void load_api(struct registry *registry, bool all)
 			look_at_api(registry, &list.items[i], yaml, &text);
 	free(list.items);
 	fnr_buf_free(&text);
-}
-
-/* ---- what is gone, what is mended ---- */
-
-struct gone { struct registry *registry; struct op_template *list; size_t count; };
-
-static bool gone_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
-{
-	struct gone *gone = context;
-	struct registry *registry = gone->registry;
-	const struct entry *entry = scan_find(&registry->scan, source);
-
-	(void)digest;
-	if (strncmp(source, "shipped/", 8) != 0 && strncmp(source, "data/", 5) != 0)
-		return true;
-	if (good_one(registry, id, version) || (entry && (entry->state == ENTRY_BROKEN || entry->hidden)) || scan_is_closed(&registry->scan, source))
-		return true;
-	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
-	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_DELETE, .id = fnr_strdup(id), .version = version, .source = fnr_strdup(source) };
-	return true;
-}
-
-static bool still_broken(struct registry *registry, const char *source)
-{
-	const struct entry *entry = scan_find(&registry->scan, source);
-
-	if (entry ? entry->state == ENTRY_BROKEN || entry->hidden : scan_is_closed(&registry->scan, source))
-		return true;
-	for (size_t i = 0; i < registry->scan.closed_count; i++)
-		if (strcmp(registry->scan.closed[i].source, source) == 0)
-			return true;
-	for (size_t i = 0; i < registry->api_broken_count; i++)
-		if (strcmp(registry->api_broken[i], source) == 0)
-			return true;
-	for (size_t i = 0; i < 2; i++)
-		if (registry->presets_broken[i] && strcmp(registry->presets_broken[i], source) == 0)
-			return true;
-	return false;
-}
-
-static bool mended_row(const char *source, const char *json, size_t len, void *context)
-{
-	struct gone *gone = context;
-
-	(void)json, (void)len;
-	if (still_broken(gone->registry, source))
-		return true;
-	gone->list = fnr_realloc(gone->list, (gone->count + 1) * sizeof *gone->list);
-	gone->list[gone->count++] = (struct op_template){ .what = OP_TEMPLATE_MENDED, .source = fnr_strdup(source) };
-	return true;
-}
-
-static void remove_gone(struct registry *registry)
-{
-	struct gone gone = { registry, NULL, 0 };
-	struct store_txn *txn;
-
-	flush(registry);
-	txn = store_read(registry->store, NULL);
-	if (txn) {
-		store_templates(txn, NULL, gone_row, &gone);
-		store_broken(txn, NULL, mended_row, &gone);
-	}
-	store_read_end(txn);
-	for (size_t i = 0; i < gone.count; i++) {
-		char version[40];
-
-		template_version_format(gone.list[i].version, version);
-		if (gone.list[i].what == OP_TEMPLATE_DELETE)
-			fnr_info(NULL, "event=template.removed template=%s version=%s source=%s", gone.list[i].id, version, gone.list[i].source);
-		else
-			fnr_info(NULL, "event=template.mended source=%s", gone.list[i].source);
-		add_change(registry, &gone.list[i]);
-		free((char *)(uintptr_t)gone.list[i].id);
-		free((char *)(uintptr_t)gone.list[i].source);
-	}
-	free(gone.list);
-	flush(registry);
 }
 
 static void report_closed(struct registry *registry)
@@ -995,8 +1023,9 @@ int registry_look(struct registry *registry, bool all, struct fnr_error *err)
 	scan_look(&registry->scan);
 	report_closed(registry);
 	load_changed(registry, all);
-	load_api(registry, all);
 	remove_gone(registry);
+	load_api(registry, all);
+	end_mended(registry);
 	scan_forget_gone(&registry->scan);
 	if (registry->failed == FNR_OK && registry->scan.number == 1)
 		registry->failed = end_first_look(registry);

@@ -122,8 +122,7 @@ static bool version_row(const char *id, struct store_version version, const uint
 
 	(void)source;
 	wanted->known = true;
-	if ((wanted->parts < 1 || version.major == wanted->version.major) && (wanted->parts < 2 || version.minor == wanted->version.minor) &&
-	    (wanted->parts < 3 || version.patch == wanted->version.patch)) {
+	if (template_version_fits(version, wanted->version, wanted->parts)) {
 		bool deprecated = store_deprecation_get(wanted->txn, id, version, NULL) == FNR_OK;
 
 		if (!wanted->found || !deprecated)

@@ -86,6 +86,8 @@ int template_store_files(const struct template_version *template_, const char *f
 /* "1", "1.2", "1.2.0" -> how many parts were given (0 = text not valid). */
 int template_version_parse(const char *text, struct store_version *version);
 void template_version_format(struct store_version version, char out[40]);
+bool template_version_fits(struct store_version version, struct store_version wanted, int parts);   /* the first `parts` are the same */
+int template_version_compare(struct store_version a, struct store_version b);                       /* < 0, 0, > 0 */
 
 /* The name of the input that brings the workflow of a template of ComfyUI (comfyui.c), or NULL: it has its own. Borrowed. */
 const char *template_comfyui_brought(struct json_object *backend);
@@ -129,6 +131,9 @@ int template_draft_keep_files(const struct template_draft *draft, struct fnr_err
 /* Parents from the store: those in force. context: a struct template_stored. */
 struct template_stored { struct store *store; struct store_txn *txn; const char *const *folders; size_t folder_count; };   /* txn NULL: begins its own */
 template_parent template_parent_stored;
+/* Parents among files: those named, else of the first of the folders that has one. context: a struct template_files. */
+struct template_files { const char *const *files; size_t file_count; const char *const *folders; size_t folder_count; };
+template_parent template_parent_files;
 /* The folder of a file's source ("data/x/x.yaml" -> "templates/x"), to free; NULL if it is of no file. */
 char *template_source_folder(const char *source, const char *const *folders, size_t folder_count);
 

@@ -64,6 +64,20 @@ void template_version_format(struct store_version version, char out[40])
 	snprintf(out, 40, "%u.%u.%u", version.major, version.minor, version.patch);
 }
 
+bool template_version_fits(struct store_version version, struct store_version wanted, int parts)
+{
+	return (parts < 1 || version.major == wanted.major) && (parts < 2 || version.minor == wanted.minor) && (parts < 3 || version.patch == wanted.patch);
+}
+
+int template_version_compare(struct store_version a, struct store_version b)
+{
+	if (a.major != b.major)
+		return a.major < b.major ? -1 : 1;
+	if (a.minor != b.minor)
+		return a.minor < b.minor ? -1 : 1;
+	return a.patch < b.patch ? -1 : a.patch > b.patch;
+}
+
 /* ---- who it is ---- */
 
 static void check_identity(struct reading *r, struct template_version *out)

@@ -205,6 +205,91 @@ def test_template_validate(tmp_path):
     bad(run("template", "validate", tmp_path / "absent.yaml"), "absent.yaml")
 
 
+TEMPLATE = """id: greet
+version: 1.0.0
+name: Greet            # a comment that stays
+category: text
+inputs:
+  words: {type: string, max_length: 5, default: Hello}
+backend: {type: noop}
+"""
+
+
+def test_template_new(tmp_path):
+    good(run("template", "new", "make_it", "--name", "Make It: All", "--input", "text:string", "-i", "picture:file", "-o", "note:text", "--file", tmp_path / "make_it.yaml"))
+    assert "make_it 1.0.0 is valid" in good(run("template", "validate", tmp_path / "make_it.yaml"))
+    assert "class MakeIt:" in (tmp_path / "make_it.py").read_text()
+    bad(run("template", "new", "make_it", "--file", tmp_path / "make_it.yaml"), "there already")
+    assert "plain 1.0.0 is valid" in good(run("template", "new", "plain", "--backend", "noop", "--file", tmp_path / "plain.yaml"))
+    bad(run("template", "new", "Not a name", "--file", tmp_path / "x.yaml"), "letters")
+    bad(run("template", "new", "x", "--backend", "comfyui", "--file", tmp_path / "x.yaml"), "import-comfyui")
+    bad(run("template", "new", "x", "--input", "a b:string", "--file", tmp_path / "x.yaml"), "text:string")
+
+
+def test_templates_that_extend_and_their_reports(tmp_path):
+    """The place that is named is in the file that has it, whichever that is."""
+    (tmp_path / "parent.yaml").write_text(TEMPLATE.replace("default: Hello", "default: too long"))
+    (tmp_path / "child.yaml").write_text("id: child\nversion: 1.0.0\nextends: greet@1\nname: Child\n")
+    text = bad(run("template", "validate", tmp_path / "child.yaml"), "/inputs/words/default")
+    assert f"{tmp_path}/parent.yaml:6:40: error:" in text and "     6 |   words: {type: string, max_length: 5, default: too long}" in text, text
+    assert "       | " + " " * 39 + "^" in text
+    (tmp_path / "child.yaml").write_text("id: child\nversion: 1.0.0\nextends: greet@1\ninputs: {words: {default: Bye}}\n")
+    assert "child 1.0.0 is valid" in good(run("template", "validate", tmp_path / "child.yaml"))
+    (tmp_path / "parent.yaml").write_text(TEMPLATE.replace("version: 1.0.0", "version: 1.0.0\nextends: child"))
+    bad(run("template", "validate", tmp_path / "child.yaml"), "extends itself", "child@1.0.0")
+    (tmp_path / "child.yaml").write_text("id: child\nversion: 1.0.0\nextends: gret@1\n")
+    bad(run("template", "validate", tmp_path / "child.yaml"), "gret@1")
+    page = run("template", "validate", tmp_path / "child.yaml", "--html")
+    assert page.returncode == 1 and page.stdout.startswith("<!doctype html>") and "gret@1" in page.stdout
+
+
+def test_template_validate_watches(tmp_path):
+    (tmp_path / "t.yaml").write_text(TEMPLATE)
+    process = subprocess.Popen([FNR, "template", "validate", "--watch", "--json", tmp_path / "t.yaml"], stdout=subprocess.PIPE, text=True, env=PLAIN)
+    try:
+        assert json.loads(process.stdout.readline())["valid"] is True
+        (tmp_path / "t.yaml").write_text(TEMPLATE.replace("category: text", "category: words"))
+        while json.loads(process.stdout.readline())["valid"]:
+            pass
+        (tmp_path / "t.yaml").write_text(TEMPLATE)
+        while not json.loads(process.stdout.readline())["valid"]:
+            pass
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_template_register_to_delete(fnr, tmp_path):
+    (tmp_path / "greet.yaml").write_text(TEMPLATE)
+    assert "greet 1.0.0 is in force" in good(fnr("template", "register", tmp_path / "greet.yaml"))
+    bad(fnr("template", "register", tmp_path / "greet.yaml"), "already")
+    assert good(fnr("template", "export", "greet")) == TEMPLATE
+    assert json.loads(good(fnr("template", "export", "greet@1", "--json")))["name"] == "Greet"
+    assert good(fnr("template", "diff", tmp_path / "greet.yaml")) == ""
+    (tmp_path / "greet.yaml").write_text(TEMPLATE.replace("Hello", "Bye").replace("backend:", "tags: [kind]\nbackend:"))
+    result = fnr("template", "diff", "greet", tmp_path / "greet.yaml")
+    assert result.returncode == 1 and sorted(result.stdout.splitlines()) == ['+ /inputs/words/default: "Bye"', '+ /tags: ["kind"]', '- /inputs/words/default: "Hello"']
+    good(fnr("template", "register", "--replace", tmp_path / "greet.yaml"))
+    assert good(fnr("template", "diff", tmp_path / "greet.yaml")) == ""
+    (tmp_path / "greet.yaml").write_text(TEMPLATE.replace("1.0.0", "1.1.0").replace("type: noop", "type: no"))
+    bad(fnr("template", "register", tmp_path / "greet.yaml"), "backend/type")
+    (tmp_path / "greet.yaml").write_text(TEMPLATE.replace("1.0.0", "1.1.0"))
+    good(fnr("template", "register", "--replace", tmp_path / "greet.yaml"))
+    assert "deprecated" in good(fnr("template", "deprecate", "greet@1.0.0", "--sunset", "2099-01-01T00:00:00Z", "--successor", "greet@1.1.0"))
+    shown = fnr("template", "show", "greet@1.0.0")
+    assert "2099-01-01" in good(shown) and "deprecated; it goes on Thu, 01 Jan 2099 00:00:00 GMT; use /api/v1/templates/greet/versions/1.1.0" in shown.stderr
+    ran = fnr("run", "greet@1.0.0")
+    assert ran.returncode == 0 and "deprecated" in ran.stderr
+    assert "not deprecated" in good(fnr("template", "deprecate", "greet@1.0.0", "--undo"))
+    bad(fnr("template", "deprecate", "greet@1.0.0", "--sunset", "soon"), "sunset")
+    bad(fnr("template", "delete", "greet"), "greet@1.0.0")
+    bad(fnr("template", "delete", "noop@1.0.0"), "shipped/noop/noop.yaml")
+    for version in ("1.0.0", "1.1.0"):
+        good(fnr("template", "delete", f"greet@{version}"))
+    bad(fnr("template", "export", "greet"), "greet")
+
+
 def test_presets(fnr):
     text = good(fnr("preset", "list"))
     assert text.index("draft") < text.index("standard") < text.index("high") < text.index("ultra")

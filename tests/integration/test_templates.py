@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -159,3 +160,206 @@ def test_a_thousand_at_once(fnr):
     assert len({item["id"] for item in items}) == 1000
     shutil.rmtree(folder(fnr, "many"))
     until(lambda: not there(fnr, "many_999") and not there(fnr, "many_0"), "all are gone")
+
+
+# ---- what is broken, what is there twice ----
+
+
+def broken(fnr):
+    return {item["source"]: item for item in fnr.get("/api/v1/templates?state=broken&limit=500").json["items"]}
+
+
+def test_broken_files_leave_what_was_good(fnr):
+    write(folder(fnr, "half.yaml"), text("half", name="Good"))
+    until(lambda: there(fnr, "half"), "before")
+    with fnr.stream("/api/v1/events?types=template.changed") as stream:
+        events = iter(stream)
+        assert next(events).name == "snapshot"
+        write(folder(fnr, "half.yaml"), text("half", name="Bad", more="timeout_s: soon\n"))
+        event = next(events)
+        assert (event.data["source"], event.data["change"]) == ("data/half.yaml", "broken") and "timeout_s" in event.data["message"]
+        assert name_of(fnr, "half") == "Good", "the last good state stays in force"
+        item = broken(fnr)["data/half.yaml"]
+        assert item["in_force"] is True and item["state"] == "broken" and item["changed_at"]
+        error, = item["errors"]
+        assert (error["pointer"], error["file"], error["line"], error["column"], error["excerpt"]) == ("/timeout_s", "data/half.yaml", 6, 1, "timeout_s: soon")
+        write(folder(fnr, "half.yaml"), "id: half\n  version: [\n")
+        until(lambda: broken(fnr)["data/half.yaml"]["errors"][0]["rule"] == "syntax", "another problem")
+        assert broken(fnr)["data/half.yaml"]["errors"][0]["line"] == 2
+        write(folder(fnr, "other.yaml"), text("other"))
+        until(lambda: there(fnr, "other"), "a broken file stops no other")
+        write(folder(fnr, "half.yaml"), text("half", name="Good"))
+        until(lambda: not broken(fnr), "it is as it was")
+        for event in events:
+            if event.data["change"] == "mended":
+                break
+    os.remove(folder(fnr, "half.yaml"))
+    os.remove(folder(fnr, "other.yaml"))
+    until(lambda: not there(fnr, "half") and not there(fnr, "other"), "after")
+
+
+def test_the_same_version_twice(fnr):
+    write(folder(fnr, "b.yaml"), text("twice", name="First"))
+    until(lambda: there(fnr, "twice"), "before")
+    write(folder(fnr, "a.yaml"), text("twice", name="Second"))
+    until(lambda: "data/a.yaml" in broken(fnr), "it is there twice")
+    assert "data/b.yaml" in broken(fnr)["data/a.yaml"]["errors"][0]["message"] and name_of(fnr, "twice") == "First"
+    os.remove(folder(fnr, "b.yaml"))
+    until(lambda: name_of(fnr, "twice") == "Second" and not broken(fnr), "now the other one has it")
+    os.remove(folder(fnr, "a.yaml"))
+    until(lambda: not there(fnr, "twice"), "after")
+
+
+def test_of_the_api_and_of_a_file(fnr):
+    assert fnr.post("/api/v1/templates", text("both", name="API"), headers={"Content-Type": "application/yaml"}).status == 201
+    write(folder(fnr, "both.yaml"), text("both", name="File"))
+    until(lambda: "data/both.yaml" in broken(fnr), "the API has it")
+    assert "/api/v1/templates/both/versions/1.0.0" in broken(fnr)["data/both.yaml"]["errors"][0]["message"] and name_of(fnr, "both") == "API"
+    assert fnr.request("DELETE", "/api/v1/templates/both/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+    until(lambda: name_of(fnr, "both") == "File", "then the file has it")
+    answer = fnr.post("/api/v1/templates", text("both"), headers={"Content-Type": "application/yaml"})
+    assert answer.status == 409 and "data/both.yaml" in answer.json["message"]
+    os.remove(folder(fnr, "both.yaml"))
+    until(lambda: not there(fnr, "both"), "after")
+
+
+# ---- templates that extend others ----
+
+
+def input_names(fnr, id):
+    answer = fnr.get(f"/api/v1/templates/{id}")
+    return list(answer.json["inputs"]) if answer.status == 200 else None
+
+
+def test_what_extends_changes_with_what_it_extends(fnr):
+    write(folder(fnr, "z_base.yaml"), text("base", more="inputs: {a: {type: string}, b: {type: string}}\ntags: [one]\n"))
+    write(folder(fnr, "m_middle.yaml"), "id: middle\nversion: 1.0.0\nextends: base@1\ninputs: {c: {type: string}, b: null}\n")
+    write(folder(fnr, "a_leaf.yaml"), "id: leaf\nversion: 1.0.0\nextends: middle\nname: Leaf\ntags: [two]\n")
+    until(lambda: input_names(fnr, "leaf") == ["a", "c"], "whatever their order")
+    leaf = fnr.get("/api/v1/templates/leaf").json
+    assert leaf["name"] == "Leaf" and leaf["tags"] == ["two"] and leaf["extends"] == "middle"
+    made = fnr.post("/api/v1/templates", {"id": "grown", "version": "1.0.0", "extends": "leaf@1", "name": "Grown"})
+    assert made.status == 201 and list(made.json["inputs"]) == ["a", "c"]
+    job = fnr.submit("grown", {"a": "x"}, not_before="2099-01-01T00:00:00Z")
+    write(folder(fnr, "z_base.yaml"), text("base", more="inputs: {new: {type: string}}\n"))
+    until(lambda: input_names(fnr, "leaf") == ["new", "c"] and input_names(fnr, "grown") == ["new", "c"], "all of them changed")
+    assert fnr.get(f"/api/v1/jobs/{job['id']}").json["inputs"] == {"a": "x"}, "a job keeps what it was accepted with"
+    fnr.post(f"/api/v1/jobs/{job['id']}/cancel")
+    write(folder(fnr, "z_base.yaml"), text("base", more="inputs: {new: {type: strange}}\n"))
+    until(lambda: "data/z_base.yaml" in broken(fnr), "it is broken")
+    assert input_names(fnr, "leaf") == ["new", "c"], "they stay with its last good state"
+    os.remove(folder(fnr, "z_base.yaml"))
+    until(lambda: {"data/m_middle.yaml", "data/a_leaf.yaml", "api:grown@1.0.0"} <= set(broken(fnr)), "its file is gone")
+    assert input_names(fnr, "grown") == ["new", "c"] and "base" in broken(fnr)["data/m_middle.yaml"]["errors"][0]["message"]
+    write(folder(fnr, "z_base.yaml"), text("base"))
+    until(lambda: not broken(fnr) and input_names(fnr, "grown") == ["c"], "it is back")
+    assert fnr.request("DELETE", "/api/v1/templates/grown/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+    for name in ("a_leaf.yaml", "m_middle.yaml", "z_base.yaml"):
+        os.remove(folder(fnr, name))
+    until(lambda: not there(fnr, "base"), "after")
+
+
+def test_rings_are_refused(fnr):
+    write(folder(fnr, "x.yaml"), "id: x\nversion: 1.0.0\nextends: z\nname: X\ncategory: text\nbackend: {type: noop}\n")
+    write(folder(fnr, "y.yaml"), "id: y\nversion: 1.0.0\nextends: x\n")
+    write(folder(fnr, "z.yaml"), "id: z\nversion: 1.0.0\nextends: y@1\n")
+    until(lambda: {"data/x.yaml", "data/y.yaml", "data/z.yaml"} <= set(broken(fnr)), "they extend each other")
+    until(lambda: all(broken(fnr)[f"data/{name}.yaml"]["errors"][0]["rule"] == "cycle" for name in "xyz"), "each names the ring")
+    assert "data/y.yaml" in broken(fnr)["data/x.yaml"]["errors"][0]["message"]
+    write(folder(fnr, "x.yaml"), text("x"))
+    until(lambda: not broken(fnr) and there(fnr, "z"), "the ring is open")
+    answer = fnr.post("/api/v1/templates/validate", {"id": "x", "version": "1.0.0", "extends": "z"}).json
+    assert answer["valid"] is False and answer["errors"][0]["rule"] == "cycle"
+    for name in "xyz":
+        os.remove(folder(fnr, name + ".yaml"))
+    until(lambda: not there(fnr, "z"), "after")
+
+
+def test_scripts_are_part_of_templates(fnr):
+    """A template of the API runs what lies in scripts/ or ships, and nothing else; a change of a script makes another template of it."""
+    script = os.path.join(fnr.data, "scripts", "say")
+    write(script, "#!/bin/sh\ncat > /dev/null\necho one > out.txt\necho '{\"output\":\"file\",\"path\":\"out.txt\"}'\n")
+    os.chmod(script, 0o755)
+    definition = {"id": "said", "version": "1.0.0", "name": "Said", "category": "text", "outputs": {"file": {"type": "file"}},
+                  "backend": {"type": "script", "command": ["say"]}}
+    made = fnr.post("/api/v1/templates", definition)
+    assert made.status == 201, made.data
+    assert fnr.run("said")["state"] == "completed"
+    write(script, "#!/bin/sh\ncat > /dev/null\necho two two > out.txt\necho '{\"output\":\"file\",\"path\":\"out.txt\"}'\n")
+    until(lambda: fnr.get("/api/v1/templates/said").json["digest"] != made.json["digest"], "the script is another")
+    job = fnr.run("said")
+    assert fnr.get(f"/api/v1/jobs/{job['id']}/outputs/file").data == b"two two\n"
+    shipped = {**definition, "id": "shipped", "outputs": {"image": {"type": "image"}}, "inputs": {"text": {"type": "string", "default": "x"}},
+               "backend": {"type": "script", "python": "create_title_card/title_card.py", "class": "TitleCard"}}
+    assert fnr.post("/api/v1/templates", shipped).status == 201
+    for name in ("/bin/sh", "../admin.key", "gone", "config.yaml"):
+        answer = fnr.post("/api/v1/templates", {**definition, "id": "evil", "backend": {"type": "script", "command": [name]}})
+        assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/backend/command/0", (name, answer.data)
+    write(folder(fnr, "own", "own"), "#!/bin/sh\n")
+    os.chmod(folder(fnr, "own", "own"), 0o755)
+    write(folder(fnr, "own", "own.yaml"), text("own").replace("{type: noop}", "{type: script, command: [own]}"))
+    until(lambda: there(fnr, "own"), "a file names what lies beside it")
+    assert fnr.post("/api/v1/templates", {"id": "heir", "version": "1.0.0", "extends": "own"}).status == 201, "as the file wrote it"
+    answer = fnr.post("/api/v1/templates", {"id": "heir2", "version": "1.0.0", "extends": "own", "backend": {"command": ["own", "--more"]}})
+    assert answer.status == 422, "not as the API writes it"
+    for id in ("said", "shipped", "heir"):
+        assert fnr.request("DELETE", f"/api/v1/templates/{id}/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+    shutil.rmtree(folder(fnr, "own"))
+    until(lambda: not there(fnr, "own"), "after")
+
+
+# ---- while all that goes on ----
+
+
+def test_readers_see_whole_versions_only(fnr):
+    """A thousand changes of a file and of a version of the API, with readers all the while: each sees one state or another, whole."""
+    marks = lambda n: text("whole", name=f"n{n}", more=f"description: n{n}\ninputs: {{a{n}: {{type: string, default: n{n}}}}}\ntags: [n{n}]\n")
+    write(folder(fnr, "whole.yaml"), marks(0))
+    until(lambda: there(fnr, "whole"), "before")
+    stop, failures, seen = threading.Event(), [], set()
+
+    def read():
+        while not stop.is_set():
+            item = fnr.get("/api/v1/templates/whole").json
+            listed = [one for one in fnr.get("/api/v1/templates?q=whole").json["items"] if one["id"] == "whole"]
+            for one in [item, *listed]:
+                name = one.get("name")
+                number = str(name)[1:]
+                if (one.get("description"), one.get("tags"), list(one.get("inputs", {}))) != (name, [name], ["a" + number]):
+                    failures.append(one)
+                seen.add(name)
+            if not listed:
+                failures.append("it was not listed")
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for n in range(1, 1001):
+        by_rename(folder(fnr, "whole.yaml"), marks(n))
+        if n % 100 == 0:
+            until(lambda: name_of(fnr, "whole") == f"n{n}", "it is live")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert not failures, failures[:2]
+    assert len(seen) > 5
+    os.remove(folder(fnr, "whole.yaml"))
+    until(lambda: not there(fnr, "whole"), "after")
+
+
+def test_after_a_restart():
+    """Broken and good ones, of files and of the API, are what they were; what changed while nothing ran is found."""
+    with System() as system:
+        write(folder(system, "stays.yaml"), text("stays"))
+        write(folder(system, "goes.yaml"), text("goes"))
+        write(folder(system, "bad.yaml"), text("bad", name="[]"))
+        until(lambda: there(system, "stays") and there(system, "goes") and broken(system), "before")
+        assert system.post("/api/v1/templates", {"id": "api", "version": "1.0.0", "extends": "stays"}).status == 201
+        system.stop()
+        os.remove(folder(system, "goes.yaml"))
+        write(folder(system, "stays.yaml"), text("stays", name="Changed"))
+        system.start()
+        assert name_of(system, "stays") == "Changed" and name_of(system, "api") == "Changed" and not there(system, "goes")
+        assert list(broken(system)) == ["data/bad.yaml"]
+        write(folder(system, "bad.yaml"), text("bad"))
+        until(lambda: there(system, "bad") and not broken(system), "it goes on watching")

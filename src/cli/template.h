@@ -1,0 +1,31 @@
+/* fnr template: its options, and the actions that have files of their own. */
+#ifndef FNR_CLI_TEMPLATE_H
+#define FNR_CLI_TEMPLATE_H
+
+#include "cli/cli.h"
+
+struct template_options {
+	const char *q, *category, *capability, *backend;     /* list */
+	const char *sunset, *successor;                       /* deprecate */
+	const char *name, *description, *file;                /* new */
+	struct list inputs, outputs;
+	bool watch, html, replace, undo, broken;
+};
+extern struct template_options template_options;
+
+/* template_check.c */
+int template_validate(int count, char **operands);
+/* Whether a file ends like one of a template. */
+bool template_is_file(const char *name);
+bool template_is_yaml(const char *file);
+
+/* template_new.c */
+int template_new(int count, char **operands);
+
+/* template_diff.c */
+int template_diff(int count, char **operands);
+
+/* template.c: the version that a reference means, "1.2.0", to free; NULL after it was said why not. */
+char *template_resolve(const char *reference, char **id_r, int *status_r);
+
+#endif

@@ -1,0 +1,187 @@
+/* fnr template validate: files, by the code that loads them; again and again while they are edited. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "cli/ask.h"
+#include "cli/template.h"
+#include "registry/registry.h"
+
+#define TEMPLATE_MOST (1u << 20)
+#define SETTLE_MS 100
+
+bool template_is_yaml(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+
+	return !dot || strcmp(dot, ".json") != 0;
+}
+
+bool template_is_file(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return strchr(name, '/') || (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0));
+}
+
+static char *folder_of(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash ? fnr_memdup0(file, slash > file ? (size_t)(slash - file) : 1) : fnr_strdup(".");
+}
+
+/* ---- one file ---- */
+
+/* Where parents and scripts are looked for: beside it, in the data directory, in what is installed. */
+struct around { char *folders[3], *scripts; struct template_files files; struct template_places places; };
+
+static void look_around(struct around *around, const char *file, int count, char **operands)
+{
+	const char *data = data_dir(shared.client.data);
+
+	around->folders[0] = folder_of(file);
+	around->folders[1] = fnr_asprintf("%s/templates", data);
+	around->folders[2] = fnr_asprintf("%s/templates", fnr_share_dir());
+	around->scripts = fnr_asprintf("%s/scripts", data);
+	around->files = (struct template_files){ (const char *const *)operands, (size_t)count, (const char *const *)around->folders, 3 };
+	around->places = (struct template_places){ around->folders[2], access(around->scripts, F_OK) == 0 ? around->scripts : NULL, template_parent_files, &around->files };
+}
+
+static void around_free(struct around *around)
+{
+	for (size_t i = 0; i < 3; i++)
+		free(around->folders[i]);
+	free(around->scripts);
+}
+
+static struct json_object *unreadable(const char *file, const char *message)
+{
+	struct json_object *report = json_object_new_object();
+
+	fnr_json_set_bool(report, "valid", false);
+	fnr_json_set_text(report, "file", file);
+	fnr_json_set_text(report, "message", message);
+	fnr_json_set(report, "errors", json_object_new_array());
+	fnr_json_set(report, "warnings", json_object_new_array());
+	return report;
+}
+
+static struct json_object *report_on(const char *file, int count, char **operands)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *report;
+	struct around around;
+
+	if (fnr_file_read(file, TEMPLATE_MOST, &text, &err) != FNR_OK) {
+		report = unreadable(file, err.message);
+	} else {
+		struct template_draft *draft;
+
+		look_around(&around, file, count, operands);
+		draft = template_draft_read(&(struct template_text){ file, around.folders[0], template_is_yaml(file), text.data ? text.data : "", text.len },
+		                            &around.places);
+		report = template_report(draft);
+		template_draft_free(draft);
+		around_free(&around);
+	}
+	fnr_buf_free(&text);
+	fnr_error_clear(&err);
+	return report;
+}
+
+/* ---- all of them ---- */
+
+static void show_text(struct json_object *report)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	template_report_text(report, &text);
+	fputs(text.data ? text.data : "", fnr_json_get_bool(report, "valid", false) ? stdout : stderr);
+	fnr_buf_free(&text);
+}
+
+static void show(struct json_object **reports, int count)
+{
+	struct fnr_buf page = FNR_BUF_INIT;
+
+	if (template_options.html) {
+		template_report_html(reports, (size_t)count, &page);
+		fputs(page.data, stdout);
+		fnr_buf_free(&page);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		if (shared.json)
+			printf("%s\n", fnr_json_text(reports[i], NULL));
+		else
+			show_text(reports[i]);
+	}
+}
+
+static int validate_all(int count, char **operands)
+{
+	struct json_object **reports = fnr_alloc((size_t)count * sizeof(struct json_object *));
+	int status = EXIT_DONE;
+
+	for (int i = 0; i < count; i++) {
+		reports[i] = report_on(operands[i], count, operands);
+		if (!fnr_json_get_bool(reports[i], "valid", false))
+			status = EXIT_FAILED;
+	}
+	show(reports, count);
+	for (int i = 0; i < count; i++)
+		json_object_put(reports[i]);
+	free(reports);
+	fflush(stdout);
+	return status;
+}
+
+/* ---- while they are edited ---- */
+
+static bool wait_for_change(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	char events[4096] __attribute__((aligned(8)));
+
+	if (poll(&poll_fd, 1, -1) < 0)
+		return errno == EINTR;
+	do {
+		if (read(fd, events, sizeof events) < 0 && errno != EAGAIN)
+			return false;
+	} while (poll(&poll_fd, 1, SETTLE_MS) > 0);
+	return true;
+}
+
+static int watch(int count, char **operands)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	for (int i = 0; i < count; i++) {
+		char *folder = folder_of(operands[i]);
+
+		if (fd < 0 || inotify_add_watch(fd, folder, IN_CREATE | IN_DELETE | IN_MOVE | IN_CLOSE_WRITE | IN_MODIFY) < 0) {
+			fprintf(stderr, "fnr: %s cannot be watched: %s\n", folder, strerror(errno));
+			free(folder);
+			return EXIT_FAILED;
+		}
+		free(folder);
+	}
+	do
+		validate_all(count, operands);
+	while (wait_for_change(fd));
+	close(fd);
+	return EXIT_FAILED;
+}
+
+int template_validate(int count, char **operands)
+{
+	return template_options.watch ? watch(count, operands) : validate_all(count, operands);
+}
