@@ -623,6 +623,8 @@ static void hash_members(struct compiler *c, struct members *members)
 {
 	for (uint32_t i = 0; i < members->count; i++)
 		members->initials |= UINT64_C(1) << (*members->properties[i].name & 63);
+	if (!members->properties)
+		more_properties(c, members, 1);
 	for (members->size = 4; members->size < members->count * 2;)
 		members->size *= 2;
 	members->slots = room(c, members->size * sizeof *members->slots);
@@ -655,6 +657,7 @@ static void compile_node(struct compiler *c, struct node *node)
 	if (json_object_is_type(node->source, json_type_boolean)) {
 		node->kinds = json_object_get_boolean(node->source) ? KIND_ANY : 0;
 		node->leaf = true;
+		node->ops = room(c, sizeof *node->ops);
 		return;
 	}
 	c->op_count = 0;

@@ -1,4 +1,5 @@
-/* The formats of JSON Schema that are known, for where they are asserted. */
+/* The formats of JSON Schema that are known, for where they are asserted: all of the draft but idn-hostname, which stays an
+ * annotation. */
 #include <string.h>
 
 #include "schema/pattern.h"
@@ -157,16 +158,145 @@ static bool is_regex(const char *text, size_t len)
 	return pattern;
 }
 
+/* ---- hosts and addresses ---- */
+
+#define OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define IPV4 OCTET "(?:\\." OCTET "){3}"
+#define LABEL "[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
+#define HOST_MOST 253
+
 static bool is_ipv4(const char *text, size_t len)
 {
-	return fits("^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\\.(?!$)|$)){4}$", text, len);
+	return fits("^" IPV4 "$", text, len);
+}
+
+/* Groups of up to four digits, eight of them, or fewer where "::" stands for at least one; the last two may be an IPv4 address. */
+static bool is_ipv6(const char *text, size_t len)
+{
+	const char *at = text, *end = text + len;
+	int groups = 0;
+	bool open = false;
+
+	if (len >= 2 && text[0] == ':' && text[1] == ':') {
+		open = true;
+		at += 2;
+	}
+	while (at < end) {
+		size_t digits_ = 0;
+
+		if (is_ipv4(at, (size_t)(end - at))) {
+			groups += 2;
+			break;
+		}
+		while (at + digits_ < end && ((at[digits_] >= '0' && at[digits_] <= '9') || ((at[digits_] | 32) >= 'a' && (at[digits_] | 32) <= 'f')))
+			digits_++;
+		if (digits_ < 1 || digits_ > 4)
+			return false;
+		groups++;
+		at += digits_;
+		if (at == end)
+			break;
+		if (*at++ != ':' || at == end)
+			return false;
+		if (*at == ':') {
+			if (open)
+				return false;
+			open = true;
+			at++;
+		}
+	}
+	return open ? groups < 8 : groups == 8;
+}
+
+static bool is_hostname(const char *text, size_t len)
+{
+	return len <= HOST_MOST && fits("^" LABEL "(?:\\." LABEL ")*$", text, len);
+}
+
+/* Behind the @: a host, or an address in brackets. `host` decides on the former. */
+static bool is_mailbox(const char *text, size_t len, const char *local, bool (*host)(const char *text, size_t len))
+{
+	const char *at = memrchr(text, '@', len);
+	size_t domain;
+
+	if (!at || !fits(local, text, (size_t)(at - text)))
+		return false;
+	domain = len - (size_t)(++at - text);
+	if (domain < 2 || at[0] != '[' || at[domain - 1] != ']')
+		return host(at, domain);
+	if (domain > 7 && strncmp(at, "[IPv6:", 6) == 0)
+		return is_ipv6(at + 6, domain - 7);
+	return is_ipv4(at + 1, domain - 2);
+}
+
+#define ATEXT "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+#define ATEXT_8 "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u0080-\\u{10ffff}-]"
+
+static bool is_email(const char *text, size_t len)
+{
+	return is_mailbox(text, len, "^(?:" ATEXT "+(?:\\." ATEXT "+)*|\"(?:[ !#-\\[\\]-~]|\\\\[ -~])*\")$", is_hostname);
+}
+
+static bool is_any_host(const char *text, size_t len)
+{
+	return fits("^(?:[A-Za-z0-9\\u0080-\\u{10ffff}-]+\\.)*[A-Za-z0-9\\u0080-\\u{10ffff}-]+$", text, len);
+}
+
+static bool is_idn_email(const char *text, size_t len)
+{
+	return is_mailbox(text, len, "^(?:" ATEXT_8 "+(?:\\." ATEXT_8 "+)*|\"(?:[ !#-\\[\\]-~\\u0080-\\u{10ffff}]|\\\\[ -~])*\")$", is_any_host);
+}
+
+/* ---- RFC 3986, RFC 3987 ---- */
+
+#define ESCAPE "%[0-9A-Fa-f]{2}"
+#define WIDE "\\u00a0-\\u{10ffff}"
+#define PCHAR(more) "(?:[A-Za-z0-9._~!$&'()*+,;=:@" more "-]|" ESCAPE ")"
+#define USER(more) "(?:(?:[A-Za-z0-9._~!$&'()*+,;=:" more "-]|" ESCAPE ")*@)?"
+#define NAME(more) "(?:\\[[0-9A-Fa-fv:.]+\\]|(?:[A-Za-z0-9._~!$&'()*+,;=" more "-]|" ESCAPE ")*)"
+#define AUTHORITY(more) "//" USER(more) NAME(more) "(?::[0-9]*)?"
+#define REST(more) "(?:\\?(?:" PCHAR(more) "|[/?])*)?(?:#(?:" PCHAR(more) "|[/?])*)?"
+#define ROOTED(more) "(?:" AUTHORITY(more) "(?:/" PCHAR(more) "*)*|/(?:" PCHAR(more) "+(?:/" PCHAR(more) "*)*)?"
+#define ABSOLUTE(more) "[A-Za-z][A-Za-z0-9+.-]*:" ROOTED(more) "|" PCHAR(more) "+(?:/" PCHAR(more) "*)*|)" REST(more)
+#define SEGMENT(more) "(?:[A-Za-z0-9._~!$&'()*+,;=@" more "-]|" ESCAPE ")+"
+#define RELATIVE(more) ROOTED(more) "|" SEGMENT(more) "(?:/" PCHAR(more) "*)*|)" REST(more)
+
+static bool is_uri(const char *text, size_t len)
+{
+	return fits("^" ABSOLUTE("") "$", text, len);
+}
+
+static bool is_uri_reference(const char *text, size_t len)
+{
+	return is_uri(text, len) || fits("^" RELATIVE("") "$", text, len);
+}
+
+static bool is_iri(const char *text, size_t len)
+{
+	return fits("^" ABSOLUTE(WIDE) "$", text, len);
+}
+
+static bool is_iri_reference(const char *text, size_t len)
+{
+	return is_iri(text, len) || fits("^" RELATIVE(WIDE) "$", text, len);
+}
+
+/* RFC 6570 */
+#define VARIABLE "(?:[A-Za-z0-9_]|" ESCAPE ")(?:\\.?(?:[A-Za-z0-9_]|" ESCAPE "))*(?::[1-9][0-9]{0,3}|\\*)?"
+
+static bool is_uri_template(const char *text, size_t len)
+{
+	return fits("^(?:[^\\u0000-\\u0020\"'%<>\\\\^`{|}]|" ESCAPE "|\\{[+#./;?&=,!@|]?" VARIABLE "(?:," VARIABLE ")*\\})*$", text, len);
 }
 
 static const struct format formats[] = {
 	{ "date", "2026-01-31", is_date }, { "time", "12:30:00Z", is_time }, { "date-time", "2026-01-31T12:30:00Z", is_date_time },
 	{ "duration", "P1DT12H", is_duration }, { "uuid", "01980000-0000-7000-8000-000000000000", is_uuid },
 	{ "json-pointer", "/a/b", is_json_pointer }, { "relative-json-pointer", "1/a", is_relative_json_pointer }, { "regex", "^a+$", is_regex },
-	{ "ipv4", "192.0.2.1", is_ipv4 },
+	{ "ipv4", "192.0.2.1", is_ipv4 }, { "ipv6", "2001:db8::1", is_ipv6 }, { "hostname", "www.example.com", is_hostname },
+	{ "email", "name@example.com", is_email }, { "idn-email", "name@example.com", is_idn_email },
+	{ "uri", "https://example.com/a", is_uri }, { "uri-reference", "/a?b#c", is_uri_reference }, { "iri", "https://example.com/a", is_iri },
+	{ "iri-reference", "/a?b#c", is_iri_reference }, { "uri-template", "/a/{name}", is_uri_template },
 };
 
 const struct format *format_find(const char *name)

@@ -2,6 +2,7 @@ noinst_LIBRARIES += %D%/libschema.a
 %C%_libschema_a_SOURCES = \
 	%D%/compile.c \
 	%D%/dialect.c \
+	%D%/ecma.c %D%/ecma.h \
 	%D%/form.c \
 	%D%/format.c \
 	%D%/inputs.c %D%/inputs.h %D%/internal.h \

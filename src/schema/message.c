@@ -89,11 +89,12 @@ struct words { const struct schema_report *report; const struct problem *problem
 
 void message_place(const struct schema_report *report, const struct problem *problem, const char *pointer, char out[POINTER_MOST])
 {
-	const struct step *step = report->steps + problem->way;
 	char index[24];
 
 	fnr_text_copy(out, POINTER_MOST, pointer);
-	for (size_t i = 0; i < problem->depth; i++, step++) {
+	for (size_t i = 0; i < problem->depth; i++) {
+		const struct step *step = &report->steps[problem->way + i];
+
 		snprintf(index, sizeof index, "%zu", step->index);
 		fnr_json_pointer_add(out, POINTER_MOST, step->name ? step->name : index);
 	}

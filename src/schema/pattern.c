@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "schema/ecma.h"
 
 #define KEPT 64
 #define STEPS_MOST 100000     /* from one place of the text; a few milliseconds */
@@ -20,8 +21,8 @@
 #define WINDOW_FIRST 64       /* places where a match may begin */
 #define WINDOW_NS 1000000
 
-#define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | \
-                 PCRE2_MATCH_UNSET_BACKREF | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
+#define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF | \
+                 PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
 
 struct pattern { pcre2_code *code; unsigned uses; bool anchored, machine; };
 
@@ -47,12 +48,11 @@ static void prepare(void)
 		pcre2_jit_stack_assign(context, NULL, stack);
 }
 
-struct pattern *pattern_create(const char *text, size_t len, char *message, size_t size)
+static pcre2_code *compile(const char *text, size_t len, char *message, size_t size)
 {
-	struct pattern *pattern;
+	struct fnr_buf translated = FNR_BUF_INIT;
 	PCRE2_UCHAR why[128];
-	pcre2_code *code;
-	uint32_t options;
+	pcre2_code *code = NULL;
 	size_t offset;
 	int error;
 
@@ -60,12 +60,25 @@ struct pattern *pattern_create(const char *text, size_t len, char *message, size
 		snprintf(message, size, "it is longer than %d bytes", PATTERN_LENGTH);
 		return NULL;
 	}
-	code = pcre2_compile((PCRE2_SPTR)text, len, OPTIONS, &error, &offset, NULL);
-	if (!code) {
-		pcre2_get_error_message(error, why, sizeof why);
-		snprintf(message, size, "%s, at byte %zu", (const char *)why, offset);
-		return NULL;
+	if (ecma_translate(text, len, &translated, message, size)) {
+		code = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.len, OPTIONS, &error, &offset, NULL);
+		if (!code) {
+			pcre2_get_error_message(error, why, sizeof why);
+			snprintf(message, size, "%s", (const char *)why);
+		}
 	}
+	fnr_buf_free(&translated);
+	return code;
+}
+
+struct pattern *pattern_create(const char *text, size_t len, char *message, size_t size)
+{
+	pcre2_code *code = compile(text, len, message, size);
+	struct pattern *pattern;
+	uint32_t options;
+
+	if (!code)
+		return NULL;
 	pattern = fnr_alloc(sizeof *pattern);
 	pattern->code = code;
 	pattern->anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 && (options & PCRE2_ANCHORED);

@@ -1,5 +1,6 @@
-/* Regular expressions of schemas, over PCRE2, in the dialect of JSON Schema (ECMA-262 with the u flag) as far as the two
- * agree: \d and \w are ASCII, $ is the very end, \uHHHH is understood. Nothing is anchored by itself.
+/* Regular expressions of schemas, in the dialect of JSON Schema: ECMA-262 with the u flag (ecma.c), run by PCRE2. \d and \w are
+ * ASCII, $ is the very end, nothing is anchored by itself; what only other dialects have is refused, so that a pattern means
+ * the same here and in a browser.
  *
  * Matching is bounded in steps, memory and processor time: no text makes it run long. A pattern that is used often is
  * compiled to machine code where the system allows that. For one thread only.
@@ -11,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PATTERN_LENGTH 1000   /* longest pattern, in bytes */
+#define PATTERN_LENGTH 4000   /* longest pattern, in bytes */
 #define PATTERN_TIME_MS 1000  /* of the processor, for all the matches that share a clock */
 
 enum pattern_result { PATTERN_FITS, PATTERN_DIFFERS, PATTERN_TOO_HARD };

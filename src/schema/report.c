@@ -20,6 +20,8 @@ static void note_place(const struct run *run, struct problem *problem)
 
 	problem->depth = depth_of(run);
 	problem->way = report->step_count;
+	if (!problem->depth)
+		return;
 	if (report->step_count + problem->depth > report->step_size) {
 		report->step_size = (report->step_count + problem->depth) * 2 + 32;
 		report->steps = fnr_realloc(report->steps, report->step_size * sizeof *report->steps);

@@ -423,6 +423,41 @@ Test(schema, wide_values_that_are_alike, .timeout = 120)
 	schema_free(schema);
 }
 
+static bool pattern_takes(const char *pattern, const char *text)
+{
+	char why[192];
+	struct pattern_clock clock = { 0, 0 };
+	struct pattern *compiled = pattern_create(pattern, strlen(pattern), why, sizeof why);
+	enum pattern_result result;
+
+	cr_assert(compiled, "%s: %s", pattern, why);
+	result = pattern_run(compiled, text, strlen(text), &clock);
+	pattern_free(compiled);
+	return result == PATTERN_FITS;
+}
+
+Test(schema, patterns_mean_what_they_mean_in_a_browser)
+{
+	static const struct { const char *pattern, *text; bool fits; } cases[] = {
+		{ "^.$", "\n", false }, { "^.$", "\xe2\x80\xa8", false }, { "^[^]$", "\n", true }, { "[]", "a", false }, { "", "", true }, { "^\\s$", "\xc2\xa0", true },
+		{ "^[\\S]$", "\xe3\x80\x80", false }, { "^[^\\S]$", " ", true }, { "^\\u{1f600}$", "\xf0\x9f\x98\x80", true },
+		{ "^\\ud83d\\ude00$", "\xf0\x9f\x98\x80", true }, { "^\\x41\\cJ\\0?$", "A\n", true }, { "^(a)\\1$", "aa", true }, { "^(?<x>a)\\k<x>$", "aa", true },
+		{ "^\\p{Lu}\\p{Script=Greek}\\P{gc=Letter}$", "A\xce\xb1" "1", true }, { "^[[:alpha:]]+$", "a]", true }, { "^a{2,3}?$", "aaa", true },
+		{ "^{a}$", "{a}", true }, { "^]$", "]", true }, { "^[\\b]$", "\b", true }, { "(?<=a)b", "ab", true }, { "(?<!a)b", "ab", false }, { "\\/\\-\\@", "/-@", true },
+		{ "a$", "a\n", false }, { "^(?:a|b)+$", "abba", true }, { "(?!a)b", "b", true }, { "^(?i:ab)c$", "aBc", true }, { "^(?i:ab)c$", "aBC", false },
+	};
+	static const char *const refused[] = {
+		"a++", "a**", "*", "(?>a)", "(?i)a", "(?#x)", "(?P<n>a)", "(?R)", "(*UTF)", "\\a", "\\A", "\\z", "\\Qx\\E", "\\K", "\\h", "\\R", "\\x{41}", "\\u12", "\\ud800",
+		"\\u{110000}", "\\p{Nothing}", "\\pL", "\\1", "\\01", "[\\1]", "[", "(", ")", "\\", "[b-a]", "\\k<x>", "\\c1", "a{2,1}", "(?<1>a)", "\\C", "^*", "(|*)",
+	};
+	char why[192];
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_eq(pattern_takes(cases[i].pattern, cases[i].text), cases[i].fits, "%s %s", cases[i].pattern, cases[i].text);
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		cr_expect_not(pattern_sound(refused[i], why, sizeof why), "%s was taken", refused[i]);
+}
+
 /* What a parser would not give: the caller's mistake must not become a crash. */
 Test(schema, invalid_utf8)
 {
