@@ -6,6 +6,7 @@
 struct import_gradio { const char *api, *username; };
 extern struct import_gradio import_gradio_options;
 
+int import_comfyui(int count, char **operands);   /* FILE */
 int import_gradio(int count, char **operands);    /* URL */
 
 #endif

@@ -16,7 +16,7 @@ fnr_SOURCES = \
 	%D%/download.c %D%/download.h \
 	%D%/fnr_main.c \
 	%D%/follow.c %D%/follow.h \
-	%D%/import.h %D%/import_gradio.c \
+	%D%/import.h %D%/import_comfyui.c %D%/import_gradio.c \
 	%D%/job.c \
 	%D%/key.c \
 	%D%/link.c \

@@ -266,6 +266,7 @@ static const struct action actions[] = {
 	{ "diff", "[TEMPLATE|FILE] TEMPLATE|FILE", 1, 2, "what changes from the one to the other; of one: from what is in force", template_diff },
 	{ "deprecate", "TEMPLATE", 1, 1, "say that a version should not be used any more", deprecate },
 	{ "delete", "TEMPLATE@VERSION", 1, 1, "delete a version that was made over the API", delete },
+	{ "import-comfyui", "FILE", 1, 1, "print a template for the workflow in FILE, exported from ComfyUI in API format; needs no server", import_comfyui },
 	{ "import-gradio", "URL", 1, 1, "print a template for a function of the Gradio app at URL; needs no server", import_gradio },
 	ACTIONS_END,
 };

@@ -5,14 +5,17 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import tempfile
 import time
 import zlib
 
 import pytest
+import yaml
 
 from comfyui import Comfyui
 from crash import until
-from system import System
+from system import FNR, System
 
 BACKENDS = "/api/v1/backends"
 JOBS = "/api/v1/jobs"
@@ -561,6 +564,54 @@ def test_what_is_found_at_a_server(fnr, comfy):
     models = fnr.get("/api/v1/models").json["items"]
     assert any(model["name"] == "sdxl.safetensors" for model in models)
     assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
+
+
+# ---- import ----
+
+def imported(flow, name="My Flow_api.json"):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, name)
+        with open(path, "w") as file:
+            file.write(flow if isinstance(flow, str) else json.dumps(flow))
+        return subprocess.run([FNR, "template", "import-comfyui", path], capture_output=True, text=True, timeout=60)
+
+
+def test_a_workflow_becomes_a_template(fnr, comfy):
+    """44.8: what people choose is found, what is not is said, and the server takes what is printed as it is."""
+    flow = workflow(**{
+        "7": {**node("CLIPTextEncode", text="ugly", clip=["4", 1])}, "30": node("LoadImage", image="x.png"), "31": node("VAEEncode", pixels=["30", 0], vae=["4", 2]),
+        "32": node("LoraLoader", model=["4", 0], clip=["4", 1], lora_name="detail.safetensors", strength_model=1, strength_clip=1),
+        "40": node("PreviewImage", images=["8", 0]),
+    })
+    flow["3"]["inputs"].update(negative=["7", 0], latent_image=["31", 0], denoise=0.4, seed=2 ** 63)
+    result = imported(flow)
+    assert result.returncode == 0, result.stderr
+    made = yaml.safe_load(result.stdout)
+    assert made["id"] == "my_flow" and made["name"] == "My Flow" and made["category"] == "image"
+    assert made["inputs"]["prompt"]["default"] == "a" and made["inputs"]["negative_prompt"]["default"] == "ugly"
+    assert made["inputs"]["image"] == {"type": "file", "media": ["image/*"], "required": True, "label": "LoadImage"}
+    assert made["inputs"]["strength"]["default"] == 0.4
+    assert made["parameters"]["steps"] == 4 and [made["presets"][tier]["steps"] for tier in ("draft", "standard", "high", "ultra")] == [2, 4, 6, 8]
+    assert {"category": "checkpoints", "parameter": "checkpoint"} in made["models"] and {"category": "loras", "parameter": "lora"} in made["models"]
+    bindings = made["backend"]["bindings"]
+    assert bindings["/3/inputs/seed"] == "seed" and bindings["/30/inputs/image"] == {"upload": "image"}
+    assert made["backend"]["outputs"] == {"image": "9"}
+    assert "To decide: strength_model of node 32" in result.stdout
+    answer = fnr.post("/api/v1/templates", result.stdout.encode(), headers={"Content-Type": "application/yaml"})
+    assert answer.status == 201, answer.data
+    until(lambda: fnr.get("/api/v1/templates/my_flow").status == 200, "the template is there")
+    job = fnr.run("my_flow", {"image": upload(fnr, png()), "prompt": "a bird"}, quality="high", seed=9)
+    assert job["state"] == "completed", job["error"]
+    sent = comfy.seen()["prompts"][0]["prompt"]
+    assert sent["6"]["inputs"]["text"] == "a bird" and sent["3"]["inputs"]["seed"] == 9 and sent["3"]["inputs"]["steps"] == 6
+
+
+def test_what_cannot_be_imported_is_explained():
+    for flow, word in (({"nodes": [], "links": []}, "API format"), ("{", "JSON"), ({}, "1 to"), ({"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}}, "no node '2'")):
+        result = imported(flow)
+        assert result.returncode != 0 and word in result.stderr and not result.stdout, result.stderr
+    result = imported({"1": node("NobodyKnows", a=1, b="x")})
+    assert result.returncode == 0 and "none of them looks like one that saves" in result.stdout and "no input was found" in result.stdout
 
 
 # ---- processes that are killed ----
