@@ -1,4 +1,6 @@
-/* Values of inputs: whether they fit, and which files they name. */
+/* Values of inputs in short form: whether they fit, and which files they name. The forms are not compiled to JSON Schema for
+ * that: they know files and what is not given, and their rules have their own names; but numbers, values and patterns are
+ * compared by the same code. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +10,10 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "schema/internal.h"
+#include "schema/number.h"
 #include "schema/pattern.h"
+#include "schema/schema.h"
+#include "schema/value.h"
 
 #define INTEGER_MOST 9007199254740991.0   /* 2^53-1, as everywhere */
 #define VALUES_NAMED 20                   /* of an enum, in one report */
@@ -41,17 +46,10 @@ static const char *type_found(struct json_object *value)
 	return "something else";
 }
 
-static bool is_number(struct json_object *value)
-{
-	return json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
-}
-
+/* Of those that a job can be given: JSON Schema has larger ones too. */
 static bool is_whole(struct json_object *value)
 {
-	double number = json_object_get_double(value);
-
-	return json_object_is_type(value, json_type_int) ||
-	       (json_object_is_type(value, json_type_double) && fabs(number) <= INTEGER_MOST && floor(number) == number);
+	return value_kind(value) == KIND_INTEGER && fabs(json_object_get_double(value)) <= INTEGER_MOST;
 }
 
 static bool type_fits(enum input_type type, struct json_object *value)
@@ -59,7 +57,7 @@ static bool type_fits(enum input_type type, struct json_object *value)
 	switch (type) {
 	case T_STRING: case T_FILE: return json_object_is_type(value, json_type_string);
 	case T_INTEGER: return is_whole(value);
-	case T_NUMBER: return is_number(value);
+	case T_NUMBER: return value_kind(value) & (KIND_INTEGER | KIND_NUMBER);
 	case T_BOOLEAN: return json_object_is_type(value, json_type_boolean);
 	case T_ARRAY: return json_object_is_type(value, json_type_array);
 	case T_OBJECT: return json_object_is_type(value, json_type_object);
@@ -76,11 +74,9 @@ static void check_number(struct json_object *input, struct json_object *value, c
 		{ "min", "use at least %s", "%s is too small", -1, false }, { "max", "use at most %s", "%s is too large", 1, false },
 		{ "exclusive_min", "use more than %s", "%s is too small", -1, true }, { "exclusive_max", "use less than %s", "%s is too large", 1, true },
 	};
-	double number = json_object_get_double(value);
-
 	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
 		struct json_object *bound = fnr_json_get(input, bounds[i].name);
-		double beyond = bound ? (number - json_object_get_double(bound)) * bounds[i].sign : -1;
+		int beyond = bound ? number_compare(value, bound) * bounds[i].sign : -1;
 		char fix[96];
 
 		if (beyond < 0 || (beyond == 0 && !bounds[i].exclusive))
@@ -144,23 +140,16 @@ static void check_string(struct json_object *input, struct json_object *value, c
 		check_pattern(pattern, text, (size_t)json_object_get_string_len(value), pointer, err);
 }
 
-/* As JSON Schema has it: 1 and 1.0 are the same. */
-static bool equal(struct json_object *a, struct json_object *b)
-{
-	if (is_number(a) && is_number(b))
-		return json_object_get_double(a) == json_object_get_double(b);
-	return json_object_equal(a, b);
-}
-
 static void check_enum(struct json_object *list, struct json_object *value, const char *pointer, struct fnr_error *err)
 {
 	const char *names[INPUTS_MOST], *nearest = NULL;
 	struct fnr_buf fix = FNR_BUF_INIT;
 	size_t count = 0, length = json_object_array_length(list);
+	int64_t steps = SCHEMA_STEPS;
 	char cut[64];
 
 	for (size_t i = 0; i < length; i++)
-		if (equal(json_object_array_get_idx(list, i), value))
+		if (value_equal(json_object_array_get_idx(list, i), value, &steps))
 			return;
 	for (size_t i = 0; i < length; i++) {
 		struct json_object *item = json_object_array_get_idx(list, i);

@@ -16,8 +16,8 @@
  *
  * Every problem is reported in one pass, each with its JSON Pointer, rule, what was found and the remedy; behind
  * INPUTS_ERRORS of them one more says that there are more, and the rest is not looked at: a client cannot make a small
- * request a huge answer. inputs_schema gives the same as JSON Schema, draft 2020-12; templates that bring a whole JSON
- * Schema will be checked against it in the same way, with the same kind of report.
+ * request a huge answer. inputs_schema gives the same as JSON Schema, draft 2020-12; for inputs that are declared as JSON
+ * Schema see schema.h.
  */
 #ifndef FNR_SCHEMA_INPUTS_H
 #define FNR_SCHEMA_INPUTS_H
