@@ -38,7 +38,7 @@ struct submission {
 	struct json_object *parameters, *models;            /* owned; models: that it loads, NULL if there are none */
 	struct brought brought;
 	const char *project, *shot, *queue, *node_id;
-	int64_t seed, count, priority, timeout_s, not_before, expires_at;
+	int64_t seed, count, priority, timeout_s, not_before, expires_at, vram_mb;
 	char preset[PRESET_LABEL];
 	struct fnr_id uploads[SUBMISSION_UPLOADS];
 	size_t upload_count;
@@ -420,6 +420,16 @@ static void check_files(struct submission *s)
 		note_uploads(s);
 }
 
+/* What it needs at this quality. */
+static int64_t vram_of(const struct submission *s)
+{
+	struct json_object *resources = preset_resources(template_definition(s->template_), s->quality);
+	int64_t vram_mb = fnr_json_get_int(resources, "vram_mb", 0);
+
+	json_object_put(resources);
+	return vram_mb;
+}
+
 static void resolve(struct submission *s)
 {
 	s->inputs = s->template_ ? inputs_expand(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err) : NULL;
@@ -434,6 +444,7 @@ static void resolve(struct submission *s)
 		return;
 	s->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
 	s->models = template_models(s->template_, s->parameters);
+	s->vram_mb = vram_of(s);
 	if (s->models)
 		servers_check_models(s->req, template_definition(s->template_), s->models, s->prefix);
 	if (s->dedupe)
@@ -480,6 +491,8 @@ static struct json_object *make_summary(struct submission *s)
 		fnr_json_set_text(summary, "ref", s->ref);
 	if (s->models)
 		fnr_json_set(summary, "models", json_object_get(s->models));
+	if (s->vram_mb)
+		fnr_json_set_int(summary, "vram_mb", s->vram_mb);
 	if (s->fallback)
 		fnr_json_set(summary, "fallback", json_object_get(s->fallback));
 	if (s->req->access.key[0])

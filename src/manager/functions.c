@@ -81,7 +81,6 @@ static void read_places(struct function *function, struct json_object *definitio
 
 	function->backends = names_of(backend, "backends");
 	function->labels = names_of(backend, "labels");
-	function->vram_mb = fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0);
 }
 
 static struct function *compile(const struct template_ *template_, const uint8_t digest[32])

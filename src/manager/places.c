@@ -78,7 +78,7 @@ static void fill(struct manager *manager, struct need *need, struct json_object 
 		fnr_text_copy(need->kind, sizeof need->kind, function->kind);
 		need->backends = json_object_get(function->backends);
 		need->labels = json_object_get(function->labels);
-		need->vram_mb = function->vram_mb;
+		need->vram_mb = fnr_json_get_int(summary, "vram_mb", 0);
 		need->models = json_object_get(fnr_json_get(summary, "models"));
 	}
 	function_drop(function);
@@ -190,7 +190,7 @@ struct choice {
 	struct backend *backends[STORE_BACKENDS_MOST + 1];
 	struct candidate candidates[STORE_BACKENDS_MOST + 1];
 	size_t count;              /* that could start it now */
-	size_t allowed, able, usable;
+	size_t small, usable;      /* that have too little memory; that get jobs, if not now */
 	bool warm_busy;            /* one that has its models loaded is busy … */
 	int64_t warm_ms;           /* … for so long; -1: nobody knows */
 };
@@ -222,10 +222,12 @@ static void weigh(struct manager *manager, const struct need *need, struct backe
 
 	if (!is_allowed(need, backend))
 		return;
-	choice->allowed++;
-	if (!has_memory(need, backend) || !has_models(need, backend))
+	if (!has_models(need, backend))
 		return;
-	choice->able++;
+	if (!has_memory(need, backend)) {
+		choice->small++;
+		return;
+	}
 	if (!backends_usable(backend))
 		return;
 	choice->usable++;
@@ -247,7 +249,7 @@ static void hold(struct manager *manager, struct need *need, const struct lane_k
 	if (choice->usable)
 		need->held = held_busy;
 	else
-		need->held = choice->allowed && !choice->able && need->vram_mb && !need->models ? held_small : held_none;
+		need->held = choice->small ? held_small : held_none;
 	lanes_close(manager->lanes, GATE_OTHER, need->number, REASON_BACKEND);
 	lanes_park(manager->lanes, key, need->number);
 }
@@ -291,7 +293,7 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 	char failed[68] = "";
 	size_t best;
 
-	choice.count = choice.allowed = choice.able = choice.usable = 0;
+	choice.count = choice.small = choice.usable = 0;
 	choice.warm_busy = false;
 	if (need->kind[0])
 		failed_where(manager, head, failed);

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from comfyui import Comfyui
 from crash import until
 from system import FNR, System, assert_problem
 
@@ -188,11 +189,97 @@ def test_the_library(fnr):
 
 def test_a_job_whose_model_is_missing_is_refused(fnr):
     """46.8: before it is accepted, with the place that names the model."""
-    fnr.add_script("speak", "#!/bin/sh\ncat > /dev/null\n", inputs={"voice": {"type": "string", "default": "anna"}}, outputs={},
-                   models=[{"category": "voices", "parameter": "voice"}, {"category": "styles", "name": "oil.bin"}])
+    write_model(fnr, "singers", "dora", {})
+    write_model(fnr, "looks", "wood", {"name": "wood.bin"})
+    fnr.add_script("speak", "#!/bin/sh\ncat > /dev/null\n", inputs={"voice": {"type": "string", "default": "dora"}}, outputs={},
+                   models=[{"category": "singers", "parameter": "voice"}, {"category": "looks", "name": "wood.bin"}])
     fnr.process.send_signal(signal.SIGHUP)
     until(lambda: fnr.get("/api/v1/templates/speak").status == 200, "the template is read")
     assert fnr.wait(fnr.submit("speak", {})["id"])["state"] == "completed"
     problem = assert_problem(fnr.post(JOBS, {"template": "speak", "inputs": {"voice": "zoe"}}), 422)
     assert problem["errors"][0]["pointer"] == "/inputs/voice" and problem["errors"][0]["rule"] == "missing_model"
-    assert "voices/zoe" in problem["errors"][0]["message"]
+    assert "singers/zoe" in problem["errors"][0]["message"]
+
+
+# ---- with servers that answer ----
+
+IMAGE = {"template": "text_to_image", "inputs": {"prompt": "a cat"}, "quality": "draft"}
+
+
+@pytest.fixture
+def comfy(fnr):
+    with Comfyui() as server:
+        add(fnr, "comfy", server.url)
+        until(lambda: fnr.get(f"{BACKENDS}/comfy").json["state"] == "ready", "it answers")
+        yield server
+        until(lambda: fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status in (204, 404), "nothing runs there")
+
+
+def test_what_a_server_says_of_itself(fnr, comfy):
+    """46.1, 43.1: devices, memory, version and models, asked by us and not by who looks."""
+    backend = until(lambda: (found := fnr.get(f"{BACKENDS}/comfy").json)["found"] and found, "it was asked")
+    assert backend["health"]["score"] == 1 and backend["health"]["checked_at"] and backend["health"]["check_ms"] is not None
+    device = backend["found"]["devices"][0]
+    assert device["vram_total"] == 24 << 30 and backend["found"]["version"] and backend["found"]["models"]["checkpoints"] == 3
+    items = fnr.get("/api/v1/models?backend=comfy&limit=500").json["items"]
+    assert {"category": "upscale_models", "name": "2x.pth", "library": None, "backends": ["comfy"]} in items
+    before = len(comfy.requests("/system_stats"))
+    for _ in range(20):
+        fnr.get(f"{BACKENDS}/comfy"), fnr.get(BACKENDS), fnr.get("/api/v1/models")
+    assert len(comfy.requests("/system_stats")) <= before + 5, "it is not asked for those who look"
+    assert fnr.post(f"{BACKENDS}/comfy/probe").status == 202
+    until(lambda: len(comfy.requests("/system_stats")) > before, "it was asked because somebody wanted it")
+
+
+def test_jobs_wait_for_a_server(fnr):
+    """A job that nothing can do waits and says so; it is done when a server is there."""
+    assert fnr.post("/api/v1/route", {"template": "text_to_image"}).json["waiting_for"] == "no_backend"
+    id = fnr.submit(**IMAGE)["id"]
+    until(lambda: fnr.get(f"{JOBS}/{id}").json["waiting_for"] == "no_backend", "it waits")
+    with Comfyui() as server:
+        add(fnr, "later", server.url)
+        job = fnr.wait(id)
+        assert job["state"] == "completed" and job["backend"] == "later" and job["placement"] == "the only backend", job["error"]
+        route = lambda: fnr.post("/api/v1/route", {"template": "text_to_image"}).json
+        until(lambda: (route()["backend"], route()["waiting_for"]) == ("later", None), "a second has passed")
+        until(lambda: fnr.get(f"{BACKENDS}/later").json["loaded"], "what it has loaded is known")
+        remove(fnr, "later")
+
+
+def test_a_model_that_no_server_has(fnr, comfy):
+    """46.8: said before the job is accepted, when all servers say what they have."""
+    until(lambda: fnr.get("/api/v1/models?backend=comfy").json["items"], "it was asked")
+    body = {**IMAGE, "inputs": {"prompt": "a cat", "checkpoint": "gone.safetensors"}}
+    problem = assert_problem(fnr.post(JOBS, body), 422)
+    assert problem["errors"][0]["pointer"] == "/inputs/checkpoint" and problem["errors"][0]["rule"] == "missing_model"
+    assert fnr.wait(fnr.submit(**IMAGE)["id"])["state"] == "completed"
+
+
+def test_memory_that_no_server_has(fnr, comfy):
+    """46.1: a job that needs more than any device has waits for resources."""
+    comfy.set(vram=1 << 30)
+    fnr.post(f"{BACKENDS}/comfy/probe")
+    until(lambda: fnr.get(f"{BACKENDS}/comfy").json["found"]["devices"][0]["vram_total"] == 1 << 30, "it was asked again")
+    id = fnr.submit(**{**IMAGE, "quality": "ultra"})["id"]
+    until(lambda: fnr.get(f"{JOBS}/{id}").json["waiting_for"] == "resources", lambda: fnr.get(f"{JOBS}/{id}").json["waiting_for"])
+    comfy.set(vram=80 << 30)
+    fnr.post(f"{BACKENDS}/comfy/probe")
+    assert fnr.wait(id)["state"] == "completed"
+
+
+def test_a_server_that_goes_and_comes(fnr, comfy):
+    """43.2, 49.3: silence opens its breaker, jobs wait without losing an attempt, and it closes when the server is back."""
+    with fnr.stream("/api/v1/events?types=backend.changed") as stream:
+        events = iter(stream)
+        comfy.kill()
+        event = next(event for event in events if event.name == "backend.changed" and event.data["breaker"] == "open")
+        assert event.data["backend"] == "comfy" and event.data["reason"]
+        backend = fnr.get(f"{BACKENDS}/comfy").json
+        assert backend["state"] == "down" or until(lambda: fnr.get(f"{BACKENDS}/comfy").json["state"] == "down", "it is down")
+        id = fnr.submit(**IMAGE)["id"]
+        until(lambda: fnr.get(f"{JOBS}/{id}").json["waiting_for"] == "no_backend", "it waits")
+        comfy.start()
+        next(event for event in events if event.name == "backend.changed" and event.data["state"] == "ready")
+    job = fnr.wait(id)
+    assert job["state"] == "completed" and job["attempt"] == 1
+    until(lambda: fnr.get(f"{BACKENDS}/comfy").json["health"]["score"] < 1, "it is remembered")

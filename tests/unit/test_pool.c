@@ -372,7 +372,7 @@ Test(pool, others_go_first_only_for_so_long)
 	finish();
 }
 
-Test(pool, labels_lists_and_memory_decide)
+Test(pool, labels_and_lists_decide)
 {
 	struct fnr_id labelled, listed, large;
 
