@@ -24,7 +24,7 @@
 #define CANCEL_MS 5000              /* for the app to say that it has stopped */
 #define CLOSE_MS 1000
 #define FULL_TRIES 4                /* for a place in a full queue, 1, 2 and 4 s apart */
-#define FULL_LATER_S 15
+#define FULL_LATER_S 5
 #define PROBE_MS 5000
 
 struct call {
@@ -163,11 +163,12 @@ static void show_preview(struct call *call)
 }
 
 /* Tells the app to stop, and waits a little until it has. Releases before 4.31 stop by /reset; later ones take it and do
- * nothing. A function that neither yields nor waits cannot be stopped by anybody. */
+ * nothing. A function that neither yields nor waits cannot be stopped by anybody. Until 6.14 a job that waits is said to be
+ * cancelled and done all the same; what takes it out of the queue is that its stream is closed, which our caller does. */
 static void cancel(struct call *call)
 {
 	int64_t deadline = fnr_mono_ms() + CANCEL_MS;
-	if (call->job.event_id[0] == '\0')
+	if (call->job.event_id[0] == '\0' || (!call->simple && !call->job.started && !gradio_app_since(call->server.app, 6, 14, 0)))
 		return;
 	struct json_object *body = body_make(call, false), *reset = json_object_new_object();
 	fnr_json_set_text(body, "event_id", call->job.event_id);
@@ -198,10 +199,10 @@ static bool server_is_there(struct call *call, char *text, size_t size)
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	char path[GRADIO_PATH];
 	struct http_request request = { .path = gradio_path(&call->server, "/app_id", path), .timeout_ms = PROBE_MS };
-	bool there = gradio_ask(&call->server, &request, &answer) != HTTP_UNREACHABLE;
+	bool there = gradio_ask(&call->server, &request, &answer) == HTTP_DONE || answer.result == HTTP_STATUS;
 	const char *id = fnr_json_text(fnr_json_get(answer.json, "app_id"), NULL);
 	if (!there)
-		snprintf(text, size, "the app's server cannot be reached");
+		snprintf(text, size, "the app's server does not answer");
 	else if (answer.result == HTTP_DONE && strcmp(id, call->server.app->id) != 0)
 		snprintf(text, size, "the app was started anew");
 	else

@@ -59,20 +59,6 @@ static bool find_file(struct json_object *file, void *context)
 
 /* ---- files ---- */
 
-/* A suffix for what came without one. */
-static const char *suffix_of(const char *media_type)
-{
-	static const char *const rows[][2] = {
-		{ "image/png", ".png" }, { "image/jpeg", ".jpg" }, { "image/webp", ".webp" }, { "image/gif", ".gif" }, { "audio/wav", ".wav" },
-		{ "audio/mpeg", ".mp3" }, { "audio/flac", ".flac" }, { "audio/ogg", ".ogg" }, { "video/mp4", ".mp4" }, { "video/webm", ".webm" },
-		{ "application/pdf", ".pdf" }, { "application/json", ".json" }, { "text/plain", ".txt" }, { "model/gltf-binary", ".glb" },
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (strcmp(rows[i][0], media_type) == 0)
-			return rows[i][1];
-	return "";
-}
-
 /* The file's own name if it can be one of ours, else that of the output with the file's suffix. */
 static void choose_name(const char *own, const char *output, char out[NAME])
 {
@@ -108,7 +94,7 @@ static void add_suffix(int folder, char name[NAME])
 	if (fd >= 0)
 		close(fd);
 	media_type_of(head, got > 0 ? (size_t)got : 0, NULL, name, media_type);
-	snprintf(longer, sizeof longer, "%.64s%s", name, suffix_of(media_type));
+	snprintf(longer, sizeof longer, "%.64s%s", name, media_suffix(media_type));
 	if (strcmp(longer, name) != 0 && renameat(folder, name, folder, longer) == 0)
 		snprintf(name, NAME, "%s", longer);
 }
@@ -161,7 +147,7 @@ static enum run_result take_inline(struct results *results, const char *output, 
 {
 	char *bytes = fnr_alloc(reference->data_size + 1);
 	fnr_base64_decode(reference->data, reference->data_len, bytes);
-	enum run_result result = take_bytes(results, output, suffix_of(reference->media_type), bytes, reference->data_size);
+	enum run_result result = take_bytes(results, output, media_suffix(reference->media_type), bytes, reference->data_size);
 	free(bytes);
 	return result;
 }

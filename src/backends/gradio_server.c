@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "files/fetch.h"
+#include "files/media.h"
 
 #define CONFIG_MOST (64u << 20)
 #define DOWNLOADS 3               /* tries */
@@ -187,23 +188,33 @@ static enum run_result too_large(struct run_error *error, const char *name, int6
 	                "A file is larger than the %lld bytes that the app takes.", (long long)most);
 }
 
-static struct json_object *file_data(const char *path, struct json_object *file, int64_t size)
+static struct json_object *file_data(const char *path, const char *name, struct json_object *file, int64_t size)
 {
 	struct json_object *data = json_object_new_object(), *meta = json_object_new_object();
 	fnr_json_set_text(meta, "_type", "gradio.FileData");
 	fnr_json_set_text(data, "path", path);
-	fnr_json_set_text(data, "orig_name", fnr_json_get_text(file, "name", "input"));
+	fnr_json_set_text(data, "orig_name", name);
 	fnr_json_set_int(data, "size", size);
 	fnr_json_set_text(data, "mime_type", fnr_json_get_text(file, "media_type", NULL));
 	fnr_json_set(data, "meta", meta);
 	return data;
 }
 
+/* Many functions look at the suffix, so there is one. */
+static void name_of(struct json_object *file, char out[160])
+{
+	const char *name = fnr_json_get_text(file, "name", "");
+	bool bare = strchr(name, '.') == NULL;
+	snprintf(out, 160, "%.140s%s", name[0] != '\0' ? name : "input", bare ? media_suffix(fnr_json_get_text(file, "media_type", "")) : "");
+}
+
 enum run_result gradio_upload(struct gradio_server *server, struct json_object *file, struct json_object **file_r, struct run_error *error)
 {
-	const char *name = fnr_json_get_text(file, "name", "input"), *path = fnr_json_get_text(file, "path", "");
+	const char *path = fnr_json_get_text(file, "path", "");
+	char name[160];
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct http_part part = { .name = "files", .path = path, .file_name = name, .media_type = fnr_json_get_text(file, "media_type", NULL) };
+	name_of(file, name);
 	char to[GRADIO_PATH];
 	struct stat st = { .st_size = 0 };
 	int64_t most = server->app->max_file_size;
@@ -215,7 +226,7 @@ enum run_result gradio_upload(struct gradio_server *server, struct json_object *
 	bool listed = sent && json_object_is_type(answer.json, json_type_array) && json_object_array_length(answer.json) > 0;
 	struct json_object *first = listed ? json_object_array_get_idx(answer.json, 0) : NULL;
 	if (json_object_is_type(first, json_type_string))
-		*file_r = file_data(json_object_get_string(first), file, (int64_t)st.st_size);
+		*file_r = file_data(json_object_get_string(first), name, file, (int64_t)st.st_size);
 	else if (sent)
 		result = run_fail(error, FNR_CLASS_UNKNOWN, "backend_protocol", "Look at the app's own log.", "retry", answer.body.data,
 		                  "The app did not say where it put a file that it was sent.");

@@ -92,6 +92,22 @@ void media_type_of(const void *head, size_t len, const char *declared, const cha
 		snprintf(out, 64, "%s", path_media_type(name));
 }
 
+const char *media_suffix(const char *media_type)
+{
+	static const char *const rows[][2] = {
+		{ "image/png", ".png" }, { "image/jpeg", ".jpg" }, { "image/webp", ".webp" }, { "image/gif", ".gif" }, { "image/tiff", ".tif" },
+		{ "image/avif", ".avif" }, { "audio/wav", ".wav" }, { "audio/mpeg", ".mp3" }, { "audio/flac", ".flac" }, { "audio/ogg", ".ogg" },
+		{ "audio/mp4", ".m4a" }, { "video/mp4", ".mp4" }, { "video/webm", ".webm" }, { "video/quicktime", ".mov" },
+		{ "video/x-matroska", ".mkv" }, { "application/pdf", ".pdf" }, { "application/json", ".json" }, { "text/plain", ".txt" },
+		{ "model/gltf-binary", ".glb" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (strcmp(rows[i][0], media_type) == 0)
+			return rows[i][1];
+	return "";
+}
+
 void media_clean_name(const char *name, char out[132])
 {
 	const char *slash = strrchr(name, '/'), *backslash = strrchr(name, '\\');

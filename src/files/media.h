@@ -9,6 +9,9 @@
 #define MEDIA_HEAD 512
 void media_type_of(const void *head, size_t len, const char *declared, const char *name, char out[64]);
 
+/* The usual suffix of a file of that type, with its dot; "" if we know none. */
+const char *media_suffix(const char *media_type);
+
 /* The last part of a path, without control characters, cut to fit; "" stays "". */
 void media_clean_name(const char *name, char out[132]);
 

@@ -22,7 +22,7 @@ export class UnreachableError extends Error {
   override readonly name = "UnreachableError";
 }
 
-/** A job ended otherwise than completed; its state and its error say how. */
+/** A job ended otherwise than completed: `job.state` and `job.error` say how. */
 export class JobError extends Error {
   override readonly name = "JobError";
   readonly job: Job;
