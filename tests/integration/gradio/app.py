@@ -1,6 +1,6 @@
 """A Gradio app for tests, the same source for Gradio 4, 5 and 6: each function shows one thing that apps do.
 
-app.py PORT [--auth USER:PASSWORD] [--max-size N] [--root-path PATH] [--max-file-size BYTES]
+app.py PORT [--auth USER:PASSWORD] [--max-size N] [--max-file-size BYTES] [--show-error] [--only FUNCTION] [--below PATH]
 Says "ready" when it listens. Each call appends a line to the file FNR_TEST_CALLS names: "begin NAME" and "end NAME".
 """
 
@@ -108,6 +108,18 @@ def join_files(files):
         return path
 
 
+def film(video):
+    with call("film"):
+        return video
+
+
+def paint(prompt, seed, randomize_seed, _size):
+    """What many picture apps take."""
+    with call("paint"):
+        note(f"paint {prompt} {seed} {randomize_seed} {_size}")
+        return Image.new("RGB", (16, 16), (int(seed) % 256, 0, 0))
+
+
 def gallery(images):
     with call("gallery"):
         note(f"gallery {len(images)}")
@@ -193,11 +205,12 @@ def cached(text):
         return text + " (once)"
 
 
-def endpoint(function, inputs, outputs, name=None, **options):
-    gr.Button(visible=False).click(function, inputs, outputs, api_name=name or function.__name__, **options)
+def functions(only):
+    def endpoint(function, inputs, outputs, name=None, **more):
+        name = name or function.__name__
+        if only in (None, name):
+            gr.Button(visible=False).click(function, inputs, outputs, api_name=name, **more)
 
-
-def functions():
     text, number = gr.Textbox, gr.Number
     endpoint(shout, [text(label="Text"), gr.Slider(0, 10, value=2, step=1, label="How often"), gr.Radio(["!", "?"], value="!", label="Mark")],
              text(label="Loud"))
@@ -212,6 +225,9 @@ def functions():
              gr.Audio(label="Tone", type="filepath"))
     endpoint(join_files, [gr.File(file_count="multiple", label="Files")], gr.File(label="Joined"))
     endpoint(gallery, [gr.Gallery(label="Pictures")], gr.Gallery(label="Again"))
+    endpoint(film, [gr.Video(label="Film")], gr.Video(label="Again"))
+    endpoint(paint, [text(label="Prompt"), gr.Slider(0, 999, value=7, step=1, label="Seed"), gr.Checkbox(value=True, label="Randomize"),
+                     number(value=16, label="Size")], gr.Image(label="Painting", format="png") if MAJOR > 4 else gr.Image(label="Painting"))
     endpoint(fail, [gr.Radio(["gr.Error", "memory", "other"], value="gr.Error", label="Kind")], text(label="Never"))
     endpoint(fail_late, [text(label="Kind")], text(label="Half"))
     endpoint(sleep, [number(value=1, label="Seconds")], text(label="Slept"), concurrency_limit=1)
@@ -235,25 +251,40 @@ def functions():
         endpoint(gr.cache(cached), [text(label="Text")], text(label="Cached"), name="cached")
 
 
-def main():
+def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--auth")
-    parser.add_argument("--max-size", type=int)
-    parser.add_argument("--root-path")
+    parser.add_argument("--max-size", type=int, help="of the queue")
     parser.add_argument("--max-file-size", type=int)
-    options = parser.parse_args()
+    parser.add_argument("--show-error", action="store_true")
+    parser.add_argument("--only", help="the one function that the app has")
+    parser.add_argument("--below", help="a path that the app is mounted at, as in a larger application")
+    return parser.parse_args()
+
+
+def serve_below(demo, path, port):
+    import fastapi
+    import uvicorn
+    app = gr.mount_gradio_app(fastapi.FastAPI(), demo, path=path)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    threading.Thread(target=server.run, daemon=True).start()
+    while not server.started:
+        time.sleep(0.05)
+
+
+def main():
+    wanted = options()
     with gr.Blocks(title="Test kitchen") as demo:
-        functions()
-    demo.queue(max_size=options.max_size, default_concurrency_limit=8)
-    more = {}
-    if options.auth:
-        more["auth"] = tuple(options.auth.split(":"))
-    if options.root_path:
-        more["root_path"] = options.root_path
-    if options.max_file_size:
-        more["max_file_size"] = options.max_file_size
-    demo.launch(server_name="127.0.0.1", server_port=options.port, prevent_thread_lock=True, quiet=True, **more)
+        functions(wanted.only)
+    demo.queue(max_size=wanted.max_size, default_concurrency_limit=8)
+    if wanted.below:
+        serve_below(demo, wanted.below, wanted.port)
+    else:
+        more = {"auth": tuple(wanted.auth.split(":"))} if wanted.auth else {}
+        if wanted.max_file_size and MAJOR >= 5:
+            more["max_file_size"] = wanted.max_file_size
+        demo.launch(server_name="127.0.0.1", server_port=wanted.port, prevent_thread_lock=True, quiet=True, show_error=wanted.show_error, **more)
     print("ready", flush=True)
     threading.Event().wait()
 
