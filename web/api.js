@@ -11,7 +11,7 @@ export const address = (path) => new URL(String(path).replace(/^\/api\/v1\//, ""
 /** What a server says of a request that it did not do. `errors`: [{pointer, rule, message, fix}]. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(body?.message ?? body?.detail ?? `the server answered ${status}`);
+    super(status === 412 ? "Somebody else has changed it in the meantime. Load it again to see how it is now." : body?.message ?? body?.detail ?? `the server answered ${status}`);
     this.status = status;
     this.suggestion = body?.suggestion ?? null;
     this.errors = body?.errors ?? [];

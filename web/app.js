@@ -14,6 +14,8 @@ import { keysView } from "./pages/keys.js";
 import { queuesView } from "./pages/queues.js";
 import { takeView } from "./pages/take.js";
 import { takesView } from "./pages/takes.js";
+import { templateView } from "./pages/template.js";
+import { templatesView } from "./pages/templates.js";
 import { workersView } from "./pages/workers.js";
 import { recentView } from "./recent.js";
 import { signInByLink, signInView, signOut, who } from "./sign-in.js";
@@ -31,7 +33,7 @@ const signOutButton = document.getElementById("sign-out");
  */
 const views = {
   "": libraryView, function: functionView, job: jobView, batch: batchView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
-  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, keys: keysView,
+  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, templates: templatesView, template: templateView, keys: keysView,
 };
 let user = null;
 let recent = null;

@@ -7,6 +7,7 @@ nobase_dist_pkgdata_DATA += \
 	web/chart.js \
 	web/dialog.js \
 	web/dom.js \
+	web/editor.js \
 	web/elements.js \
 	web/fields.js \
 	web/file-field.js \
@@ -30,8 +31,13 @@ nobase_dist_pkgdata_DATA += \
 	web/pages/queues.js \
 	web/pages/take.js \
 	web/pages/takes.js \
+	web/pages/template-edit.js \
+	web/pages/template-form.js \
+	web/pages/template.js \
+	web/pages/templates.js \
 	web/pages/workers.js \
 	web/recent.js \
+	web/repeater.js \
 	web/sign-in.js \
 	web/stream-source.js \
 	web/stream-worker.js \
@@ -39,4 +45,5 @@ nobase_dist_pkgdata_DATA += \
 	web/style.css \
 	web/table.js \
 	web/templates.js \
-	web/time.js
+	web/time.js \
+	web/yaml.js

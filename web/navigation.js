@@ -10,6 +10,7 @@ const PLACES = [
   { address: "dead-letters", label: "Dead letters", views: ["dead-letters"] },
   { address: "backends", label: "Backends", views: ["backends"] },
   { address: "workers", label: "Workers", views: ["workers"] },
+  { address: "templates", label: "Templates", views: ["templates", "template"] },
   { address: "keys", label: "Keys", views: ["keys"], scope: "admin" },
 ];
 
