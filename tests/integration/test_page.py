@@ -209,7 +209,7 @@ def test_voice_over_by_example(page, fnr):
     page.click("form button.main")
     job_of(page)
     state(page, "Done")
-    page.until(lambda: page.script("return document.querySelector('.output audio')?.duration") > 1, "sound that can be played")
+    page.until(lambda: (page.script("return document.querySelector('.output audio')?.duration") or 0) > 1, "sound that can be played")
     page.until(lambda: page.script("return document.querySelector('.output .sound img')?.naturalWidth") == 512, "its waveform")
     page.find(".output .name", "voice_over.wav")
     page.until(lambda: "/thumbnail" in (page.find("#recent .entry img").get_attribute("src") or ""), "its waveform in the list")
