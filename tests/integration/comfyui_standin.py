@@ -98,7 +98,7 @@ class Standin:
         self.control = copy.deepcopy(CONTROLS)
         self.pending, self.history, self.cache, self.model, self.files = [], {}, {}, None, {}
         self.seen = {"prompts": [], "runs": {}, "model_switches": 0, "nodes_run": 0, "requests": [], "sockets_opened": 0, "socket_headers": [],
-                     "sockets_open": 0, "interrupts": [], "deleted": [], "slowest_send_ms": 0.0, "held": None, "closes": [],
+                     "sockets_open": 0, "interrupts": [], "deleted": [], "slowest_send_ms": 0.0, "held": None, "closes": [], "steps_at": [],
                      "busy_ms": 0.0}
 
     # ---- faults ----
@@ -363,6 +363,7 @@ class Standin:
                 await asyncio.sleep(self.control["step_ms"] / 1000)
             if not self.control["deaf"]:
                 self.look_up()
+            self.seen["steps_at"] = self.seen["steps_at"][-999:] + [time.time()]
             await self.send("progress", {"value": step + 1, "max": inputs["steps"], "prompt_id": job["id"], "node": name}, job["client"])
             await self.progress_state(job, name, step + 1, inputs["steps"], "running")
             if self.control["previews"] or job["extra"].get("preview_method", "none") != "none":

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import bench_comfyui
 import bench_peers
 import bench_schema
 
@@ -375,6 +376,7 @@ def main():
         "throughput": lambda: bench_throughput(options.fnr),
         "rates": lambda: bench_rates(options.fnr, options.load, options.seconds),
         "previews": lambda: bench_previews(options.fnr),
+        "comfyui": lambda: bench_comfyui.main(options.fnr, System, show, percentile),
         "million": lambda: bench_million(options.fnr, options.dispatch),
         "schema": lambda: bench_schema.main(options.schema) if options.schema else None,
         "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
