@@ -199,6 +199,30 @@ static char *submit(struct client *client, struct json_object *body)
 	return id;
 }
 
+/* What keeps it from running until somebody does something: better said now than found out by waiting. */
+static void tell_obstacle(struct client *client, const char *template_)
+{
+	static const struct { const char *waiting_for, *text; } obstacles[] = {
+		{ "no_backend", "nothing that could run it is there or in order: see fnr backend list; fnr backend add makes one known" },
+		{ "paused", "its queue is paused: see fnr queue list; fnr queue resume lets it go on" },
+		{ "resources", "it needs more than any backend has: see fnr backend list" },
+	};
+	struct json_object *body = json_object_new_object();
+	struct answer answer;
+
+	fnr_json_set_text(body, "template", template_);
+	if (options.quality)
+		fnr_json_set_text(body, "quality", options.quality);
+	if (options.project)
+		fnr_json_set_text(body, "project", options.project);
+	answer = client_request(client, "POST", "/api/v1/route", body, NULL);
+	for (size_t i = 0; answer.status == 200 && i < sizeof obstacles / sizeof obstacles[0]; i++)
+		if (strcmp(fnr_json_get_text(answer.json, "waiting_for", ""), obstacles[i].waiting_for) == 0)
+			fprintf(stderr, "fnr: it waits, as %s\n", obstacles[i].text);
+	answer_free(&answer);
+	json_object_put(body);
+}
+
 static int run(struct client *client, const char *template_)
 {
 	struct json_object *inputs = make_inputs(client, template_, &options.inputs), *body;
@@ -217,6 +241,8 @@ static int run(struct client *client, const char *template_)
 	if (!shared.json)
 		printf("%s %s\n", options.count > 1 ? "Batch" : "Job", id);
 	fflush(stdout);
+	if (!shared.json && !client_interrupted())
+		tell_obstacle(client, template_);
 	if (options.no_wait) {
 		if (shared.json)
 			printf("{\"id\":\"%s\"}\n", id);

@@ -99,6 +99,14 @@ def test_job_retry_and_delete(server, fnr):
     bad(fnr("job", "delete"), "ID", status=2)
 
 
+def test_what_keeps_a_job_from_running_is_said(server, fnr):
+    result = fnr("run", "text_to_image", "-i", "prompt=a cat", "--no-wait")
+    assert result.returncode == 0 and "fnr backend add" in result.stderr, result.stderr
+    id = result.stdout.split()[1]
+    assert server.post(f"/api/v1/jobs/{id}/cancel").status == 202
+    assert fnr("run", "noop", "--no-wait").stderr == ""
+
+
 def test_job_cancel_by_filter(server, fnr):
     ids = [server.submit(not_before="2099-01-01T00:00:00Z", project=project)["id"] for project in ("keep", "drop", "drop")]
     bad(fnr("job", "cancel"), "--mine", status=2)
