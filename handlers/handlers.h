@@ -19,7 +19,7 @@ handler templates_list, templates_show, templates_versions, templates_schema, te
 /* template_versions.c */
 handler templates_create, templates_version, templates_put, templates_delete, templates_deprecate;
 /* template_validate.c */
-handler templates_validate;
+handler templates_validate, templates_template_schema, templates_rules;
 /* presets.c */
 handler presets_list, presets_show, presets_versions, presets_create, presets_replace, presets_delete, presets_export, presets_import;
 /* preset_use.c */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "handlers/common.h"
@@ -12,7 +11,6 @@
 #include "handlers/templates.h"
 
 #define TEMPLATES_MOST 1000
-#define DOCUMENT_MOST (4u << 20)
 
 /* A batch: parents are looked for in it first. */
 struct together { struct json_object *list; const struct template_places *places; };
@@ -79,7 +77,7 @@ static struct json_object *report_of(struct request *req, const struct template_
 	struct json_object *report;
 
 	templates_places(req, &stored, &places);
-	own = (struct template_places){ places.shipped, places.scripts, find_parent, &together };
+	own = (struct template_places){ places.shipped, places.scripts, places.rules, find_parent, &together };
 	draft = template_draft_read(text, &own);
 	report = template_report(draft);
 	warn_of_version(req, draft, report);
@@ -189,4 +187,39 @@ int templates_validate(struct request *req)
 	else
 		report = report_of(req, &(struct template_text){ "the body", NULL, request_is_yaml(req), req->body_text, req->body_len }, NULL);
 	return wants_page(req) ? reply_page(req, report) : reply_json(req, 200, report);
+}
+
+/* ---- what is checked ---- */
+
+int templates_template_schema(struct request *req)
+{
+	struct json_object *schema = template_schema(&req->err);
+
+	if (!schema)
+		return fnr_fail(&req->err, FNR_E_UNAVAILABLE, "the installation has no template.schema.json that can be read; install it again");
+	return reply_json(req, 200, json_object_get(schema));
+}
+
+/* Those of the program, from a file of the installation, then those of the operator. */
+int templates_rules(struct request *req)
+{
+	char path[4096];
+	struct json_object *file, *items, *custom = template_custom_rules(REGISTRY_RULES);
+
+	snprintf(path, sizeof path, "%s/template-rules.yaml", fnr_share_dir());
+	file = template_parse_file(path, &req->err);
+	if (!file) {
+		json_object_put(custom);
+		return fnr_fail(&req->err, FNR_E_UNAVAILABLE, "the installation has no template-rules.yaml that can be read; install it again");
+	}
+	items = json_object_get(fnr_json_get(file, "rules"));
+	for (size_t i = 0; i < json_object_array_length(custom); i++) {
+		struct json_object *rule = json_object_get(json_object_array_get_idx(custom, i));
+
+		fnr_json_set_text(rule, "stage", "custom");
+		json_object_array_add(items, rule);
+	}
+	json_object_put(custom);
+	json_object_put(file);
+	return common_reply_list(req, items, NULL);
 }

@@ -21,7 +21,7 @@ void templates_places(struct request *req, struct template_stored *stored, struc
 	folders[0] = fnr_arena_printf(req->arena, "%s/templates", fnr_share_dir());
 	folders[1] = "templates";
 	*stored = (struct template_stored){ .store = req->store, .txn = req->txn, .folders = folders, .folder_count = 2 };
-	*places = (struct template_places){ folders[0], "scripts", template_parent_stored, stored };
+	*places = (struct template_places){ folders[0], "scripts", REGISTRY_RULES, template_parent_stored, stored };
 }
 
 struct template_draft *templates_draft(struct request *req)

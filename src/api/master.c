@@ -349,7 +349,7 @@ static void run(struct master *master)
 static void make_folders(void)
 {
 	static const char *const folders[] = { "run", "store", "uploads", "blobs/payload", "blobs/templates", "workspace",
-		"templates", "scripts" };
+		"templates", "scripts", "rules" };
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)

@@ -30,6 +30,8 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/templates", R, 0, templates_list },
 	{ "POST", "/api/v1/templates", A, ROUTE_BODY | ROUTE_YAML, templates_create },
 	{ "POST", "/api/v1/templates/validate", R, ROUTE_BODY | ROUTE_YAML, templates_validate },
+	{ "GET", "/api/v1/template-schema", R, 0, templates_template_schema },
+	{ "GET", "/api/v1/template-rules", R, 0, templates_rules },
 	{ "GET", "/api/v1/templates/{id}", R, 0, templates_show },
 	{ "GET", "/api/v1/templates/{id}/versions", R, 0, templates_versions },
 	{ "GET", "/api/v1/templates/{id}/versions/{version}", R, 0, templates_version },

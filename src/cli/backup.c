@@ -191,7 +191,7 @@ static bool is_in_the_making(const char *path, const char *name_)
 static int copy_rest(struct backup *backup, struct fnr_error *err)
 {
 	static const char *const files[] = { "config.yaml", "admin.key", "errors.yaml", "presets.yaml" };
-	static const char *const trees[] = { "templates", "scripts", "thumbnails", "workspace" };
+	static const char *const trees[] = { "templates", "scripts", "rules", "thumbnails", "workspace" };
 	struct snapshot_file file;
 	int code = FNR_OK;
 
@@ -202,7 +202,7 @@ static int copy_rest(struct backup *backup, struct fnr_error *err)
 			code = FNR_OK;
 		}
 	}
-	for (size_t i = 0; i < (options.workspace ? 4u : 3u) && code == FNR_OK; i++)
+	for (size_t i = 0; i < (options.workspace ? 5u : 4u) && code == FNR_OK; i++)
 		code = snapshot_copy_tree(backup->from, backup->to, trees[i], is_in_the_making, err);
 	return code;
 }

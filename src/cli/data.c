@@ -18,7 +18,7 @@ static void make_folders(void)
 {
 	static const char *const folders[] = {
 		"store", "journal", "run/nginx", "uploads/incoming", "blobs/payload", "blobs/templates", "workspace/.jobs", "workspace/.work",
-		"templates", "scripts", "thumbnails",
+		"templates", "scripts", "rules", "thumbnails",
 	};
 	struct fnr_error err = FNR_ERROR_INIT;
 

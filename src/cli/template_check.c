@@ -40,7 +40,7 @@ static char *folder_of(const char *file)
 /* ---- one file ---- */
 
 /* Where parents and scripts are looked for: beside it, in the data directory, in what is installed. */
-struct around { char *folders[3], *scripts; struct template_files files; struct template_places places; };
+struct around { char *folders[3], *scripts, *rules; struct template_files files; struct template_places places; };
 
 static void look_around(struct around *around, const char *file, int count, char **operands)
 {
@@ -50,8 +50,9 @@ static void look_around(struct around *around, const char *file, int count, char
 	around->folders[1] = fnr_asprintf("%s/templates", data);
 	around->folders[2] = fnr_asprintf("%s/templates", fnr_share_dir());
 	around->scripts = fnr_asprintf("%s/scripts", data);
+	around->rules = fnr_asprintf("%s/rules", data);
 	around->files = (struct template_files){ (const char *const *)operands, (size_t)count, (const char *const *)around->folders, 3 };
-	around->places = (struct template_places){ around->folders[2], access(around->scripts, F_OK) == 0 ? around->scripts : NULL, template_parent_files, &around->files };
+	around->places = (struct template_places){ around->folders[2], access(around->scripts, F_OK) == 0 ? around->scripts : NULL, around->rules, template_parent_files, &around->files };
 }
 
 static void around_free(struct around *around)
@@ -59,6 +60,7 @@ static void around_free(struct around *around)
 	for (size_t i = 0; i < 3; i++)
 		free(around->folders[i]);
 	free(around->scripts);
+	free(around->rules);
 }
 
 static struct json_object *unreadable(const char *file, const char *message)

@@ -172,6 +172,19 @@ static void find_places(struct template_draft *draft, const struct template_plac
 
 /* ---- the draft ---- */
 
+static void drop_definition(struct template_draft *draft)
+{
+	json_object_put(draft->version.definition);
+	draft->version.definition = NULL;
+}
+
+static void apply_rules(struct template_draft *draft, struct json_object *whole, const char *rules)
+{
+	custom_rules_apply(rules, whole, &draft->err, &draft->warnings);
+	if (draft->err.code != FNR_OK)
+		drop_definition(draft);
+}
+
 struct template_draft *template_draft_read(const struct template_text *text, const struct template_places *places)
 {
 	struct template_draft *draft = fnr_alloc(sizeof *draft);
@@ -185,6 +198,8 @@ struct template_draft *template_draft_read(const struct template_text *text, con
 	find_places(draft, places);
 	whole = merged(draft);
 	template_read_in(whole, &draft->folders, &draft->version, &draft->err);
+	if (draft->err.code == FNR_OK && places->rules)
+		apply_rules(draft, whole, places->rules);
 	json_object_put(whole);
 	return draft;
 }
@@ -201,6 +216,7 @@ void template_draft_free(struct template_draft *draft)
 	}
 	json_object_put(draft->version.definition);
 	fnr_error_clear(&draft->err);
+	fnr_error_clear(&draft->warnings);
 	free(draft);
 }
 
@@ -229,8 +245,7 @@ size_t template_draft_parents(const struct template_draft *draft, const char *id
 void template_draft_refuse(struct template_draft *draft, const char *pointer, const char *rule, const char *fix, const char *message)
 {
 	fnr_error_add(&draft->err, pointer, rule, fix, "%s", message);
-	json_object_put(draft->version.definition);
-	draft->version.definition = NULL;
+	drop_definition(draft);
 }
 
 int template_draft_keep_files(const struct template_draft *draft, struct fnr_error *err)

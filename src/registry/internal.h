@@ -51,8 +51,28 @@ struct template_draft {
 	size_t count;
 	struct template_folders folders;
 	struct template_version version;
-	struct fnr_error err;
+	struct fnr_error err, warnings;
 };
+
+/* ---- shape.c ---- */
+
+/* Against share/template.schema.json: whatever the checks in words let through. */
+void template_shape_check(struct json_object *source, struct fnr_error *err);
+
+/* ---- custom.c: rules of the operator, in files of a folder ---- */
+
+/*   rule: house_names                  # its name in reports
+ *   description: …
+ *   when: {properties: {category: {const: image}}}       # JSON Schema of the templates that are meant; else all
+ *   then: {required: [description]}                      # JSON Schema that these have to fit
+ *   message: …, fix: …                 # in place of the schema's own words
+ *   severity: warning                  # else error
+ */
+uint64_t custom_rules_stamp(const char *folder);     /* another one when a file came, changed or went */
+typedef void custom_rule_broken(const char *path, const struct fnr_error *err, void *context);
+void custom_rules_read(const char *folder, custom_rule_broken *broken, void *context);
+/* Sound ones only, read again if they changed. source: the template, with what it extends. */
+void custom_rules_apply(const char *folder, struct json_object *source, struct fnr_error *errors, struct fnr_error *warnings);
 
 /* ---- files.c ---- */
 

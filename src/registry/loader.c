@@ -25,6 +25,8 @@
 /* A file that extends others: it has to wait for these. */
 struct pending { struct entry *entry; char parent[112]; };   /* parent: as it is written, "id" or "id@1" */
 
+struct sources { char **items; size_t count; };
+
 struct registry {
 	struct store *store;
 	registry_post *post;
@@ -40,8 +42,9 @@ struct registry {
 	struct pending *pending;
 	size_t pending_count, changes;   /* changes: entries read, or gone, at this look */
 	uint64_t scripts_stamp;          /* at the last look */
-	char **api_broken;               /* "id@version" */
-	size_t api_broken_count;
+	struct sources api_broken;       /* "api:id@version" */
+	struct sources rules_broken;     /* files of rules */
+	uint64_t rules_stamp;            /* of the rules that templates were read with; 0 before the first look */
 	const char *presets_broken[2];   /* files of presets, at this look */
 	int broken;
 };
@@ -77,6 +80,30 @@ static void add_change(struct registry *registry, const struct op_template *chan
 	op_template_add(&registry->batch, change);
 	if (++registry->batch_count >= BATCH_MOST || registry->batch.len > BATCH_BYTES)
 		flush(registry);
+}
+
+/* ---- lists of sources ---- */
+
+static void sources_add(struct sources *sources, const char *source)
+{
+	sources->items = fnr_realloc(sources->items, (sources->count + 1) * sizeof *sources->items);
+	sources->items[sources->count++] = fnr_strdup(source);
+}
+
+static bool sources_have(const struct sources *sources, const char *source)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		if (strcmp(sources->items[i], source) == 0)
+			return true;
+	return false;
+}
+
+static void sources_free(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		free(sources->items[i]);
+	free(sources->items);
+	*sources = (struct sources){ 0 };
 }
 
 /* ---- who is good ---- */
@@ -370,9 +397,8 @@ static bool still_broken(struct registry *registry, const char *source)
 	for (size_t i = 0; i < registry->scan.closed_count; i++)
 		if (strcmp(registry->scan.closed[i].source, source) == 0)
 			return true;
-	for (size_t i = 0; i < registry->api_broken_count; i++)
-		if (strcmp(registry->api_broken[i], source) == 0)
-			return true;
+	if (sources_have(&registry->api_broken, source) || sources_have(&registry->rules_broken, source))
+		return true;
 	for (size_t i = 0; i < 2; i++)
 		if (registry->presets_broken[i] && strcmp(registry->presets_broken[i], source) == 0)
 			return true;
@@ -723,17 +749,9 @@ static void look_at_api(struct registry *registry, const struct api_one *one, bo
 		put_again(registry, one, draft);
 	} else {
 		add_broken(registry, source, NULL, template_report(draft));
-		registry->api_broken = fnr_realloc(registry->api_broken, (registry->api_broken_count + 1) * sizeof *registry->api_broken);
-		registry->api_broken[registry->api_broken_count++] = fnr_strdup(source);
+		sources_add(&registry->api_broken, source);
 	}
 	template_draft_free(draft);
-}
-
-static void forget_api_broken(struct registry *registry)
-{
-	for (size_t i = 0; i < registry->api_broken_count; i++)
-		free(registry->api_broken[i]);
-	registry->api_broken_count = 0;
 }
 
 static void load_api(struct registry *registry, bool all)
@@ -749,7 +767,9 @@ static void load_api(struct registry *registry, bool all)
 		store_templates(txn, NULL, api_row, &list);
 	store_read_end(txn);
 	if (due)
-		forget_api_broken(registry);
+		sources_free(&registry->api_broken);
+	else
+		registry->broken += (int)registry->api_broken.count;
 	for (size_t i = 0; i < list.count; i++)
 		if (api_depends(registry, &list.items[i], &yaml, &text))
 			look_at_api(registry, &list.items[i], yaml, &text);
@@ -952,6 +972,35 @@ static int load_presets(struct registry *registry, const char *path, struct fnr_
 	return code;
 }
 
+/* ---- rules of the operator ---- */
+
+static void rule_broken(const char *path, const struct fnr_error *err, void *context)
+{
+	struct registry *registry = context;
+	struct json_object *report = plain_report(path, err->message);
+
+	if (err->errors)
+		fnr_json_set(report, "errors", json_object_get(err->errors));
+	sources_add(&registry->rules_broken, path);
+	add_broken(registry, path, path, report);
+}
+
+/* True if every template has to be read again. */
+static bool rules_changed(struct registry *registry)
+{
+	uint64_t stamp = custom_rules_stamp(SCAN_RULES);
+	bool first = !registry->rules_stamp;
+
+	if (stamp == registry->rules_stamp) {
+		registry->broken += (int)registry->rules_broken.count;
+		return false;
+	}
+	registry->rules_stamp = stamp;
+	sources_free(&registry->rules_broken);
+	custom_rules_read(SCAN_RULES, rule_broken, registry);
+	return !first;
+}
+
 /* ---- the registry ---- */
 
 struct registry *registry_open(struct store *store, const char *const *folders, size_t folder_count, const char *presets, bool watch,
@@ -964,7 +1013,7 @@ struct registry *registry_open(struct store *store, const char *const *folders, 
 	registry->context = context;
 	registry->presets = presets;
 	registry->stored = (struct template_stored){ .store = store, .folders = folders, .folder_count = folder_count };
-	registry->places = (struct template_places){ folders[0], SCAN_SCRIPTS, template_parent_stored, &registry->stored };
+	registry->places = (struct template_places){ folders[0], SCAN_SCRIPTS, SCAN_RULES, template_parent_stored, &registry->stored };
 	scan_open(&registry->scan, folders, folder_count, watch);
 	template_files_sweep();
 	return registry;
@@ -975,8 +1024,8 @@ void registry_close(struct registry *registry)
 	if (!registry)
 		return;
 	scan_close(&registry->scan);
-	forget_api_broken(registry);
-	free(registry->api_broken);
+	sources_free(&registry->api_broken);
+	sources_free(&registry->rules_broken);
 	free(registry->pending);
 	fnr_buf_free(&registry->batch);
 	free(registry);
@@ -1010,6 +1059,13 @@ static int end_first_look(struct registry *registry)
 	return send(registry, &operation);
 }
 
+static void read_all_again(struct registry *registry)
+{
+	for (size_t i = 0; i < registry->scan.count; i++)
+		registry->scan.entries[i]->changed = true;
+	registry->changes++;
+}
+
 int registry_look(struct registry *registry, bool all, struct fnr_error *err)
 {
 	int code;
@@ -1022,6 +1078,8 @@ int registry_look(struct registry *registry, bool all, struct fnr_error *err)
 		return code;
 	scan_look(&registry->scan);
 	report_closed(registry);
+	if (rules_changed(registry))
+		read_all_again(registry);
 	load_changed(registry, all);
 	remove_gone(registry);
 	load_api(registry, all);

@@ -109,7 +109,7 @@ struct template_text {
 typedef int template_parent(const char *reference, struct template_text *text_r, void *context, struct fnr_error *err);
 
 struct template_places {
-	const char *shipped, *scripts;     /* folders; may be NULL */
+	const char *shipped, *scripts, *rules;   /* folders; may be NULL */
 	template_parent *parent;
 	void *context;
 };
@@ -136,6 +136,12 @@ struct template_files { const char *const *files; size_t file_count; const char 
 template_parent template_parent_files;
 /* The folder of a file's source ("data/x/x.yaml" -> "templates/x"), to free; NULL if it is of no file. */
 char *template_source_folder(const char *source, const char *const *folders, size_t folder_count);
+
+/* share/template.schema.json, parsed; borrowed. NULL with *err set. */
+struct json_object *template_schema(struct fnr_error *err);
+/* The sound rules of a folder (DATA/rules): a list to put. */
+#define REGISTRY_RULES "rules"
+struct json_object *template_custom_rules(const char *folder);
 
 /* {"valid","file","id","version","message","errors":[{"pointer","rule","message","fix","file","line","column","excerpt"}],
  * "warnings":[…]}; to put. Problems stand where the text has what they are about, in whichever of the files. */

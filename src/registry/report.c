@@ -111,6 +111,8 @@ struct json_object *template_report(const struct template_draft *draft)
 	struct fnr_marks *marks[REGISTRY_EXTENDS_MOST + 1] = { NULL };
 	struct fnr_error warnings = FNR_ERROR_INIT;
 
+	if (draft->warnings.errors)
+		warnings.errors = fnr_json_copy(draft->warnings.errors);
 	if (draft->version.definition)
 		find_warnings(draft->version.definition, &warnings);
 	for (size_t i = 0; i < draft->count && (draft->err.errors || warnings.errors); i++)

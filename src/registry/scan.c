@@ -329,6 +329,7 @@ void scan_look(struct scan *scan)
 	}
 	scan->scripts_stamp = STAMP;
 	see_scripts(scan, SCAN_SCRIPTS, 1);
+	watch(scan, SCAN_RULES);
 	take_gone(scan);
 }
 

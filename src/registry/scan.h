@@ -6,6 +6,7 @@
 #include "registry/internal.h"
 
 #define SCAN_SCRIPTS "scripts"
+#define SCAN_RULES "rules"
 
 enum entry_state { ENTRY_NEW, ENTRY_GOOD, ENTRY_BROKEN, ENTRY_DATA };
 

@@ -671,6 +671,8 @@ int template_read_in(struct json_object *source, const struct template_folders *
 	r.inputs = json_object_new_object();
 	r.files = json_object_new_object();
 	check(&r, out);
+	if (own.code == FNR_OK)
+		template_shape_check(source, &own);
 	if (own.code == FNR_OK) {
 		out->definition = fnr_json_copy(source);
 		normalise(out->definition, r.files);

@@ -836,6 +836,17 @@ def test_validation_of_templates(fnr):
     assert_problem(fnr.post("/api/v1/templates/validate", {"templates": 5}), 422, "invalid", "/templates")
 
 
+def test_the_schema_of_templates(fnr):
+    schema = fnr.get("/api/v1/template-schema").json
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid(DEFINITION) and not validator.is_valid({**DEFINITION, "category": "music"})
+    assert validator.is_valid({"id": "child", "version": "1.0.0", "extends": "by_api@1", "inputs": {"words": None}})
+    for item in fnr.get("/api/v1/templates?limit=500").json["items"]:
+        validator.validate(fnr.get(f"/api/v1/templates/{item['id']}/versions/{item['version']}").json)
+    assert {"cycle", "required"} <= {item["rule"] for item in fnr.get("/api/v1/template-rules").json["items"]}
+
+
 def test_what_is_broken(fnr):
     folder = os.path.join(fnr.data, "templates", "broken")
     os.makedirs(folder)

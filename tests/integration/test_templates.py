@@ -1,14 +1,16 @@
 """Templates as files: what is added, changed and taken away while the system runs, whatever way it is written."""
 
+import glob
 import json
 import os
+import re
 import shutil
 import threading
 import time
 
 import pytest
 
-from system import System
+from system import ROOT, System
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +308,49 @@ def test_scripts_are_part_of_templates(fnr):
         assert fnr.request("DELETE", f"/api/v1/templates/{id}/versions/1.0.0", headers={"If-Match": "*"}).status == 204
     shutil.rmtree(folder(fnr, "own"))
     until(lambda: not there(fnr, "own"), "after")
+
+
+# ---- rules of the operator ----
+
+
+def test_rules_of_the_operator(fnr):
+    rule = os.path.join(fnr.data, "rules", "house.yaml")
+    write(folder(fnr, "ruled.yaml"), text("ruled", name="Before"))
+    until(lambda: there(fnr, "ruled"), "before")
+    write(rule, "rule: house_description\ndescription: Ours have one\nwhen: {properties: {id: {pattern: ^ruled}}}\nthen: {required: [description]}\n"
+                "message: Every function of this house says what it makes\nfix: add a description\n")
+    until(lambda: "data/ruled.yaml" in broken(fnr), "a rule came")
+    error, = broken(fnr)["data/ruled.yaml"]["errors"]
+    assert (error["rule"], error["message"], error["fix"]) == ("house_description", "Every function of this house says what it makes", "add a description")
+    assert name_of(fnr, "ruled") == "Before", "the last good state stays in force"
+    rules = {item["rule"]: item for item in fnr.get("/api/v1/template-rules").json["items"]}
+    assert rules["house_description"]["stage"] == "custom" and rules["cycle"]["stage"] == "inheritance"
+    answer = fnr.post("/api/v1/templates", text("ruled2"), headers={"Content-Type": "application/yaml"})
+    assert answer.status == 422 and answer.json["errors"][0]["rule"] == "house_description"
+    write(folder(fnr, "ruled.yaml"), text("ruled", name="After", more="description: Something\n"))
+    until(lambda: name_of(fnr, "ruled") == "After" and not broken(fnr), "it fits")
+    write(rule, "rule: house_tags\nseverity: warning\nthen: {required: [tags]}\n")
+    plain = {"id": "w", "version": "1.0.0", "name": "W", "category": "text", "backend": {"type": "noop"}}
+    until(lambda: "house_tags" in {warning["rule"] for warning in fnr.post("/api/v1/templates/validate", plain).json["warnings"]}, "it is a warning now")
+    write(rule, "rule: house description\nthen: {type: 5}\n")
+    until(lambda: "rules/house.yaml" in broken(fnr), "a broken rule is said to be")
+    assert {error["pointer"] for error in broken(fnr)["rules/house.yaml"]["errors"]} == {"/rule", "/then"}
+    os.remove(rule)
+    until(lambda: not broken(fnr), "it is gone")
+    os.remove(folder(fnr, "ruled.yaml"))
+    until(lambda: not there(fnr, "ruled"), "after")
+
+
+def test_every_rule_that_reports_name_is_listed(fnr):
+    listed = {item["rule"] for item in fnr.get("/api/v1/template-rules").json["items"]}
+    named = set()
+    for name in glob.glob(os.path.join(ROOT, "src", "registry", "*.c")) + [os.path.join(ROOT, "src", "schema", "form.c")]:
+        if os.path.basename(name) in ("resolve.c", "presets.c", "parameters.c"):
+            continue        # of inputs and presets, not of templates
+        with open(name) as file:
+            named |= set(re.findall(r'fnr_error_add\([^;"]*(?:"[^"]*")?[^;"]*,\s*"([a-z_]+)",', file.read()))
+    named -= {"pointer"}        # a member of problems that are passed on
+    assert len(named) > 15 and named <= listed, named - listed
 
 
 # ---- while all that goes on ----

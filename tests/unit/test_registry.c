@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/yaml.h"
 #include "registry/preset.h"
+#include "schema/schema.h"
 #include "store/ops.h"
 
 static char folder[] = "/tmp/fnr-test-registry-XXXXXX";
@@ -20,6 +21,7 @@ static void setup(void)
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	cr_assert(mkdtemp(folder));
+	cr_assert_eq(setenv("FNR_SHARE", FNR_SOURCE "/share", 1), 0);
 	cr_assert_eq(chdir(folder), 0);
 	cr_assert_eq(fnr_dir_make("blobs/templates", 0700, &err), FNR_OK);
 	cr_assert_eq(fnr_dir_make("shipped", 0700, &err), FNR_OK);
@@ -176,6 +178,41 @@ Test(registry, models_are_named_or_come_from_an_input)
 	cr_assert_eq(read_text(text, &out, &err), FNR_OK, "%s", err.message);
 	json_object_put(out.definition);
 	fnr_error_clear(&err);
+}
+
+/* What the checks in words refuse, the schema that editors use refuses as well: they say the same. */
+Test(registry, the_schema_says_the_same)
+{
+	static const char *const wrong[] = {
+		"colour: red", "timeout_s: 0", "on_lost: panic", "resources: {cpu: -1}", "resources: {gpu: 0.5}", "stages: {dance: {weight: 1}}", "tags: red", "tags: [1]",
+		"description: [a]", "timeout_s: soon", "retry: {max: 3}", "retry: {max_attempts: 0}", "retry: {unknown: {resource: {}}}", "errors: {}",
+		"stages: {execution: {message: 5}}", "examples: [7]", "examples: [{qualty: draft}]", "presets: {draf: {}}", "presets: {draft: 5}",
+		"outputs: {image: {type: picture}}", "outputs: {image: {}}", "outputs: {'a/b': {type: image}}", "inputs: {a: {type: text}}", "inputs: {a: {}}",
+		"inputs: {a: {type: string, min: 1}}", "inputs: {a: {type: integer, max_length: 1}}", "inputs: {a: {type: string, requird: true}}",
+		"inputs: {a: {type: file, default: x}}", "inputs: {a: {type: string, format: colour}}", "inputs: {a: {type: string, control: wheel}}",
+		"category: picture", "id: Upper", "version: '1'", "name: ''", "backend: {}", "backend: {type: magic}", "backend: {type: noop, python: f.py}",
+		"backend: {type: script}", "backend: {type: script, python: f.txt, class: A}", "backend: {type: script, command: []}",
+	};
+	struct schema *schema;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version out;
+
+	schema = schema_compile(template_schema(&err), NULL, &err);
+	cr_assert(schema, "%s", err.message);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		static const char base[] = "{\"id\":\"x\",\"version\":\"1.0.0\",\"name\":\"X\",\"category\":\"text\",\"backend\":{\"type\":\"noop\"}}";
+		struct json_object *source = fnr_json_parse(base, sizeof base - 1, NULL), *more = fnr_yaml_parse(wrong[i], strlen(wrong[i]), "t", &err);
+
+		cr_assert(schema_fits(schema, source));
+		cr_assert(more, "%s", wrong[i]);
+		json_object_object_foreach(more, name, value)
+			json_object_object_add(source, name, json_object_get(value));
+		cr_expect_not(schema_fits(schema, source), "the schema takes %s", wrong[i]);
+		cr_expect_eq(template_read(source, NULL, NULL, &out, NULL), FNR_E_INVALID, "the validator takes %s", wrong[i]);
+		json_object_put(more);
+		json_object_put(source);
+	}
+	schema_free(schema);
 }
 
 /* Members that the common template has already. */
