@@ -22,6 +22,8 @@ handler templates_create, templates_version, templates_put, templates_delete, te
 handler templates_validate, templates_template_schema, templates_rules;
 /* presets.c */
 handler presets_list, presets_show, presets_versions, presets_create, presets_replace, presets_delete, presets_export, presets_import;
+/* comparisons.c */
+handler comparisons_submit, comparisons_show;
 /* preset_use.c */
 handler presets_resolve, presets_compare, presets_recommend;
 /* dead_letters.c */

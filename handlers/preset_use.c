@@ -169,8 +169,7 @@ static struct json_object *show_compared(struct request *req, const struct templ
 	return object;
 }
 
-/* The parameters that are not the same in all of them. */
-static struct json_object *differences(struct json_object *items)
+struct json_object *presets_differences(struct json_object *items)
 {
 	struct json_object *names = json_object_new_array(), *first = fnr_json_get(json_object_array_get_idx(items, 0), "parameters");
 
@@ -215,7 +214,7 @@ int presets_compare(struct request *req)
 	object = json_object_new_object();
 	fnr_json_set_text(object, "template", template_id(template_));
 	fnr_json_set_text(object, "version", template_version(template_));
-	fnr_json_set(object, "differs", differences(items));
+	fnr_json_set(object, "differs", presets_differences(items));
 	fnr_json_set(object, "items", items);
 	return reply_json(req, 200, object);
 }

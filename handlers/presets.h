@@ -14,4 +14,7 @@ struct json_object *presets_built_in(struct request *req);
 /* The preset that `base` of a source names; NULL with the problem at `pointer`. id: the preset that is derived, or NULL. */
 const struct preset *presets_base(struct request *req, struct json_object *source, const char *id, const char *pointer);
 
+/* The names of parameters that are not the same in all the items; a list to put. */
+struct json_object *presets_differences(struct json_object *items);
+
 #endif

@@ -795,22 +795,29 @@ int submission_reply(struct request *req, const struct fnr_id *id, bool is_batch
 	return is_batch ? common_reply_batch(req, 202, id) : common_reply_job(req, 202, id);
 }
 
-int submission_finish(struct request *req, struct op_submit *submit, struct submissions *list)
+int submission_post(struct request *req, struct op_submit *submit, struct submissions *list, struct op_reply *reply_r)
 {
 	struct fnr_buf operation = FNR_BUF_INIT;
-	struct op_reply reply;
 	int code;
 
 	submit->count = list->count;
 	submit->is_batch |= list->count > 1;
 	op_submit_begin(&operation, submit);
 	fnr_buf_add(&operation, list->jobs.data, list->jobs.len);
-	code = request_post(req, &operation, &reply);
+	code = request_post(req, &operation, reply_r);
 	fnr_buf_free(&operation);
 	/* A committer that did not answer may still accept: then its files are needed. Any other refusal is final. */
-	if ((code == FNR_OK && !reply.replayed) || code == FNR_E_UNAVAILABLE || code == FNR_E_TIMEOUT) {
+	if ((code == FNR_OK && !reply_r->replayed) || code == FNR_E_UNAVAILABLE || code == FNR_E_TIMEOUT) {
 		fnr_buf_reset(&list->files);
 		fnr_buf_reset(&list->uploads);
 	}
+	return code;
+}
+
+int submission_finish(struct request *req, struct op_submit *submit, struct submissions *list)
+{
+	struct op_reply reply;
+	int code = submission_post(req, submit, list, &reply);
+
 	return code == FNR_OK ? submission_reply(req, &reply.id, reply.is_batch, reply.replayed) : code;
 }

@@ -26,6 +26,8 @@ void submissions_free(struct submissions *list);
  * is that job or batch (or FNR_E_KEY_REUSED for another body). */
 int submission_idempotency(struct request *req, struct op_submit *submit, struct store_idempotency *entry_r, bool *known_r);
 
+/* Posts; what is to be answered about is in the reply. */
+int submission_post(struct request *req, struct op_submit *submit, struct submissions *list, struct op_reply *reply_r);
 /* Posts, then answers 202 with the job or batch (several jobs are one), or hands over to fnr-events for Prefer: wait. */
 int submission_finish(struct request *req, struct op_submit *submit, struct submissions *list);
 int submission_reply(struct request *req, const struct fnr_id *id, bool is_batch, bool replayed);

@@ -1,13 +1,15 @@
 """A small picture of a result, and what there is to know about it.
 
 Run by the worker with the protocol of script functions (doc/script-functions.md): the input is `file`; the output
-`thumbnail` is a WebP file whose longer side is at most 512 pixels; the result is {"width", "height", "duration"} (pixels;
-seconds) as far as they are known. Pictures are reduced by vipsthumbnail, which keeps little of them in memory; films show
+`thumbnail` is a WebP file whose longer side is at most 512 pixels; the result is what could be measured of {"width", "height",
+"duration", "sharpness", "bit_rate", "frame_rate", "sample_rate", "channels", "loudness"} (pixels; seconds; standard deviation of the
+Laplacian of the brightness, of 0 to 255; bits a second; Hertz; LUFS). Pictures are reduced by vipsthumbnail, which keeps little of them in memory; films show
 a frame that is typical of their beginning; sound shows its waveform, which can be read on light and on dark.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -19,6 +21,9 @@ FRAMES = 60           # of which the typical one is chosen
 FIT = f"scale='min({SIDE},iw)':'min({SIDE},ih)':force_original_aspect_ratio=decrease"
 PART = 0.1            # of a film that is passed over: black and titles
 QUALITY = 80
+PIXELS = 40_000_000   # a larger picture is not measured: that would take all the memory there is
+LISTEN = 600          # seconds of a sound whose loudness is measured
+LAPLACIAN = "3 3 1 0\n0 1 0\n1 -4 1\n0 1 0\n"
 
 
 class Failure(Exception):
@@ -46,13 +51,14 @@ def ffmpeg(path, out, *arguments, before=()):
 
 
 def probe(path):
+    """Its streams, the seconds, and bits a second."""
     found = json.loads(run("ffprobe", "-hide_banner", "-v", "error", "-protocol_whitelist", "file", "-print_format", "json", "-show_format", "-show_streams",
                            "file:" + path))
     try:
         seconds = float(found["format"]["duration"])
     except (KeyError, ValueError):
         seconds = 0.0
-    return found.get("streams", []), seconds
+    return found.get("streams", []), seconds, number(found.get("format", {}).get("bit_rate"))
 
 
 def rotated(stream):
@@ -61,16 +67,68 @@ def rotated(stream):
 
 
 def pictures_of(path):
-    """The stream that people see, and the seconds."""
-    streams, seconds = probe(path)
+    """The stream that people see, and what probe says."""
+    streams, seconds, rate = probe(path)
     stream = next((one for one in streams if one.get("codec_type") == "video"), None)
     if not stream:
         raise Failure("it has no pictures")
-    return stream, seconds
+    return stream, streams, seconds, rate
+
+
+def ratio(text):
+    above, _, below = (text or "0/1").partition("/")
+    return round(float(above) / float(below or 1), 3) if float(below or 1) else 0
+
+
+def number(text):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def tried(measure, *arguments):
+    """What a measurement says, or nothing: a thumbnail does not fail for it."""
+    try:
+        return measure(*arguments)
+    except (Failure, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def loudness(path):
+    """Integrated, by EBU R 128; None for silence."""
+    command = ["ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-protocol_whitelist", "file", "-i", "file:" + path, "-t", str(LISTEN), "-map", "0:a:0",
+               "-af", "ebur128=framelog=verbose", "-f", "null", "-"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
+    found = re.findall(rb"I:\s+(-?[0-9.]+) LUFS", done.stderr)
+    value = float(found[-1]) if found and done.returncode == 0 else None
+    return value if value is not None and value > -70 else None
+
+
+def sharpness(path, width, height):
+    if width * height > PIXELS:
+        return None
+    with open("laplacian.mat", "w") as file:
+        file.write(LAPLACIAN)
+    run("vips", "colourspace", path, "bright.v", "b-w")
+    run("vips", "cast", "bright.v", "whole.v", "float")
+    run("vips", "conv", "whole.v", "edges.v", "laplacian.mat")
+    value = round(float(run("vips", "deviate", "edges.v")), 3)
+    for name in ("bright.v", "whole.v", "edges.v", "laplacian.mat"):
+        os.unlink(name)
+    return value
+
+
+def of_sound(path, streams):
+    """What is to be said of the first sound among the streams."""
+    stream = next((one for one in streams if one.get("codec_type") == "audio"), None)
+    if not stream:
+        return {}
+    return {"sample_rate": number(stream.get("sample_rate")), "channels": number(stream.get("channels")), "loudness": tried(loudness, path)}
 
 
 def film(path, out):
-    stream, seconds = pictures_of(path)
+    stream, streams, seconds, rate = pictures_of(path)
     frame = ["-an", "-vf", f"thumbnail={FRAMES},scale=iw*sar:ih,setsar=1,{FIT}"]
     try:
         ffmpeg(path, out, *frame, before=["-ss", f"{seconds * PART:.3f}"])
@@ -79,22 +137,24 @@ def film(path, out):
     width, height = stream.get("width"), stream.get("height")
     if rotated(stream):
         width, height = height, width
-    return {"width": width, "height": height, "duration": round(seconds, 3) or None}
+    return {"width": width, "height": height, "duration": round(seconds, 3) or None, "bit_rate": rate, "frame_rate": ratio(stream.get("avg_frame_rate")),
+            **of_sound(path, streams)}
 
 
 def sound(path, out):
-    _, seconds = probe(path)
+    streams, seconds, rate = probe(path)
     ffmpeg(path, out, "-filter_complex", f"aformat=channel_layouts=mono,showwavespic=s={WAVE[0]}x{WAVE[1]}:colors={WAVE_COLOR}:scale=sqrt,scale={SIDE}:-2")
-    return {"duration": round(seconds, 3) or None}
+    return {"duration": round(seconds, 3) or None, "bit_rate": rate, **of_sound(path, streams)}
 
 
 def picture(path, out):
     try:
         run("vipsthumbnail", path, "--size", f"{SIDE}x{SIDE}>", "--export-profile", "srgb", "--output", f"{out}[Q={QUALITY},strip]")
-        return {name: int(run("vipsheader", "-f", name, path)) for name in ("width", "height")}
+        found = {name: int(run("vipsheader", "-f", name, path)) for name in ("width", "height")}
+        return {**found, "sharpness": tried(sharpness, path, found["width"], found["height"])}
     except Failure as failure:      # it knows fewer formats, BMP and DPX for example
         try:
-            stream, _ = pictures_of(path)
+            stream, *_ = pictures_of(path)
             ffmpeg(path, out, "-vf", FIT)
         except Failure:
             raise failure from None

@@ -42,6 +42,8 @@ const struct route routes[] = {
 	{ "POST", "/api/v1/templates/{id}/validate-inputs", R, ROUTE_BODY, templates_validate_inputs },
 	{ "GET", "/api/v1/presets", R, 0, presets_list },
 	{ "POST", "/api/v1/presets", A, ROUTE_BODY | ROUTE_YAML, presets_create },
+	{ "POST", "/api/v1/comparisons", S, ROUTE_BODY, comparisons_submit },
+	{ "GET", "/api/v1/comparisons/{id}", R, 0, comparisons_show },
 	{ "GET", "/api/v1/presets/compare", R, 0, presets_compare },
 	{ "POST", "/api/v1/presets/recommend", R, ROUTE_BODY, presets_recommend },
 	{ "POST", "/api/v1/presets/{id}/resolve", R, ROUTE_BODY, presets_resolve },

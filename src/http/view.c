@@ -125,6 +125,7 @@ struct json_object *view_progress(struct store_txn *txn, struct journal_txn *jou
 		fnr_json_set_int(progress, "position", position);
 	else
 		fnr_json_set(progress, "position", NULL);
+	fnr_json_set(progress, "resources", NULL);
 	fnr_json_set(progress, "eta_seconds", NULL);
 	fnr_json_set(progress, "eta_confidence", NULL);
 	return progress;
@@ -142,7 +143,7 @@ static void output_path(char *out, size_t size, const char *job, const char *pro
 
 void view_file_found(struct store_txn *txn, struct json_object *file, const char *url)
 {
-	static const char *const names[] = { "width", "height", "duration" };
+	static const char *const names[] = { "width", "height", "duration", "sharpness", "bit_rate", "frame_rate", "sample_rate", "channels", "loudness" };
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *found = NULL;
 	uint8_t sha256[32];

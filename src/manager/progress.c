@@ -9,6 +9,7 @@
 
 /* The pace says little before this much of a stage is done. */
 #define ETA_FROM 0.05
+#define MB 1048576.0
 
 static double weight_of(const struct function *function, enum fnr_stage stage)
 {
@@ -41,7 +42,7 @@ void progress_of_head(struct progress *progress, const struct job_head *head)
 	progress->start[FNR_STAGE_QUEUE] = head->queued_at;
 	if (progress->stage > FNR_STAGE_QUEUE)
 		progress->end[FNR_STAGE_QUEUE] = progress->start[FNR_STAGE_PREPARATION] = head->started_at;
-	progress->eta_s = -1;
+	progress->eta_s = progress->cores = -1;
 	fnr_text_copy(progress->message, sizeof progress->message, last_words(head->state));
 }
 
@@ -52,7 +53,8 @@ void progress_begin(struct progress *progress, const struct function *function, 
 	progress->fraction[FNR_STAGE_QUEUE] = 1.0;
 	progress->start[FNR_STAGE_QUEUE] = queued_at;
 	progress->end[FNR_STAGE_QUEUE] = progress->start[FNR_STAGE_PREPARATION] = started_at;
-	progress->eta_s = -1;
+	progress->eta_s = progress->cores = -1;
+	progress->measured_at = started_at;
 	fnr_text_copy(progress->message, sizeof progress->message,
 	              function ? function->message[FNR_STAGE_PREPARATION] : last_words(FNR_STATE_RUNNING));
 }
@@ -132,8 +134,19 @@ void progress_end(struct progress *progress, enum fnr_state state, int64_t now)
 		progress->percent = 100.0;
 	}
 	progress->end[progress->stage] = now;
-	progress->eta_s = -1;
+	progress->eta_s = progress->cores = -1;
 	fnr_text_copy(progress->message, sizeof progress->message, last_words(state));
+}
+
+void progress_measure(struct progress *progress, const struct function *function, int64_t cpu_ms, uint64_t memory, int64_t now)
+{
+	if (now <= progress->measured_at)
+		return;
+	progress->cores = cpu_ms > progress->cpu_ms ? (double)(cpu_ms - progress->cpu_ms) / (double)(now - progress->measured_at) : 0;
+	progress->memory_mb = (double)memory / MB;
+	progress->cpu_ms = cpu_ms;
+	progress->measured_at = now;
+	estimate(progress, function, now);
 }
 
 static const char *stage_state(const struct progress *progress, enum fnr_stage stage, enum fnr_state state)
@@ -162,6 +175,14 @@ void progress_render(struct fnr_buf *out, const struct progress *progress, enum 
 		fnr_buf_puts(out, "}");
 	}
 	fnr_buf_puts(out, "],\"position\":null");
+	if (progress->cores < 0) {
+		member_json(out, "resources", NULL);
+	} else {
+		fnr_buf_puts(out, ",\"resources\":{\"cpu\":");
+		render_real(out, progress->cores);
+		member_int(out, "memory_mb", (int64_t)progress->memory_mb);
+		fnr_buf_puts(out, "}");
+	}
 	if (progress->eta_s < 0) {
 		fnr_buf_puts(out, ",\"eta_seconds\":null,\"eta_confidence\":null}");
 		return;

@@ -15,6 +15,8 @@ struct progress {
 	char message[256];
 	double eta_s, confidence;                               /* eta_s < 0: unknown */
 	struct estimate past;                             /* of runs like this one */
+	double cores, memory_mb;                                /* in use now; cores < 0: not known */
+	int64_t cpu_ms, measured_at;                            /* as of the last measurement */
 };
 
 /* Of a job that no attempt is known of: what its head tells. */
@@ -25,6 +27,9 @@ void progress_begin(struct progress *progress, const struct function *function, 
 
 /* How long runs like this one took: from here on that counts for the ETA as well. */
 void progress_expect(struct progress *progress, const struct estimate *past, int64_t now);
+
+/* What it uses: computing time since the attempt began, and memory now. Time has passed: the ETA is told anew. */
+void progress_measure(struct progress *progress, const struct function *function, int64_t cpu_ms, uint64_t memory, int64_t now);
 
 /* The worker says how far it is. Earlier stages are then completed; a report of a stage that is over changes nothing.
  * message NULL: the template's. */

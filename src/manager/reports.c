@@ -64,6 +64,10 @@ static void on_heartbeat(struct manager *manager, struct worker *worker, struct 
 	worker->task->cpu_ms = worker->cpu_ms;
 	if (worker->rss > worker->task->rss_max)
 		worker->task->rss_max = worker->rss;
+	if (worker->task->head.state != FNR_STATE_RUNNING)
+		return;
+	progress_measure(&worker->task->progress, worker->task->function, worker->cpu_ms, worker->rss, manager->turn.now);
+	worker->task->untold = true;
 }
 
 static void on_progress(struct manager *manager, struct worker *worker, struct json_object *message)

@@ -37,7 +37,7 @@
  *   {"type":"cancelled","job","attempt"}
  *   {"type":"finished","job","attempt"}             answer to finish
  *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"full"|"io","message":"…"}
- *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration"}|null,"message":"…"}   null: it failed
+ *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration",…}|null,"message":"…"}   null: it failed
  *   {"type":"probed","backend":"comfy-a","found":{…}|null,"error":{…}|null,"ms":n}    found: as backends/backend.h has it
  *   {"type":"discarded"}
  * After manifest with outputs, failed, lost, cancelled, finished, finish_failed, thumbnail, probed and discarded the worker waits for its next task;

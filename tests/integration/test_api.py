@@ -908,6 +908,8 @@ def test_presets_made(fnr):
     for preset in ("draft", "ultra"):
         answer = fnr.post(f"/api/v1/presets/{preset}/resolve", {"template": "create_title_card", "inputs": {"text": "x"}, "changes": {"level": 3}})
         assert answer.status == 200 and answer.json["origins"]["text"] == "input"
+    compared = fnr.post("/api/v1/comparisons", {"template": "noop", "inputs": {}, "presets": ["draft", "high"]})
+    assert compared.status == 202 and fnr.get(compared.headers["Location"]).json["id"] == compared.json["id"]
     assert len(fnr.get("/api/v1/presets/compare?template=create_title_card").json["items"]) == 4
     assert fnr.post("/api/v1/presets/recommend", {"template": "create_title_card", "use_case": "preview"}).json["preset"] == "draft"
 

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from crash import until
 from system import System
 
 PRESETS = "/api/v1/presets"
@@ -314,9 +315,24 @@ SLEEPER = {"category": "text", "parameters": {"seconds": 0.3}, "optimizations": 
            "resources": {"cpu": 1, "memory_mb": 128}}
 
 
+BURNS = """#!/usr/bin/python3
+import json, sys, time
+json.load(sys.stdin)
+begun = time.process_time()
+while time.process_time() - begun < 3:
+    pass
+open("out.txt", "w").write("warm")
+print(json.dumps({"output": "file", "path": "out.txt"}))
+"""
+
+
 @pytest.fixture(scope="module")
 def sleeper():
-    with System(before_start=lambda system: system.add_script("sleeper", SLEEPS, **SLEEPER)) as system:
+    def before(system):
+        system.add_script("sleeper", SLEEPS, **SLEEPER)
+        system.add_script("burner", BURNS)
+
+    with System(before_start=before) as system:
         yield system
 
 
@@ -357,3 +373,82 @@ def test_a_preset_says_how_it_is_run(sleeper):
     draft = sleeper.get(sleeper.run("sleeper", {}, quality="draft")["outputs"][0]["url"]).json
     assert draft["pipeline"]["optimizations"] == ["tiling"] and draft["timeout_s"] == 900
     assert delete(sleeper, preset).status == 204
+
+
+def test_what_a_running_job_uses_is_told(sleeper):
+    """48.7: with its progress, every second, though the function says nothing."""
+    with sleeper.stream("/api/v1/events?types=job.progress") as stream:
+        job = sleeper.submit("burner", {})
+        used = next(event.data["progress"]["resources"] for event in stream
+                    if event.data.get("job") == job["id"] and (event.data["progress"].get("resources") or {}).get("cpu", 0) > 0)
+        assert used["memory_mb"] > 0
+    job = sleeper.wait(job["id"])
+    assert job["state"] == "completed" and job["progress"]["resources"] is None, job
+
+
+# ---- comparisons ----
+
+
+def test_compared_by_running_them(server_with_media):
+    """50.7: the same inputs and seed at several presets, with what was measured of the results."""
+    fnr = server_with_media
+    answer = fnr.post("/api/v1/comparisons", {"template": "create_title_card", "inputs": {"text": "One"}, "presets": ["draft", "high", "draft"], "project": "c"},
+                      headers={"Idempotency-Key": "once"})
+    assert answer.status == 202 and answer.headers["Location"] == "/api/v1/comparisons/" + answer.json["id"], answer.data
+    again = fnr.post("/api/v1/comparisons", {"template": "create_title_card", "inputs": {"text": "One"}, "presets": ["draft", "high", "draft"], "project": "c"},
+                     headers={"Idempotency-Key": "once"})
+    assert again.json["id"] == answer.json["id"] and again.headers["Idempotency-Replayed"] == "true"
+    place = answer.headers["Location"]
+    until(lambda: fnr.get(place).json["state"] != "running", "the comparison has an end", timeout=120)
+    until(lambda: all(output.get("sharpness") for item in fnr.get(place).json["items"] for output in item["outputs"]), "they are measured", timeout=120)
+    found = fnr.get(place).json
+    assert found["state"] == "completed" and [item["quality"] for item in found["items"]] == ["draft", "high", "draft"]
+    assert {"height", "supersample"} <= set(found["differs"]) and found["inputs"] == {"text": "One"}
+    draft, high, same = found["items"]
+    assert (draft["outputs"][0]["width"], high["outputs"][0]["width"]) == (640, 1920) and draft["seconds"] > 0
+    assert draft["outputs"][0]["sha256"] == same["outputs"][0]["sha256"] and draft["parameters"] == same["parameters"]
+    assert len({fnr.get("/api/v1/jobs/" + item["job"]).json["seed"] for item in found["items"]}) == 1
+    assert fnr.get("/api/v1/batches/" + found["id"]).json["total"] == 3
+
+
+def test_comparisons_that_are_none(server_with_media):
+    fnr = server_with_media
+    card = {"template": "create_title_card", "inputs": {"text": "x"}}
+    for body, pointer in (({**card, "presets": ["draft"]}, "/presets"), ({**card, "presets": "draft"}, "/presets"), ({**card, "presets": ["draft", "drift"]}, "/presets/1"),
+                          ({**card, "presets": ["draft", 1]}, "/presets/1"), ({"inputs": {}}, "/template"), ({**card, "inputs": {"text": 1}}, "/inputs/text"),
+                          ({**card, "quality": "high"}, "/quality"), ({**card, "presets": ["draft"] * 17}, "/presets")):
+        answer = fnr.post("/api/v1/comparisons", body)
+        assert answer.status == 422 and [error["pointer"] for error in answer.json["errors"]] == [pointer], (body, answer.data)
+    batch = fnr.post("/api/v1/batches", {"jobs": [{**card, **WAIT}, {**card, **WAIT, "inputs": {"text": "y"}}]}).json
+    assert fnr.get("/api/v1/comparisons/" + batch["id"]).status == 404
+    assert fnr.get("/api/v1/comparisons/01980000-0000-7000-8000-000000000000").status == 404
+    whole = fnr.post("/api/v1/comparisons", {**card, "seed": 5})
+    assert [item["quality"] for item in whole.json["items"]] == ["draft", "standard", "high", "ultra"] and whole.json["seed"] == 5
+    assert fnr.post(f"/api/v1/batches/{whole.json['id']}/cancel").status == 202
+
+
+MEASURED = """#!/usr/bin/python3
+import json, subprocess, sys
+json.load(sys.stdin)
+subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=320x180:r=25:d=1", "-f", "lavfi", "-i", "sine=f=440:r=48000:d=1", "-shortest", "film.mp4"], check=True)
+subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", "film.mp4", "-vn", "-ac", "2", "tone.wav"], check=True)
+for name, path in (("film", "film.mp4"), ("tone", "tone.wav")):
+    print(json.dumps({"output": name, "path": path}))
+"""
+
+
+@pytest.fixture(scope="module")
+def server_with_media():
+    outputs = {"film": {"type": "video", "media_type": "video/mp4"}, "tone": {"type": "audio", "media_type": "audio/wav"}}
+    with System(before_start=lambda system: system.add_script("measured", MEASURED, outputs=outputs, resources={"memory_mb": 1500})) as system:
+        yield system
+
+
+def test_films_and_sounds_are_measured(server_with_media):
+    fnr = server_with_media
+    job = fnr.run("measured", {}, timeout_s=60)
+    assert job["state"] == "completed", job["error"]
+    until(lambda: all("bit_rate" in output for output in fnr.get("/api/v1/jobs/" + job["id"]).json["outputs"]), "they are measured", timeout=120)
+    film, tone = fnr.get("/api/v1/jobs/" + job["id"]).json["outputs"]
+    assert film["frame_rate"] == 25 and film["width"] == 320 and film["channels"] == 1 and film["bit_rate"] > 1000
+    assert tone["sample_rate"] == 48000 and tone["channels"] == 2 and abs(tone["duration"] - 1) < 0.2 and -40 < tone["loudness"] < -5

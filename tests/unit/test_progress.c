@@ -93,6 +93,34 @@ Test(progress, knows_from_past_runs_before_the_first_report)
 	cr_assert_gt(progress.confidence, 0.8);
 }
 
+Test(progress, tells_what_is_used)
+{
+	const struct estimate past = { .count = 8, .ms = 10000, .spread_ms = 100 };
+	struct fnr_buf out = FNR_BUF_INIT;
+	struct progress progress;
+	struct json_object *value, *resources;
+
+	progress_begin(&progress, &function, T0, T0);
+	progress_expect(&progress, &past, T0);
+	progress_measure(&progress, &function, 1500, 50 << 20, T0 + 1000);
+	progress_measure(&progress, &function, 2500, 70 << 20, T0 + 3000);
+	cr_assert_float_eq(progress.eta_s, 7.0, 0.001, "time has passed");
+	progress_measure(&progress, &function, 9999, 90 << 20, T0 + 3000);
+	progress_render(&out, &progress, FNR_STATE_RUNNING);
+	value = fnr_json_parse(out.data, out.len, NULL);
+	resources = fnr_json_get(value, "resources");
+	cr_assert_float_eq(fnr_json_get_real(resources, "cpu", 0), 0.5, 0.001, "since the measurement before");
+	cr_assert_eq(fnr_json_get_int(resources, "memory_mb", 0), 70);
+	json_object_put(value);
+	progress_end(&progress, FNR_STATE_COMPLETED, T0 + 4000);
+	fnr_buf_reset(&out);
+	progress_render(&out, &progress, FNR_STATE_COMPLETED);
+	value = fnr_json_parse(out.data, out.len, NULL);
+	cr_assert_null(fnr_json_get(value, "resources"));
+	json_object_put(value);
+	fnr_buf_free(&out);
+}
+
 Test(progress, ends)
 {
 	struct progress progress;
