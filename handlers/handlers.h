@@ -43,7 +43,7 @@ handler workers_list, workers_show, workers_drain, workers_restart, workers_stop
 /* statistics.c */
 handler statistics_runs, statistics_errors;
 /* takes.c */
-handler projects_list, projects_change, takes_list, takes_show, takes_file, takes_thumbnail;
+handler projects_list, projects_change, takes_list, takes_show, takes_file, takes_thumbnail, takes_choose, takes_delete, takes_export;
 /* keys.c */
 handler keys_list, keys_create, keys_delete;
 /* sessions.c */

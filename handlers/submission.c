@@ -42,6 +42,8 @@ struct submission {
 	char preset[PRESET_LABEL];
 	struct fnr_id uploads[SUBMISSION_UPLOADS];
 	size_t upload_count;
+	struct take_place *takes;                           /* in the request's arena */
+	size_t take_count;
 	struct op_parent *parents;                          /* in the request's arena */
 	struct json_object **parent_outputs;                /* of their templates, owned; NULL where nothing is known */
 	size_t parent_count;
@@ -410,14 +412,29 @@ static void note_uploads(struct submission *s)
 	}
 }
 
+static void note_takes(struct submission *s)
+{
+	struct take_place places[STORE_JOB_TAKES];
+
+	s->take_count = inputs_takes(s->req->txn, s->template_, s->inputs, places, STORE_JOB_TAKES);
+	if (s->take_count > STORE_JOB_TAKES) {
+		problem(s, "inputs", "max_items", "use fewer takes", "a job may name at most %d takes", STORE_JOB_TAKES);
+		s->take_count = 0;
+	}
+	s->takes = fnr_arena_alloc(s->req->arena, s->take_count * sizeof *s->takes);
+	memcpy(s->takes, places, s->take_count * sizeof *s->takes);
+}
+
 /* The files that the inputs name: are they there, and what has to be made of them? */
 static void check_files(struct submission *s)
 {
 	inputs_check_files(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, is_later, s, &s->req->err);
 	if (s->req->err.code == FNR_OK)
 		brought_take(&s->brought, s->template_, s->inputs, pointer(s, "inputs"));
-	if (s->req->err.code == FNR_OK)
+	if (s->req->err.code == FNR_OK) {
 		note_uploads(s);
+		note_takes(s);
+	}
 }
 
 /* What it needs at this quality. */
@@ -614,6 +631,8 @@ static int add_jobs(struct submission *s)
 		job.retry_of = s->again->of;
 	job.uploads = s->uploads;
 	job.upload_count = s->upload_count;
+	job.takes = s->takes;
+	job.take_count = s->take_count;
 	job.dedupe = s->dedupe ? s->hash : NULL;
 	job.parents = s->parents;
 	job.parent_count = s->parent_count;

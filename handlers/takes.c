@@ -1,10 +1,15 @@
 /* /projects: the results that were filed, as takes of shots. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "files/path.h"
+#include "files/tar.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "http/view.h"
@@ -266,4 +271,119 @@ int takes_file(struct request *req)
 		return no_file(req, &place);
 	return common_reply_file(req, fnr_arena_printf(req->arena, "%s/%s/take_%03u/%s", req->args[0], req->args[1], place.take, name),
 	                         media_type, name);
+}
+
+/* ---- choosing, deleting ---- */
+
+static int post(struct request *req, struct fnr_buf *operation)
+{
+	struct op_reply reply;
+	int code = request_post(req, operation, &reply);
+
+	fnr_buf_free(operation);
+	return code;
+}
+
+/* PUT: {"take":3}, or null for the newest, whichever that is. */
+int takes_choose(struct request *req)
+{
+	static const char *const names[] = { "take", NULL };
+	struct json_object *object, *value = fnr_json_get(req->body, "take");
+	int64_t take = value ? json_object_get_int64(value) : 0;
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct place place;
+	int code = find_shot(req, &place);
+
+	if (code != FNR_OK)
+		return code;
+	common_members_only(req, "an active take", names);
+	if (!json_object_object_get_ex(req->body, "take", NULL) || (value && (!json_object_is_type(value, json_type_int) || take < 1 || take > UINT32_MAX)))
+		fnr_error_add(&req->err, "/take", "range", "give the number of a take, or null for the newest", "'take' is not the number of a take");
+	if (req->err.code != FNR_OK)
+		return req->err.code;
+	op_take_choose(&operation, req->args[0], req->args[1], (uint32_t)take);
+	code = post(req, &operation);
+	if (code != FNR_OK)
+		return code;
+	object = json_object_new_object();
+	common_set_count(object, "take", store_shot_active(req->txn, place.project, place.shot));
+	return reply_json(req, 200, object);
+}
+
+int takes_delete(struct request *req)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	struct json_object *take;
+	struct place place;
+	int code = find_take(req, &place, &take);
+
+	if (code != FNR_OK)
+		return code;
+	json_object_put(take);
+	op_take_delete(&operation, req->args[0], req->args[1], place.take);
+	code = post(req, &operation);
+	return code == FNR_OK ? reply_empty(req, 204) : code;
+}
+
+/* ---- export ---- */
+
+static bool size_of(const char *path, uint64_t *size_r)
+{
+	struct stat info;
+	int fd = path_open(AT_FDCWD, path, O_RDONLY, 0);
+	bool good = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+
+	*size_r = good ? (uint64_t)info.st_size : 0;
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* The file's bytes are put in by nginx (ssi), so that no handler moves them. */
+static int add_file(struct request *req, struct fnr_buf *out, const struct place *place, const char *name, int64_t modified)
+{
+	const char *folder = fnr_arena_printf(req->arena, "%s/%s/take_%03u", req->args[0], req->args[1], place->take);
+	uint64_t bytes;
+
+	if (!path_file_name_valid(name) || !size_of(fnr_arena_printf(req->arena, "workspace/%s/%s", folder, name), &bytes))
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "the file '%.128s' of the take is gone", name);
+	tar_head(out, fnr_arena_printf(req->arena, "%s/%s", folder, name), bytes, modified / 1000);
+	if (bytes)
+		fnr_buf_printf(out, "<!--# include virtual=\"/internal/files/workspace/%s/%s\" -->", folder, name);
+	tar_fill(out, bytes);
+	return FNR_OK;
+}
+
+static int make_archive(struct request *req, const struct place *place, struct json_object *take, struct fnr_buf *out)
+{
+	struct json_object *files = fnr_json_get(take, "files");
+	int64_t modified = 0;
+	int code;
+
+	fnr_time_parse(fnr_json_get_text(take, "created_at", ""), &modified);
+	code = add_file(req, out, place, "take.json", modified);
+	for (size_t i = 0; code == FNR_OK && files && i < json_object_array_length(files); i++)
+		code = add_file(req, out, place, fnr_json_get_text(json_object_array_get_idx(files, i), "file", ""), modified);
+	tar_end(out);
+	return code;
+}
+
+int takes_export(struct request *req)
+{
+	struct fnr_buf archive = FNR_BUF_INIT;
+	struct json_object *take;
+	struct place place;
+	int code = find_take(req, &place, &take);
+
+	if (code != FNR_OK)
+		return code;
+	code = make_archive(req, &place, take, &archive);
+	json_object_put(take);
+	if (code == FNR_OK) {
+		reply_header(req, "Content-Disposition", fnr_arena_printf(req->arena, "attachment; filename=\"%s-%s-take_%03u.tar\"", req->args[0],
+		                                                          req->args[1], place.take));
+		code = reply_text(req, 200, "application/x-tar", archive.data, archive.len);
+	}
+	fnr_buf_free(&archive);
+	return code;
 }

@@ -107,10 +107,55 @@ static int get(int count, char **operands)
 	return status;
 }
 
+static int activate(int count, char **operands)
+{
+	bool newest = strcmp(operands[2], "newest") == 0;
+	struct json_object *body;
+	char *end;
+	long take = strtol(operands[2], &end, 10);
+
+	(void)count;
+	if (!newest && (end == operands[2] || *end || take < 1))
+		return usage_error(&command_take, "'%s' is no number of a take; for the newest one, whichever that is, say newest", operands[2]);
+	body = json_object_new_object();
+	fnr_json_set(body, "take", newest ? NULL : json_object_new_int64(take));
+	return ask_do("PUT", ASK_PATH("projects/{}/shots/{}/active-take", operands[0], operands[1]), body, NULL);
+}
+
+static int delete(int count, char **operands)
+{
+	int status = EXIT_DONE;
+
+	for (int i = 2; i < count && status == EXIT_DONE; i++)
+		status = ask_do("DELETE", ASK_PATH("projects/{}/shots/{}/takes/{}", operands[0], operands[1], operands[i]), NULL, NULL);
+	return status;
+}
+
+static int export(int count, char **operands)
+{
+	struct json_object *items = json_object_new_array(), *item = json_object_new_object();
+	char *name = fnr_asprintf("%s-%s-take_%03ld.tar", operands[0], operands[1], strtol(operands[2], NULL, 10));
+	char *path = ASK_PATH("projects/{}/shots/{}/takes/{}/export", operands[0], operands[1], operands[2]);
+	int status;
+
+	(void)count;
+	fnr_json_set_text(item, "file", name);
+	fnr_json_set_text(item, "url", path);
+	json_object_array_add(items, item);
+	status = download_files(items, NULL, &options.download, name);
+	json_object_put(items);
+	free(name);
+	free(path);
+	return status;
+}
+
 static const struct action actions[] = {
 	{ "list", "[PROJECT [SHOT]]", 0, 2, "projects and shots, or the takes of a shot; * marks the active one", list },
 	{ "show", "PROJECT SHOT TAKE", 3, 3, "what a take is and what made it", show },
 	{ "get", "PROJECT SHOT TAKE [FILE]", 3, 4, "fetch the files of a take, or one of them", get },
+	{ "activate", "PROJECT SHOT TAKE", 3, 3, "make a take the active one; newest: the last one, whichever that is", activate },
+	{ "export", "PROJECT SHOT TAKE", 3, 3, "fetch a take as a tar archive, with its take.json", export },
+	{ "delete", "PROJECT SHOT TAKE...", 3, -1, "delete takes with their files; their numbers are not given again", delete },
 	ACTIONS_END,
 };
 
@@ -120,4 +165,4 @@ static const struct option_row rows[] = {
 	OPTIONS_END,
 };
 
-const struct command command_take = { "take", "Look at takes and fetch their files", 1, USES_SERVER | USES_JSON, actions, rows };
+const struct command command_take = { "take", "Look at takes, fetch, choose and delete them", 1, USES_SERVER | USES_JSON, actions, rows };

@@ -189,10 +189,8 @@ static void unlock(int parent, const char *name)
 	closedir(dir);
 }
 
-int take_dir_remove(const char *path, struct fnr_error *err)
+static int remove_folder(const char *path, struct fnr_error *err)
 {
-	if (!take_work_valid(path) && !take_attempt_valid(path))
-		return fnr_fail(err, FNR_E_INVALID, "\"%s\" is not the folder of an attempt", path);
 	const char *name;
 	int parent = open_parent(path, &name);
 	if (parent < 0)
@@ -204,6 +202,18 @@ int take_dir_remove(const char *path, struct fnr_error *err)
 	}
 	close(parent);
 	return code;
+}
+
+int take_dir_remove(const char *path, struct fnr_error *err)
+{
+	if (!take_work_valid(path) && !take_attempt_valid(path))
+		return fnr_fail(err, FNR_E_INVALID, "\"%s\" is not the folder of an attempt", path);
+	return remove_folder(path, err);
+}
+
+int take_discard(const char *path, struct fnr_error *err)
+{
+	return final_valid(path) ? remove_folder(path, err) : take_dir_remove(path, err);
 }
 
 int take_set_aside(const struct fnr_id *job, char path_r[TAKE_PATH], struct fnr_error *err)

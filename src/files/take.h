@@ -25,8 +25,9 @@ bool take_work_valid(const char *path);
  * into its parent. No symlink is followed. For paths for which one of the two above is true. */
 int take_dir_make(const char *path, struct fnr_error *err);
 
-/* Removes the folder, if it is there. For the same paths; FNR_E_INVALID for any other. */
+/* Removes the folder, if it is there. For the same paths; FNR_E_INVALID for any other. take_discard: also that of a take. */
 int take_dir_remove(const char *path, struct fnr_error *err);
+int take_discard(const char *path, struct fnr_error *err);
 
 /* Moves the outputs of a job without project (workspace/.jobs/<id>) durably to where its attempts worked, for
  * take_dir_remove; path_r says where. FNR_E_NOT_FOUND if there are none. */

@@ -387,11 +387,11 @@ static struct json_object *last_attempt(struct store_txn *txn, const struct job_
 static void set_result(struct store_txn *txn, struct json_object *job, const struct job_head *head, const char *id, struct json_object *summary,
                        struct json_object *attempt)
 {
-	bool completed = head->state == FNR_STATE_COMPLETED;
+	bool completed = head->state == FNR_STATE_COMPLETED, there = completed && !(head->flags & JOB_FLAG_TAKE_DELETED);
 
-	fnr_json_set(job, "take", head->take && completed ? json_object_new_int64(head->take) : NULL);
+	fnr_json_set(job, "take", head->take && there ? json_object_new_int64(head->take) : NULL);
 	fnr_json_set(job, "outputs", view_outputs(txn, id, fnr_json_get_text(summary, "project", NULL), fnr_json_get_text(summary, "shot", NULL),
-	                                          head->take, completed ? fnr_json_get(attempt, "outputs") : NULL));
+	                                          head->take, there ? fnr_json_get(attempt, "outputs") : NULL));
 	fnr_json_set(job, "error", completed ? NULL : json_object_get(fnr_json_get(attempt, "error")));
 }
 

@@ -148,6 +148,11 @@ static void run_parent(struct manager *manager, struct json_object *command)
 		go_on(manager, command, &place);
 }
 
+static void run_discard(struct manager *manager, struct json_object *command)
+{
+	discard_add(manager, fnr_json_get_text(command, "path", ""));
+}
+
 static void run_projects(struct manager *manager, struct json_object *command)
 {
 	(void)command;
@@ -295,6 +300,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "reset_breaker", run_reset_breaker },
 	{ "probe", run_probe },
 	{ "projects", run_projects },
+	{ "discard", run_discard },
 	{ "preset", run_preset },
 	{ "scale", workers_scale },
 	{ "worker", workers_command },

@@ -184,6 +184,9 @@ int inputs_check(const struct template_ *template_, struct json_object *inputs, 
  * many there are (above the limit, one that was not stored may be counted again). */
 size_t inputs_uploads(const struct template_ *template_, struct json_object *inputs, struct fnr_id *ids, size_t limit);
 
+/* The same for takes. */
+size_t inputs_takes(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, struct take_place *places, size_t limit);
+
 /* May the caller see this project (NULL: what is of none)? As a pointer, NULL: everything. */
 typedef bool inputs_may(const char *project, void *context);
 

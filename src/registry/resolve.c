@@ -62,6 +62,35 @@ size_t inputs_uploads(const struct template_ *template_, struct json_object *inp
 	return uploads.count;
 }
 
+struct takes { struct store_txn *txn; struct take_place *places; size_t limit, count; };
+
+static bool take_place_row(struct json_object *input, const char *pointer, const struct file_reference *reference, void *context)
+{
+	struct takes *takes = context;
+	struct take_place place = { .take = reference->take };
+
+	(void)input, (void)pointer;
+	if (reference->kind != FILE_TAKE)
+		return true;
+	place.project = store_name_find(takes->txn, STORE_PROJECT, reference->project);
+	place.shot = store_name_find(takes->txn, STORE_SHOT, reference->shot);
+	for (size_t i = 0; i < takes->count && i < takes->limit; i++)
+		if (memcmp(&takes->places[i], &place, sizeof place) == 0)
+			return true;
+	if (takes->count < takes->limit)
+		takes->places[takes->count] = place;
+	takes->count++;
+	return true;
+}
+
+size_t inputs_takes(struct store_txn *txn, const struct template_ *template_, struct json_object *inputs, struct take_place *places, size_t limit)
+{
+	struct takes takes = { txn, places, limit, 0 };
+
+	inputs_files(inputs_of(template_), inputs, "", take_place_row, &takes);
+	return takes.count;
+}
+
 struct files { struct store_txn *txn; inputs_may *may; inputs_later *later; void *context; struct fnr_error *err; };
 
 bool inputs_check_media(struct json_object *input, const char *media_type, const char *pointer, struct fnr_error *err)
@@ -152,6 +181,10 @@ bool inputs_job_output(struct store_txn *txn, const struct file_reference *refer
 	if (head.state != FNR_STATE_COMPLETED) {
 		fnr_error_add(err, pointer, "job_state", fnr_state_terminal(head.state) ? "choose a job that was completed" : "wait until it is completed, or name it in depends_on",
 		              "job %s has no outputs: it is %s", id, fnr_state_name(head.state));
+		return false;
+	}
+	if (head.flags & JOB_FLAG_TAKE_DELETED) {
+		fnr_error_add(err, pointer, "unknown_output", "choose a job whose take there is", "what job %s made was deleted", id);
 		return false;
 	}
 	output_r->take = head.take;

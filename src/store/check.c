@@ -258,12 +258,12 @@ static void check_attempts(struct check *check, const struct job_head *head)
 		job_problem(check, head, "the record of an attempt is missing");
 }
 
-/* A take stays when its job goes, but not the other way round. */
+/* A take stays when its job goes; without it the job says so. */
 static void check_take_of(struct check *check, const struct job_head *head)
 {
 	struct fnr_buf take = FNR_BUF_INIT;
 
-	if (head->state == FNR_STATE_COMPLETED && head->take != 0
+	if (head->state == FNR_STATE_COMPLETED && head->take != 0 && !(head->flags & JOB_FLAG_TAKE_DELETED)
 	    && store_take_get(check->txn, head->project, head->shot, head->take, &take) != FNR_OK)
 		job_problem(check, head, "the record of its take is missing");
 	fnr_buf_free(&take);
@@ -328,6 +328,28 @@ static void check_parents(struct check *check, const struct job_head *head)
 	store_parents_free(&parents);
 }
 
+static void check_take_uses(struct check *check, const struct job_head *head)
+{
+	struct key list = id_key(&head->id);
+	MDB_val value;
+
+	if (!(head->flags & JOB_FLAG_TAKES) || fnr_state_terminal(head->state))
+		return;
+	if (env_get(&check->txn->t, DB_JOB_TAKES, &list, &value) != FNR_OK) {
+		job_problem(check, head, "its record of the takes that it needs is missing");
+		return;
+	}
+	check->found[DB_JOB_TAKES]++;
+	for (size_t at = 0; at + TAKE_PLACE_SIZE <= value.mv_size; at += TAKE_PLACE_SIZE) {
+		struct take_place place = take_place_read((const uint8_t *)value.mv_data + at);
+		struct key use = take_use_key(&place, &head->id), take = take_key(place.project, place.shot, place.take);
+
+		expect(check, DB_TAKE_USE, &use, false, head);
+		if (!env_has(&check->txn->t, DB_TAKE, &take))
+			job_problem(check, head, "a take that it needs is gone");
+	}
+}
+
 static void count_waiting(struct check *check, const struct job_head *head)
 {
 	if (!fnr_state_waiting(head->state) || head->queue > check->names[STORE_QUEUE] || head->project > check->names[STORE_PROJECT] ||
@@ -359,6 +381,7 @@ static void check_job(struct check *check, const struct walk *walk)
 	check_take_of(check, &head);
 	check_batch(check, &head);
 	check_parents(check, &head);
+	check_take_uses(check, &head);
 }
 
 static void end_walk(struct check *check, struct walk *walk, enum store_db db)
@@ -647,6 +670,8 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	check_surplus(&check, DB_DUE);
 	check_family(&check, DB_PARENT);
 	check_family(&check, DB_CHILD);
+	check_family(&check, DB_JOB_TAKES);
+	check_family(&check, DB_TAKE_USE);
 	check_batch_records(&check);
 	check_counters(&check);
 	check_waiting(&check);

@@ -19,7 +19,7 @@ int store_dedupe_find(struct store_txn *txn, const uint8_t hash[32], struct fnr_
 	if (value.mv_size != sizeof *job_r)
 		return FNR_E_CORRUPT;
 	memcpy(job_r, value.mv_data, sizeof *job_r);
-	if (store_job_get(txn, job_r, &head) != FNR_OK || (fnr_state_terminal(head.state) && head.state != FNR_STATE_COMPLETED))
+	if (store_job_get(txn, job_r, &head) != FNR_OK || head.flags & JOB_FLAG_TAKE_DELETED || (fnr_state_terminal(head.state) && head.state != FNR_STATE_COMPLETED))
 		return FNR_E_NOT_FOUND;
 	return FNR_OK;
 }

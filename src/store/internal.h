@@ -15,7 +15,8 @@
 	X(WAITING, "waiting") X(PARENT, "parent") X(CHILD, "child") X(DEDUPE, "dedupe") X(STATISTIC, "statistic") \
 	X(DISCARD, "discard") X(BACKEND, "backend") X(SECRET, "secret") \
 	X(PRESET_VERSION, "preset_version") X(PRESET_OWNER, "preset_owner") \
-	X(TEMPLATE_TEXT, "template_text") X(DEPRECATION, "deprecation") X(BROKEN, "broken")
+	X(TEMPLATE_TEXT, "template_text") X(DEPRECATION, "deprecation") X(BROKEN, "broken") \
+	X(TAKE_USE, "take_use") X(JOB_TAKES, "job_takes")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)
@@ -79,6 +80,14 @@ int parents_check(struct store_txn *txn, const struct store_parents *parents, bo
 int parents_put(struct store_txn *txn, const struct fnr_id *child, const struct store_parents *parents, struct fnr_error *err);
 int parents_release(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err);
 int parents_delete(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err);
+/* Takes that inputs of a job name, one after the other as keys have them; each must be there: else INVALID. */
+#define TAKE_PLACE_SIZE 12
+struct take_place take_place_read(const uint8_t *data);
+void take_place_put(struct fnr_buf *out, const struct take_place *place);
+struct key take_use_key(const struct take_place *place, const struct fnr_id *job);
+int take_uses_put(struct store_txn *txn, const struct fnr_id *job, const uint8_t *places, size_t count, struct fnr_error *err);
+int take_uses_release(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
+bool take_used(struct store_txn *txn, const struct take_place *place, struct fnr_id *job_r);
 int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */
 
@@ -122,6 +131,8 @@ struct job_new {
 	struct fnr_id payload_file;
 	const uint8_t *dedupe;             /* hash, or NULL */
 	struct store_parents parents;
+	const uint8_t *takes;
+	size_t take_count;
 };
 int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch,
                struct fnr_error *err);

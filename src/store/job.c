@@ -287,6 +287,8 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
 		code = waiting_move(txn, &old, head, err);
 	if (code == FNR_OK && moved && head->flags & JOB_FLAG_PARENTS && fnr_state_terminal(head->state))
 		code = parents_release(txn, &head->id, err);
+	if (code == FNR_OK && moved && head->flags & JOB_FLAG_TAKES && fnr_state_terminal(head->state))
+		code = take_uses_release(txn, &head->id, err);
 	if (code == FNR_OK)
 		code = head_put(txn, head, false, err);
 	return code == FNR_OK && moved ? hot_put(txn, &hot, err) : code;
@@ -387,7 +389,7 @@ int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct h
 
 	if (code != FNR_OK)
 		return code;
-	head->flags |= (job->parents.count ? JOB_FLAG_PARENTS : 0) | (wait ? JOB_FLAG_WAITS : 0);
+	head->flags |= (job->parents.count ? JOB_FLAG_PARENTS : 0) | (wait ? JOB_FLAG_WAITS : 0) | (job->take_count ? JOB_FLAG_TAKES : 0);
 	begin_life(head, now, hot);
 	if (job->upload_count)
 		code = take_uploads(txn, job, &ids, err);
@@ -403,6 +405,8 @@ int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct h
 		code = dedupe_put(txn, job->dedupe, &head->id, err);
 	if (code == FNR_OK && job->parents.count)
 		code = parents_put(txn, &head->id, &job->parents, err);
+	if (code == FNR_OK && job->take_count)
+		code = take_uses_put(txn, &head->id, job->takes, job->take_count, err);
 	free(ids);
 	hot->accepted++;
 	hot->state[head->state]++;

@@ -22,7 +22,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/session.c \
 	%D%/statistics.c \
 	%D%/store.c %D%/store.h \
-	%D%/take.c \
+	%D%/take.c %D%/take_use.c \
 	%D%/template.c \
 	%D%/thumbnail.c \
 	%D%/upgrade.c \

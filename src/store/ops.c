@@ -96,6 +96,9 @@ void op_job_add(struct fnr_buf *out, const struct op_job *job)
 	fnr_put_u8(out, job->priority);
 	fnr_put_u8(out, job->flags);
 	fnr_put_bytes(out, job->uploads, job->upload_count * sizeof *job->uploads);
+	fnr_put_u32(out, (uint32_t)(job->take_count * TAKE_PLACE_SIZE));
+	for (size_t i = 0; i < job->take_count; i++)
+		take_place_put(out, &job->takes[i]);
 	fnr_put_u8(out, job->skip);
 	fnr_put_u16(out, (uint16_t)job->parent_count);
 	for (size_t i = 0; i < job->parent_count; i++) {
@@ -202,6 +205,24 @@ void op_job_delete(struct fnr_buf *out, const struct fnr_id *id)
 {
 	fnr_put_u8(out, OP_JOB_DELETE);
 	fnr_put_id(out, id);
+}
+
+static void put_take(struct fnr_buf *out, enum op_kind kind, const char *project, const char *shot, uint32_t take)
+{
+	fnr_put_u8(out, (uint8_t)kind);
+	fnr_put_text(out, project);
+	fnr_put_text(out, shot);
+	fnr_put_u32(out, take);
+}
+
+void op_take_choose(struct fnr_buf *out, const char *project, const char *shot, uint32_t take)
+{
+	put_take(out, OP_TAKE_CHOOSE, project, shot, take);
+}
+
+void op_take_delete(struct fnr_buf *out, const char *project, const char *shot, uint32_t take)
+{
+	put_take(out, OP_TAKE_DELETE, project, shot, take);
 }
 
 void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id)
@@ -364,7 +385,7 @@ static bool read_job(struct apply *a, const uint8_t *dedupe, struct names *names
 {
 	struct fnr_reader *in = &a->in;
 	struct job_head *head = &job->head;
-	size_t bytes;
+	size_t bytes, take_bytes;
 
 	memset(job, 0, sizeof *job);
 	job->dedupe = dedupe;
@@ -380,6 +401,8 @@ static bool read_job(struct apply *a, const uint8_t *dedupe, struct names *names
 	head->flags = fnr_get_u8(in) & JOB_FLAG_ON_LOST_FAIL;
 	job->uploads = fnr_get_bytes(in, &bytes);
 	job->upload_count = bytes / sizeof(struct fnr_id);
+	job->takes = fnr_get_bytes(in, &take_bytes);
+	job->take_count = take_bytes / TAKE_PLACE_SIZE;
 	if (!read_parents(a, &job->parents))
 		return false;
 	job->summary = fnr_get_bytes(in, &job->summary_len);
@@ -388,7 +411,7 @@ static bool read_job(struct apply *a, const uint8_t *dedupe, struct names *names
 	else
 		job->payload_file = fnr_get_id(in);
 	head->flags |= (job->payload ? 0 : JOB_FLAG_PAYLOAD_FILE) | (job->upload_count ? JOB_FLAG_UPLOADS : 0);
-	return !in->failed && bytes % sizeof(struct fnr_id) == 0 && head->not_before >= 0 && head->expires_at >= 0
+	return !in->failed && bytes % sizeof(struct fnr_id) == 0 && take_bytes % TAKE_PLACE_SIZE == 0 && job->take_count <= STORE_JOB_TAKES && head->not_before >= 0 && head->expires_at >= 0
 	       && head->quality < FNR_QUALITY_COUNT && head->priority <= PRIORITY_MOST
 	       && names->template_[0] && names->queue[0]
 	       && (job->payload || !fnr_id_is_none(&job->payload_file));
@@ -813,6 +836,35 @@ static struct store_limit get_limit(struct fnr_reader *in)
 	return limit;
 }
 
+static int delete_take(struct apply *a, const char *project, const char *shot, struct take_place place)
+{
+	char path[STORE_DISCARD_PATH], command[STORE_DISCARD_PATH + 64];
+	int code;
+
+	snprintf(path, sizeof path, "workspace/%s/%s/take_%03u", project, shot, place.take);
+	code = store_take_delete(a->txn, place, path, &a->err);
+	if (code != FNR_OK)
+		return code;
+	snprintf(command, sizeof command, "{\"command\":\"discard\",\"path\":\"%s\"}", path);     /* names have nothing to escape */
+	a->ring = true;
+	return store_command_add(a->txn, command, &a->err);
+}
+
+static int apply_take(struct apply *a, bool remove)
+{
+	struct take_place place = { 0 };
+	char project[NAME_SIZE], shot[NAME_SIZE];
+
+	fnr_get_text(&a->in, project, sizeof project);
+	fnr_get_text(&a->in, shot, sizeof shot);
+	place.take = fnr_get_u32(&a->in);
+	if (!ended(&a->in) || !fnr_name_valid(project) || !fnr_name_valid(shot))
+		return malformed(a);
+	place.project = store_name_find(a->txn, STORE_PROJECT, project);
+	place.shot = store_name_find(a->txn, STORE_SHOT, shot);
+	return remove ? delete_take(a, project, shot, place) : store_shot_choose(a->txn, place.project, place.shot, place.take, &a->err);
+}
+
 static int apply_project(struct apply *a)
 {
 	struct store_project project;
@@ -996,6 +1048,8 @@ static int dispatch(struct apply *a, uint8_t operation)
 	case OP_BACKEND_PUT: return apply_backend_put(a);
 	case OP_BACKEND_DRAIN: return apply_backend_drain(a);
 	case OP_BACKEND_DELETE: return apply_backend_delete(a);
+	case OP_TAKE_CHOOSE: return apply_take(a, false);
+	case OP_TAKE_DELETE: return apply_take(a, true);
 	}
 	return malformed(a);
 }

@@ -11,7 +11,7 @@
 enum op_kind {
 	OP_SUBMIT = 1, OP_BATCH, OP_COMMAND, OP_UPLOAD, OP_TEMPLATES, OP_PRESET_PUT, OP_KEY_PUT,
 	OP_KEY_DELETE, OP_META_ADD, OP_SESSION_PUT, OP_SESSION_OPEN, OP_SESSION_DELETE, OP_SECRET, OP_JOB_DELETE, OP_QUEUE, OP_DEAD_DISCARD, OP_PROJECT, OP_QUEUE_LIMIT,
-	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE,
+	OP_BACKEND_PUT, OP_BACKEND_DRAIN, OP_BACKEND_DELETE, OP_TAKE_CHOOSE, OP_TAKE_DELETE,
 	OP_PRESET_DELETE
 };
 
@@ -31,6 +31,8 @@ struct op_job {
 	const uint8_t *dedupe;             /* OP_SUBMIT: hash of what it asks for; if a job that asked for the same lives or was completed, it is the answer */
 	const struct op_parent *parents;   /* jobs that it depends on */
 	size_t parent_count;
+	const struct take_place *takes;    /* that its inputs name, each once; must exist when applied: FNR_E_INVALID otherwise */
+	size_t take_count;
 	bool skip;                         /* see struct store_parents */
 	uint64_t class_;
 	int64_t not_before, expires_at;    /* ms, 0 = none; not_before in the future: accepted as scheduled */
@@ -97,6 +99,9 @@ void op_session_open(struct fnr_buf *out, const uint8_t link[32], const uint8_t 
 void op_session_delete(struct fnr_buf *out, const uint8_t hash[32]);
 void op_secret(struct fnr_buf *out, const uint8_t secret[32]);          /* store_secret_make */
 void op_job_delete(struct fnr_buf *out, const struct fnr_id *id);       /* store_job_delete and store_removal_add */
+/* By the names of project and shot; take 0: the newest. FNR_E_NOT_FOUND if there is no such take. */
+void op_take_choose(struct fnr_buf *out, const char *project, const char *shot, uint32_t take);
+void op_take_delete(struct fnr_buf *out, const char *project, const char *shot, uint32_t take);   /* store_take_delete, and a command */
 void op_dead_discard(struct fnr_buf *out, const struct fnr_id *id);     /* store_dead_discard */
 void op_project(struct fnr_buf *out, const char *name, const struct store_project *project);  /* store_project_put, and a command as below */
 /* store_queue_put of the one or the other part, and a command that has the manager look. */

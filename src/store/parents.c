@@ -91,6 +91,9 @@ int parents_check(struct store_txn *txn, const struct store_parents *parents, bo
 		if (fnr_state_terminal(head.state) && head.state != FNR_STATE_COMPLETED)
 			return fnr_fail(err, FNR_E_INVALID, "job %s, on which it would depend, is %s; run that one again first",
 			                fnr_id_format(&head.id, text), fnr_state_name(head.state));
+		if (head.flags & JOB_FLAG_TAKE_DELETED)
+			return fnr_fail(err, FNR_E_INVALID, "what job %s, on which it would depend, made was deleted; run that one again first",
+			                fnr_id_format(&head.id, text));
 		*wait_r |= head.state != FNR_STATE_COMPLETED;
 	}
 	return FNR_OK;

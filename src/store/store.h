@@ -55,6 +55,8 @@
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   backend     id                            -> revision u64, JSON text: a server that an operator added
  *   secret      id of a backend               -> JSON text of its credentials
+ *   take_use    project u32, shot u32, n u32, job id -> (nothing)   the job has not finished and has a file of it as input
+ *   job_takes   job id                        -> those takes (take_use.c)
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
  *
  * Out buffers (struct fnr_buf *) are emptied before they are filled. Counts of jobs in batches and uploads are kept by
@@ -106,7 +108,12 @@ int store_copy(struct store *store, const char *path, struct fnr_error *err); /*
 /* ---- jobs ---- */
 
 enum job_flag { JOB_FLAG_PAYLOAD_FILE = 1, JOB_FLAG_UPLOADS = 2, JOB_FLAG_CANCEL_ASKED = 4, JOB_FLAG_ON_LOST_FAIL = 8,
-                JOB_FLAG_PARENTS = 16, JOB_FLAG_WAITS = 32 };     /* it depends on others; at least one of them is not completed yet */
+                JOB_FLAG_PARENTS = 16, JOB_FLAG_WAITS = 32,       /* it depends on others; at least one of them is not completed yet */
+                JOB_FLAG_TAKE_DELETED = 64,                        /* the take that it made, and its outputs with it */
+                JOB_FLAG_TAKES = 128 };                            /* files of takes are inputs */
+
+struct take_place { uint32_t project, shot, take; };
+#define STORE_JOB_TAKES 1024       /* most takes that inputs of one job may name */
 
 /* Small and fixed; rewritten at each change. Times are wall-clock ms, 0 = not (yet). */
 struct job_head {
@@ -366,9 +373,14 @@ int store_batch_put(struct store_txn *txn, const struct batch *batch, struct fnr
 
 uint32_t store_shot_counter(struct store_txn *txn, uint32_t project, uint32_t shot);   /* the next take's number is above this */
 int store_shot_raise(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t counter, struct fnr_error *err); /* never falls */
+/* Which take is to be the active one; 0: the newest, whichever that is. NOT_FOUND if there is no such take. */
+int store_shot_choose(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, struct fnr_error *err);
 uint32_t store_shot_active(struct store_txn *txn, uint32_t project, uint32_t shot);    /* the chosen take, else the newest; 0 if none */
 int store_take_put(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, const char *json, struct fnr_error *err);
 int store_take_get(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, struct fnr_buf *json_r);
+/* NOT_FOUND; CONFLICT while a job that has not finished has a file of it as input, or depends on the job that made it. That
+ * job has no outputs any more. The folder, whose path is given, is noted to be discarded. */
+int store_take_delete(struct store_txn *txn, struct take_place place, const char *path, struct fnr_error *err);
 typedef bool store_take_row(uint32_t take, const char *json, size_t len, void *context);
 size_t store_takes(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t after, size_t limit, store_take_row *row, void *context);
 typedef bool store_shot_row(uint32_t shot, uint32_t counter, uint32_t active, void *context);

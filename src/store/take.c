@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/json.h"
 #include "store/internal.h"
 
 struct key shot_key(uint32_t project, uint32_t shot)
@@ -113,6 +114,62 @@ int store_take_get(struct store_txn *txn, uint32_t project, uint32_t shot, uint3
 	struct key key = take_key(project, shot, take);
 
 	return env_get_text(&txn->t, DB_TAKE, &key, json_r);
+}
+
+int store_shot_choose(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t take, struct fnr_error *err)
+{
+	struct key key = take_key(project, shot, take), value = KEY_INIT;
+	uint32_t counter, chosen;
+	int code = shot_find(txn, project, shot, &counter, &chosen);
+
+	if (code == FNR_OK && take && !env_has(&txn->t, DB_TAKE, &key))
+		code = FNR_E_NOT_FOUND;
+	if (code != FNR_OK)
+		return fnr_fail(err, code, code == FNR_E_NOT_FOUND ? "there is no such take" : "the record of a shot cannot be read; run 'fnr check'");
+	key = shot_key(project, shot);
+	key_u32(&value, counter);
+	key_u32(&value, take);
+	return env_put(&txn->t, DB_SHOT, &key, value.data, value.len, err);
+}
+
+/* The job that made it, if that is still there; false if it is not. */
+static bool maker_of(struct store_txn *txn, const struct take_place *place, struct job_head *head_r)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *take = NULL;
+	struct fnr_id id;
+	bool found;
+
+	if (store_take_get(txn, place->project, place->shot, place->take, &text) == FNR_OK)
+		take = fnr_json_parse_own(text.data, text.len, NULL);
+	found = fnr_id_parse(fnr_json_get_text(take, "job", ""), &id) && store_job_get(txn, &id, head_r) == FNR_OK &&
+	        head_r->project == place->project && head_r->shot == place->shot && head_r->take == place->take;
+	json_object_put(take);
+	fnr_buf_free(&text);
+	return found;
+}
+
+int store_take_delete(struct store_txn *txn, struct take_place place, const char *path, struct fnr_error *err)
+{
+	struct key key = take_key(place.project, place.shot, place.take);
+	char text[FNR_ID_TEXT];
+	struct job_head head;
+	struct fnr_id user;
+	bool made = maker_of(txn, &place, &head);
+	int code;
+
+	if (take_used(txn, &place, &user))
+		return fnr_fail(err, FNR_E_CONFLICT, "the take cannot be deleted yet: a file of it is an input of job %s", fnr_id_format(&user, text));
+	if (made && store_children(txn, &head.id, NULL, &user, 1))
+		return fnr_fail(err, FNR_E_CONFLICT, "the take cannot be deleted yet: job %s depends on the one that made it", fnr_id_format(&user, text));
+	code = env_delete(&txn->t, DB_TAKE, &key, err);
+	if (code == FNR_E_NOT_FOUND)
+		return fnr_fail(err, code, "there is no such take");
+	if (code == FNR_OK && made) {
+		head.flags |= JOB_FLAG_TAKE_DELETED;
+		code = store_job_put(txn, &head, err);
+	}
+	return code == FNR_OK ? store_discard_add(txn, path, err) : code;
 }
 
 size_t store_takes(struct store_txn *txn, uint32_t project, uint32_t shot, uint32_t after, size_t limit,

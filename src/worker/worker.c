@@ -307,7 +307,7 @@ static void task_discard(struct worker *worker, struct json_object *message)
 	for (size_t i = 0; i < count; i++) {
 		struct fnr_error err = FNR_ERROR_INIT;
 		const char *path = json_object_get_string(json_object_array_get_idx(paths, i));
-		if (take_dir_remove(path != NULL ? path : "", &err) != FNR_OK)
+		if (take_discard(path != NULL ? path : "", &err) != FNR_OK)
 			fnr_warn(NULL, "cannot discard: %s", err.message);
 		fnr_error_clear(&err);
 	}

@@ -712,6 +712,14 @@ def test_takes(fnr):
     assert job["state"] == "completed" and fnr.get(job["outputs"][0]["url"]).data == PNG
 
 
+def test_take_chosen_exported_and_deleted(fnr):
+    job = fnr.run("good", project="one-more", shot="s")
+    place = f"/api/v1/projects/{job['project']}/shots/{job['shot']}"
+    assert fnr.request("PUT", f"{place}/active-take", {"take": job["take"]}).json == {"take": job["take"]}
+    assert fnr.get(f"{place}/takes/{job['take']}/export").status == 200
+    assert fnr.request("DELETE", f"{place}/takes/{job['take']}").status == 204
+
+
 def test_take_that_there_is_not_as_an_input(fnr):
     fnr.run("copy", {"picture": "upload:" + upload(fnr)["id"]}, project="given", shot="s1")
     for reference in ("take:given/s1/99/picture.png", "take:nothing/s1/1/picture.png"):

@@ -16,6 +16,7 @@
 #include "files/fetch.h"
 #include "files/path.h"
 #include "files/take.h"
+#include "files/tar.h"
 
 #define JOB "01981234-5678-7abc-8def-0123456789ab"
 #define OTHER "01981234-5678-7abc-8def-0123456789ac"
@@ -249,6 +250,11 @@ Test(files, only_folders_of_attempts_are_removed)
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		cr_expect_eq(take_dir_remove(bad[i], NULL), FNR_E_INVALID, "\"%s\"", bad[i]);
 	cr_expect_eq(take_dir_remove(ATTEMPT, NULL), FNR_OK, "absent is fine");
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		cr_expect_eq(take_discard(bad[i], NULL), strcmp(bad[i], SHOT "/take_001") == 0 ? FNR_OK : FNR_E_INVALID, "\"%s\"", bad[i]);
+	cr_expect_eq(take_discard("workspace/.jobs/" JOB, NULL), FNR_OK);
+	cr_expect_eq(take_discard(SHOT "/take_1/x", NULL), FNR_E_INVALID);
+	cr_expect_eq(take_discard(SHOT "/take_", NULL), FNR_E_INVALID);
 	cr_assert_eq(take_dir_make(ATTEMPT, NULL), FNR_OK);
 	put(ATTEMPT "/old", "x");
 	cr_assert_eq(take_dir_make(ATTEMPT, NULL), FNR_OK);
@@ -423,4 +429,58 @@ Test(files, addresses_of_the_public_internet)
 		cr_expect_eq(fetch_address_public(is6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in4), cases[i].is_public, "%s", cases[i].text);
 	}
 	cr_expect_not(fetch_address_public(&(struct sockaddr){ .sa_family = AF_UNIX }));
+}
+
+/* ---- archives ---- */
+
+/* What the program tar makes of it. */
+static void expect_listed(const struct fnr_buf *archive, const char *wanted)
+{
+	char line[1024] = "";
+	FILE *tar;
+
+	cr_assert_eq(fnr_file_write("a.tar", archive->data, archive->len, 0600, NULL), FNR_OK);
+	tar = popen("tar -tvf a.tar 2>&1 | tr -s ' ' | cut -d ' ' -f 3,6", "r");
+	cr_assert_not_null(tar);
+	cr_assert_gt(fread(line, 1, sizeof line - 1, tar), 0);
+	pclose(tar);
+	cr_expect_str_eq(line, wanted);
+}
+
+Test(files, archives)
+{
+	struct fnr_buf archive = FNR_BUF_INIT;
+
+	tar_head(&archive, "p/s/take_001/a.txt", 3, 1700000000);
+	cr_assert_eq(archive.len, 512);
+	fnr_buf_puts(&archive, "abc");
+	tar_fill(&archive, 3);
+	cr_assert_eq(archive.len, 1024);
+	tar_head(&archive, "empty", 0, 0);
+	tar_fill(&archive, 0);
+	cr_assert_eq(archive.len, 1536);
+	tar_end(&archive);
+	expect_listed(&archive, "3 p/s/take_001/a.txt\n0 empty\n");
+	fnr_buf_free(&archive);
+}
+
+/* Names beyond the old format's, whose lengths bring their records' own lengths past 99; sizes of which only the head is looked at. */
+Test(files, archives_of_long_names_and_large_files)
+{
+	for (size_t len = 80; len < 260; len += 3) {
+		struct fnr_buf archive = FNR_BUF_INIT;
+		char name[300], wanted[320];
+
+		memset(name, 'n', len);
+		name[len] = 0;
+		tar_head(&archive, name, 0, 1);
+		tar_end(&archive);
+		snprintf(wanted, sizeof wanted, "0 %s\n", name);
+		expect_listed(&archive, wanted);
+		fnr_buf_free(&archive);
+	}
+	struct fnr_buf archive = FNR_BUF_INIT;
+	tar_head(&archive, "large", 12345678901234, 1);
+	cr_assert_not_null(memmem(archive.data, archive.len, "23 size=12345678901234\n", 23));
+	fnr_buf_free(&archive);
 }

@@ -930,3 +930,106 @@ Test(ops, a_backend_at_work_cannot_be_removed)
 	cr_assert_eq(apply_in_round(&operation, NULL).code, FNR_OK);
 	fnr_buf_free(&operation);
 }
+
+/* ---- takes ---- */
+
+static struct fnr_id make_take(uint32_t number)
+{
+	struct op_job job = FIXTURE_JOB;
+	struct fnr_id id = fixture_submit(&job);
+	struct store_txn *txn;
+	struct job_head head;
+	char text[FNR_ID_TEXT], json[100];
+
+	fixture_move(&id, FNR_STATE_RUNNING, 0);
+	txn = fixture_write();
+	cr_assert_eq(store_job_get(txn, &id, &head), FNR_OK);
+	snprintf(json, sizeof json, "{\"job\":\"%s\"}", fnr_id_format(&id, text));
+	cr_assert_eq(store_take_put(txn, head.project, head.shot, number, json, NULL), FNR_OK);
+	cr_assert_eq(store_attempt_put(txn, &id, head.attempt, "{}", NULL), FNR_OK);
+	head.state = FNR_STATE_COMPLETED;
+	head.take = number;
+	cr_assert_eq(store_job_put(txn, &head, NULL), FNR_OK);
+	fixture_commit(txn);
+	fixture_check();
+	return id;
+}
+
+static int change_take(bool remove, uint32_t number)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	int code;
+
+	(remove ? op_take_delete : op_take_choose)(&operation, "demo", "s010", number);
+	code = apply_in_round(&operation, NULL).code;
+	fnr_buf_free(&operation);
+	return code;
+}
+
+static uint32_t active_take(const struct job_head *head)
+{
+	struct store_txn *txn = fixture_read();
+	uint32_t take = store_shot_active(txn, head->project, head->shot);
+
+	store_read_end(txn);
+	return take;
+}
+
+Test(ops, a_take_is_chosen_and_deleted)
+{
+	struct fnr_id first = make_take(1);
+	struct job_head head;
+
+	make_take(2);
+	head = fixture_head(&first);
+	cr_expect_eq(active_take(&head), 2);
+	cr_expect_eq(change_take(false, 1), FNR_OK);
+	cr_expect_eq(active_take(&head), 1);
+	cr_expect_eq(change_take(false, 3), FNR_E_NOT_FOUND);
+	cr_expect_eq(change_take(true, 3), FNR_E_NOT_FOUND);
+	cr_expect_eq(change_take(true, 1), FNR_OK);
+	cr_expect_eq(change_take(true, 1), FNR_E_NOT_FOUND);
+	cr_expect_eq(active_take(&head), 2);
+	head = fixture_head(&first);
+	cr_expect(head.flags & JOB_FLAG_TAKE_DELETED);
+	cr_expect_eq(change_take(false, 0), FNR_OK);
+}
+
+static size_t count_discards;
+
+static void count_row(const char *path, void *context)
+{
+	(void)context;
+	cr_expect_str_eq(path, "workspace/demo/s010/take_001");
+	count_discards++;
+}
+
+/* Until it has finished; whichever way. Its folder is noted in the same transaction. */
+Test(ops, a_take_that_a_job_needs_stays)
+{
+	static const enum fnr_state ends[] = { FNR_STATE_CANCELLED, FNR_STATE_FAILED, FNR_STATE_COMPLETED };
+	struct fnr_id maker = make_take(1);
+	struct job_head head = fixture_head(&maker);
+	struct take_place place = { head.project, head.shot, 1 };
+	struct op_job job = FIXTURE_JOB;
+	struct store_txn *txn;
+
+	job.takes = &place;
+	job.take_count = 1;
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		struct fnr_id id = fixture_submit(&job);
+
+		fixture_check();
+		cr_expect_eq(change_take(true, 1), FNR_E_CONFLICT);
+		fixture_move(&id, FNR_STATE_RUNNING, 0);
+		cr_expect_eq(change_take(true, 1), FNR_E_CONFLICT);
+		fixture_move(&id, ends[i], 0);
+	}
+	cr_expect_eq(change_take(true, 1), FNR_OK);
+	txn = fixture_write();
+	cr_expect_eq(fixture_submit_to(txn, &job).code, FNR_E_INVALID, "it is gone");
+	store_discards(txn, count_row, NULL);
+	fixture_commit(txn);
+	fixture_check();
+	cr_expect_eq(count_discards, 1);
+}
