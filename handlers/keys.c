@@ -7,6 +7,9 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 
+#define KEY_PER_MINUTE_MOST 1000000
+#define KEY_WAITING_MOST 1000000000
+
 static bool key_row(const char *id, const char *json, size_t len, void *context)
 {
 	struct json_object *key = fnr_json_parse(json, len, NULL);
@@ -50,7 +53,7 @@ static bool scope_valid(const char *text)
 
 static void check_key(struct request *req)
 {
-	static const char *const members[] = { "name", "scopes", "projects", NULL };
+	static const char *const members[] = { "name", "scopes", "projects", "per_minute", "max_waiting", NULL };
 	const char *name = fnr_json_get_text(req->body, "name", NULL);
 
 	common_members_only(req, "a key", members);
@@ -59,6 +62,8 @@ static void check_key(struct request *req)
 	if (!fnr_json_get(req->body, "scopes"))
 		fnr_error_add(&req->err, "/scopes", "required", "give a list of read, submit, admin", "'scopes' is missing");
 	check_list(req, "scopes", scope_valid, "use read, submit and admin");
+	common_count(req, "per_minute", KEY_PER_MINUTE_MOST);
+	common_count(req, "max_waiting", KEY_WAITING_MOST);
 	check_list(req, "projects", fnr_name_valid, "use names of projects: " FNR_NAME_RULE);
 }
 
@@ -80,6 +85,8 @@ int keys_create(struct request *req)
 	fnr_json_set_text(key, "name", fnr_json_get_text(req->body, "name", ""));
 	fnr_json_set(key, "scopes", json_object_get(fnr_json_get(req->body, "scopes")));
 	fnr_json_set(key, "projects", json_object_get(fnr_json_get(req->body, "projects")));
+	common_set_count(key, "per_minute", fnr_json_get_int(req->body, "per_minute", 0));
+	common_set_count(key, "max_waiting", fnr_json_get_int(req->body, "max_waiting", 0));
 	fnr_json_set_time(key, "created_at", fnr_now_ms());
 	fnr_json_set_bool(key, "revoked", false);
 	op_key_put(&operation, hash, fnr_json_text(key, NULL));

@@ -637,6 +637,7 @@ static int add_jobs(struct submission *s)
 	job.parents = s->parents;
 	job.parent_count = s->parent_count;
 	job.skip = strcmp(s->on_parent_failure, "skip") == 0;
+	job.key_waiting_most = s->req->access.max_waiting;
 	job.class_ = scheduling_class(s->template_, s->quality, s->fallback, s->models);
 	job.not_before = s->not_before;
 	job.expires_at = s->expires_at;

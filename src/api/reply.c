@@ -145,6 +145,8 @@ void reply_render(struct serving *s, struct fnr_buf *out)
 		add_line(out, "Content-Type", reply->media_type);
 	for (size_t i = 0; i < reply->header_count; i++)
 		add_line(out, reply->headers[i].name, reply->headers[i].value);
+	if (s->quota.most)
+		fnr_buf_printf(out, "RateLimit-Limit: %u\r\nRateLimit-Remaining: %u\r\nRateLimit-Reset: %d\r\n", s->quota.most, s->quota.left, s->quota.reset_s);
 	add_line(out, "X-Request-Id", s->req.id);
 	add_line(out, "X-Content-Type-Options", "nosniff");
 	if (!has_header(reply, "Content-Security-Policy"))

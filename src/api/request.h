@@ -42,7 +42,8 @@ enum route_flag {
 	ROUTE_NO_STORE = 4,      /* touches nothing: no store, no key */
 	ROUTE_YAML = 8,          /* with ROUTE_BODY: application/yaml is taken as well */
 	ROUTE_BODY_OPTIONAL = 16,/* with ROUTE_BODY: an empty body is an empty object */
-	ROUTE_TICKET = 32        /* GET and HEAD are open to ?ticket= */
+	ROUTE_TICKET = 32,       /* GET and HEAD are open to ?ticket= */
+	ROUTE_UNCOUNTED = 64     /* no request of its own to the quota of a key */
 };
 
 struct route { const char *method, *pattern; unsigned scope, flags; handler *call; };

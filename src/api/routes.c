@@ -102,7 +102,7 @@ const struct route routes[] = {
 	{ "GET", "/api/v1/openapi.json", R, 0, about_openapi },
 	{ "GET", "/healthz", NONE, ROUTE_NO_STORE, health_live },
 	{ "GET", "/readyz", NONE, 0, health_ready },
-	{ "GET", "/internal/view/{id}", R, ROUTE_INTERNAL, jobs_view },
+	{ "GET", "/internal/view/{id}", R, ROUTE_INTERNAL | ROUTE_UNCOUNTED, jobs_view },
 	{ "GET", "/internal/upload-check", S, ROUTE_INTERNAL, uploads_check },
 	{ 0 },
 };

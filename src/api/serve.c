@@ -179,6 +179,46 @@ static int check_access(struct serving *s, unsigned scope)
 	return access_check(req->txn, req->conf, &headers, scope, &req->access, &req->err);
 }
 
+/* Counts the request to the quota of its key. Which minute it is the clock says that all processes have. */
+static int check_quota(struct serving *s, const struct route *route)
+{
+	const struct access *access = &s->req.access;
+	int64_t now = fnr_mono_ms();
+	uint32_t count;
+
+	s->quota.most = access->per_minute ? access->per_minute : (uint32_t)s->req.conf->api_per_minute;
+	if (!access->key[0] || route->flags & ROUTE_UNCOUNTED)
+		s->quota.most = 0;
+	if (!s->quota.most)
+		return FNR_OK;
+	count = meter_add(slots_meter(s->server->slots), METER_KEY, access->key, now);
+	s->quota.left = count < s->quota.most ? s->quota.most - count : 0;
+	s->quota.reset_s = meter_left_s(now);
+	if (count <= s->quota.most)
+		return FNR_OK;
+	s->req.err.retry_after_s = s->quota.reset_s;
+	return fnr_fail(&s->req.err, FNR_E_LIMIT, "this key may make %u requests a minute; come again in %d s", s->quota.most, s->quota.reset_s);
+}
+
+/* Whoever tries keys is put off. A key that is valid is let in all the same: others may have the same address. */
+static void put_off(struct serving *s, const struct route *route)
+{
+	const char *address = request_param(&s->req, "REMOTE_ADDR");
+	uint32_t most = (uint32_t)s->req.conf->api_max_failures, count;
+	int64_t now = fnr_mono_ms();
+
+	if (!most || !address || !(request_header(&s->req, "Authorization") || s->ticket || route->scope == FNR_SCOPE_NONE))
+		return;
+	count = meter_add(slots_meter(s->server->slots), METER_ADDRESS, address, now);
+	if (count == most + 1)
+		fnr_warn(NULL, "event=access.failures client=%s count=%u: more with a wrong key are put off until the next minute", address, count);
+	if (count <= most)
+		return;
+	fnr_error_clear(&s->req.err);
+	s->req.err.retry_after_s = meter_left_s(now);
+	fnr_fail(&s->req.err, FNR_E_LIMIT, "too many requests with a wrong key came from this address; come again in %d s", s->req.err.retry_after_s);
+}
+
 static int prepare(struct serving *s, const struct route *route)
 {
 	const char *accept = request_header(&s->req, "Accept");
@@ -190,6 +230,8 @@ static int prepare(struct serving *s, const struct route *route)
 		code = begin_reading(s);
 		if (code == FNR_OK)
 			code = check_access(s, route->scope);
+		if (code == FNR_OK)
+			code = check_quota(s, route);
 	}
 	if (code == FNR_OK)
 		code = request_read_query(s);
@@ -269,6 +311,8 @@ void serve_request(struct server *server, char **envp, serve_read *read, void *c
 	} else {
 		memcpy(s.req.args, match.args, sizeof s.req.args);
 		code = call(&s, match.route);
+		if (code == FNR_E_UNAUTHORIZED)
+			put_off(&s, match.route);
 	}
 	if (code != FNR_OK)
 		reply_problem(&s, match.allow[0] ? match.allow : NULL);

@@ -33,6 +33,7 @@ struct serving {
 	const char *ticket;                /* ?ticket= of a route that takes one; handlers do not see it */
 	bool head;                         /* HEAD: the body is left out */
 	size_t posted;                     /* bytes of the largest operation that it posted */
+	struct { uint32_t most, left; int reset_s; } quota;    /* of the key; most 0: it has none */
 	bool upstream;                     /* a ROUTE_INTERNAL request: problems go into a header too */
 };
 

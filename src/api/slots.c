@@ -41,6 +41,7 @@ struct slots {
 	_Atomic int64_t committer_at;            /* CLOCK_BOOTTIME ms */
 	_Alignas(64) atomic_uint conf_generation; /* odd while it is being written */
 	struct fnr_conf conf;
+	struct meter meter;
 	struct slot slot[SLOTS_MOST];
 	/* Pages behind here exist once they were written: an idle system has none. */
 	_Alignas(4096) char data[SLOTS_MOST][SLOTS_INLINE];
@@ -275,6 +276,11 @@ int64_t slots_committer_age_ms(struct slots *slots)
 	int64_t at = atomic_load(&slots->committer_at);
 
 	return at ? fnr_mono_ms() - at : INT64_MAX;
+}
+
+struct meter *slots_meter(struct slots *slots)
+{
+	return &slots->meter;
 }
 
 bool slots_loaded(struct slots *slots)

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/meter.h"
 #include "base/buf.h"
 #include "base/conf.h"
 #include "base/err.h"
@@ -52,6 +53,8 @@ int64_t slots_committer_age_ms(struct slots *slots);
 
 /* Has a loader run to its end since this master started? Before that a new key or template may not be in force yet. */
 bool slots_loaded(struct slots *slots);
+
+struct meter *slots_meter(struct slots *slots);    /* of all processes */
 
 /* Copies the configuration if it is another than *generation (0 = none yet). True if it was copied. */
 bool slots_conf_read(struct slots *slots, uint32_t *generation, struct fnr_conf *conf);

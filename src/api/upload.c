@@ -260,7 +260,7 @@ static int upload_take(struct request *req)
 }
 
 const struct route upload_routes[] = {
-	{ "POST", "/api/v1/uploads", FNR_SCOPE_SUBMIT, 0, upload_take },
+	{ "POST", "/api/v1/uploads", FNR_SCOPE_SUBMIT, ROUTE_UNCOUNTED, upload_take }     /* it was counted when it was checked */,
 	{ 0 },
 };
 

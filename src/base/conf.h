@@ -15,6 +15,8 @@
 	X(api_handlers, INT, "api.handlers", 64, 1, 256, "processes", "FastCGI handlers of fnr-api") \
 	X(api_upload_handlers, INT, "api.upload_handlers", 2, 1, 64, "processes", "FastCGI handlers that file uploads") \
 	X(api_keys, BOOL, "api.keys", 1, 0, 1, "", "require API keys; off is for development on loopback only") \
+	X(api_per_minute, INT, "api.per_minute", 0, 0, 1000000, "requests", "most requests of an API key in a minute where the key itself says nothing (0: no limit)") \
+	X(api_max_failures, INT, "api.max_failures", 300, 0, 1000000, "requests", "so many with a wrong key may come from one address in a minute; more are put off (0: no limit)") \
 	X(api_hosts, TEXT, "api.hosts", "localhost 127.0.0.1 [::1]", 0, 0, "", "host names that requests may carry, separated by spaces") \
 	X(api_max_body, INT, "api.max_body", 12582912, 65536, 67108864, "bytes", "largest JSON body") \
 	X(job_max_inputs, INT, "job.max_inputs", 10485760, 1024, 67108864, "bytes", "largest inputs of one job, as JSON") \

@@ -6,7 +6,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 
-static struct { struct list scopes, projects; } options;
+static struct { struct list scopes, projects; long per_minute, max_waiting; } options;
 
 static void print_words(struct json_object *list, const char *otherwise)
 {
@@ -69,6 +69,10 @@ static int create(int count, char **operands)
 	fnr_json_set(body, "scopes", words(&options.scopes));
 	if (options.projects.count)
 		fnr_json_set(body, "projects", words(&options.projects));
+	if (options.per_minute)
+		fnr_json_set_int(body, "per_minute", options.per_minute);
+	if (options.max_waiting)
+		fnr_json_set_int(body, "max_waiting", options.max_waiting);
 	return ask_do("POST", ASK_PATH("keys", NULL), body, print_made);
 }
 
@@ -94,6 +98,8 @@ static const struct action actions[] = {
 static const struct option_row rows[] = {
 	LIST("--scope", 0, &options.scopes, "SCOPE", "create: read, submit or admin; several times, or with commas"),
 	LIST("--project", 0, &options.projects, "NAME", "create: for this project only; several times, or with commas (default: all)"),
+	NUMBER("--per-minute", 0, &options.per_minute, 1, 1000000, "N", "create: so many requests may be made with it in a minute"),
+	NUMBER("--max-waiting", 0, &options.max_waiting, 1, 1000000000, "N", "create: so many of its jobs may wait at the same time"),
 	OPTIONS_END,
 };
 

@@ -115,6 +115,8 @@ static int load_key(struct store_txn *txn, const uint8_t hash[32], struct access
 	memcpy(access->key_hash, hash, sizeof access->key_hash);
 	access->key_number = store_name_find(txn, STORE_KEY, access->key);
 	access->scopes = scopes_of(key);
+	access->per_minute = (uint32_t)fnr_json_get_int(key, "per_minute", 0);
+	access->max_waiting = (uint64_t)fnr_json_get_int(key, "max_waiting", 0);
 	take_projects(txn, key, access);
 	json_object_put(key);
 	return FNR_OK;

@@ -20,6 +20,8 @@ struct access {
 	uint8_t session_hash[32];
 	int64_t expires_at;           /* of the session; 0 = it has none */
 	uint32_t key_number;
+	uint32_t per_minute;          /* most requests; 0: the key says nothing */
+	uint64_t max_waiting;         /* most jobs that wait; 0: the key says nothing */
 	unsigned scopes;              /* enum fnr_scope bits, with those that a scope contains */
 	bool all_projects;
 	char projects[32][68];        /* else these */

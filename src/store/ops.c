@@ -88,6 +88,7 @@ void op_job_add(struct fnr_buf *out, const struct op_job *job)
 	fnr_put_text(out, job->key);
 	fnr_put_id(out, &job->retry_of);
 	fnr_put_u64(out, job->class_);
+	fnr_put_u64(out, job->key_waiting_most);
 	fnr_put_u64(out, (uint64_t)job->not_before);
 	fnr_put_u64(out, (uint64_t)job->expires_at);
 	fnr_put_u32(out, job->timeout_s);
@@ -348,7 +349,7 @@ static bool ended(const struct fnr_reader *in)
 
 /* ---- acceptance ---- */
 
-struct names { char project[NAME_SIZE], shot[NAME_SIZE], template_[NAME_SIZE], queue[NAME_SIZE], key[NAME_SIZE]; };
+struct names { char project[NAME_SIZE], shot[NAME_SIZE], template_[NAME_SIZE], queue[NAME_SIZE], key[NAME_SIZE]; uint64_t key_most; };
 
 static void read_names(struct fnr_reader *in, struct names *names)
 {
@@ -392,6 +393,7 @@ static bool read_job(struct apply *a, const uint8_t *dedupe, struct names *names
 	read_names(in, names);
 	head->retry_of = fnr_get_id(in);
 	head->class_ = fnr_get_u64(in);
+	names->key_most = fnr_get_u64(in);
 	head->not_before = (int64_t)fnr_get_u64(in);
 	head->expires_at = (int64_t)fnr_get_u64(in);
 	head->timeout_s = fnr_get_u32(in);
@@ -463,7 +465,7 @@ static int too_many(struct apply *a, const char *what, const char *name, uint64_
 /* The job is stored already: if it is one too many, it goes with its transaction. */
 static int check_caps(struct apply *a, const struct names *names, const struct job_head *head)
 {
-	uint64_t project_most = store_project_get(a->txn, head->project).max_waiting, key_most = a->limits->key_most;
+	uint64_t project_most = store_project_get(a->txn, head->project).max_waiting, key_most = names->key_most ? names->key_most : a->limits->key_most;
 
 	if (!project_most)
 		project_most = a->limits->project_most;

@@ -34,7 +34,7 @@ struct op_job {
 	const struct take_place *takes;    /* that its inputs name, each once; must exist when applied: FNR_E_INVALID otherwise */
 	size_t take_count;
 	bool skip;                         /* see struct store_parents */
-	uint64_t class_;
+	uint64_t class_, key_waiting_most; /* the key's own cap on jobs that wait; 0: as struct op_limits has it */
 	int64_t not_before, expires_at;    /* ms, 0 = none; not_before in the future: accepted as scheduled */
 	uint32_t timeout_s;
 	uint16_t max_attempts;

@@ -192,6 +192,12 @@ check_PROGRAMS += %D%/test_slots
 %C%_test_slots_LDADD = $(UNIT_API)
 TESTS += %D%/test_slots
 
+check_PROGRAMS += %D%/test_meter
+%C%_test_meter_SOURCES = %D%/test_meter.c
+%C%_test_meter_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_meter_LDADD = src/api/libapi.a $(UNIT_BASE)
+TESTS += %D%/test_meter
+
 check_PROGRAMS += %D%/test_request
 %C%_test_request_SOURCES = %D%/test_request.c
 %C%_test_request_CFLAGS = $(UNIT_CFLAGS)
