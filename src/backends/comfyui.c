@@ -68,6 +68,7 @@ static enum run_result failed(struct comfyui *comfyui, struct json_object *failu
 static enum run_result finished(struct comfyui *comfyui, struct json_object *entry)
 {
 	struct json_object *failure = NULL;
+	comfyui_goodbye(comfyui);
 	switch (comfyui_end_of(entry, &failure)) {
 	case COMFYUI_SUCCEEDED:
 		return comfyui_collect(comfyui, fnr_json_get(entry, "outputs"));
@@ -96,9 +97,11 @@ static enum run_result away(struct comfyui *comfyui, const struct http_answer *a
 
 static enum run_result too_long(struct comfyui *comfyui)
 {
-	comfyui_cancel(comfyui);
-	return run_fail(comfyui->error, FNR_CLASS_PERMANENT, "timeout", "Choose a lower quality, or raise timeout_s.", "reduce_quality", NULL,
-	                "It took longer than %lld seconds and was stopped.", (long long)(comfyui->run->timeout_ms + 999) / 1000);
+	bool heard = comfyui_cancel(comfyui);
+	run_fail(comfyui->error, FNR_CLASS_PERMANENT, "timeout", "Choose a lower quality, or raise timeout_s.", "reduce_quality", NULL,
+	         "It took longer than %lld seconds and was stopped.", (long long)(comfyui->run->timeout_ms + 999) / 1000);
+	comfyui->error->backend_down = !heard;
+	return RUN_FAILED;
 }
 
 /* ---- asking ---- */
@@ -208,8 +211,12 @@ static int wait_ms(struct comfyui *comfyui, const struct watch *watch)
 
 static enum run_result stopped(struct comfyui *comfyui)
 {
-	comfyui_cancel(comfyui);
-	return RUN_CANCELLED;
+	if (comfyui_cancel(comfyui))
+		return RUN_CANCELLED;
+	run_fail(comfyui->error, FNR_CLASS_TRANSIENT, "cancel_ignored", "Look at the server; most likely it has to be started anew.", NULL, comfyui->prompt,
+	         "The server goes on with a job that it was told to stop.");
+	comfyui->error->backend_down = true;
+	return RUN_FAILED;
 }
 
 /* Until the prompt has ended, one way or the other. */

@@ -38,6 +38,7 @@ struct comfyui {
 
 	struct websocket *socket;         /* NULL: lost */
 	bool greeted;                     /* its first status came */
+	bool leaving;                     /* nothing more is wanted of it */
 	int64_t heard_at;                 /* of our prompt */
 
 	struct comfyui_node *nodes;
@@ -69,6 +70,7 @@ enum run_result comfyui_submit(struct comfyui *comfyui);
 bool comfyui_connect(struct comfyui *comfyui, struct http_answer *answer);   /* the socket, and its first status */
 void comfyui_disconnect(struct comfyui *comfyui);
 void comfyui_listen(struct comfyui *comfyui);             /* takes what has come; a lost socket is NULL afterwards */
+void comfyui_goodbye(struct comfyui *comfyui);            /* the prompt has ended: nobody waits for the socket's end */
 
 /* ---- comfyui_progress.c: how far it is, in words ---- */
 

@@ -6,10 +6,10 @@
 #include "backends/comfyui.h"
 #include "base/clock.h"
 
-#define ALL_MS 20000                /* until nobody is taken to listen */
+#define ALL_MS 8000                 /* until nobody is taken to listen; the manager ends a worker that takes longer than 10 s */
 #define AGAIN_MS 2000               /* an interrupt in the gap between queue and start is forgotten: it is repeated */
 #define LOOK_MS 100
-#define ASK_MS 5000
+#define ASK_MS 3000
 
 /* The newer way: whatever state it is in, and no other prompt can be hit. False: the server has no such route. */
 static bool cancel_job(struct comfyui *comfyui)

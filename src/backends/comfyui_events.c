@@ -241,8 +241,16 @@ void comfyui_listen(struct comfyui *comfyui)
 {
 	if (comfyui->socket == NULL || websocket_turn(comfyui->socket))
 		return;
-	run_log(comfyui->run, "debug", websocket_reason(comfyui->socket));
+	if (!comfyui->leaving)
+		run_log(comfyui->run, "debug", websocket_reason(comfyui->socket));
 	comfyui_disconnect(comfyui);
+}
+
+void comfyui_goodbye(struct comfyui *comfyui)
+{
+	comfyui->leaving = true;
+	if (comfyui->socket != NULL)
+		websocket_goodbye(comfyui->socket);
 }
 
 static void listen_beside(void *context)

@@ -37,7 +37,7 @@ struct websocket {
 	void *context;
 	struct fnr_buf early;           /* bytes behind the head of the answer: frames */
 	size_t read;                    /* in this turn */
-	bool more, over;
+	bool more, over, leaving;
 	int64_t ping_ms, pong_ms, heard_at, pinged_at;    /* pinged_at 0: no ping is out */
 	char reason[160];
 };
@@ -463,13 +463,22 @@ bool websocket_send(struct websocket *socket, const char *text)
 	return !socket->over && wslay_event_queue_msg(socket->frames, &message) == 0 && wslay_event_send(socket->frames) == 0;
 }
 
+void websocket_goodbye(struct websocket *socket)
+{
+	if (socket->over || socket->leaving)
+		return;
+	socket->leaving = true;
+	wslay_event_queue_close(socket->frames, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
+	if (wslay_event_send(socket->frames) != 0)
+		lost(socket, "the connection broke");
+}
+
 void websocket_close(struct websocket *socket)
 {
 	if (socket == NULL)
 		return;
 	int64_t deadline = fnr_mono_ms() + CLOSE_MS, left;
-	if (!socket->over)
-		wslay_event_queue_close(socket->frames, WSLAY_CODE_NORMAL_CLOSURE, NULL, 0);
+	websocket_goodbye(socket);
 	while (!socket->over && (left = deadline - fnr_mono_ms()) > 0) {
 		if (websocket_turn(socket) && !socket->more)
 			wait_for(socket, NULL, wslay_event_want_write(socket->frames) ? POLLIN | POLLOUT : POLLIN, left < TURN_MS ? (int)left : TURN_MS);

@@ -39,7 +39,10 @@ const char *websocket_reason(const struct websocket *socket);
 
 bool websocket_send(struct websocket *socket, const char *text);
 
-/* Says goodbye with 1000 and waits at most 2 s for the other side's; a lost one is just freed. Messages that come meanwhile
+/* Says goodbye with 1000, without waiting: the turns that follow take what still comes, and the other side's goodbye ends it. */
+void websocket_goodbye(struct websocket *socket);
+
+/* Says goodbye, unless that was done, and waits at most 2 s for the other side's; a lost one is just freed. Messages that come meanwhile
  * are handed out. NULL is allowed. */
 void websocket_close(struct websocket *socket);
 

@@ -253,7 +253,8 @@ static void attempt_run(struct attempt *attempt)
 	if (attempt->stuck && result == RUN_CANCELLED && !attempt->cancelled)
 		result = run_fail(&error, FNR_CLASS_UNKNOWN, "stuck", "Try again; if it stays so, tell the author of the function.", "retry", NULL,
 		                  "It said nothing for %lld seconds and was stopped.", (long long)(attempt->silence_ms / 1000));
-	if (attempt->cancelled || result == RUN_CANCELLED)
+	bool ignored = result == RUN_FAILED && error.backend_down; /* the backend would not stop: that is told, and proves something */
+	if ((attempt->cancelled && !ignored) || result == RUN_CANCELLED)
 		attempt_send(attempt, "cancelled", json_object_new_object());
 	else
 		send_failed(attempt, &error, result == RUN_LOST);

@@ -544,6 +544,17 @@ def test_an_interrupt_that_hits_nothing_is_repeated(fnr, comfy):
     assert comfy.seen()["running"] is None
 
 
+def test_a_server_that_does_not_listen(fnr, comfy):
+    """41.11, point 16: the job ends here all the same, and the server is known for it."""
+    comfy.set(hold="KSampler", deaf_interrupts=100000)
+    id = submit(fnr)
+    comfy.wait_held("KSampler")
+    assert fnr.post(f"{JOBS}/{id}/cancel").status == 202
+    assert fnr.wait(id, timeout=120)["state"] == "cancelled"
+    breaker = fnr.get(f"{BACKENDS}/comfy").json["breaker"]
+    assert breaker["failures"] >= 1 and "told to stop" in breaker["reason"], breaker
+
+
 def test_it_may_not_take_for_ever(fnr, comfy):
     comfy.set(hold="KSampler")
     job = fnr.wait(fnr.submit("text_to_image", inputs(), timeout_s=2)["id"])
