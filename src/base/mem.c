@@ -10,7 +10,7 @@
 #include "base/err.h"
 
 #define BLOCK_SIZE 16384
-#define LARGE (BLOCK_SIZE / 4) /* from here on an allocation has a block of its own */
+#define SMALL_SIZE 2048
 
 struct block {
 	struct block *next;
@@ -22,6 +22,7 @@ struct fnr_arena {
 	struct block *first;   /* lives as long as the arena */
 	struct block *current; /* the newest of ordinary size; its next are the older ones, down to first */
 	struct block *large;
+	size_t block_size;
 };
 
 static void *must(void *memory, size_t size)
@@ -93,12 +94,23 @@ static void blocks_free(struct block *block, const struct block *end)
 	}
 }
 
-struct fnr_arena *fnr_arena_create(void)
+static struct fnr_arena *create(size_t block_size)
 {
 	struct fnr_arena *arena = fnr_alloc(sizeof *arena);
 
-	arena->first = arena->current = block_create(BLOCK_SIZE, NULL);
+	arena->first = arena->current = block_create(block_size, NULL);
+	arena->block_size = block_size;
 	return arena;
+}
+
+struct fnr_arena *fnr_arena_create(void)
+{
+	return create(BLOCK_SIZE);
+}
+
+struct fnr_arena *fnr_arena_create_small(void)
+{
+	return create(SMALL_SIZE);
 }
 
 void fnr_arena_reset(struct fnr_arena *arena)
@@ -125,13 +137,13 @@ static void *take(struct fnr_arena *arena, size_t size)
 	struct block *block;
 	void *memory;
 
-	if (size >= LARGE) {
+	if (size >= arena->block_size / 4) { /* it has a block of its own */
 		arena->large = block_create(size, arena->large);
 		return arena->large->data;
 	}
 	size = size ? (size + align - 1) / align * align : align;
 	if (arena->current->size - arena->current->used < size)
-		arena->current = block_create(BLOCK_SIZE, arena->current);
+		arena->current = block_create(arena->block_size, arena->current);
 	block = arena->current;
 	memory = block->data + block->used;
 	block->used += size;

@@ -12,6 +12,7 @@ char *fnr_asprintf(const char *format, ...) __attribute__((format(printf, 1, 2))
 
 struct fnr_arena;
 struct fnr_arena *fnr_arena_create(void);
+struct fnr_arena *fnr_arena_create_small(void);  /* of small blocks, for one that is kept beside many others */
 void fnr_arena_reset(struct fnr_arena *arena);   /* frees everything, keeps the first block */
 void fnr_arena_free(struct fnr_arena *arena);    /* NULL is allowed */
 void *fnr_arena_alloc(struct fnr_arena *arena, size_t size); /* zeroed, aligned for any type */

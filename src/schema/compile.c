@@ -8,6 +8,7 @@
 #include "schema/program.h"
 
 #define BASE "schema:///"     /* what relative addresses are relative to, when a schema has none of its own */
+#define NUMBER_MOST 1000      /* bytes of a bound: it is read again for each value that is about as large */
 #define ENUMERATION_SHORT 8   /* values that are compared one by one */
 
 /* ---- faults ---- */
@@ -270,7 +271,9 @@ static void compile_most(struct compiler *c, struct node *node, const struct row
 
 static void compile_bound(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
 {
-	if (value_kind(value) & NUMERIC)
+	if (number_length(value) > NUMBER_MOST)
+		compiler_fault(c, node, row->keyword, "round it", "'%s' has more than %d digits", row->keyword, NUMBER_MOST);
+	else if (value_kind(value) & NUMERIC)
 		add_op(c, row->rule)->bound = bound_of(value);
 	else
 		ill_typed(c, node, row->keyword, "a number");
@@ -690,8 +693,8 @@ static void compile_all(struct compiler *c)
 	compiler_want(c, main->root);
 	for (size_t i = 0; i < c->work_count && !full(c); i++)
 		compile_node(c, c->work[i]);
-	if (c->err->code == FNR_OK)
-		loop_check(c);
+	if (c->err->code == FNR_OK && loop_check(c))
+		link_all(c);
 }
 
 struct schema *compiler_run(struct json_object *definition, const struct schema_options *options, int metaschemas, struct fnr_error *err)
@@ -700,7 +703,7 @@ struct schema *compiler_run(struct json_object *definition, const struct schema_
 	struct compiler c = { .options = options, .err = &own, .metaschemas = metaschemas };
 	struct schema *schema = fnr_alloc(sizeof *schema);
 
-	*schema = (struct schema){ .arena = fnr_arena_create(), .source = json_object_get(definition),
+	*schema = (struct schema){ .arena = fnr_arena_create_small(), .source = json_object_get(definition),
 	                           .constants = json_object_new_array(), .nodes = MAP_INIT, .places = MAP_INIT };
 	c.schema = schema;
 	schema->root = resource_add_document(&c, BASE, definition)->root;

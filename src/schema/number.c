@@ -69,6 +69,13 @@ static const char *shortest(double value, char out[40])
 	return out;
 }
 
+size_t number_length(struct json_object *value)
+{
+	const char *text = json_object_is_type(value, json_type_double) ? json_object_get_userdata(value) : NULL;
+
+	return text ? strlen(text) : 0;
+}
+
 static void read_value(struct json_object *value, struct decimal *out)
 {
 	const char *text;
@@ -162,7 +169,7 @@ bool number_whole(struct json_object *value)
 	if (json_object_is_type(value, json_type_int))
 		return true;
 	real = json_object_get_double(value);
-	if (floor(real) != real)
+	if (fabs(real) < 1e15 ? (double)(int64_t)real != real : floor(real) != real)
 		return false;
 	read_value(value, &decimal);
 	return !decimal.count || decimal.exponent >= 0;

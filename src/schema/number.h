@@ -25,6 +25,9 @@ static inline int bound_compare(struct json_object *value, const struct bound *b
 	return real < bound->real ? -1 : real > bound->real ? 1 : number_compare(value, bound->value);
 }
 
+/* Bytes of the text that comparing it may have to read; 0 for an int. */
+size_t number_length(struct json_object *value);
+
 int number_sign(struct json_object *value);
 bool number_whole(struct json_object *value);
 

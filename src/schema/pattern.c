@@ -17,7 +17,7 @@
 #define JIT_STACK_MOST (1024 * 1024)
 #define JIT_USES 16           /* matches after which machine code pays */
 #define SHORT_TEXT 256        /* bytes; longer ones are looked at in windows, with an eye on the clock */
-#define FREE_MATCHES 16       /* matches of short texts before the clock is started */
+#define MATCHES_A_LOOK 16     /* at the clock; of short texts */
 #define WINDOW_FIRST 64       /* places where a match may begin */
 #define WINDOW_NS 1000000
 
@@ -179,12 +179,12 @@ enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_
 	prepare();
 	if (pattern->uses < JIT_USES && ++pattern->uses == JIT_USES)
 		pattern->machine = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;   /* else it is interpreted as before */
-	if (len <= SHORT_TEXT && clock->matches++ < FREE_MATCHES)
-		result = match(pattern, text, len, 0, len);
-	else if (time_is_up(clock))
+	if (len > SHORT_TEXT)
+		result = time_is_up(clock) ? PCRE2_ERROR_MATCHLIMIT : search(pattern, text, len, clock);
+	else if (++clock->matches % MATCHES_A_LOOK == 0 && time_is_up(clock))
 		result = PCRE2_ERROR_MATCHLIMIT;
 	else
-		result = len <= SHORT_TEXT ? match(pattern, text, len, 0, len) : search(pattern, text, len, clock);
+		result = match(pattern, text, len, 0, len);
 	return result >= 0 ? PATTERN_FITS : result == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_TOO_HARD;
 }
 

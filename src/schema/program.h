@@ -197,6 +197,9 @@ struct json_object *metaschema_find(const char *uri);
 /* loop.c: a schema that leads to itself without going deeper into the value would never end */
 bool loop_check(struct compiler *c);
 
+/* link.c: to be called when there are no loops */
+void link_all(struct compiler *c);
+
 /* Where a node stands: "#/properties/a", with the document's address before it unless it is the one that was given. */
 const char *node_pointer(const struct schema *schema, const struct node *node, char out[POINTER_MOST]);
 

@@ -427,6 +427,19 @@ static bool run_members(struct run *run, const struct node *node, const struct o
 	return (required == members->required || report_all_missing(run, node, members, value)) && good;
 }
 
+/* A name as a value. For a report it has to stay; else all names share one. To put. */
+static struct json_object *name_value(struct run *run, const char *name)
+{
+	static struct json_object *shared;
+
+	if (run->report)
+		return report_keep(run, json_object_get(json_object_new_string(name)));
+	if (!shared)
+		shared = json_object_new_string("");
+	FNR_MUST(shared && json_object_set_string(shared, name));
+	return json_object_get(shared);
+}
+
 static bool run_property_names(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
 	bool good = true;
@@ -434,11 +447,9 @@ static bool run_property_names(struct run *run, const struct node *node, const s
 	if (!spend(run, node, (size_t)json_object_object_length(value)))
 		return false;
 	json_object_object_foreach(value, name, member) {
-		struct json_object *text = json_object_new_string(name);
+		struct json_object *text = name_value(run, name);
 
 		(void)member;
-		if (run->report)
-			report_keep(run, json_object_get(text));
 		if (!eval_part(run, op->node, text, name, 0))
 			good = false;
 		json_object_put(text);
@@ -622,7 +633,7 @@ static bool eval_ops(struct run *run, const struct node *node, struct json_objec
 	for (const struct op *op = node->ops, *end = op + node->op_count; op < end; op++) {
 		if (!(op->applies & kind) || (!applied && is_unevaluated(op)) || run_op(run, node, op, value, marks))
 			continue;
-		if (!run->report)
+		if (!run->report || !spend(run, node, 0))   /* without steps, no answer means anything */
 			return false;
 		good = false;
 		applied = applied && !table[op->rule].same;

@@ -5,6 +5,7 @@
 #include "schema/map.h"
 
 #define BYTES_A_STEP 64
+#define DIGITS_A_STEP 8
 
 static bool spend(int64_t *steps, size_t count)
 {
@@ -57,7 +58,7 @@ bool value_equal(struct json_object *a, struct json_object *b, int64_t *steps)
 	if (!spend(steps, 0))
 		return false;
 	if (is_number(type) && is_number(other))
-		return number_compare(a, b) == 0;
+		return spend(steps, (number_length(a) + number_length(b)) / DIGITS_A_STEP) && number_compare(a, b) == 0;
 	if (type != other)
 		return false;
 	switch (type) {

@@ -17,9 +17,8 @@ Test(mem, copies)
 	free(fnr_alloc(0));
 }
 
-Test(mem, arena)
+static void use_arena(struct fnr_arena *arena)
 {
-	struct fnr_arena *arena = fnr_arena_create();
 	unsigned char *memory;
 	size_t size, i;
 	int round;
@@ -39,6 +38,12 @@ Test(mem, arena)
 		fnr_arena_reset(arena);
 	}
 	fnr_arena_free(arena);
+}
+
+Test(mem, arena)
+{
+	use_arena(fnr_arena_create());
+	use_arena(fnr_arena_create_small());
 	fnr_arena_free(NULL);
 }
 

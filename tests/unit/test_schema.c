@@ -469,6 +469,36 @@ Test(schema, invalid_utf8)
 	schema_free(schema);
 }
 
+/* A bound is read for each value that is about as large; so are numbers in an enum. */
+Test(schema, long_numbers, .timeout = 120)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *definition, *values = json_object_new_array();
+	struct schema *schema;
+
+	fnr_buf_puts(&text, "{\"minimum\":1.");
+	memset(fnr_buf_room(&text, 100000), '0', 100000);
+	text.len += 100000;
+	fnr_buf_puts(&text, "1}");
+	definition = parse(text.data);
+	cr_expect_null(schema_compile(definition, NULL, &err));
+	cr_expect_str_eq(told(&err), "minimum /minimum");
+	fnr_error_clear(&err);
+	fnr_json_set(definition, "const", json_object_get(fnr_json_get(definition, "minimum")));
+	json_object_object_del(definition, "minimum");
+	fnr_buf_reset(&text);
+	fnr_buf_printf(&text, "{\"items\":%s}", fnr_json_text(definition, NULL));
+	schema = compile(text.data, NULL);
+	for (int i = 0; i < 100000; i++)
+		json_object_array_add(values, json_object_get(fnr_json_get(definition, "const")));
+	cr_expect_eq(strncmp(check_value(schema, values), "limit /", 7), 0);
+	schema_free(schema);
+	json_object_put(values);
+	json_object_put(definition);
+	fnr_buf_free(&text);
+}
+
 Test(schema, many_schemas_and_names)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
