@@ -305,6 +305,36 @@ def test_presets(fnr):
     bad(fnr("preset", "show", "extreme"), "ultra")
 
 
+def test_presets_of_ones_own(fnr, tmp_path):
+    assert "wall" in good(fnr("preset", "create", "Wall", "--base", "high", "--set", "image.steps=33", "--set", "create_title_card.height=500", "--shared"))
+    assert "from wall" in good(fnr("preset", "derive", "wall", "Small wall", "--id", "small", "-s", "create_title_card.height=null", "--description", "d"))
+    (shown,) = lines(good(fnr("preset", "show", "small", "--json")))
+    assert shown["parameters"] == {"create_title_card": {"height": None}} and shown["tier"] == "high" and shown["description"] == "d"
+    good(fnr("preset", "edit", "wall", "--set", "image.steps=34", "--unshared", "--name", "Wall 2"))
+    (shown,) = lines(good(fnr("preset", "show", "wall", "--json")))
+    assert (shown["version"], shown["name"], shown["shared"]) == (2, "Wall 2", False) and shown["parameters"]["image"]["steps"] == 34
+    assert "small" in good(fnr("preset", "list"))
+    text = good(fnr("preset", "resolve", "wall", "create_title_card", "-i", "text=Act One"))
+    assert "500" in text and "preset" in text and "input" in text and "about" in text
+    assert "ultra" in good(fnr("preset", "compare", "create_title_card")) and "wall" in good(fnr("preset", "compare", "create_title_card", "--presets", "wall,draft"))
+    assert good(fnr("preset", "recommend", "create_title_card", "--use", "preview")).startswith("draft:")
+    (answer,) = lines(good(fnr("preset", "recommend", "create_title_card", "--max-seconds", "0.001", "--max-cost", "1", "--vram", "1000", "--json")))
+    assert answer["fits"] is False
+    good(fnr("preset", "export", "wall", "--yaml", "-o", tmp_path / "wall.yaml"))
+    bad(fnr("preset", "import", tmp_path / "wall.yaml"), "wall")
+    assert "wall_2" in good(fnr("preset", "import", tmp_path / "wall.yaml", "--conflict", "rename"))
+    assert json.loads(good(fnr("preset", "export", "wall")))["presets"][0]["id"] == "wall"
+    (tmp_path / "more.yaml").write_text("parameters: {image: {steps: 3}}\nlevel: 9\n")
+    good(fnr("preset", "create", "More", "--file", tmp_path / "more.yaml"))
+    (shown,) = lines(good(fnr("preset", "show", "more", "--json")))
+    assert shown["level"] == 9 and shown["base"] == "standard"
+    bad(fnr("preset", "create", "x", "--set", "steps=3"), "PART.NAME=VALUE", status=2)
+    bad(fnr("preset", "edit", "draft", "--name", "x"), "built in")
+    bad(fnr("preset", "import", tmp_path / "absent.yaml"), "absent.yaml")
+    good(fnr("preset", "delete", "wall", "small", "wall_2", "more"))
+    bad(fnr("preset", "delete", "wall"), "wall")
+
+
 def test_keys(server, fnr):
     result = fnr("key", "create", "for a page", "--scope", "read,submit", "--project", "demo")
     key = good(result).strip()
