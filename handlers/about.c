@@ -1,13 +1,17 @@
 /* What the server says of itself. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fs.h"
+#include "base/text.h"
 #include "base/yaml.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "registry/registry.h"
 
 #define DOCUMENT_MOST (4u << 20)
+#define INPUTS_SHOWN 1000       /* templates whose inputs are in the document; those of more are at /templates/{id}/schema */
 
 /* The document is written in YAML; it is turned into JSON once in the life of a handler process. */
 static struct json_object *read_document(struct fnr_error *err)
@@ -23,13 +27,48 @@ static struct json_object *read_document(struct fnr_error *err)
 	return document;
 }
 
+/* Each template's own schema of inputs, as it is, under the name "inputs.<id>". */
+struct inputs { struct request *req; struct json_object *schemas; size_t count; char last[68]; };
+
+static bool add_inputs(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct inputs *inputs = context;
+	const struct template_ *template_;
+
+	(void)version, (void)digest, (void)source;
+	if (strcmp(id, inputs->last) == 0)
+		return true;
+	fnr_text_copy(inputs->last, sizeof inputs->last, id);
+	if (template_find(inputs->req->txn, id, &template_, NULL) == FNR_OK)
+		fnr_json_set(inputs->schemas, fnr_arena_printf(inputs->req->arena, "inputs.%s", id), fnr_json_copy(template_input_schema(template_)));
+	return ++inputs->count < INPUTS_SHOWN;
+}
+
+/* The document with them: what is above them is copied, the rest shared. */
+static struct json_object *with_inputs(struct request *req, struct json_object *document)
+{
+	struct json_object *whole = json_object_new_object(), *components = json_object_new_object(), *schemas = json_object_new_object();
+	struct inputs inputs = { .req = req, .schemas = schemas };
+
+	json_object_object_foreach(document, name, value)
+		fnr_json_set(whole, name, json_object_get(value));
+	json_object_object_foreach(fnr_json_get(document, "components"), part, members)
+		fnr_json_set(components, part, json_object_get(members));
+	json_object_object_foreach(fnr_json_get(components, "schemas"), schema, definition)
+		fnr_json_set(schemas, schema, json_object_get(definition));
+	store_templates(req->txn, NULL, add_inputs, &inputs);
+	fnr_json_set(components, "schemas", schemas);
+	fnr_json_set(whole, "components", components);
+	return whole;
+}
+
 int about_openapi(struct request *req)
 {
 	static struct json_object *document;
 
 	if (!document)
 		document = read_document(&req->err);
-	return document ? reply_json(req, 200, json_object_get(document)) : req->err.code;
+	return document ? reply_json(req, 200, with_inputs(req, document)) : req->err.code;
 }
 
 /* nginx sends streams to fnr-events; whoever comes here came past it, or asks for what cannot be an id. */

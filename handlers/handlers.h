@@ -15,7 +15,7 @@ handler job_retry;
 /* batches.c */
 handler batches_submit, batches_show, batches_cancel;
 /* templates.c */
-handler templates_list, templates_show, templates_versions, templates_schema, templates_validate_inputs;
+handler templates_list, templates_show, templates_versions, templates_schema, templates_resources, templates_validate_inputs;
 /* template_versions.c */
 handler templates_create, templates_version, templates_put, templates_delete, templates_deprecate;
 /* template_validate.c */

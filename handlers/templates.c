@@ -10,6 +10,7 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/templates.h"
+#include "registry/preset.h"
 #include "registry/registry.h"
 #include "schema/inputs.h"
 
@@ -124,7 +125,7 @@ static struct json_object *ports(struct json_object *from, bool input)
 		struct json_object *one = port(name, value, input);
 		size_t at = json_object_array_length(list);
 
-		json_object_array_add(list, one);
+		json_object_array_add(list, json_object_get(one));
 		for (; at > 0; at--) {
 			struct json_object *before = json_object_array_get_idx(list, at - 1);
 
@@ -133,6 +134,7 @@ static struct json_object *ports(struct json_object *from, bool input)
 			json_object_array_put_idx(list, at, json_object_get(before));
 			json_object_array_put_idx(list, at - 1, json_object_get(one));
 		}
+		json_object_put(one);
 	}
 	return list;
 }
@@ -392,6 +394,35 @@ int templates_schema(struct request *req)
 	set_etag(req, template_);
 	templates_set_deprecation(req, template_);
 	return reply_json(req, 200, fnr_json_copy(template_input_schema(template_)));
+}
+
+int templates_resources(struct request *req)
+{
+	static const char *const names[] = { "quality", NULL };
+	struct preset_viewer viewer = { req->access.key, req->access.scopes & FNR_SCOPE_ADMIN };
+	const char *quality = request_query(req, "quality");
+	const struct template_ *template_;
+	const struct preset *preset;
+	struct json_object *answer;
+	int code = find(req, &template_);
+
+	if (code == FNR_OK)
+		code = request_query_only(req, names);
+	if (code == FNR_OK && preset_find(req->txn, quality ? quality : "standard", &viewer, &preset, &req->err) != FNR_OK) {
+		fnr_error_add(&req->err, "", "enum", "use draft, standard, high or ultra, or a preset of your own", "there is no quality '%.80s'", quality ? quality : "standard");
+		code = fnr_fail(&req->err, FNR_E_INVALID, "there is no quality '%.80s'; use draft, standard, high or ultra, or a preset of your own", quality ? quality : "standard");
+	}
+	if (code != FNR_OK)
+		return code;
+	answer = json_object_new_object();
+	fnr_json_set_text(answer, "template", template_id(template_));
+	fnr_json_set_text(answer, "version", template_version(template_));
+	fnr_json_set_text(answer, "quality", preset->id);
+	fnr_json_set_text(answer, "tier", fnr_quality_name(preset->tier));
+	fnr_json_set_text(answer, "queue", template_queue(template_));
+	fnr_json_set(answer, "resources", preset_resources(template_definition(template_), preset));
+	templates_set_deprecation(req, template_);
+	return reply_json(req, 200, answer);
 }
 
 static bool may_use(const char *project, void *context)

@@ -39,6 +39,7 @@ const struct route routes[] = {
 	{ "DELETE", "/api/v1/templates/{id}/versions/{version}", A, 0, templates_delete },
 	{ "POST", "/api/v1/templates/{id}/versions/{version}/deprecate", A, ROUTE_BODY | ROUTE_BODY_OPTIONAL, templates_deprecate },
 	{ "GET", "/api/v1/templates/{id}/schema", R, 0, templates_schema },
+	{ "GET", "/api/v1/templates/{id}/resources", R, 0, templates_resources },
 	{ "POST", "/api/v1/templates/{id}/validate-inputs", R, ROUTE_BODY, templates_validate_inputs },
 	{ "GET", "/api/v1/presets", R, 0, presets_list },
 	{ "POST", "/api/v1/presets", A, ROUTE_BODY | ROUTE_YAML, presets_create },

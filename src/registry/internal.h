@@ -59,6 +59,17 @@ struct template_draft {
 /* Against share/template.schema.json: whatever the checks in words let through. */
 void template_shape_check(struct json_object *source, struct fnr_error *err);
 
+/* ---- input_schema.c: a template's inputs as a whole JSON Schema ---- */
+
+struct schema;
+/* Is it sound, and of an object? inputs gets, of each property, what the short form can say of it. */
+void input_schema_check(struct json_object *schema, struct json_object *inputs, struct fnr_error *err);
+/* The same without what no example can bring: files. To put. */
+struct json_object *input_schema_for_examples(struct json_object *schema, struct json_object *inputs);
+void input_schema_check_values(const struct schema *schema, struct json_object *values, const char *pointer, struct fnr_error *err);
+/* lookup.c: of a template that has one; NULL if its inputs are in short form. */
+const struct schema *template_input_program(const struct template_ *template_);
+
 /* ---- custom.c: rules of the operator, in files of a folder ---- */
 
 /*   rule: house_names                  # its name in reports

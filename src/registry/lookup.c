@@ -7,7 +7,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "registry/registry.h"
+#include "registry/internal.h"
+#include "schema/schema.h"
 
 #define CACHE 64
 #define NAMES_MOST 512
@@ -21,6 +22,7 @@ struct template_ {
 	struct json_object *definition;
 	double weight[FNR_STAGE_COUNT];
 	const char *message[FNR_STAGE_COUNT];   /* in definition, or a constant */
+	struct schema *inputs;                  /* compiled when it is first needed */
 };
 
 static struct template_ *cache[CACHE];
@@ -94,6 +96,7 @@ int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const 
 		return fnr_fail(err, FNR_E_CORRUPT, "the definition of the template cannot be read; run fnr check");
 	}
 	if (*slot) {
+		schema_free((*slot)->inputs);
 		json_object_put((*slot)->definition);
 		free(*slot);
 	}
@@ -212,6 +215,16 @@ int template_find(struct store_txn *txn, const char *reference, const struct tem
 }
 
 /* ---- what is in it ---- */
+
+const struct schema *template_input_program(const struct template_ *template_)
+{
+	struct template_ *own = (struct template_ *)(uintptr_t)template_;
+
+	if (!own->inputs && strcmp(fnr_json_get_text(own->definition, "input_form", ""), "schema") == 0)
+		own->inputs = schema_compile(template_input_schema(template_), NULL, NULL);
+	return own->inputs;
+}
+
 
 const char *template_id(const struct template_ *template_) { return template_->id; }
 const char *template_version(const struct template_ *template_) { return template_->version; }

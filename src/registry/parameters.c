@@ -274,6 +274,20 @@ static void set_scaled(struct json_object *to, struct json_object *from, const c
 		fnr_json_set_int(to, name, (int64_t)ceil(fnr_json_get_real(from, name, 0) * factor - 1e-9));
 }
 
+/* What the template says of the tier itself stands as it is. */
+static void lay_tier(struct json_object *resources, const struct preset *preset)
+{
+	struct json_object *tier = preset ? fnr_json_get(fnr_json_get(resources, "tiers"), fnr_quality_name(preset->tier)) : NULL;
+
+	if (json_object_is_type(tier, json_type_object)) {
+		json_object_object_foreach(tier, name, value) {
+			if (value)
+				fnr_json_set(resources, name, fnr_json_copy(value));
+		}
+	}
+	json_object_object_del(resources, "tiers");
+}
+
 struct json_object *preset_resources(struct json_object *definition, const struct preset *preset)
 {
 	struct json_object *from = fnr_json_get(definition, "resources"), *scaling = preset ? fnr_json_get(preset->record, "scaling") : NULL;
@@ -284,6 +298,7 @@ struct json_object *preset_resources(struct json_object *definition, const struc
 		fnr_json_set(resources, "cpu", floor(cpu) == cpu ? json_object_new_int64((int64_t)cpu) : fnr_json_real(cpu));
 	set_scaled(resources, from, "memory_mb", fnr_json_get_real(scaling, "memory", 1));
 	set_scaled(resources, from, "vram_mb", fnr_json_get_real(scaling, "vram", 1));
+	lay_tier(resources, preset);
 	return resources;
 }
 

@@ -16,6 +16,8 @@
  *     aspect: {type: string, enum: ["16:9", "1:1"], default: "16:9"}
  *     color: {type: string, format: color, default: "#ffffff"}      # "#rgb", "#rrggbb" or "#rrggbbaa"
  *     picture: {type: file, media: ["image/…"]}                     # "upload:<id>", "take:<p>/<s>/<n>/<file>", …
+ *   input_schema: {type: object, properties: {…}}   # instead of inputs: JSON Schema, draft 2020-12. x-control, x-group,
+ *           # x-order, x-unit and x-media (which makes it a file) of a property are what they are in short form
  *   outputs:
  *     image: {type: image, media_type: image/png, description: …}   # type: image, video, audio, text, json, file
  *     # optional: true: it may be missing; many: true: there may be more, which are called image_2, image_3, …
@@ -24,7 +26,8 @@
  *     draft: {width: 960, height: 540}
  *   resolution: {multiple_of: 8}     # optional: width and height that a preset gives become multiples of it
  *   optimizations: [tiling, fp8]     # optional: those of a preset's pipeline that the function knows
- *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50}
+ *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50,
+ *               tiers: {draft: {memory_mb: 256}}}   # optional: in place of these, scaled by the preset
  *   queue: cpu                       # optional; else gpu if resources.gpu > 0, else cpu
  *   timeout_s: 120
  *   silence_s: 60                    # optional: one that says nothing (progress, log, preview) for so long is stuck
@@ -55,7 +58,8 @@
  * a third, up to REGISTRY_EXTENDS_MOST of them. When it changes, what extends it is read again.
  *
  * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
- * hex digits), "input_schema" (JSON Schema 2020-12) and "files" ({"title_card.py": sha256 hex}). The digest is over
+ * hex digits), "input_schema" (JSON Schema 2020-12; where it was given, "input_form": "schema" says so, and "inputs" has what
+ * the short form can say) and "files" ({"title_card.py": sha256 hex}). The digest is over
  * content: the order of members does not count, but for that of inputs and outputs, which people see. The folder
  * blobs/templates/<digest>/ holds its files, so that later edits never reach a job that was accepted with it.
  */

@@ -21,12 +21,34 @@ static bool full(const struct fnr_error *err)
 	return err && err->errors && json_object_array_length(err->errors) > INPUTS_ERRORS;
 }
 
+/* By the template's own JSON Schema; files also by what a reference has to look like. */
+static void check_by_program(const struct template_ *template_, const struct schema *program, struct json_object *inputs, const char *prefix, struct fnr_error *err)
+{
+	char at[REGISTRY_PATH];
+
+	input_schema_check_values(program, inputs, prefix, err);
+	if (!json_object_is_type(inputs, json_type_object) || err->code != FNR_OK)
+		return;
+	json_object_object_foreach(inputs, name, value) {
+		struct json_object *one = json_object_new_object(), *input = fnr_json_get(inputs_of(template_), name);
+
+		fnr_json_set(one, "x", json_object_get(input));
+		if (value && input && inputs_have_files(one))
+			input_check_value(input, value, rules_below(at, prefix, name), err);
+		json_object_put(one);
+	}
+}
+
 int inputs_check(const struct template_ *template_, struct json_object *inputs, const char *prefix, struct fnr_error *err)
 {
+	const struct schema *program = template_input_program(template_);
 	struct fnr_error own = FNR_ERROR_INIT;
 	int code;
 
-	inputs_check_values(inputs_of(template_), inputs, prefix, &own);
+	if (program)
+		check_by_program(template_, program, inputs, prefix, &own);
+	else
+		inputs_check_values(inputs_of(template_), inputs, prefix, &own);
 	if (!full(err))
 		return fnr_error_move(err, &own);
 	code = own.code;

@@ -10,6 +10,7 @@
 #include "registry/errors.h"
 #include "registry/internal.h"
 #include "schema/inputs.h"
+#include "schema/schema.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define WORDS_MOST 31      /* arguments of a command, with the program */
@@ -18,7 +19,7 @@
 #define MODELS_MOST 64
 
 static const char *const members[] = {
-	"id", "version", "extends", "name", "description", "category", "author", "icon", "tags", "capabilities", "inputs", "outputs", "parameters", "presets",
+	"id", "version", "extends", "name", "description", "category", "author", "icon", "tags", "capabilities", "inputs", "input_schema", "outputs", "parameters", "presets",
 	"resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
 	"resolution", "optimizations",
 };
@@ -124,9 +125,14 @@ static void check_words(struct reading *r, const char *name, size_t most)
 static void check_inputs(struct reading *r)
 {
 	struct json_object *inputs = rules_want(r->source, "", "inputs", json_type_object, "write {} if there are none", r->err);
+	struct json_object *schema = fnr_json_get(r->source, "input_schema");
 	char at[REGISTRY_PATH];
 
-	if (!inputs)
+	if (schema && inputs)
+		fnr_error_add(r->err, "/inputs", "duplicate", "use the one or the other", "the inputs are described twice, here and in 'input_schema'");
+	if (schema)
+		input_schema_check(schema, r->inputs, r->err);
+	if (!inputs || schema)
 		return;
 	if (json_object_object_length(inputs) > INPUTS_MOST)
 		fnr_error_add(r->err, "/inputs", "max_items", "use one input of type object", "there are more than %d inputs", INPUTS_MOST);
@@ -308,6 +314,28 @@ static void check_queue(struct reading *r)
 		fnr_error_add(r->err, "/queue", "enum", fix, "'queue' cannot be '%.64s'", queue);
 }
 
+/* The amounts, and under tiers those of single qualities. */
+static void check_resources(struct reading *r, struct json_object *part, const struct rules_number *amounts, size_t count)
+{
+	struct json_object *tiers = rules_want(part, "/resources", "tiers", json_type_object, "write it like {draft: {memory_mb: 256}}", r->err);
+	struct json_object *rest = fnr_json_copy(part);
+	char at[REGISTRY_PATH];
+
+	json_object_object_del(rest, "tiers");
+	rules_numbers(rest, "/resources", amounts, count, r->err);
+	json_object_put(rest);
+	if (!tiers)
+		return;
+	rules_only(tiers, "/resources/tiers", registry_tiers, REGISTRY_TIERS, r->err);
+	json_object_object_foreach(tiers, tier, values) {
+		rules_below(at, "/resources/tiers", tier);
+		if (json_object_is_type(values, json_type_object))
+			rules_numbers(values, at, amounts, count, r->err);
+		else
+			fnr_error_add(r->err, at, "type", "write it like {memory_mb: 256}", "the resources of a tier must be an object");
+	}
+}
+
 static void check_running(struct reading *r)
 {
 	static const char *const lost[] = { "retry", "fail" };
@@ -320,7 +348,7 @@ static void check_running(struct reading *r)
 	struct json_object *part;
 
 	if ((part = rules_want(r->source, "", "resources", json_type_object, "write it like {cpu: 1, memory_mb: 512}", r->err)))
-		rules_numbers(part, "/resources", resources, COUNT(resources), r->err);
+		check_resources(r, part, resources, COUNT(resources));
 	if ((part = rules_want(r->source, "", "limits", json_type_object, "write it like {concurrency: 2, per_minute: 30}", r->err)))
 		rules_numbers(part, "/limits", limits, COUNT(limits), r->err);
 	if ((part = rules_want(r->source, "", "retry", json_type_object, "write it like {max_attempts: 4}", r->err)))
@@ -335,7 +363,15 @@ static void check_running(struct reading *r)
 
 /* ---- examples ---- */
 
-static void check_example(struct reading *r, struct json_object *example, struct json_object *expected, const char *pointer)
+static void check_example_inputs(const struct schema *schema, struct json_object *expected, struct json_object *inputs, const char *pointer, struct fnr_error *err)
+{
+	if (schema)
+		input_schema_check_values(schema, inputs, pointer, err);
+	else
+		inputs_check_values(expected, inputs, pointer, err);
+}
+
+static void check_example(struct reading *r, struct json_object *example, struct json_object *expected, const struct schema *schema, const char *pointer)
 {
 	static const char *const names[] = { "name", "description", "inputs", "quality" };
 	const char *quality = fnr_json_get_text(example, "quality", "");
@@ -349,13 +385,28 @@ static void check_example(struct reading *r, struct json_object *example, struct
 		fnr_error_add(r->err, rules_below(at, pointer, "quality"), "enum", "use draft, standard, high or ultra", "there is no quality '%.64s'", quality);
 	inputs = rules_want(example, pointer, "inputs", json_type_object, "write it like {text: Hello}", r->err);
 	if (inputs || !fnr_json_get(example, "inputs"))
-		inputs_check_values(expected, inputs, rules_below(at, pointer, "inputs"), r->err);
+		check_example_inputs(schema, expected, inputs, rules_below(at, pointer, "inputs"), r->err);
+}
+
+/* NULL if the inputs are in short form. */
+static struct schema *schema_of_examples(struct reading *r)
+{
+	struct json_object *given = fnr_json_get(r->source, "input_schema"), *without_files;
+	struct schema *schema;
+
+	if (!json_object_is_type(given, json_type_object))
+		return NULL;
+	without_files = input_schema_for_examples(given, r->inputs);
+	schema = schema_compile(without_files, NULL, NULL);
+	json_object_put(without_files);
+	return schema;
 }
 
 static void check_examples(struct reading *r)
 {
 	struct json_object *examples = rules_want(r->source, "", "examples", json_type_array, "write a list", r->err);
 	struct json_object *expected = inputs_for_examples(r->inputs);
+	struct schema *schema = schema_of_examples(r);
 	char index[24], at[REGISTRY_PATH];
 
 	if (examples && json_object_array_length(examples) > EXAMPLES_MOST)
@@ -366,11 +417,12 @@ static void check_examples(struct reading *r)
 		snprintf(index, sizeof index, "%zu", i);
 		rules_below(at, "/examples", index);
 		if (json_object_is_type(example, json_type_object))
-			check_example(r, example, expected, at);
+			check_example(r, example, expected, schema, at);
 		else
 			fnr_error_add(r->err, at, "type", "write it like {name: …, inputs: {…}}", "an example must be an object");
 	}
 	json_object_put(expected);
+	schema_free(schema);
 }
 
 /* ---- backend ---- */
@@ -675,10 +727,15 @@ int template_read_in(struct json_object *source, const struct template_folders *
 		template_shape_check(source, &own);
 	if (own.code == FNR_OK) {
 		out->definition = fnr_json_copy(source);
+		if (fnr_json_get(source, "input_schema")) {
+			fnr_json_set_text(out->definition, "input_form", "schema");
+			fnr_json_set(out->definition, "inputs", json_object_get(r.inputs));
+		}
 		normalise(out->definition, r.files);
 		digest_of(out->definition, out->digest);
 		fnr_json_set_text(out->definition, "digest", fnr_hex(out->digest, 32, hex));
-		fnr_json_set(out->definition, "input_schema", inputs_schema(fnr_json_get(out->definition, "inputs")));
+		if (!fnr_json_get(source, "input_schema"))
+			fnr_json_set(out->definition, "input_schema", inputs_schema(fnr_json_get(out->definition, "inputs")));
 	}
 	json_object_put(r.inputs);
 	json_object_put(r.files);

@@ -344,3 +344,65 @@ struct json_object *inputs_schema(struct json_object *inputs)
 	fnr_json_set_bool(schema, "additionalProperties", false);
 	return schema;
 }
+
+/* ---- from JSON Schema ---- */
+
+/* The one type, null aside, or NULL. */
+static const char *type_in(struct json_object *property)
+{
+	struct json_object *type = fnr_json_get(property, "type");
+	const char *found = NULL;
+
+	if (json_object_is_type(type, json_type_string))
+		return json_object_get_string(type);
+	for (size_t i = 0; json_object_is_type(type, json_type_array) && i < json_object_array_length(type); i++) {
+		const char *one = json_object_get_string(json_object_array_get_idx(type, i));
+
+		if (strcmp(one, "null") == 0)
+			continue;
+		if (found)
+			return NULL;
+		found = one;
+	}
+	return found;
+}
+
+static bool is_file(struct json_object *property)
+{
+	return fnr_json_get(property, "x-media") || strcmp(fnr_json_get_text(property, "format", ""), "file") == 0;
+}
+
+static struct json_object *bare_input(struct json_object *property, const char *type)
+{
+	static const char *const texts[][2] = { { "title", "label" }, { "description", "description" }, { "x-group", "group" }, { "x-unit", "unit" } };
+	struct json_object *input = json_object_new_object();
+
+	fnr_json_set_text(input, "type", type);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (json_object_is_type(fnr_json_get(property, texts[i][0]), json_type_string))
+			fnr_json_set(input, texts[i][1], json_object_get(fnr_json_get(property, texts[i][0])));
+	return input;
+}
+
+struct json_object *input_from_schema(struct json_object *property)
+{
+	const char *type = is_file(property) ? "file" : type_in(property);
+	struct json_object *input = bare_input(property, type ? type : "any"), *items = fnr_json_get(property, "items"), *of_items;
+	enum input_type known = input_type_of(input);
+
+	for (size_t i = 0; i < MEMBERS && known < T_COUNT; i++) {
+		struct json_object *value = members[i].keyword ? fnr_json_get(property, members[i].keyword) : NULL;
+
+		if (value && (members[i].types & FOR(known)) && strcmp(members[i].name, "format") != 0)
+			fnr_json_set(input, members[i].name, json_object_get(value));
+	}
+	if (known == T_ARRAY && json_object_is_type(items, json_type_object)) {
+		of_items = input_from_schema(items);
+		json_object_object_del(of_items, "default");
+		fnr_json_set(input, "items", of_items);
+	}
+	if (input_check_form(input, "", NULL))
+		return input;
+	json_object_put(input);
+	return bare_input(property, "any");
+}

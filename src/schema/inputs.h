@@ -37,6 +37,9 @@ bool input_check_form(struct json_object *input, const char *pointer, struct fnr
 /* How it is entered: what `control` says, or what suits the type. */
 const char *input_control(struct json_object *input);
 
+/* What the short form can say of a property of a JSON Schema; type any for what it cannot. Sound; to put. */
+struct json_object *input_from_schema(struct json_object *property);
+
 /* The JSON Schema of an object that has these inputs; an object to put. */
 struct json_object *inputs_schema(struct json_object *inputs);
 

@@ -239,7 +239,12 @@ def test_document_is_well_formed(fnr):
 def test_document_is_the_file(fnr):
     yaml = pytest.importorskip("yaml")
     with open(os.path.join(ROOT, "doc", "openapi.yaml")) as file:
-        assert yaml.safe_load(file) == fnr.document.document
+        written, given = yaml.safe_load(file), json.loads(json.dumps(fnr.document.document))
+    own = {name: given["components"]["schemas"].pop(name) for name in list(given["components"]["schemas"]) if name.startswith("inputs.")}
+    assert written == given
+    assert {"inputs.noop", "inputs.create_title_card"} <= set(own)
+    for name, schema in own.items():
+        assert schema == fnr.get(f"/api/v1/templates/{name.removeprefix('inputs.')}/schema").json
 
 
 # ---- one vocabulary ----
@@ -814,6 +819,50 @@ def test_templates_by_api(fnr):
     for version in ("0", "1"):
         assert fnr.request("DELETE", place[:-1] + version, headers={"If-Match": "*"}).status == 204
     assert_problem(fnr.get(place), 404, "not_found")
+
+
+def test_resources_at_a_quality(fnr):
+    path = "/api/v1/templates/apply_style/resources"
+    standard, draft = fnr.get(path).json, fnr.get(path + "?quality=low").json
+    assert standard["tier"] == "standard" and draft["quality"] == "draft" and draft["resources"]["memory_mb"] < standard["resources"]["memory_mb"]
+    tiers = {"memory_mb": 1000, "tiers": {"draft": {"memory_mb": 7, "gpu": 1}}}
+    assert fnr.post("/api/v1/templates", {**DEFINITION, "id": "tiered", "resources": tiers}).status == 201
+    assert fnr.get("/api/v1/templates/tiered/resources?quality=draft").json["resources"] == {"cpu": draft_cpu(fnr), "memory_mb": 7, "gpu": 1}
+    assert fnr.get("/api/v1/templates/tiered/resources?quality=standard").json["resources"]["memory_mb"] == 1000
+    assert_problem(fnr.get(path + "?quality=best"), 422, "invalid", "ultra")
+    assert_problem(fnr.post("/api/v1/templates", {**DEFINITION, "id": "tiered2", "resources": {"tiers": {"draft": {"memory": 7}}}}), 422, "invalid", "/resources/tiers/draft/memory")
+    assert fnr.request("DELETE", "/api/v1/templates/tiered/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+
+
+def test_inputs_by_json_schema(fnr):
+    schema = {"type": "object", "required": ["size"], "additionalProperties": False, "properties": {
+        "size": {"type": "integer", "minimum": 1, "maximum": 9, "title": "Size", "x-control": "slider", "x-order": 2},
+        "shape": {"oneOf": [{"const": "round"}, {"type": "array", "items": {"type": "number"}, "minItems": 2}], "x-order": 1},
+        "picture": {"type": "string", "x-media": ["image/*"]}},
+        "if": {"properties": {"shape": {"const": "round"}}, "required": ["shape"]}, "then": {"properties": {"size": {"multipleOf": 3}}}}
+    definition = {**DEFINITION, "id": "by_schema", "input_schema": schema, "examples": [{"inputs": {"size": 3, "shape": "round"}}]}
+    del definition["inputs"]
+    made = fnr.post("/api/v1/templates", definition)
+    assert made.status == 201, made.data
+    assert fnr.get("/api/v1/templates/by_schema/schema").json == schema and made.json["input_form"] == "schema"
+    assert made.json["inputs"]["size"] == {"type": "integer", "label": "Size", "min": 1, "max": 9, "order": 2, "control": "slider", "required": True}
+    assert made.json["inputs"]["picture"]["type"] == "file" and made.json["inputs"]["shape"]["type"] == "any"
+    node, = fnr.get("/api/v1/templates?view=node&q=by_schema").json["items"]
+    assert [(port["name"], port["control"]) for port in node["ports"]["inputs"]] == [("picture", "file"), ("shape", "json"), ("size", "slider")]
+    for inputs, wrong in (({"size": 3, "shape": "round"}, set()), ({"size": 4, "shape": [1, 2]}, set()), ({"size": 4, "shape": "round"}, {"/inputs/size"}),
+                          ({"size": 10}, {"/inputs/size"}), ({"size": 1, "picture": "x.png"}, {"/inputs/picture"}), ({"size": None}, {"/inputs/size"})):
+        answer = fnr.post("/api/v1/templates/by_schema/validate-inputs", {"inputs": inputs}).json
+        assert {error["pointer"] for error in answer["errors"]} == wrong and answer["valid"] is not bool(wrong), (inputs, answer)
+    assert fnr.run("by_schema", {"size": 3, "shape": "round"})["parameters"] == {"size": 3, "shape": "round"}
+    assert_problem(fnr.post(JOBS, {"template": "by_schema", "inputs": {"size": 4, "shape": "round"}}), 422, "invalid", "/inputs/size")
+    for change, pointer in (({"input_schema": {"type": "object", "properties": {"a": {"type": "strange"}}}}, "/input_schema/properties/a/type"),
+                            ({"input_schema": {"type": "array"}}, "/input_schema/type"), ({"inputs": {}}, "/inputs"), ({"examples": [{"inputs": {"size": 0}}]}, "/examples/0/inputs/size")):
+        assert_problem(fnr.post("/api/v1/templates", {**definition, "id": "by_schema2", **change}), 422, "invalid", pointer)
+    assert fnr.request("DELETE", "/api/v1/templates/by_schema/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+
+
+def draft_cpu(fnr):
+    return fnr.get("/api/v1/presets/draft").json["scaling"]["cpu"]
 
 
 def test_templates_as_nodes(fnr):
