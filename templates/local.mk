@@ -11,6 +11,8 @@ nobase_dist_pkgdata_DATA += \
 	templates/comfyui/upscale_image.yaml \
 	templates/create_title_card/create_title_card.yaml \
 	templates/create_title_card/title_card.py \
+	templates/gradio/create_audio.yaml \
+	templates/gradio/create_image.yaml \
 	templates/media/create_slideshow.py \
 	templates/media/create_slideshow.yaml \
 	templates/media/create_voice_over.py \

@@ -469,12 +469,24 @@ static void ask_queue(struct gradio_server *server, struct json_object *found)
 	http_answer_clear(&answer);
 }
 
+/* Functions are to an app what models are to other servers: what a template needs there must be. */
+static void tell_functions(struct gradio_server *server, struct json_object *found)
+{
+	struct json_object *models = json_object_new_object(), *names = json_object_new_array();
+	struct gradio_endpoint endpoint;
+	for (size_t i = 0; gradio_endpoint_nth(server->app, i, &endpoint); i++)
+		json_object_array_add(names, json_object_new_string(endpoint.name));
+	fnr_json_set(models, "functions", names);
+	fnr_json_set(found, "models", models);
+}
+
 static bool gradio_probe(const struct endpoint *endpoint, struct json_object *found, struct run_error *error)
 {
 	struct gradio_server server;
 	if (gradio_server_open(&server, endpoint, NULL, error) != RUN_DONE)
 		return false;
 	fnr_json_set_text(found, "version", server.app->version);
+	tell_functions(&server, found);
 	ask_queue(&server, found);
 	return true;
 }

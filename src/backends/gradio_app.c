@@ -122,6 +122,14 @@ static bool is_shown(const struct gradio_endpoint *endpoint)
 	       fnr_json_get_bool(endpoint->dependency, "show_api", true);
 }
 
+bool gradio_endpoint_nth(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint)
+{
+	for (size_t i = 0; i < dependency_count(app); i++)
+		if (endpoint_read(app, i, endpoint) && at-- == 0)
+			return true;
+	return false;
+}
+
 bool gradio_endpoint_at(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint)
 {
 	for (size_t i = 0; i < dependency_count(app); i++)

@@ -44,7 +44,8 @@ bool gradio_app_since(const struct gradio_app *app, int major, int minor, int pa
 
 /* api_name with or without its slash. False with *error, which lists what there is. */
 bool gradio_endpoint_find(const struct gradio_app *app, const char *api_name, struct gradio_endpoint *endpoint, struct run_error *error);
-/* Endpoint number `at` of those that can be called and are shown to people; false behind the last. */
+/* Endpoint number `at` of those that can be called, and of those of them that are shown to people; false behind the last. */
+bool gradio_endpoint_nth(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint);
 bool gradio_endpoint_at(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint);
 
 size_t gradio_input_count(const struct gradio_endpoint *endpoint);           /* hidden ones too */

@@ -328,12 +328,11 @@ static void add_output(struct draft *draft, const struct gradio_value *value, in
 	struct json_object *output = typed(type);
 	if (value->label[0] != '\0')
 		fnr_json_set_text(output, "label", value->label);
+	if (strcmp(value->type, "gallery") == 0 || strcmp(fnr_json_get_text(value->schema, "type", ""), "array") == 0)
+		fnr_json_set_bool(output, "many", true);
 	name_for(draft->outputs, strncmp(value->name, "param_", 6) != 0 ? value->name : type, type, name);
 	fnr_json_set(draft->outputs, name, output);
 	fnr_json_set_int(draft->numbers, name, at);
-	if (strcmp(value->type, "gallery") == 0)
-		note(draft, "%s gives several pictures, of which the first is kept. For others add outputs, each with {value: %lld, item: 1} and so on in backend.outputs.",
-		     name, (long long)at);
 }
 
 static const char *category_of(struct json_object *outputs)
@@ -377,6 +376,16 @@ static void describe(const struct gradio_endpoint *endpoint, struct json_object 
 	fnr_json_set_text(definition, "description", text[0] != '\0' ? text : own);
 }
 
+/* So that its jobs only go where there is this function. */
+static struct json_object *make_models(const struct gradio_endpoint *endpoint)
+{
+	struct json_object *models = json_object_new_array(), *function = json_object_new_object();
+	fnr_json_set_text(function, "category", "functions");
+	fnr_json_set_text(function, "name", endpoint->name);
+	json_object_array_add(models, function);
+	return models;
+}
+
 static struct json_object *make_backend(struct draft *draft)
 {
 	struct json_object *backend = json_object_new_object();
@@ -412,6 +421,7 @@ struct json_object *gradio_draft(const struct gradio_endpoint *endpoint, struct 
 	fnr_json_set_text(definition, "queue", "io");
 	fnr_json_set_int(definition, "timeout_s", 3600);
 	fnr_json_set_text(definition, "on_lost", "fail");
+	fnr_json_set(definition, "models", make_models(endpoint));
 	fnr_json_set(definition, "backend", make_backend(&draft));
 	json_object_put(draft.bindings);
 	json_object_put(draft.numbers);

@@ -200,17 +200,42 @@ static enum run_result take_value(struct results *results, const char *output, c
 	return take_bytes(results, output, ".txt", bytes, text ? (size_t)json_object_get_string_len(value) : strlen(bytes));
 }
 
+/* Number `at` of the files in the value; NULL: it has not so many. */
+static struct json_object *file_at(struct json_object *value, int64_t at)
+{
+	struct search search = { .left = at };
+	gradio_files(value, find_file, &search);
+	return search.found;
+}
+
+/* An output that may be many gets all files from there on, called name_2, name_3, … */
+static enum run_result take_more(struct results *results, const char *output, struct json_object *value, int64_t at)
+{
+	enum run_result result = RUN_DONE;
+	struct json_object *file;
+	for (int i = 2; result == RUN_DONE && (file = file_at(value, ++at)) != NULL; i++) {
+		char name[NAME];
+		snprintf(name, sizeof name, "%.64s_%d", output, i);
+		result = take_file(results, name, file);
+	}
+	return result;
+}
+
 static enum run_result take_output(struct results *results, const char *output, size_t position, struct json_object *declared)
 {
 	struct json_object *where = fnr_json_get(fnr_json_get(fnr_json_get(results->server->run->definition, "backend"), "outputs"), output);
 	struct gradio_value about = { .type = "" };
 	const char *type = fnr_json_get_text(declared, "type", "file");
 	int64_t at = json_object_is_type(where, json_type_int) ? json_object_get_int64(where) : fnr_json_get_int(where, "value", (int64_t)position);
-	struct search search = { .left = fnr_json_get_int(where, "item", 0) };
+	int64_t item = fnr_json_get_int(where, "item", 0);
 	struct json_object *value = value_of(results, (size_t)at, &about);
-	if (strcmp(type, "json") != 0)
-		gradio_files(value, find_file, &search);
-	return search.found != NULL ? take_file(results, output, search.found) : take_value(results, output, type, value);
+	struct json_object *file = strcmp(type, "json") != 0 ? file_at(value, item) : NULL;
+	if (file == NULL)
+		return take_value(results, output, type, value);
+	enum run_result result = take_file(results, output, file);
+	if (result == RUN_DONE && fnr_json_get_bool(declared, "many", false))
+		result = take_more(results, output, value, item);
+	return result;
 }
 
 static void tell_values(struct results *results)

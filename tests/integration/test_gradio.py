@@ -71,9 +71,11 @@ def test_several_files_keep_their_order_and_suffix(place, release):
 @pytest.mark.parametrize("release", NEWER)
 def test_a_gallery_has_several_pictures(place, release):
     pictures = [place.upload(png(width, 4), f"{width}.png", "image/png") for width in (10, 20)]
-    changes = {"outputs": {"other": {"type": "image"}}, "backend": {"outputs": {"again": 0, "other": {"value": 0, "item": 1}}}}
+    job = all_is_well(place.run(release, "gallery", {"images": pictures}))
+    assert [(output["name"], output["width"]) for output in job["outputs"]] == [("again", 10), ("again_2", 20)]
+    changes = {"outputs": {"again": {"type": "image"}, "other": {"type": "image"}}, "backend": {"outputs": {"again": {"value": 0, "item": 1}, "other": 0}}}
     job = all_is_well(place.run(release, "gallery", {"images": pictures}, changes))
-    assert [(output["name"], output["width"]) for output in job["outputs"]] == [("again", 10), ("other", 20)]
+    assert [(output["name"], output["width"]) for output in job["outputs"]] == [("again", 20), ("other", 10)]
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -240,7 +242,7 @@ def test_inputs_that_the_app_refuses(place, release):
 
 
 def test_templates_that_do_not_fit_the_app(place):
-    error = place.run("6", "shout", {"text": "x"}, {"backend": {"api_name": "/whisper"}})["error"]
+    error = place.run("6", "shout", {"text": "x"}, {"models": [], "backend": {"api_name": "/whisper"}})["error"]
     assert (error["class"], error["code"]) == ("permanent", "endpoint_unknown") and "/shout, /steps" in error["message"]
     error = place.run("6", "shout", {"text": "x"}, {"backend": {"bindings": {"volume": {"value": 11}}}})["error"]
     assert (error["class"], error["code"]) == ("permanent", "endpoint_input_unknown") and "volume" in error["message"]
@@ -258,6 +260,33 @@ def test_health(place, release):
     """43.1: asked for by the manager, never by a caller's request."""
     backend = until(lambda: (found := place.fnr.get(f"{BACKENDS}/kitchen-{release}").json).get("found") and found, "it was asked")
     assert backend["found"]["version"].startswith(release) and backend["state"] == "ready", backend
+
+
+def test_templates_that_ship(place):
+    """An app that can do it is found by its functions: 4.8 does not say what its parameters are called, so it is told to stay away."""
+    assert place.fnr.post(f"{BACKENDS}/kitchen-4.8/drain").status == 200
+    job = all_is_well(place.fnr.run("create_image", {"prompt": "a pear", "aspect": "16:9"}, quality="draft", seed=70))
+    assert (job["outputs"][0]["width"], job["outputs"][0]["height"]) == (672, 384)
+    calls = place.kitchens[job["backend"].removeprefix("kitchen-")].calls()
+    assert "infer a pear 70 False 672x384 3.5 8" in calls
+    job = all_is_well(place.fnr.run("create_audio", {"prompt": "rain", "seconds": 2}, quality="high", seed=3))
+    assert len(place.output(job, "audio")) == 44 + 2 * 16000
+    assert "generate_audio rain 2 100 7 3" in place.kitchens[job["backend"].removeprefix("kitchen-")].calls()
+    assert place.fnr.post(f"{BACKENDS}/kitchen-4.8/resume").status == 200
+
+
+def test_jobs_go_where_their_function_is(place):
+    """Two apps are rarely alike: an app that lacks the function gets no jobs of it, and where it is nowhere none is accepted."""
+    definition = draft(place.kitchens["6"], "cached")
+    assert definition["models"] == [{"category": "functions", "name": "cached"}]
+    definition["id"] = "only_in_6"
+    place.teach(definition)
+    until(lambda: "found" in place.fnr.get(f"{BACKENDS}/kitchen-5").json, "they were asked")
+    jobs = [place.fnr.submit("only_in_6", {"text": str(at)})["id"] for at in range(6)]
+    assert {all_is_well(place.fnr.wait(job))["backend"] for job in jobs} == {"kitchen-6"}
+    definition.update(id="nowhere", models=[{"category": "functions", "name": "levitate"}])
+    answer = place.fnr.post("/api/v1/jobs", {"template": place.teach(definition), "inputs": {"text": "x"}})
+    assert answer.status == 422 and answer.json["errors"][0]["rule"] == "missing_model", answer.data
 
 
 @pytest.mark.parametrize("release", RELEASES)

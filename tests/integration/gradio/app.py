@@ -120,6 +120,18 @@ def paint(prompt, seed, randomize_seed, _size):
         return Image.new("RGB", (16, 16), (int(seed) % 256, 0, 0))
 
 
+def infer(prompt, seed, randomize_seed, width, height, guidance_scale, num_inference_steps):
+    """The interface of picture apps like those for FLUX."""
+    with call("infer"):
+        note(f"infer {prompt} {seed} {randomize_seed} {width}x{height} {guidance_scale} {num_inference_steps}")
+        return Image.new("RGB", (int(width), int(height)), (int(seed) % 256, 80, 120)), seed
+
+
+def generate_audio(prompt, seconds, steps, guidance, seed):
+    note(f"generate_audio {prompt} {seconds} {steps} {guidance} {seed}")
+    return tone(220 + int(seed) % 220, seconds, "sound")
+
+
 def gallery(images):
     with call("gallery"):
         note(f"gallery {len(images)}")
@@ -228,6 +240,13 @@ def functions(only):
     endpoint(film, [gr.Video(label="Film")], gr.Video(label="Again"))
     endpoint(paint, [text(label="Prompt"), gr.Slider(0, 999, value=7, step=1, label="Seed"), gr.Checkbox(value=True, label="Randomize"),
                      number(value=16, label="Size")], gr.Image(label="Painting", format="png") if MAJOR > 4 else gr.Image(label="Painting"))
+    endpoint(infer, [text(label="Prompt"), gr.Slider(0, 2147483647, value=0, step=1, label="Seed"), gr.Checkbox(value=True, label="Randomize seed"),
+                     gr.Slider(256, 2048, value=1024, step=32, label="Width"), gr.Slider(256, 2048, value=1024, step=32, label="Height"),
+                     gr.Slider(1, 15, value=3.5, step=0.1, label="Guidance"), gr.Slider(1, 50, value=28, step=1, label="Steps")],
+             [gr.Image(label="Result", format="png") if MAJOR > 4 else gr.Image(label="Result"), number(label="Seed used")])
+    endpoint(generate_audio, [text(label="Prompt"), gr.Slider(1, 60, value=10, label="Seconds"), gr.Slider(10, 200, value=100, step=1, label="Steps"),
+                              gr.Slider(1, 15, value=7, label="Guidance"), number(value=0, precision=0, label="Seed")],
+             gr.Audio(label="Sound", type="filepath"))
     endpoint(fail, [gr.Radio(["gr.Error", "memory", "other"], value="gr.Error", label="Kind")], text(label="Never"))
     endpoint(fail_late, [text(label="Kind")], text(label="Half"))
     endpoint(sleep, [number(value=1, label="Seconds")], text(label="Slept"), concurrency_limit=1)
