@@ -159,7 +159,7 @@ static uint8_t kind_named(const char *name)
 		{ "number", NUMERIC }, { "boolean", KIND_BOOLEAN }, { "null", KIND_NULL },
 	};
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+	for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(names[i].name, name) == 0)
 			return names[i].kinds;
 	return 0;

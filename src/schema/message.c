@@ -263,14 +263,14 @@ static void say_not(const struct words *w, const struct problem *p)
 
 static void say_rule(const struct words *w, const struct problem *p)
 {
-	static void (*const table[RULE_COUNT])(const struct words *w, const struct problem *p) = {
+	static void (*const rules[RULE_COUNT])(const struct words *w, const struct problem *p) = {
 		[RULE_ENUM] = say_enum, [RULE_CONST] = say_const, [RULE_LENGTH] = say_length, [RULE_MINIMUM] = say_bound, [RULE_MAXIMUM] = say_bound,
 		[RULE_EXCLUSIVE_MINIMUM] = say_bound, [RULE_EXCLUSIVE_MAXIMUM] = say_bound, [RULE_MULTIPLE_OF] = say_multiple,
 		[RULE_ITEM_COUNT] = say_item_count, [RULE_MEMBER_COUNT] = say_member_count, [RULE_FORMAT] = say_format, [RULE_PATTERN] = say_pattern,
 		[RULE_UNIQUE_ITEMS] = say_unique, [RULE_NOT] = say_not,
 	};
 
-	table[p->op->rule](w, p);
+	rules[p->op->rule](w, p);
 }
 
 /* ---- kinds, and what must not be there ---- */
@@ -361,7 +361,10 @@ static void say_none(const struct words *w, const struct problem *p)
 {
 	char text[TEXT_MOST + 4], fix[FIX_MOST], pointer[POINTER_MOST];
 
-	snprintf(fix, sizeof fix, "make it fit one of them; the nearest is %.150s", node_pointer(w->report->schema, p->op->nodes[p->first], pointer));
+	if (p->op->count)
+		snprintf(fix, sizeof fix, "make it fit one of them; the nearest is %.150s", node_pointer(w->report->schema, p->op->nodes[p->first], pointer));
+	else
+		snprintf(fix, sizeof fix, "correct the schema: nothing fits here");
 	say(w, keywords[p->op->rule], NULL, fix, "%s fits none of the %u alternatives", shown(p->value, text), p->op->count);
 }
 
@@ -372,10 +375,10 @@ static void say_limit(const struct words *w, const struct problem *p)
 
 void message_add(const struct schema_report *report, const struct problem *problem, const char *pointer, struct fnr_error *err)
 {
-	static void (*const table[])(const struct words *w, const struct problem *p) = {
+	static void (*const words_of[])(const struct words *w, const struct problem *p) = {
 		[PROBLEM_RULE] = say_rule, [PROBLEM_KIND] = say_kind, [PROBLEM_MISSING] = say_missing, [PROBLEM_DEPENDENT] = say_dependent,
 		[PROBLEM_CONTAINS] = say_contains, [PROBLEM_BOTH] = say_both, [PROBLEM_NONE] = say_none, [PROBLEM_LIMIT] = say_limit,
 	};
 
-	table[problem->kind](&(struct words){ report, problem, pointer, err }, problem);
+	words_of[problem->kind](&(struct words){ report, problem, pointer, err }, problem);
 }

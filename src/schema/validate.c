@@ -5,6 +5,7 @@
 #include "schema/program.h"
 
 #define SPARE_MOST 1000       /* problems and steps of a report whose memory is kept */
+#define BYTES_A_STEP 64
 
 /* Which members or items of one value were evaluated, for unevaluated*. */
 #define MARKS_SMALL 4
@@ -110,7 +111,7 @@ static bool probe(struct run *run, const struct node *node, struct json_object *
 		good = eval(run, node, value, NULL);
 	} else {
 		marks_init(&own, value);
-		good = eval(run, node, value, &own);
+		good = spend(run, node, own.words) && eval(run, node, value, &own);
 		if (good)
 			marks_add(marks, &own);
 		marks_deinit(&own);
@@ -190,6 +191,8 @@ static bool run_length(struct run *run, const struct node *node, const struct op
 		return false;
 	if (len <= op->range.most && (op->range.least <= 1 || len / 4 >= op->range.least))
 		return true;
+	if (!spend(run, node, len / BYTES_A_STEP))
+		return false;
 	text = json_object_get_string(value);
 	for (size_t i = 0; i < len; i++)
 		count += ((unsigned char)text[i] & 0xc0) != 0x80;
@@ -404,14 +407,14 @@ static bool report_all_missing(struct run *run, const struct node *node, const s
 static bool run_members(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
 {
 	const struct members *members = op->members;
-	const struct lh_table *table_ = json_object_get_object(value);
+	const struct lh_table *object = json_object_get_object(value);
 	const struct property *expected = members->properties;
 	size_t required = 0, at = 0;
 	bool good = true, any;
 
-	if (!spend(run, node, (size_t)table_->count))
+	if (!spend(run, node, (size_t)object->count))
 		return false;
-	for (struct lh_entry *entry = lh_table_head(table_); entry; entry = lh_entry_next(entry), at++) {
+	for (struct lh_entry *entry = lh_table_head(object); entry; entry = lh_entry_next(entry), at++) {
 		const char *name = lh_entry_k(entry);
 		const struct property *property = property_of(members, name, &expected);
 
@@ -591,8 +594,8 @@ static bool run_unevaluated_properties(struct run *run, const struct node *node,
 
 typedef bool run_rule(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks);
 
-/* says: it reports its misfits itself */
-static const struct { run_rule *run; bool says, same; } table[RULE_COUNT] = {
+/* says: it reports its misfits itself; same: it applies schemas to the same value */
+static const struct { run_rule *run; bool says, same; } rules[RULE_COUNT] = {
 	[RULE_ENUM] = { run_enum, false, false }, [RULE_CONST] = { run_enum, false, false }, [RULE_LENGTH] = { run_length, false, false },
 	[RULE_MINIMUM] = { run_minimum, false, false }, [RULE_MAXIMUM] = { run_maximum, false, false },
 	[RULE_EXCLUSIVE_MINIMUM] = { run_exclusive_minimum, false, false }, [RULE_EXCLUSIVE_MAXIMUM] = { run_exclusive_maximum, false, false },
@@ -622,7 +625,7 @@ static inline bool run_op(struct run *run, const struct node *node, const struct
 	case RULE_MINIMUM: return run_minimum(run, node, op, value, marks);
 	case RULE_MAXIMUM: return run_maximum(run, node, op, value, marks);
 	case RULE_ENUM: return run_enum(run, node, op, value, marks);
-	default: return table[op->rule].run(run, node, op, value, marks);
+	default: return rules[op->rule].run(run, node, op, value, marks);
 	}
 }
 
@@ -636,8 +639,8 @@ static bool eval_ops(struct run *run, const struct node *node, struct json_objec
 		if (!run->report || !spend(run, node, 0))   /* without steps, no answer means anything */
 			return false;
 		good = false;
-		applied = applied && !table[op->rule].same;
-		if (!table[op->rule].says && !run->stopped)
+		applied = applied && !rules[op->rule].same;
+		if (!rules[op->rule].says && !run->stopped)
 			report_rule(run, node, op, value);
 		if (!goes_on(run))
 			return false;
@@ -651,7 +654,7 @@ static bool eval_tracking(struct run *run, const struct node *node, struct json_
 	bool good;
 
 	marks_init(&own, value);
-	good = eval_ops(run, node, value, kind, &own);
+	good = spend(run, node, own.words) && eval_ops(run, node, value, kind, &own);
 	if (good)
 		marks_add(outer, &own);
 	marks_deinit(&own);

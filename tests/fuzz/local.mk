@@ -23,6 +23,6 @@ clean-local:
 EXTRA_DIST += %D%/fuzz.h %D%/fuzz_expression.c %D%/fuzz_json.c %D%/fuzz_schema.c %D%/fuzz_value.c \
 	%D%/corpus/expression/calls %D%/corpus/expression/sizes %D%/corpus/expression/texts %D%/corpus/json/all \
 	%D%/corpus/json/foreign %D%/corpus/schema/formats %D%/corpus/schema/items %D%/corpus/schema/members \
-	%D%/corpus/schema/meta %D%/corpus/schema/references %D%/corpus/schema/texts %D%/corpus/schema/unevaluated \
+	%D%/corpus/schema/meta %D%/corpus/schema/references %D%/corpus/schema/texts %D%/corpus/schema/unevaluated %D%/corpus/schema/unchecked %D%/corpus/schema/any \
 	%D%/corpus/value/formats %D%/corpus/value/items %D%/corpus/value/members %D%/corpus/value/meta \
 	%D%/corpus/value/references %D%/corpus/value/texts %D%/corpus/value/unevaluated

@@ -177,8 +177,9 @@ Test(schema, other_documents)
 		"{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.com/meta\",\"$vocabulary\":{"
 		"\"https://json-schema.org/draft/2020-12/vocab/core\":true,\"https://json-schema.org/draft/2020-12/vocab/applicator\":true,"
 		"\"https://json-schema.org/draft/2020-12/vocab/format-assertion\":true},\"properties\":{\"title\":{\"type\":\"string\"}},\"required\":[\"title\"]}";
-	struct schema_remote remotes[] = { { "https://e.com/i", parse(inner) }, { "https://e.com/bad", parse(bad) }, { "https://e.com/meta", parse(own) } };
-	struct schema_options options = { .remotes = remotes, .remote_count = 3 };
+	struct schema_remote remotes[] = { { "https://e.com/i", parse(inner) }, { "https://e.com/bad", parse(bad) }, { "https://e.com/meta", parse(own) },
+		{ "https://e.com/any", parse("{}") } };
+	struct schema_options options = { .remotes = remotes, .remote_count = 4 };
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct json_object *definition;
 
@@ -190,12 +191,19 @@ Test(schema, other_documents)
 	cr_expect_str_eq(told(&err), "required /title");
 	fnr_error_clear(&err);
 	json_object_put(definition);
+	/* a metaschema that takes everything leaves it to the compiler */
+	cr_expect_str_eq(check("{\"$schema\":\"https://e.com/any\",\"anyOf\":[],\"required\":[\"a\",null]}", "{}", &options), "required /a; anyOf ");
+	definition = parse("{\"$schema\":\"https://e.com/any\",\"type\":[null],\"minItems\":\"1\",\"properties\":[],\"items\":5,\"$ref\":7,\"pattern\":{}}");
+	cr_expect_null(schema_compile(definition, &options, &err));
+	cr_expect_str_eq(told(&err), "type /type; minItems /minItems; pattern /pattern; properties /properties; items /items; $ref /$ref");
+	fnr_error_clear(&err);
+	json_object_put(definition);
 	definition = parse("{\"$ref\":\"https://e.com/bad\"}");
 	cr_expect_null(schema_compile(definition, &options, &err));
 	cr_expect_neq(err.errors, NULL);
 	fnr_error_clear(&err);
 	json_object_put(definition);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		json_object_put(remotes[i].value);
 }
 
