@@ -38,20 +38,6 @@ static struct json_object *health_of(struct json_object *live)
 	return health;
 }
 
-/* What it said when it was asked, with numbers of models instead of their names: those are in /models. */
-static struct json_object *found_of(struct request *req, const char *id)
-{
-	struct json_object *found = view_found(request_journal(req), id), *models = fnr_json_get(found, "models"), *counts;
-
-	if (!json_object_is_type(models, json_type_object))
-		return found;
-	counts = json_object_new_object();
-	json_object_object_foreach(models, category, list)
-		fnr_json_set_int(counts, category, json_object_is_type(list, json_type_array) ? (int64_t)json_object_array_length(list) : 0);
-	fnr_json_set(found, "models", counts);
-	return found;
-}
-
 static void set_live(struct request *req, struct json_object *object, const char *id, int64_t concurrency)
 {
 	struct json_object *live = view_backend(request_journal(req), id), *loaded = fnr_json_get(live, "loaded");
@@ -62,7 +48,7 @@ static void set_live(struct request *req, struct json_object *object, const char
 	fnr_json_set(object, "breaker", breaker_of(live));
 	fnr_json_set(object, "health", health_of(live));
 	fnr_json_set(object, "loaded", loaded ? json_object_get(loaded) : json_object_new_array());
-	fnr_json_set(object, "found", found_of(req, id));
+	fnr_json_set(object, "found", view_found(request_journal(req), id));
 	json_object_put(live);
 }
 

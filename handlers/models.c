@@ -55,18 +55,17 @@ static void add_list(struct listing *listing, const char *id, const char *catego
 static bool server_row(const char *id, const struct store_backend *backend, void *context)
 {
 	struct listing *listing = context;
-	struct json_object *found, *models;
+	struct json_object *models;
 
 	(void)backend;
 	if (listing->backend && strcmp(listing->backend, id) != 0)
 		return true;
-	found = view_found(request_journal(listing->req), id);
-	models = fnr_json_get(found, "models");
+	models = view_models(request_journal(listing->req), id);
 	if (json_object_is_type(models, json_type_object)) {
 		json_object_object_foreach(models, category, list)
 			add_list(listing, id, category, list);
 	}
-	json_object_put(found);
+	json_object_put(models);
 	return true;
 }
 

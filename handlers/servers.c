@@ -37,21 +37,21 @@ static bool is_allowed(struct json_object *wanted, const char *id, struct json_o
 }
 
 /* "category/name" among what a server says that it has. What it does not list it may have. */
-static bool may_have(struct json_object *found, const char *model)
+static bool may_have(struct json_object *there, const char *model)
 {
 	const char *slash = strchr(model, '/');
 	char category[68];
 	struct json_object *list;
 
 	snprintf(category, sizeof category, "%.*s", slash ? (int)(slash - model) : 0, model);
-	list = fnr_json_get(fnr_json_get(found, "models"), category);
+	list = fnr_json_get(there, category);
 	return !slash || !json_object_is_type(list, json_type_array) || contains(list, slash + 1);
 }
 
-static bool may_have_all(struct json_object *found, struct json_object *models)
+static bool may_have_all(struct json_object *there, struct json_object *models)
 {
 	for (size_t i = 0; models && i < json_object_array_length(models); i++)
-		if (!may_have(found, json_object_get_string(json_object_array_get_idx(models, i))))
+		if (!may_have(there, json_object_get_string(json_object_array_get_idx(models, i))))
 			return false;
 	return true;
 }
@@ -79,14 +79,14 @@ static void note(struct search *search, const char *id)
 static bool find_row(const char *id, const struct store_backend *backend, void *context)
 {
 	struct search *search = context;
-	struct json_object *record = servers_record(backend), *found = NULL;
+	struct json_object *record = servers_record(backend), *there = NULL;
 
 	if (record && is_allowed(search->wanted, id, record)) {
-		found = view_found(request_journal(search->req), id);
-		if (may_have_all(found, search->models))
+		there = search->models ? view_models(request_journal(search->req), id) : NULL;
+		if (may_have_all(there, search->models))
 			note(search, id);
 	}
-	json_object_put(found);
+	json_object_put(there);
 	json_object_put(record);
 	return true;
 }
@@ -111,13 +111,13 @@ struct missing { struct request *req; struct json_object *wanted; const char *mo
 static bool missing_row(const char *id, const struct store_backend *backend, void *context)
 {
 	struct missing *missing = context;
-	struct json_object *record = servers_record(backend), *found;
+	struct json_object *record = servers_record(backend), *there;
 
 	if (record && is_allowed(missing->wanted, id, record)) {
-		found = view_found(request_journal(missing->req), id);
+		there = view_models(request_journal(missing->req), id);
 		missing->allowed++;
-		missing->there = missing->there || may_have(found, missing->model);
-		json_object_put(found);
+		missing->there = missing->there || may_have(there, missing->model);
+		json_object_put(there);
 	}
 	json_object_put(record);
 	return !missing->there;

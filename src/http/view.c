@@ -258,20 +258,27 @@ static struct json_object *live_entry(struct journal_txn *journal, const char *n
 	return parse(&found.text);
 }
 
-struct json_object *view_backend(struct journal_txn *journal, const char *id)
+static struct json_object *entry_of(struct journal_txn *journal, const char *prefix, const char *id)
 {
 	char name[96];
 
-	snprintf(name, sizeof name, VIEW_BACKENDS "%.64s", id);
+	snprintf(name, sizeof name, "%s%.64s", prefix, id);
 	return live_entry(journal, name);
+}
+
+struct json_object *view_backend(struct journal_txn *journal, const char *id)
+{
+	return entry_of(journal, VIEW_BACKENDS, id);
 }
 
 struct json_object *view_found(struct journal_txn *journal, const char *id)
 {
-	char name[96];
+	return entry_of(journal, VIEW_FOUND, id);
+}
 
-	snprintf(name, sizeof name, VIEW_FOUND "%.64s", id);
-	return live_entry(journal, name);
+struct json_object *view_models(struct journal_txn *journal, const char *id)
+{
+	return entry_of(journal, VIEW_MODELS, id);
 }
 
 void view_queue_name(uint32_t number, char name[64])

@@ -29,9 +29,11 @@ void view_held_name(uint64_t class_, char name[64]);
 
 /* The live entry of a backend, to put; NULL while no manager has said anything. */
 #define VIEW_BACKENDS "backend/"
-#define VIEW_FOUND "found/"            /* what it said when it was asked (backends/backend.h) */
+#define VIEW_FOUND "found/"            /* what it said when it was asked (backends/backend.h), with numbers of models */
+#define VIEW_MODELS "models/"          /* … and their names, by category */
 struct json_object *view_backend(struct journal_txn *journal, const char *id);
 struct json_object *view_found(struct journal_txn *journal, const char *id);
+struct json_object *view_models(struct journal_txn *journal, const char *id);
 
 /* Why a job that is waiting in its queue is not started at the moment: a word of the API (`waiting_for`). */
 struct view_waiter { uint32_t queue, project, template_; uint64_t class_; };

@@ -80,11 +80,13 @@ static size_t slots(const struct manager *manager, const struct backend *backend
 
 size_t backends_slots(const struct manager *manager)
 {
-	size_t count = slots(manager, &manager->local);
+	size_t servers = 0;
 
 	for (const struct backend *backend = manager->servers; backend; backend = backend->next)
-		count += slots(manager, backend);
-	return count;
+		servers += slots(manager, backend);
+	if (servers && !places_for_servers(manager))
+		servers = 1;       /* one worker is enough to find out whether jobs wait for servers at all */
+	return slots(manager, &manager->local) + servers;
 }
 
 #define WORKERS_ASKING 4      /* that only ask servers how they are */

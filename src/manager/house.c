@@ -75,7 +75,7 @@ static bool backend_there(struct manager *manager, const char *name)
 static void live_clean(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct stale kinds[] = { { manager, "worker/", worker_there, "" }, { manager, VIEW_BACKENDS, backend_there, "" },
-	                         { manager, VIEW_FOUND, backend_there, "" } };
+	                         { manager, VIEW_FOUND, backend_there, "" }, { manager, VIEW_MODELS, backend_there, "" } };
 
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		do {
@@ -123,6 +123,35 @@ static void live_queues(const struct manager *manager, struct journal_txn *txn, 
 	fnr_buf_free(&text);
 }
 
+static void put_value(struct journal_txn *txn, const char *prefix, const char *id, struct json_object *value, struct fnr_error *err)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "%s%s", prefix, id);
+	if (err->code == FNR_OK)
+		journal_live_put(txn, name, value ? fnr_json_text(value, NULL) : NULL, err);
+}
+
+/* What a server said, when it said something: the names of its models may be many and stand apart. */
+static void live_found(struct backend *backend, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct json_object *models = fnr_json_get(backend->found, "models"), *counts = json_object_new_object(), *found = json_object_new_object();
+
+	if (json_object_is_type(models, json_type_object)) {
+		json_object_object_foreach(models, category, list)
+			fnr_json_set_int(counts, category, json_object_is_type(list, json_type_array) ? (int64_t)json_object_array_length(list) : 0);
+	}
+	if (backend->found) {
+		json_object_object_foreach(backend->found, name, value)
+			fnr_json_set(found, name, strcmp(name, "models") == 0 ? json_object_get(counts) : json_object_get(value));
+	}
+	put_value(txn, VIEW_FOUND, backend->id, backend->found ? found : NULL, err);
+	put_value(txn, VIEW_MODELS, backend->id, models, err);
+	json_object_put(counts);
+	json_object_put(found);
+	backend->found_news = err->code != FNR_OK;
+}
+
 static void live_backend(struct manager *manager, struct backend *backend, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -131,15 +160,9 @@ static void live_backend(struct manager *manager, struct backend *backend, struc
 	snprintf(name, sizeof name, VIEW_BACKENDS "%s", backend->id);
 	backends_live(manager, backend, &text);
 	put_live(txn, name, &text, err);
-	fnr_buf_reset(&text);
-	if (backend->found_news) {
-		snprintf(name, sizeof name, VIEW_FOUND "%s", backend->id);
-		if (backend->found)
-			fnr_buf_puts(&text, fnr_json_text(backend->found, NULL));
-		put_live(txn, name, backend->found ? &text : NULL, err);
-		backend->found_news = err->code != FNR_OK;
-	}
 	fnr_buf_free(&text);
+	if (backend->found_news)
+		live_found(backend, txn, err);
 }
 
 static void live_backends(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)

@@ -361,7 +361,7 @@ void backends_read(struct manager *manager);         /* in a transaction: the se
 struct backend *backends_find(struct manager *manager, const char *id);   /* NULL if there is none */
 bool backends_usable(const struct backend *backend); /* may it get jobs? its slots are not looked at */
 unsigned backends_concurrency(const struct manager *manager, const struct backend *backend);    /* of this machine: its workers */
-size_t backends_slots(const struct manager *manager);/* free ones of all that may get jobs */
+size_t backends_slots(const struct manager *manager);/* free ones that jobs may wait for */
 size_t backends_workers(const struct manager *manager);                   /* as many as jobs on servers may need, beside our own */
 void backends_started(struct manager *manager, struct task *task, struct backend *backend);
 /* The work of an attempt there is over; error may be NULL. Nothing if that was said before. */
@@ -382,6 +382,7 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 bool places_settle(struct manager *manager);
 void places_freed(struct manager *manager, const struct backend *backend);   /* it may be able to do more than before */
 void places_all_freed(struct manager *manager);
+bool places_for_servers(const struct manager *manager);      /* are there jobs for servers, for all we know? */
 void places_free(struct manager *manager);
 /* Classes of jobs that wait as no backend can do them, with a word of the API. */
 typedef void places_row(uint64_t class_, const char *reason, void *context);

@@ -349,6 +349,16 @@ void places_all_freed(struct manager *manager)
 			let_go(manager, need);
 }
 
+bool places_for_servers(const struct manager *manager)
+{
+	struct need *need, *next;
+
+	HASH_ITER(hh, manager->needs, need, next)
+		if (need->kind[0] && !need->held)
+			return true;
+	return false;
+}
+
 void places_held(const struct manager *manager, places_row *row, void *context)
 {
 	struct need *need, *next;

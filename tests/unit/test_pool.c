@@ -422,6 +422,39 @@ Test(pool, a_server_that_lacks_the_model_is_passed_over)
 	finish();
 }
 
+static size_t workers_seen(void)
+{
+	size_t count = 0;
+
+	for (int i = 1; i < 100; i++) {
+		struct json_object *live;
+		char name[32];
+
+		snprintf(name, sizeof name, "worker/w%d", i);
+		live = live_of(name);
+		count += live != NULL;
+		json_object_put(live);
+	}
+	return count;
+}
+
+Test(pool, servers_bring_no_workers_that_nobody_needs)
+{
+	begin();
+	add_server("s1", 20, "");
+	add_server("s2", 20, "");
+	wait_live("s1", "state", "ready");
+	wait_live("s2", "state", "ready");
+	submit_each(30, (struct wish){ .template_ = "noop", .class_ = 8, .metadata = "{\"noop\":{\"duration_ms\":100}}" });
+	wait_finished();
+	wait_live("local", "state", "ready");
+	cr_assert_leq(workers_seen(), 8, "two for this machine, some that ask, one that looks");
+	submit_each(60, (struct wish){ .template_ = "job", .metadata = "{\"ms\":20}" });
+	wait_finished();
+	assert_count(FNR_STATE_COMPLETED, 90);
+	finish();
+}
+
 /* ---- servers that fail ---- */
 
 Test(pool, after_a_failure_another_server_is_tried)

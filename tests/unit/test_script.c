@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/backend.h"
+#include "backends/names.h"
 #include "backends/sandbox.h"
 #include "backends/tree.h"
 #include "base/clock.h"
@@ -672,4 +674,20 @@ Test(script, a_message_that_makes_no_sense_fails_the_job_only)
 	struct json_object *message = run_it("good");
 	expect_type(message, "manifest");
 	json_object_put(message);
+}
+
+/* ---- all kinds ---- */
+
+Test(kinds, those_that_work_on_servers_are_named_so)
+{
+	size_t count = 0;
+
+	for (const struct backend_kind *const *kind = backend_kinds(); *kind != NULL; kind++) {
+		cr_expect_eq((*kind)->needs_endpoint, backend_of_servers((*kind)->name), "%s", (*kind)->name);
+		cr_expect(!(*kind)->attachable || (*kind)->attach != NULL, "%s", (*kind)->name);
+		count += (*kind)->needs_endpoint;
+	}
+	for (const char *const *name = backend_servers; *name != NULL; name++)
+		cr_expect_not_null(backend_find(*name), "%s", *name);
+	cr_assert_gt(count, 0);
 }
