@@ -246,6 +246,7 @@ static void let_end(const struct fnr_id *id, const char *server)
 	char job[64], text[FNR_ID_TEXT];
 
 	snprintf(job, sizeof job, "jobs/%s-1", fnr_id_format(id, text));
+	wait_running(server, 1);
 	put(server, job, "end");
 	wait_completed(id);
 }
