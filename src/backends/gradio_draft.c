@@ -65,7 +65,7 @@ static void title_from(const char *name, char out[65])
 /* The name that an input or output gets in the template: the app's own, without what names may not have, and only once. */
 static void name_for(struct json_object *taken, const char *own, const char *otherwise, char out[65])
 {
-	char base[60];
+	char base[54];      /* leaves room for any number */
 	own += strspn(own, "_.-");
 	fnr_text_copy(base, sizeof base, fnr_name_valid(own) ? own : otherwise);
 	snprintf(out, 65, "%s", base);
