@@ -11,6 +11,8 @@ import { backendsView } from "./pages/backends.js";
 import { deadLettersView } from "./pages/dead-letters.js";
 import { jobsView } from "./pages/jobs.js";
 import { keysView } from "./pages/keys.js";
+import { presetView } from "./pages/preset.js";
+import { compareView, presetsView } from "./pages/presets.js";
 import { queuesView } from "./pages/queues.js";
 import { takeView } from "./pages/take.js";
 import { takesView } from "./pages/takes.js";
@@ -33,7 +35,7 @@ const signOutButton = document.getElementById("sign-out");
  */
 const views = {
   "": libraryView, function: functionView, job: jobView, batch: batchView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
-  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, templates: templatesView, template: templateView, keys: keysView,
+  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, templates: templatesView, template: templateView, presets: presetsView, preset: presetView, compare: compareView, keys: keysView,
 };
 let user = null;
 let recent = null;

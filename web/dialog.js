@@ -16,7 +16,7 @@ function show(title, fill) {
       result = value;
       dialog.close();
     };
-    dialog.append(h("h2", { id }, title), ...[fill(close)].flat());
+    dialog.append(h("h2", { id }, title), ...[fill(close)].flat(2).filter(Boolean));
     document.body.append(dialog);
     dialog.showModal();
   });

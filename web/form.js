@@ -86,6 +86,23 @@ export class Form {
     return Array.from({ length: count }, (_, i) => ({ ...inputs, ...Object.fromEntries(several.map(([field, values]) => [field.name, values[i]])) }));
   }
 
+  /** What the fields hold while somebody writes; null when something cannot be read, which its field says. What is missing is no fault yet. */
+  async filled() {
+    const values = {};
+    let readable = true;
+    this.clear();
+    for (const field of this.fields) {
+      try {
+        const value = await field.get();
+        if (value !== undefined) values[field.name] = value;
+      } catch (error) {
+        field.error(error.message);
+        readable = false;
+      }
+    }
+    return readable ? values : null;
+  }
+
   /** The field for what a pointer below the root names, or for what contains it. */
   #fieldAt(path) {
     const names = path.split("/").map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));

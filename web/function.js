@@ -101,7 +101,7 @@ function send(common, list, waiting) {
   return submit("batches", { jobs: list.map((inputs) => ({ ...common, inputs })) }, waiting);
 }
 
-/** `parameters`: function (id), from (a job whose inputs are taken), use (a reference) and input (where it goes). */
+/** `parameters`: function (id), from (a job whose inputs are taken), use (a reference) and input (where it goes), quality. */
 export async function functionView(parameters, user) {
   const id = parameters.get("function");
   const template = await findTemplate(id);
@@ -149,7 +149,7 @@ export async function functionView(parameters, user) {
   quality.options = qualityOptions(template, presets, past);
   quality.value = "standard";
   rest.count.addEventListener("input", label);
-  start(old?.inputs ?? {}, old?.quality);
+  start(old?.inputs ?? {}, old?.quality ?? parameters.get("quality"));
   if (parameters.has("use") && form.field(parameters.get("input"))) form.field(parameters.get("input")).set(parameters.get("use"));
   const examples = template.examples ?? [];
   return {

@@ -28,7 +28,10 @@ nobase_dist_pkgdata_DATA += \
 	web/pages/dead-letters.js \
 	web/pages/jobs.js \
 	web/pages/keys.js \
+	web/pages/preset.js \
+	web/pages/presets.js \
 	web/pages/queues.js \
+	web/pages/resolved.js \
 	web/pages/take.js \
 	web/pages/takes.js \
 	web/pages/template-edit.js \

@@ -11,6 +11,7 @@ const PLACES = [
   { address: "backends", label: "Backends", views: ["backends"] },
   { address: "workers", label: "Workers", views: ["workers"] },
   { address: "templates", label: "Templates", views: ["templates", "template"] },
+  { address: "presets", label: "Presets", views: ["presets", "preset", "compare"] },
   { address: "keys", label: "Keys", views: ["keys"], scope: "admin" },
 ];
 

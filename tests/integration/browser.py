@@ -129,7 +129,7 @@ class Browser:
         self.find("h1", text)
 
     def write(self, name, text):
-        field = self.find(f"[name={name}]")
+        field = self.find(f"[name='{name}']")
         field.clear()
         field.send_keys(text)
 
