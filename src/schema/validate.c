@@ -430,17 +430,13 @@ static bool run_members(struct run *run, const struct node *node, const struct o
 	return (required == members->required || report_all_missing(run, node, members, value)) && good;
 }
 
-/* A name as a value. For a report it has to stay; else all names share one. To put. */
+/* A name as a value; for a report it has to stay. To put. */
 static struct json_object *name_value(struct run *run, const char *name)
 {
-	static struct json_object *shared;
+	struct json_object *value = json_object_new_string(name);
 
-	if (run->report)
-		return report_keep(run, json_object_get(json_object_new_string(name)));
-	if (!shared)
-		shared = json_object_new_string("");
-	FNR_MUST(shared && json_object_set_string(shared, name));
-	return json_object_get(shared);
+	FNR_MUST(value);
+	return run->report ? report_keep(run, json_object_get(value)) : value;
 }
 
 static bool run_property_names(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)

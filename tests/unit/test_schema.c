@@ -98,6 +98,19 @@ Test(schema, all_problems_are_told_with_their_place)
 		cr_expect_str_eq(check(cases[i].schema, cases[i].value, NULL), cases[i].told, "%s: %s", cases[i].schema, check(cases[i].schema, cases[i].value, NULL));
 }
 
+Test(schema, names_of_any_length)
+{
+	struct schema *schema = compile("{\"propertyNames\":{\"enum\":[\"a\",\"b\",\"a name that is as long as this one is\",\"another name, which is longer than that one\"]}}", NULL);
+	struct json_object *value = parse("{\"a\":1,\"a name that is as long as this one is\":2,\"b\":3,\"another name, which is longer than that one\":4}");
+
+	for (int i = 0; i < 3; i++)
+		cr_expect_str_eq(check_value(schema, value), "");
+	fnr_json_set_int(value, "c", 5);
+	cr_expect_str_eq(check_value(schema, value), "enum /c");
+	json_object_put(value);
+	schema_free(schema);
+}
+
 Test(schema, entries_say_what_was_found_and_the_remedy)
 {
 	static const struct { const char *schema, *value, *message, *fix, *place; } cases[] = {
