@@ -102,6 +102,6 @@ int route_preview(struct request *req)
 	fnr_json_set_text(object, "queue", queue);
 	fnr_json_set_int(object, "priority", priority ? priority : 5);
 	set_place(req, object, definition, &(struct view_waiter){ number, project ? store_name_find(req->txn, STORE_PROJECT, project) : 0,
-	          store_name_find(req->txn, STORE_TEMPLATE, fnr_json_get_text(definition, "id", "")), 0 }, waiting);
+	          store_name_find(req->txn, STORE_TEMPLATE, fnr_json_get_text(definition, "id", "")), quality->tier, 0 }, waiting);
 	return reply_json(req, 200, object);
 }

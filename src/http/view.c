@@ -224,9 +224,9 @@ static bool any_row(const char *id, const char *json, size_t len, void *context)
 	return false;
 }
 
-static bool limit_reached(struct journal_txn *journal, uint32_t queue, uint32_t project, uint32_t template_)
+static bool limit_reached(struct journal_txn *journal, const struct view_waiter *waiter)
 {
-	const uint32_t numbers[] = { queue, project, template_ };
+	const uint32_t numbers[] = { waiter->queue, waiter->project, waiter->template_, waiter->tier };
 	char name[64];
 
 	for (unsigned kind = 0; journal && kind < sizeof numbers / sizeof numbers[0]; kind++) {
@@ -324,7 +324,7 @@ const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, con
 	lacking = backends_lacking(journal, waiter->class_);
 	if (lacking)
 		return lacking;
-	return limit_reached(journal, waiter->queue, waiter->project, waiter->template_) ? "limit" : "position";
+	return limit_reached(journal, waiter) ? "limit" : "position";
 }
 
 static const char *waiting_for(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head)
@@ -335,7 +335,7 @@ static const char *waiting_for(struct store_txn *txn, struct journal_txn *journa
 		return "not_before";
 	if (head->state != FNR_STATE_QUEUED)
 		return NULL;
-	return view_held_up(txn, journal, &(struct view_waiter){ head->queue, head->project, head->template_, head->class_ });
+	return view_held_up(txn, journal, &(struct view_waiter){ head->queue, head->project, head->template_, head->quality, head->class_ });
 }
 
 /* Backend, worker and placement: of the attempt that runs, else of the last one that ended. */

@@ -15,7 +15,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
  * txn may be NULL: then a waiting job's place in its queue is not looked up. */
 struct json_object *view_progress(struct store_txn *txn, struct journal_txn *journal, const struct job_head *head);
 
-/* The live entry (journal.h) that says that a limit of a queue, project or template is reached; `kind` counts these from 0. */
+/* The live entry (journal.h) that says that a limit of a queue, project, template or tier is reached; `kind` counts these from 0. */
 #define VIEW_LIMITS "limit/"
 void view_limit_name(unsigned kind, uint32_t number, char name[64]);
 
@@ -36,7 +36,7 @@ struct json_object *view_found(struct journal_txn *journal, const char *id);
 struct json_object *view_models(struct journal_txn *journal, const char *id);
 
 /* Why a job that is waiting in its queue is not started at the moment: a word of the API (`waiting_for`). */
-struct view_waiter { uint32_t queue, project, template_; uint64_t class_; };
+struct view_waiter { uint32_t queue, project, template_, tier; uint64_t class_; };
 const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, const struct view_waiter *waiter);
 
 /* Outputs as clients see them, from a manifest's outputs: url, path below the workspace, media type, size, checksum, and what

@@ -167,6 +167,8 @@ static void run_preset(struct manager *manager, struct json_object *command)
 	uint32_t version = store_preset_get(manager->turn.txn, id, &json) == FNR_OK ? store_preset_last(manager->turn.txn, id) : 0;
 
 	fnr_buf_free(&json);
+	if (fnr_quality_parse(id) >= 0)
+		queues_read_tiers(manager);
 	if (!out)
 		return;
 	if (version)

@@ -115,22 +115,21 @@ static bool is_seen(const struct manager *manager, const struct fnr_id *job)
 	return fnr_id_compare(job, &manager->seen) <= 0;
 }
 
-static int64_t waits_since(struct manager *manager, const struct fnr_id *job, uint32_t *template_r)
+static int64_t waits_since(struct manager *manager, const struct fnr_id *job, struct job_head *head_r)
 {
-	struct job_head head;
-	bool there = store_job_get(manager->turn.txn, job, &head) == FNR_OK;
-
-	*template_r = head.template_;
-	return there ? head.queued_at : manager->turn.now;
+	if (store_job_get(manager->turn.txn, job, head_r) == FNR_OK)
+		return head_r->queued_at;
+	*head_r = (struct job_head){ 0 };
+	return manager->turn.now;
 }
 
 static void lane_next(struct manager *manager, const struct lane_head *taken)
 {
 	struct lane_head head;
-	uint32_t template_;
+	struct job_head job;
 
 	if (store_lane_first(manager->turn.txn, &taken->key, taken->seq + 1, &head) == FNR_OK && is_seen(manager, &head.job))
-		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job, &template_));
+		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job, &job));
 	else
 		lanes_drop(manager->lanes, &taken->key);
 }
@@ -140,17 +139,18 @@ void dispatch_lanes(struct manager *manager)
 	struct lane_head head;
 	struct lane_key key;
 	const struct lane_key *after = NULL;
-	uint32_t template_;
+	struct job_head job;
 	int64_t since;
 
 	find_first_queue(manager);
 	queues_read(manager);
 	queues_read_projects(manager);
+	queues_read_tiers(manager);
 	queues_recall(manager);
 	while (store_lane_next(manager->turn.txn, after, &head) == FNR_OK) {
-		since = waits_since(manager, &head.job, &template_);
+		since = waits_since(manager, &head.job, &job);
 		if (is_seen(manager, &head.job))
-			lanes_put(manager->lanes, &head, template_, since);
+			lanes_put(manager->lanes, &head, job.template_, job.quality, since);
 		key = head.key;
 		after = &key;
 	}

@@ -349,6 +349,7 @@ bool retention_apply(struct manager *manager);       /* after the turn; true: th
 
 /* ---- queues.c: in the turn's transaction ---- */
 void queues_read(struct manager *manager);                           /* which are paused */
+void queues_read_tiers(struct manager *manager);                     /* how many jobs of each may run */
 void queues_read_projects(struct manager *manager);
 void queues_recall(struct manager *manager);         /* starts before this life of ours count */                   /* of projects */
 void queues_resume_due(struct manager *manager);

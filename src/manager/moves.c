@@ -82,7 +82,7 @@ static void enter_lane(struct manager *manager, const struct job_head *head)
 	struct lane_head lane = { .key = { .queue = head->queue, .priority = head->priority, .project = head->project,
 	                                   .class_ = head->class_ }, .seq = head->lane_seq, .job = head->id };
 
-	lanes_put(manager->lanes, &lane, head->template_, head->queued_at);
+	lanes_put(manager->lanes, &lane, head->template_, head->quality, head->queued_at);
 }
 
 /* ---- attempts ---- */

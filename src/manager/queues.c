@@ -1,4 +1,4 @@
-/* What operators decided about queues and projects: pauses, limits and weights. It is read when it changed; pauses end when
+/* What operators decided about queues, projects and tiers: pauses, limits and weights. It is read when it changed; pauses end when
  * their time is up. */
 #include "config.h"
 
@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "manager/manager.h"
 #include "manager/render.h"
+#include "registry/preset.h"
 
 static bool read_row(uint32_t number, const struct store_queue *queue, void *context)
 {
@@ -38,6 +39,19 @@ static bool project_row(uint32_t number, const struct store_project *project, vo
 void queues_read_projects(struct manager *manager)
 {
 	store_projects(manager->turn.txn, project_row, manager);
+}
+
+void queues_read_tiers(struct manager *manager)
+{
+	const struct preset *preset;
+
+	for (int tier = 0; tier < FNR_QUALITY_COUNT; tier++) {
+		struct store_limit limit = { 0 };
+
+		if (preset_of_tier(manager->turn.txn, (enum fnr_quality)tier, &preset, NULL) == FNR_OK)
+			limit.concurrency = (uint32_t)fnr_json_get_int(fnr_json_get(preset->record, "pipeline"), "concurrency", 0);
+		limits_set(manager->limits, GATE_TIER, (uint32_t)tier, limit, manager->turn.mono);
+	}
 }
 
 /* ---- starts of an earlier life, for limits on their number ---- */

@@ -30,6 +30,7 @@ struct task *task_add(struct manager *manager, const struct job_head *head, stru
 	limits_started(manager->limits, GATE_QUEUE, head->queue, manager->turn.mono);
 	limits_started(manager->limits, GATE_PROJECT, head->project, manager->turn.mono);
 	limits_started(manager->limits, GATE_TEMPLATE, head->template_, manager->turn.mono);
+	limits_started(manager->limits, GATE_TIER, head->quality, manager->turn.mono);
 	return task;
 }
 
@@ -45,6 +46,7 @@ void task_free(struct manager *manager, struct task *task)
 	limits_ended(manager->limits, GATE_QUEUE, task->head.queue, manager->turn.mono);
 	limits_ended(manager->limits, GATE_PROJECT, task->head.project, manager->turn.mono);
 	limits_ended(manager->limits, GATE_TEMPLATE, task->head.template_, manager->turn.mono);
+	limits_ended(manager->limits, GATE_TIER, task->head.quality, manager->turn.mono);
 	if (task->worker)
 		task->worker->task = NULL;
 	json_object_put(task->summary);

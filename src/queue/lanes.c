@@ -12,7 +12,7 @@
 
 #define PRIORITIES 11               /* effective ones: 0 to 10 */
 #define LEVELS (2 * PRIORITIES)     /* those of the queue that goes first lie above all others */
-#define LANE_GATES 3                /* of its queue, project and template */
+#define LANE_GATES 4                /* of its queue, project, template and tier */
 #define SHARES_LEAST 256
 
 struct gate {
@@ -405,9 +405,10 @@ static void set_head(struct lanes *lanes, struct lane *lane, const struct lane_h
 		join(lanes, lane);
 }
 
-void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, int64_t since)
+void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, unsigned tier, int64_t since)
 {
-	const uint32_t numbers[LANE_GATES] = { [GATE_QUEUE] = job->key.queue, [GATE_PROJECT] = job->key.project, [GATE_TEMPLATE] = template_ };
+	const uint32_t numbers[LANE_GATES] = { [GATE_QUEUE] = job->key.queue, [GATE_PROJECT] = job->key.project, [GATE_TEMPLATE] = template_,
+	                                       [GATE_TIER] = tier };
 	struct lane *lane = find(lanes, &job->key);
 
 	if (lane) {

@@ -6,7 +6,7 @@
  *   3. the project whose turn it is: start-time fair queueing inside each effective priority, by weights;
  *   4. of its lanes the one with the oldest head.
  *
- * A lane goes through the gates of its queue, project and template. Lanes that meet a closed one stand aside until it
+ * A lane goes through the gates of its queue, project, template and tier. Lanes that meet a closed one stand aside until it
  * opens and cost nothing meanwhile; the others are found in a time that grows with the logarithm of their number.
  *
  * Logic without I/O. The caller reads heads from the store: after it took one with lanes_took, it looks for the
@@ -34,7 +34,7 @@ void lanes_weigh(struct lanes *lanes, uint32_t project, double weight);
 
 /* Gates are open until they are closed, and closed for as long as anything closes them: each reason is a bit of its own.
  * GATE_OTHER is not on a lane's way by itself: the caller finds it there and says lanes_park. */
-enum lanes_gate { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE, GATE_OTHER };
+enum lanes_gate { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE, GATE_TIER, GATE_OTHER };
 enum lanes_reason { REASON_PAUSED = 1, REASON_CONCURRENCY = 2, REASON_RATE = 4, REASON_BACKEND = 8, REASON_RESOURCES = 16,
                     REASON_MODEL = 32 };
 void lanes_close(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum lanes_reason reason);
@@ -42,8 +42,8 @@ void lanes_open(struct lanes *lanes, enum lanes_gate gate, uint32_t number, enum
 void lanes_park(struct lanes *lanes, const struct lane_key *key, uint32_t number);   /* at GATE_OTHER, which is closed */
 
 /* This job waits in the lane since `since` (ms, wall clock). It becomes the head if the lane is not known, or if its
- * seq is below the head's; otherwise it is somewhere behind and nothing changes. All of a lane have the same template. */
-void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, int64_t since);
+ * seq is below the head's; otherwise it is somewhere behind and nothing changes. All of a lane have the same template and tier. */
+void lanes_put(struct lanes *lanes, const struct lane_head *job, uint32_t template_, unsigned tier, int64_t since);
 
 /* The head that is next at `now`; false if none may run. It stays where it is. */
 bool lanes_next(struct lanes *lanes, int64_t now, struct lane_head *head_r);

@@ -1,4 +1,4 @@
-/* Limits on how many jobs of a queue, project or template run at the same time, and on how many start a minute. What has
+/* Limits on how many jobs of a queue, project, template or tier run at the same time, and on how many start a minute. What has
  * reached one has its gate closed (lanes.h). Logic without I/O: the counts come from those who start and end jobs.
  *
  * Starts are spread evenly over the minute; at most LIMITS_BURST_MS worth of them come at once. Times are CLOCK_BOOTTIME in ms.

@@ -12,7 +12,8 @@
  *     image: {width: 1600, height: 900}      # for generic (all), a category, or a template
  *   factors: {time: 2.5, resources: 1.5, cost: 2.5}             # in relation to standard
  *   scaling: {cpu: 1, memory: 1.5, vram: 1.3, resolution: null} # of the resources a template asks for; of its width and height
- *   pipeline: {vram_mb: 12288, optimizations: [tiling], concurrency: 2, timeout_s: 3600}   # each may be null
+ *   pipeline: {vram_mb: 12288, optimizations: [tiling], concurrency: 2, timeout_s: 3600}   # each may be null; concurrency
+ *                                    # counts for tiers: so many jobs of one, and of what is derived from it, run at a time
  *   use_cases: [presentation]        # preview, iteration, review, presentation, delivery, social, print
  *
  * The stored record has all of them filled in, and tier, builtin, owner (id of an API key; null), shared, version, created_at,

@@ -375,6 +375,24 @@ def test_a_preset_says_how_it_is_run(sleeper):
     assert delete(sleeper, preset).status == 204
 
 
+def test_so_many_jobs_of_a_tier_at_a_time():
+    """50.10: concurrency of a tier counts what is derived from it; other tiers run meanwhile."""
+    def before(system):
+        write(system, "presets.yaml", {"presets": [{"id": "draft", "pipeline": {"concurrency": 1}}]})
+
+    with System("workers: {min: 3, max: 3}\nstop: {grace: 3}\n", before_start=before) as fnr:
+        preset = make(fnr, name="Quick", base="draft")
+        first = fnr.submit(quality="draft", metadata={"noop": {"duration_ms": 600000}})["id"]
+        until(lambda: fnr.get(f"/api/v1/jobs/{first}").json["state"] == "running", "the first runs")
+        second = fnr.submit(quality="quick")["id"]
+        assert fnr.run(quality="high")["state"] == "completed"
+        until(lambda: fnr.get(f"/api/v1/jobs/{second}").json["waiting_for"] == "limit", "the second says what it waits for")
+        assert fnr.post("/api/v1/route", {"template": "noop", "quality": "quick"}).json["waiting_for"] == "limit"
+        assert fnr.post(f"/api/v1/jobs/{first}/cancel").status == 202
+        assert fnr.wait(second)["state"] == "completed"
+        assert delete(fnr, preset).status == 204
+
+
 def test_what_a_running_job_uses_is_told(sleeper):
     """48.7: with its progress, every second, though the function says nothing."""
     with sleeper.stream("/api/v1/events?types=job.progress") as stream:

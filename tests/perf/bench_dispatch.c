@@ -27,7 +27,7 @@ static size_t build(struct store_txn *txn, struct lanes *lanes)
 
 		key = head.key;
 		if (store_job_get(txn, &head.job, &job) == FNR_OK)
-			lanes_put(lanes, &head, job.template_, job.queued_at);
+			lanes_put(lanes, &head, job.template_, job.quality, job.queued_at);
 	}
 	return count;
 }

@@ -5,14 +5,14 @@
 
 #define NOW 1000000000
 
-struct waiting { uint16_t queue; uint8_t priority; uint32_t project; uint64_t class_, seq; int64_t waited_ms; };
+struct waiting { uint16_t queue; uint8_t priority; uint32_t project; uint64_t class_, seq; int64_t waited_ms; unsigned tier; };
 
 static void put(struct lanes *lanes, struct waiting job)
 {
 	struct lane_head head = { .key = { job.queue, job.priority, job.project, job.class_ }, .seq = job.seq };
 
 	head.job.bytes[15] = (uint8_t)job.seq;
-	lanes_put(lanes, &head, job.project, NOW - job.waited_ms);
+	lanes_put(lanes, &head, job.project, job.tier, NOW - job.waited_ms);
 }
 
 /* Takes what is next, with an empty lane behind it; its seq, or 0. */
@@ -169,18 +169,18 @@ Test(lanes, put_keeps_the_smaller_head)
 
 Test(lanes, gates_of_queues_projects_and_templates)
 {
-	static const enum lanes_gate kinds[] = { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE };
+	static const enum lanes_gate kinds[] = { GATE_QUEUE, GATE_PROJECT, GATE_TEMPLATE, GATE_TIER };
 
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		struct lanes *lanes = lanes_create();
 
 		lanes_close(lanes, kinds[i], 7, REASON_CONCURRENCY);
-		put(lanes, (struct waiting){ 7, 9, 7, 1, 1, 0 });
-		put(lanes, (struct waiting){ 8, 5, 8, 1, 2, 0 });
+		put(lanes, (struct waiting){ 7, 9, 7, 1, 1, 0, 7 });
+		put(lanes, (struct waiting){ 8, 5, 8, 1, 2, 0, 8 });
 		cr_assert_eq(take(lanes), 2);
 		cr_assert_eq(take(lanes), 0);
-		put(lanes, (struct waiting){ 7, 5, 7, 1, 3, 0 });
-		put(lanes, (struct waiting){ 8, 1, 8, 1, 4, 0 });
+		put(lanes, (struct waiting){ 7, 5, 7, 1, 3, 0, 7 });
+		put(lanes, (struct waiting){ 8, 1, 8, 1, 4, 0, 8 });
 		cr_assert_eq(take(lanes), 4, "lanes that come find it closed as well");
 		lanes_close(lanes, kinds[i], 7, REASON_PAUSED);
 		lanes_open(lanes, kinds[i], 7, REASON_CONCURRENCY);

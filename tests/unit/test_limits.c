@@ -13,7 +13,7 @@ static void setup(void)
 
 	lanes = lanes_create();
 	limits = limits_create(lanes);
-	lanes_put(lanes, &head, 1, NOW);
+	lanes_put(lanes, &head, 1, 0, NOW);
 }
 
 static void teardown(void)
