@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Measures the whole system on this machine and prints the figures beside what is known of such machines.
 
-Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--schema PROGRAM]
+Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--schema PROGRAM] [--templates PROGRAM]
        [--slow-flush LIBRARY] [--seconds N] [--only WORD]
 FNR_SHARE and FNR_LIBEXEC may name a staged installation. Every figure is of this run; absolute figures drift from machine to
 machine, so compare the ratios. Nothing is left running or lying about.
 """
 
 import argparse
+import glob
 import json
 import os
 import re
@@ -354,6 +355,13 @@ def bench_previews(fnr, turns=3):
     system.stop()
 
 
+def bench_templates(program):
+    """The templates that ship, each validated on its own."""
+    files = sorted(glob.glob(os.path.join(os.environ["FNR_SHARE"], "templates", "*", "*.yaml")))
+    figures = json.loads(subprocess.run([program, *files], stdout=subprocess.PIPE, check=True).stdout)
+    show(f"{figures['templates']} templates, validated one by one", f"average {figures['average_us']} µs, longest {figures['longest_us']} µs", "target 2 ms each")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fnr", required=True)
@@ -361,6 +369,7 @@ def main():
     parser.add_argument("--store")
     parser.add_argument("--dispatch")
     parser.add_argument("--schema")
+    parser.add_argument("--templates")
     parser.add_argument("--slow-flush")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", help="a part of a name below")
@@ -378,6 +387,7 @@ def main():
         "previews": lambda: bench_previews(options.fnr),
         "comfyui": lambda: bench_comfyui.main(options.fnr, System, show, percentile),
         "million": lambda: bench_million(options.fnr, options.dispatch),
+        "templates": lambda: bench_templates(options.templates) if options.templates else None,
         "schema": lambda: bench_schema.main(options.schema) if options.schema else None,
         "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
     }

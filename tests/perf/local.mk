@@ -11,6 +11,11 @@ noinst_PROGRAMS += %D%/bench_dispatch
 %C%_bench_dispatch_SOURCES = %D%/bench_dispatch.c
 %C%_bench_dispatch_LDADD = src/queue/libqueue.a src/store/libstore.a src/base/libbase.a $(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS)
 
+noinst_PROGRAMS += %D%/bench_templates
+%C%_bench_templates_SOURCES = %D%/bench_templates.c
+%C%_bench_templates_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
+	$(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) -lm
+
 noinst_PROGRAMS += %D%/bench_schema
 %C%_bench_schema_SOURCES = %D%/bench_schema.c
 %C%_bench_schema_LDADD = src/schema/libschema.a src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS)
