@@ -39,6 +39,7 @@ struct call {
 	struct http_answer answer;      /* of the stream */
 	char session[32], path[GRADIO_PATH];
 	bool simple;                    /* the stream is one of /call */
+	bool unsure;                    /* the join was not answered: only the stream can tell whether there is a job */
 	bool too_large;
 	int64_t deadline, next_preview, preview_interval;
 };
@@ -260,8 +261,8 @@ static enum run_result verdict(struct call *call)
 		return run_fail(call->error, FNR_CLASS_TRANSIENT, "app_cancelled", "It is tried again.", "retry", NULL, "Somebody cancelled the job at the app.");
 	case GRADIO_FULL:
 		return full(call);
-	case GRADIO_LOST:
-		return lost(call);
+	case GRADIO_LOST: /* error says how the join failed, if it did: then there is no job, and it may be tried again */
+		return call->unsure && call->job.no_session ? RUN_FAILED : lost(call);
 	case GRADIO_GOES_ON:
 		break;
 	}
@@ -371,6 +372,7 @@ static enum run_result call_queued(struct call *call)
 		return call_simply(call);
 	if (result != RUN_DONE && !perhaps)
 		return result;
+	call->unsure = perhaps;
 	snprintf(call->path, sizeof call->path, "%s/queue/data?session_hash=%s", call->server.app->prefix, call->session);
 	stream_open(call, call->path);
 	return follow(call);

@@ -46,6 +46,36 @@ static bool protocol_read(struct gradio_app *app)
 	return true;
 }
 
+/* What is kept for as long as the app runs is only what is looked at: pages' layouts, styles, schemas and examples are most of it. */
+static void forget(struct json_object *object, const char *const *names)
+{
+	for (; *names != NULL && json_object_is_type(object, json_type_object); names++)
+		json_object_object_del(object, *names);
+}
+
+static void slim_config(struct json_object *config)
+{
+	static const char *const of_app[] = { "layout", "css", "js", "head", "theme", "stylesheets", "body_css", "pages", "page", "i18n_translations", NULL };
+	static const char *const of_component[] = { "api_info", "api_info_as_input", "api_info_as_output", "example_inputs", "example_payload", NULL };
+	struct json_object *components = fnr_json_get(config, "components");
+	forget(config, of_app);
+	for (size_t i = 0; i < json_object_array_length(components); i++)
+		forget(json_object_array_get_idx(components, i), of_component);
+}
+
+static void slim_info(struct json_object *info)
+{
+	static const char *const of_info[] = { "unnamed_endpoints", NULL }, *const of_endpoint[] = { "code_snippets", NULL };
+	struct json_object *endpoints = fnr_json_get(info, "named_endpoints");
+	forget(info, of_info);
+	if (!json_object_is_type(endpoints, json_type_object))
+		return;
+	json_object_object_foreach(endpoints, name, endpoint) {
+		(void)name;
+		forget(endpoint, of_endpoint);
+	}
+}
+
 bool gradio_app_read(struct gradio_app *app, struct json_object *config, struct run_error *error)
 {
 	*app = (struct gradio_app){ .config = config };
@@ -53,6 +83,7 @@ bool gradio_app_read(struct gradio_app *app, struct json_object *config, struct 
 	if (version == NULL || !json_object_is_type(fnr_json_get(config, "dependencies"), json_type_array) ||
 	    !json_object_is_type(fnr_json_get(config, "components"), json_type_array))
 		return is_no_app(error, "what /config answers is not the configuration of an app");
+	slim_config(config);
 	fnr_text_copy(app->version, sizeof app->version, version);
 	sscanf(app->version, "%d.%d.%d", &app->release[0], &app->release[1], &app->release[2]);
 	if (!protocol_read(app))
@@ -72,6 +103,7 @@ void gradio_app_info(struct gradio_app *app, struct json_object *info)
 {
 	json_object_put(app->info);
 	app->info = info;
+	slim_info(info);
 }
 
 void gradio_app_free(struct gradio_app *app)

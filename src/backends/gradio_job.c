@@ -171,6 +171,7 @@ static void on_completed(struct gradio_job *job, struct json_object *message)
 static void on_error(struct gradio_job *job, struct json_object *message)
 {
 	end_with(job, GRADIO_LOST, fnr_json_get_text(message, "message", ""));
+	job->no_session = fnr_json_get_bool(message, "session_not_found", false) || strstr(job->text, "ot found") != NULL || strstr(job->text, "ot Found") != NULL;
 }
 
 static void on_stopped(struct gradio_job *job, struct json_object *message)

@@ -27,6 +27,7 @@ struct gradio_job {
 	bool started;                     /* the function has been called */
 	bool send_data;                   /* the server waits for the inputs (the first protocol) */
 	bool closing;                     /* the stream has no more to say */
+	bool no_session;                  /* lost, as the server does not know the session */
 	bool changed;                     /* partial has news */
 	struct gradio_partial partial;
 	double fraction;

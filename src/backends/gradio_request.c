@@ -32,6 +32,7 @@ static enum run_result bring_file(struct request *request, const struct gradio_v
 		*made_r = fnr_json_copy(value);
 		return RUN_DONE;
 	case INPUT_FILE_FOUND:
+		run_progress(request->server->run, FNR_STAGE_PREPARATION, 0, "Sending the input files");
 		result = gradio_upload(request->server, file, &sent, request->error);
 		if (result == RUN_DONE)
 			*made_r = gradio_file_as(input, sent);

@@ -235,6 +235,20 @@ def test_a_full_queue_and_a_limit_of_requests(fnr, standin):
     assert answer_of(fnr, job) == b"answer" and job["attempt"] == 2 and standin.count("POST", "/queue/join") == 3
 
 
+def break_off(handler):
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def test_the_join_is_not_answered(fnr, standin):
+    """Whether the server took it up, the session's stream tells: what it does not know was never begun, and may be sent again."""
+    standin.on["POST", "/gradio_api/queue/join"] = break_off
+    assert answer_of(fnr, ask(fnr, standin)) == b"answer" and standin.count("POST", "/queue/join") == 1
+    standin.tell([{"msg": "unexpected_error", "event_id": None, "message": "", "session_not_found": True, "success": False}])
+    error = ask(fnr, standin)["error"]
+    assert (error["class"], error["code"]) == ("transient", "backend_connection_lost")
+
+
 # ---- files ----
 
 FILES = {"inputs": {"picture": {"type": "file", "required": True}}, "outputs": {"answer": {"type": "file"}},

@@ -60,9 +60,10 @@ check_PROGRAMS += %D%/test_sse
 TESTS += %D%/test_sse
 
 check_PROGRAMS += %D%/test_gradio
-%C%_test_gradio_SOURCES = %D%/test_gradio.c
+%C%_test_gradio_SOURCES = %D%/test_gradio.c %D%/run_fake.c %D%/run_fake.h
 %C%_test_gradio_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_gradio_LDADD = src/backends/libbackends.a $(UNIT_BASE)
+%C%_test_gradio_LDADD = src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
+	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_gradio
 
 check_PROGRAMS += %D%/test_websocket

@@ -2,6 +2,7 @@
 
 #include "run_fake.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 struct run_fake run_fake = { .stop_after = -1, .pipe = { -1, -1 } };
@@ -27,10 +28,14 @@ int run_fd(struct run *run)
 
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message)
 {
+	run_fake.stage = stage;
+	run_fake.fraction = fraction;
+	snprintf(run_fake.message, sizeof run_fake.message, "%s", message != NULL ? message : "");
 }
 
 void run_log(struct run *run, const char *level, const char *text)
 {
+	snprintf(run_fake.log, sizeof run_fake.log, "%s: %s", level, text);
 }
 
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len)

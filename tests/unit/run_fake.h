@@ -7,6 +7,9 @@
 struct run_fake {
 	int stop_after;              /* calls of run_stop that go well; less than 0: all of them */
 	int stops;                   /* calls of run_stop */
+	enum fnr_stage stage;        /* of the last progress */
+	double fraction;
+	char message[256], log[256]; /* of the last progress, "" for the template's; "level: text" of the last line */
 	int pipe[2];                 /* what run_fd gives: nothing is ever read from it */
 };
 extern struct run_fake run_fake;
