@@ -71,7 +71,7 @@ static struct json_object *body_make(struct call *call, bool data)
 static enum http_result post(struct call *call, const char *path, struct json_object *body, bool regardless, struct http_answer *answer)
 {
 	char at[GRADIO_PATH];
-	struct http_request request = { .path = gradio_path(&call->server, path, at), .json = body, .regardless = regardless };
+	struct http_request request = { .path = gradio_path(&call->server, path, at), .json = body, .once = true, .regardless = regardless };
 	if (regardless)
 		request.timeout_ms = CANCEL_MS;
 	gradio_ask(&call->server, &request, answer);
@@ -396,7 +396,7 @@ static enum run_result call_directly(struct call *call)
 	struct json_object *body = body_make(call, true);
 	snprintf(path, sizeof path, "/run/%s", http_encode(&name, call->endpoint.name));
 	struct http_request request = {
-		.path = gradio_path(&call->server, path, at), .json = body, .limit = SSE_MOST, .stall_ms = -1,
+		.path = gradio_path(&call->server, path, at), .json = body, .once = true, .limit = SSE_MOST, .stall_ms = -1,
 		.timeout_ms = call->run->timeout_ms > 0 ? call->run->timeout_ms : -1,
 	};
 	enum run_result result = RUN_FAILED;

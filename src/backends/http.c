@@ -460,6 +460,7 @@ static void options_set(struct http_stream *stream, const struct http_request *r
 	}
 	if (request->method != NULL)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
 }
 
 static int64_t limit_of(int64_t wanted, int64_t usual)

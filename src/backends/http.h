@@ -63,6 +63,7 @@ struct http_request {
 	size_t limit;                     /* bytes of the answer; 0: 16 MiB */
 	int64_t timeout_ms;               /* for all of it; 0: 30 s; less than 0: none */
 	int64_t stall_ms;                 /* without a byte in either direction; 0: 60 s; less than 0: none */
+	bool once;                        /* not to be repeated, as libcurl does on a kept connection that ends: a new one is made */
 	bool regardless;                  /* goes on when the run shall stop: for what must be said at the end */
 };
 
