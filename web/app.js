@@ -8,6 +8,7 @@ import { jobView } from "./job.js";
 import { libraryView } from "./library.js";
 import { showPlace, showPlaces } from "./navigation.js";
 import { backendsView } from "./pages/backends.js";
+import { comparisonView } from "./pages/comparison.js";
 import { deadLettersView } from "./pages/dead-letters.js";
 import { jobsView } from "./pages/jobs.js";
 import { keysView } from "./pages/keys.js";
@@ -34,7 +35,7 @@ const signOutButton = document.getElementById("sign-out");
  * `change` shows something else in the same view, `wide` leaves no room for the recent jobs.
  */
 const views = {
-  "": libraryView, function: functionView, job: jobView, batch: batchView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
+  "": libraryView, function: functionView, job: jobView, batch: batchView, comparison: comparisonView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
   "dead-letters": deadLettersView, backends: backendsView, workers: workersView, templates: templatesView, template: templateView, presets: presetsView, preset: presetView, compare: compareView, keys: keysView,
 };
 let user = null;

@@ -16,6 +16,9 @@ export function h(tag, properties, ...children) {
 let last = 0;
 export const uniqueId = (prefix) => `${prefix}-${++last}`;
 
+/** A value of any kind as people read it. */
+export const valueWords = (value) => (value === undefined ? "—" : typeof value === "string" ? value : JSON.stringify(value));
+
 export function bytes(count) {
   const units = ["bytes", "KB", "MB", "GB", "TB"];
   let unit = 0;

@@ -1,6 +1,7 @@
 // One function: its form, the quality, and what is submitted.
 
 import { get, Problem, submit, Unreachable } from "./api.js";
+import { askFor } from "./dialog.js";
 import { bytes, h, seconds } from "./dom.js";
 import "./elements.js";
 import { Form, FormError } from "./form.js";
@@ -95,6 +96,16 @@ async function projectNames() {
   }
 }
 
+/** A job whose inputs are taken; null if it is gone. */
+async function inputsOf(id) {
+  try {
+    return await get(`jobs/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
 /** Jobs of one submission: one POST, exactly once, as a job or as a batch. */
 function send(common, list, waiting) {
   if (list.length === 1) return submit("jobs", { ...common, inputs: list[0] }, waiting);
@@ -107,7 +118,7 @@ export async function functionView(parameters, user) {
   const template = await findTemplate(id);
   if (!template) throw new Problem(404, { message: `There is no function “${id}”.`, suggestion: "It may have been removed. Choose another one." });
   const [schema, presets, past, projects, old] = await Promise.all([schemaOf(id), listPresets(), pastRuns(id).catch(() => ({})), projectNames(),
-    parameters.has("from") ? get(`jobs/${encodeURIComponent(parameters.get("from"))}`) : null]);
+    parameters.has("from") ? inputsOf(parameters.get("from")) : null]);
   const form = new Form(schema, () => label());
   const quality = document.createElement("fnr-quality");
   const rest = new Rest(projects);
@@ -126,6 +137,15 @@ export async function functionView(parameters, user) {
     form.fill(inputs);
     if (tier) quality.value = tier;
     label();
+  }
+
+  /** The same inputs at several qualities, to see which is worth its time. */
+  async function compare() {
+    const [inputs] = await form.inputs();
+    const schema = { properties: Object.fromEntries(presets.map((preset) => [preset.id, { type: "boolean", title: preset.name, default: preset.builtin }])) };
+    const made = await askFor("Compare qualities", schema, { text: "A job is run at each, with the same inputs and seed.", action: "Run them", run: (chosen) =>
+      submit("comparisons", { template: `${template.id}@${template.version}`, inputs, presets: Object.keys(chosen).filter((id) => chosen[id]), ...rest.value(), count: undefined }) });
+    if (made) location.hash = `comparison=${made.id}`;
   }
 
   async function run(event) {
@@ -162,7 +182,7 @@ export async function functionView(parameters, user) {
       examples.length > 0 && h("div", { class: "examples", role: "group", "aria-label": "Examples" }, h("span", { class: "quiet" }, "Start from an example:"),
         examples.map((example) => h("button", { type: "button", class: "small", onclick: () => start(example.inputs ?? {}, example.quality) }, example.name))),
       h("form", { onsubmit: run, novalidate: true }, form.problem, form.element, quality, rest.element,
-        mayRun ? h("div", { class: "submit" }, button, news)
+        mayRun ? h("div", { class: "submit" }, button, h("button", { type: "button", onclick: () => compare().catch((error) => error instanceof FormError || form.show(error)) }, "Compare qualities…"), news)
           : h("p", { class: "notice" }, "Your key may look, but not start anything. Sign in with another one to use this form."))),
   };
 }

@@ -2,7 +2,7 @@
 
 import { address, call, get, Problem, submit } from "./api.js";
 import { ask, askFor } from "./dialog.js";
-import { h } from "./dom.js";
+import { h, valueWords } from "./dom.js";
 import { stateWord } from "./elements.js";
 import { attemptsView, logView, parametersView, stagesView } from "./job-details.js";
 import { finished, watch } from "./jobs.js";
@@ -12,10 +12,6 @@ import { took, when } from "./time.js";
 
 const PRIORITIES = { required: ["priority"], properties: { priority: { type: "integer", minimum: 1, maximum: 10, title: "Priority", description: "10 goes first; 5 is usual." } } };
 const waits = (job) => ["scheduled", "queued", "retry_wait"].includes(job.state);
-
-function valueWords(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
 
 function placeView(job) {
   const words = [job.project, job.shot, job.take && `take ${job.take}`].filter(Boolean).join(" / ");

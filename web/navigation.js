@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const PLACES = [
   { address: "", label: "Make", views: ["", "function"] },
-  { address: "jobs", label: "Jobs", views: ["jobs", "job", "batch"] },
+  { address: "jobs", label: "Jobs", views: ["jobs", "job", "batch", "comparison"] },
   { address: "takes", label: "Takes", views: ["takes", "take"] },
   { address: "queues", label: "Queues", views: ["queues"] },
   { address: "dead-letters", label: "Dead letters", views: ["dead-letters"] },

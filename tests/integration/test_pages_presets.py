@@ -155,6 +155,32 @@ def test_beside_each_other(page, fnr):
     page.until(lambda: cells("height") == ["differs", "360", "2160", "1350"], "the same by its address")
 
 
+def test_results_beside_each_other(page, fnr):
+    """50.7: the same inputs at several qualities, with pictures and what was measured of them."""
+    page.open(f"http://127.0.0.1:{fnr.port}/#function=create_title_card")
+    page.write("text", "Which one?")
+    page.click("form button", "Compare qualities")
+    for id in ("standard", "ultra"):
+        page.click(f"dialog [name='{id}']")
+    for box in page.all("dialog input[type=checkbox]"):
+        assert box.is_selected() == (box.get_attribute("name") in ("draft", "high")), box.get_attribute("name")     # those of people are not chosen
+    page.click("dialog button.main")
+    page.heading("Create Title Card at 2 qualities")
+    page.until(lambda: [one.text for one in page.all(".side .state")] == ["Done", "Done"], "both")
+    page.until(lambda: page.script("return [...document.querySelectorAll('.side img')].map((one) => one.naturalHeight)") == [360, 1080], "two pictures")
+    cells = lambda name: page.script("""return [...document.querySelectorAll("tbody tr")].filter((row) => row.cells[0].innerText.startsWith(arguments[0]))
+        .map((row) => [...row.cells].slice(1).map((cell) => cell.innerText))[0]""", name)
+    assert cells("height") == ["360", "1080"]
+    page.until(lambda: cells("Sharpness") and all(one and float(one) > 0 for one in cells("Sharpness")), "what was measured")
+    assert cells("Size")[0].startswith("640 × 360") and cells("Took")[0].endswith(" s")
+    jobs = [fnr.get(f"/api/v1/jobs/{one.get_attribute('data-job')}").json for one in page.all(".side")]
+    assert jobs[0]["seed"] == jobs[1]["seed"] and jobs[0]["inputs"] == jobs[1]["inputs"]
+    assert page.violations() == []
+    page.shoot("comparison")
+    page.click(".side a", "High")
+    page.heading("Create Title Card")
+
+
 def test_exported_and_imported(page, fnr, tmp_path):
     id = make(fnr, name="Traveller", base="draft", parameters={"image": {"height": 123}})
     for type, ending in (("application/yaml", "yaml"), ("application/json", "json")):

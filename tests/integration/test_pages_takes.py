@@ -1,5 +1,7 @@
 """The pages of takes in a real Chromium: projects and shots, the gallery, a take, two beside each other."""
 
+import tarfile
+
 import pytest
 
 from browser import Browser
@@ -71,6 +73,41 @@ def test_two_beside_each_other(page, fnr):
     assert "Quality" not in [one.text.split()[0] for one in page.all("tr.differs")]
     page.click(".way a", "film / s010")
     page.heading("film / s010")
+
+
+def test_the_one_that_is_chosen(page, fnr):
+    """51.3"""
+    shot = "/api/v1/projects/film/shots/s010"
+    show(page, fnr, "take=film/s010/1", "Take 1")
+    page.click("button", "Choose this take")
+    page.find("[role=status]", "Take 1 is the one")
+    page.find(".head .state", "Chosen")
+    assert [take["take"] for take in fnr.get(f"{shot}/takes").json["items"] if take["active"]] == [1]
+    page.click(".way a", "film / s010")
+    page.find(".tile.active", "Take 1")
+    page.click(".tile a", "Take 2")
+    page.click("button", "Choose this take")
+    page.find(".head .state", "Chosen")
+
+
+def test_exported(page, fnr, tmp_path):
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    show(page, fnr, "take=film/s010/2", "Take 2")
+    page.click(".actions a", "Export")
+    page.until(lambda: list(tmp_path.glob("*.tar")), "the archive")
+    with tarfile.open(*tmp_path.glob("*.tar")) as archive:
+        assert sorted(name.split("/")[-1] for name in archive.getnames() if "." in name) == ["take.json", "title_card.png"]
+
+
+def test_deleted(page, fnr):
+    fnr.run("create_title_card", {"text": "Not this one"}, project="film", shot="s099", quality="draft")
+    show(page, fnr, "take=film/s099/1", "Take 1")
+    page.click("button", "Delete")
+    page.find("dialog", "Its number is never given again")
+    page.click("dialog button", "Delete")
+    page.heading("film / s099")
+    page.find(".notice", "no takes any more")
+    assert fnr.get("/api/v1/projects/film/shots/s099/takes/1").status == 404
 
 
 def test_what_is_not_there(page, fnr):

@@ -3,7 +3,7 @@
 import { acting, rowButton } from "../acting.js";
 import { call, get, getTagged } from "../api.js";
 import { ask, askFor, tell } from "../dialog.js";
-import { h } from "../dom.js";
+import { h, valueWords } from "../dom.js";
 import { Filters, place } from "../filters.js";
 import { keepRight } from "../live.js";
 import { Table } from "../table.js";
@@ -12,7 +12,6 @@ import { estimateWords, resourceWords, templateChoice } from "./resolved.js";
 
 const AT_MOST = 4;      // beside each other
 export const USE_CASES = ["preview", "iteration", "review", "presentation", "delivery", "social", "print"];
-const words = (value) => (value === undefined ? "—" : typeof value === "string" ? value : JSON.stringify(value));
 export const presetPath = (id) => `presets/${encodeURIComponent(id)}`;
 
 /** Deletes it, if it is really wanted; true if it was done. */
@@ -33,7 +32,7 @@ function compareTable({ items, differs }) {
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "What"), items.map((one) => h("th", { scope: "col" }, h("a", { href: `#preset=${encodeURIComponent(one.id)}` }, one.name))))),
     h("tbody", {}, row("Estimate", items.map((one) => estimateWords(one.estimate))), row("Needs", items.map((one) => resourceWords(one.resources))),
       row("Fits", items.map((one) => (one.compatibility.compatible ? "yes" : "no"))),
-      names.map((name) => row(name, items.map((one) => words(one.parameters[name])), differs.includes(name)))));
+      names.map((name) => row(name, items.map((one) => valueWords(one.parameters[name])), differs.includes(name)))));
 }
 
 /** `compare` is a list of ids; `template` the function they are compared for. */

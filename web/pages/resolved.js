@@ -1,13 +1,12 @@
 // What a preset makes of a function: parameters with where each is from, what it needs, and how long it takes.
 
 import { call } from "../api.js";
-import { bytes, h, seconds } from "../dom.js";
+import { bytes, h, seconds, valueWords } from "../dom.js";
 import { Table } from "../table.js";
 import { listTemplates } from "../templates.js";
 
 const ORIGIN_WORDS = { default: "the function", preset: "the preset", template: "the function, for this quality", input: "an input" };
 const OLD_TEMPLATE = "function-runner.preview";
-const words = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 /** Resources in words: "2 CPUs · 4.0 GB memory". */
 export function resourceWords(resources) {
@@ -57,7 +56,7 @@ export const resolve = (preset, body) => call("POST", `presets/${encodeURICompon
 export function resolvedView() {
   const table = new Table("Resolved parameters", [
     { label: "Parameter", head: true, long: true, draw: (one) => one.name },
-    { label: "Value", long: true, draw: (one) => words(one.value) },
+    { label: "Value", long: true, draw: (one) => valueWords(one.value) },
     { label: "From", draw: (one) => ORIGIN_WORDS[one.origin] ?? one.origin },
   ], { key: (one) => one.name, empty: "This function has no parameters." });
   const verdict = h("p", { class: "verdict", role: "status" });

@@ -1,13 +1,13 @@
 // One take: what it is, what made it, and whether it is the one.
 
-import { get, Problem } from "../api.js";
-import { h } from "../dom.js";
+import { acting } from "../acting.js";
+import { address, call, get, Problem } from "../api.js";
+import { ask } from "../dialog.js";
+import { h, valueWords } from "../dom.js";
 import { outputView } from "../outputs.js";
 import { findTemplate } from "../templates.js";
 import { took, when } from "../time.js";
 import { outputOf, shotPath, takePlace } from "./takes.js";
-
-const words = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 function factsView(take, template) {
   const facts = [
@@ -18,7 +18,7 @@ function factsView(take, template) {
     take.started_at && take.finished_at && ["Took", took(take.started_at, take.finished_at)],
     take.backend && ["Made on", take.backend],
     take.job && ["Job", h("a", { href: `#job=${take.job}` }, "what happened")],
-    ...Object.entries(take.inputs ?? {}).map(([input, value]) => [template?.inputs?.[input]?.label ?? input, words(value)]),
+    ...Object.entries(take.inputs ?? {}).map(([input, value]) => [template?.inputs?.[input]?.label ?? input, valueWords(value)]),
   ];
   return h("dl", { class: "facts" }, facts.filter(Boolean).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
 }
@@ -28,17 +28,43 @@ export async function takeView(parameters, user) {
   if (names.length !== 3) throw new Problem(404, { message: "There is no such take." });
   const [project, shot, number] = names;
   const path = `${shotPath(project, shot)}/takes/${encodeURIComponent(number)}`;
+  const state = h("span", { class: "state completed" }, "Chosen");
+  const actions = h("div", { class: "actions" });
+  const { news, act } = acting((words) => words);
   const mayRun = user.scopes.includes("submit");
-  const take = await get(path);
+  let take = await get(path);
   const template = await findTemplate(take.template);
 
+  function draw() {
+    state.hidden = !take.active;
+    actions.replaceChildren(...[
+      mayRun && !take.active && h("button", { type: "button", class: "main", onclick: () => act(choose) }, "Choose this take"),
+      h("a", { class: "button", href: address(`${path}/export`), download: true }, "Export"),
+      mayRun && template && h("a", { class: "button", href: `#${new URLSearchParams({ function: take.template, from: take.job })}` }, "Change and run again"),
+      mayRun && h("button", { type: "button", class: "quiet", onclick: () => act(remove) }, "Delete…"),
+    ].filter(Boolean));
+  }
+
+  async function choose() {
+    await call("PUT", `${shotPath(project, shot)}/active-take`, { take: take.take });
+    take = await get(path);
+    draw();
+    return `Take ${take.take} is the one of ${shot} now.`;
+  }
+
+  async function remove() {
+    if (!await ask(`Delete take ${take.take}?`, "Its files are deleted. Its number is never given again.", "Delete")) return;
+    await call("DELETE", path);
+    location.hash = `takes=${takePlace(project, shot)}`;
+  }
+
+  draw();
   return {
     title: `${project} / ${shot} / take ${take.take}`, wide: true,
     element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: `#takes=${takePlace(project, shot)}` }, `${project} / ${shot}`)),
-      h("div", { class: "head" }, h("h1", { tabindex: -1 }, `Take ${take.take}`), take.active && h("span", { class: "state completed" }, "Chosen")),
+      h("div", { class: "head" }, h("h1", { tabindex: -1 }, `Take ${take.take}`), state),
       h("div", { class: "results" }, take.files.map((file) => outputView(outputOf(file), `${template?.name ?? take.template}: ${file.name}`))),
-      mayRun && template && h("div", { class: "actions" }, h("a", { class: "button", href: `#${new URLSearchParams({ function: take.template, from: take.job })}` }, "Change and run again")),
-      factsView(take, template),
+      actions, news, factsView(take, template),
       h("details", { class: "technical" }, h("summary", {}, "All parameters"), h("pre", { tabindex: 0 }, JSON.stringify(take.parameters ?? {}, null, 2)))),
   };
 }

@@ -1,7 +1,7 @@
 // Takes: projects and their shots; the gallery of a shot; two takes beside each other.
 
 import { get, Problem } from "../api.js";
-import { h } from "../dom.js";
+import { h, valueWords } from "../dom.js";
 import { keepRight } from "../live.js";
 import { outputView, smallPicture } from "../outputs.js";
 import { listTemplates } from "../templates.js";
@@ -117,10 +117,9 @@ const facts = (take, templates) => ({
   Seed: String(take.seed),
   Backend: take.backend ?? "",
   Took: took(take.started_at, take.finished_at) ?? "",
-  ...Object.fromEntries(Object.entries(take.inputs ?? {}).map(([name, value]) => [name, words(value)])),
-  ...Object.fromEntries(Object.entries(take.parameters ?? {}).filter(([name]) => !(name in (take.inputs ?? {}))).map(([name, value]) => [name, words(value)])),
+  ...Object.fromEntries(Object.entries(take.inputs ?? {}).map(([name, value]) => [name, valueWords(value)])),
+  ...Object.fromEntries(Object.entries(take.parameters ?? {}).filter(([name]) => !(name in (take.inputs ?? {}))).map(([name, value]) => [name, valueWords(value)])),
 });
-const words = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 function sideView(take) {
   return h("section", { class: "side", "aria-label": `Take ${take.take}` }, h("h2", {}, h("a", { href: `#take=${takePlace(take.project, take.shot, take.take)}` }, `Take ${take.take}`),

@@ -3,7 +3,7 @@
 import { acting, rowButton } from "../acting.js";
 import { call, get, getTagged } from "../api.js";
 import { ask, askFor } from "../dialog.js";
-import { h } from "../dom.js";
+import { h, valueWords } from "../dom.js";
 import { place } from "../filters.js";
 import { keepRight } from "../live.js";
 import { Table } from "../table.js";
@@ -15,19 +15,18 @@ const DEPRECATING = { properties: {
   sunset: { type: "string", format: "date-time", title: "Ends", description: "When it will be gone; empty: not decided." },
   successor: { type: "string", maxLength: 100, title: "Successor", description: "What to use instead, like create_title_card@2." },
 } };
-const words = (value) => (value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value));
 const path = (id, version) => `templates/${encodeURIComponent(id)}/versions/${encodeURIComponent(version)}`;
 
 function bounds(input) {
   return [input.required && "needed", input.min !== undefined && `from ${input.min}`, input.max !== undefined && `to ${input.max}`,
-    input.max_length !== undefined && `at most ${input.max_length} characters`, input.enum && `one of ${input.enum.map(words).join(", ")}`,
+    input.max_length !== undefined && `at most ${input.max_length} characters`, input.enum && `one of ${input.enum.map(valueWords).join(", ")}`,
     input.media && input.media.join(", "), input.pattern && `like ${input.pattern}`].filter(Boolean).join(", ");
 }
 
 const INPUT_COLUMNS = [
   { label: "Input", head: true, draw: (input) => input.name },
   { label: "Type", draw: (input) => [input.type, input.format].filter(Boolean).join(", ") },
-  { label: "Default", long: true, draw: (input) => words(input.default) },
+  { label: "Default", long: true, draw: (input) => input.default !== undefined && valueWords(input.default) },
   { label: "Bounds", long: true, draw: bounds },
   { label: "For people", wide: true, draw: (input) => [input.label, input.description].filter(Boolean).join(": ") },
 ];
