@@ -1,4 +1,4 @@
-/* GET /models: the model library, and what backends have. */
+/* GET /models: the model library, and what backends have; of a category that is asked for also what else they let one choose. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@ static void add_list(struct listing *listing, const char *id, const char *catego
 static bool server_row(const char *id, const struct store_backend *backend, void *context)
 {
 	struct listing *listing = context;
-	struct json_object *models;
+	struct json_object *models, *found;
 
 	(void)backend;
 	if (listing->backend && strcmp(listing->backend, id) != 0)
@@ -66,6 +66,11 @@ static bool server_row(const char *id, const struct store_backend *backend, void
 			add_list(listing, id, category, list);
 	}
 	json_object_put(models);
+	if (listing->category) {
+		found = view_found(request_journal(listing->req), id);
+		add_list(listing, id, listing->category, fnr_json_get(fnr_json_get(found, "choices"), listing->category));
+		json_object_put(found);
+	}
 	return true;
 }
 

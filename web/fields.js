@@ -1,5 +1,6 @@
 // One field for one input, from its JSON Schema.
 
+import { get } from "./api.js";
 import { h, uniqueId } from "./dom.js";
 import { fileField } from "./file-field.js";
 
@@ -86,6 +87,16 @@ function color(schema, attributes, label) {
   return { ...field, element: h("div", { class: "row" }, picker, text) };
 }
 
+/** What backends have at the moment; anything else may be written as well. */
+function offered(schema, attributes, required) {
+  const list = h("datalist", { id: `${attributes.id}-offered` });
+  const input = h("input", { ...attributes, type: "text", maxlength: schema.maxLength, list: list.id, autocomplete: "off", spellcheck: "false" });
+  get(`models?category=${encodeURIComponent(schema["x-choices"])}&limit=500`)
+    .then((page) => list.append(...page.items.map((model) => h("option", { value: model.name }))), () => {}); // without, it is a field for text
+  const field = simple(input, () => (input.value === "" && (required || schema.default === undefined) ? undefined : input.value), (value) => { input.value = value ?? ""; });
+  return { ...field, element: h("div", {}, input, list) };
+}
+
 function text(schema, attributes, required) {
   const long = (schema.maxLength ?? Infinity) > LONG_TEXT;
   const limits = { ...attributes, maxlength: schema.maxLength };
@@ -162,6 +173,7 @@ function kindOf(schema, attributes, required, label, changed) {
   if (schema.type === "integer" || schema.type === "number") return number(schema, attributes);
   if (schema.type === "boolean") return truth(schema, attributes);
   if (Object.hasOwn(FORMATS, schema.format ?? "")) return FORMATS[schema.format](schema, attributes, label);
+  if (schema.type === "string" && schema["x-choices"]) return offered(schema, attributes, required);
   if (schema.type === "string") return text(schema, attributes, required);
   if (isLines(schema)) return lines(schema, attributes);
   return json(schema, attributes);

@@ -33,6 +33,7 @@ static const struct member { const char *name; unsigned types; enum member_kind 
 	{ "max_length", FOR(T_STRING), M_LENGTH, "maxLength" },
 	{ "pattern", FOR(T_STRING), M_TEXT, "pattern" },
 	{ "format", FOR(T_STRING), M_TEXT, "format" },
+	{ "choices", FOR(T_STRING), M_TEXT, "x-choices" },
 	{ "media", FOR(T_FILE), M_LIST, "x-media" },
 	{ "items", FOR(T_ARRAY), M_OBJECT, NULL },
 	{ "min_items", FOR(T_ARRAY), M_LENGTH, "minItems" },

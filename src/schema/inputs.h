@@ -5,7 +5,8 @@
  *   all       type (one of string, integer, number, boolean, file, array, object, any), required, label, description,
  *             group, unit, order (a number; lower ones come first), control (how it is entered); and, but for files, default and enum
  *   string    min_length, max_length (characters), pattern (regular expression, not anchored), format: color
- *             ("#rgb", "#rrggbb" or "#rrggbbaa")
+ *             ("#rgb", "#rrggbb" or "#rrggbbaa"), choices (what backends have of this is offered: a category of models, like
+ *             checkpoints, or an input of one of ComfyUI's classes, like KSampler.sampler_name; any other text is taken as well)
  *   integer,  min, max, exclusive_min, exclusive_max; 3.0 is an integer
  *   number
  *   file      media: list of patterns ("audio/wav", or a star behind the slash). A value is a reference: "upload:<id>",

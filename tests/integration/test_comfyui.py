@@ -572,6 +572,10 @@ def test_what_is_found_at_a_server(fnr, comfy):
         time.sleep(0.1)
     assert found["version"] == "0.38.1" and found["devices"][0]["vram_total"] == 24 << 30
     assert found["choices"]["KSampler.sampler_name"][0] == "euler" and "lanczos" in found["choices"]["ImageScaleBy.upscale_method"]
+    offered = fnr.get("/api/v1/models?category=KSampler.sampler_name").json["items"]
+    assert {"category": "KSampler.sampler_name", "name": "uni_pc", "library": None, "backends": ["comfy"]} in offered
+    schema = fnr.get("/api/v1/templates/text_to_image/schema").json["properties"]
+    assert schema["sampler"]["x-choices"] == "KSampler.sampler_name" and schema["checkpoint"]["x-choices"] == "checkpoints"
     models = fnr.get("/api/v1/models").json["items"]
     assert any(model["name"] == "sdxl.safetensors" for model in models)
     assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])

@@ -8,6 +8,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser, Line
+from comfyui import Comfyui
+from crash import until
 from front import Front
 from pages import ffmpeg, link, painting_system, sign_in
 from system import FNR
@@ -160,6 +162,18 @@ def test_form_from_the_schema(page, fnr):
     state(page, "Done")
     inputs = fnr.get(f"/api/v1/jobs/{id}").json["inputs"]
     assert inputs["words"] == ["one", "two"] and inputs["numbers"] == {"a": [1, True]} and inputs["seconds"] == 0
+
+
+def test_what_servers_have_is_offered(page, fnr):
+    """60.9: models and samplers as they are on the servers now; anything else may be written too."""
+    with Comfyui() as comfy:
+        assert fnr.post("/api/v1/backends", {"id": "comfy", "type": "comfyui", "url": comfy.url}).status == 201
+        until(lambda: fnr.get("/api/v1/models?category=KSampler.sampler_name").json["items"], "the server was asked")
+        open_function(page, fnr, "text_to_image")
+        offered = lambda name: [option.get_attribute("value") for option in page.all(f"[name={name}] + datalist option")]
+        page.until(lambda: "uni_pc" in offered("sampler") and "sdxl.safetensors" in offered("checkpoint"), "what the server has")
+        assert page.find("[name=sampler]").get_attribute("value") == "euler"
+        assert fnr.request("DELETE", "/api/v1/backends/comfy", headers={"If-Match": "*"}).status == 204
 
 
 def test_what_the_server_finds_is_said_at_the_field(page, fnr):
