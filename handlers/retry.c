@@ -100,7 +100,7 @@ static const char *same_quality(struct request *req, struct json_object *summary
 /* The new job as a client would describe it. Times that were asked of the first one have passed. */
 static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload)
 {
-	static const char *const kept[] = { "queue", "project", "shot", "node_id", "fallback", "seed" };
+	static const char *const kept[] = { "queue", "project", "shot", "node_id", "fallback", "seed", "variant" };
 	struct json_object *job = json_object_new_object(), *seed;
 
 	fnr_json_set_text(job, "template", fnr_arena_printf(req->arena, "%s@%s", fnr_json_get_text(summary, "template", "?"),

@@ -69,12 +69,12 @@ static void set_template(struct request *req, struct json_object *to, uint32_t n
 
 /* ---- runs ---- */
 
-enum { BY_TEMPLATE = 1, BY_QUALITY = 2, BY_BACKEND = 4, BY_HOUR = 8 };
+enum { BY_TEMPLATE = 1, BY_QUALITY = 2, BY_BACKEND = 4, BY_HOUR = 8, BY_VARIANT = 16 };
 static const struct { const char *name; unsigned bit; } ways[] = {
-	{ "template", BY_TEMPLATE }, { "quality", BY_QUALITY }, { "backend", BY_BACKEND }, { "hour", BY_HOUR },
+	{ "template", BY_TEMPLATE }, { "quality", BY_QUALITY }, { "backend", BY_BACKEND }, { "hour", BY_HOUR }, { "variant", BY_VARIANT },
 };
 
-struct run_key { int64_t hour; uint32_t template_, quality; char backend[68]; uint32_t zero; };
+struct run_key { int64_t hour; uint32_t template_, quality; char backend[68], variant[68]; };
 struct run_group { struct run_key key; struct store_runs sum; UT_hash_handle hh; };
 struct run_groups { struct request *req; const struct question *question; unsigned by; struct run_group *all; };
 
@@ -91,7 +91,7 @@ static unsigned read_by(struct request *req)
 			if (strcmp(ways[i].name, word) == 0)
 				bit = ways[i].bit;
 		if (!bit)
-			fnr_error_add(&req->err, "/by", "enum", "use template, quality, backend and hour, with commas between them", "'by' cannot be '%.64s'", word);
+			fnr_error_add(&req->err, "/by", "enum", "use template, variant, quality, backend and hour, with commas between them", "'by' cannot be '%.64s'", word);
 		by |= bit;
 	}
 	return by;
@@ -112,6 +112,8 @@ static bool take_runs(int64_t hour, const struct store_runs *runs, void *context
 	key.quality = groups->by & BY_QUALITY ? runs->quality : 0;
 	if (groups->by & BY_BACKEND)
 		fnr_text_copy(key.backend, sizeof key.backend, runs->backend);
+	if (groups->by & BY_VARIANT)
+		fnr_text_copy(key.variant, sizeof key.variant, runs->variant);
 	HASH_FIND(hh, groups->all, &key, sizeof key, group);
 	if (!group) {
 		group = fnr_arena_alloc(groups->req->arena, sizeof *group);
@@ -156,6 +158,8 @@ static struct json_object *make_runs(const struct run_groups *groups, const stru
 		fnr_json_set_time(object, "hour", group->key.hour);
 	if (groups->by & BY_TEMPLATE)
 		set_template(groups->req, object, group->key.template_);
+	if (groups->by & BY_VARIANT)
+		fnr_json_set_text(object, "variant", group->key.variant[0] ? group->key.variant : NULL);
 	if (groups->by & BY_QUALITY)
 		fnr_json_set_text(object, "quality", fnr_quality_name((enum fnr_quality)group->key.quality));
 	if (groups->by & BY_BACKEND)

@@ -47,14 +47,14 @@ struct submission {
 	struct op_parent *parents;                          /* in the request's arena */
 	struct json_object **parent_outputs;                /* of their templates, owned; NULL where nothing is known */
 	size_t parent_count;
-	const char *ref, *on_parent_failure;
+	const char *ref, *on_parent_failure, *variant;      /* variant: NULL if the template has none */
 	bool dedupe;
 	uint8_t hash[32];                                   /* of what it asks for */
 };
 
 static const char *const members[] = {
 	"template", "inputs", "quality", "priority", "project", "shot", "queue", "seed", "not_before", "expires_at", "timeout_s",
-	"depends_on", "on_parent_failure", "count", "fallback", "dedupe", "node_id", "metadata", "ref",
+	"depends_on", "on_parent_failure", "count", "fallback", "dedupe", "node_id", "metadata", "ref", "variant",
 };
 #define MEMBERS (sizeof members / sizeof members[0])
 
@@ -447,11 +447,19 @@ static int64_t vram_of(const struct submission *s)
 	return vram_mb;
 }
 
+static void read_variant(struct submission *s)
+{
+	s->variant = text_member(s, "variant");
+	if (s->variant && s->template_ && !variant_there(s->template_, s->variant))
+		problem(s, "variant", "enum", "use one of the template's variants, or leave it out", "the template has no variant '%.64s'", s->variant);
+}
+
 static void resolve(struct submission *s)
 {
 	s->inputs = s->template_ ? inputs_expand(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err) : NULL;
 	if (!s->template_)
 		return;
+	read_variant(s);
 	if (s->inputs || !fnr_json_get(s->source, "inputs"))
 		inputs_check(s->template_, s->inputs, pointer(s, "inputs"), &s->req->err);
 	if (s->req->err.code != FNR_OK)
@@ -460,18 +468,23 @@ static void resolve(struct submission *s)
 	if (s->req->err.code != FNR_OK)
 		return;
 	s->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
-	s->models = template_models(s->template_, s->parameters);
-	s->vram_mb = vram_of(s);
-	if (s->models)
-		servers_check_models(s->req, template_definition(s->template_), s->models, s->prefix);
 	if (s->dedupe)
-		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->preset, s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
+		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->variant ? fnr_arena_printf(s->req->arena, "%s/%s", s->preset, s->variant) : s->preset,
+		                                      s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
 	if (s->seed < 0) {
 		uint32_t random;
 
 		fnr_random(&random, sizeof random);
 		s->seed = random;
 	}
+	if (!s->variant)
+		s->variant = variant_pick(s->template_, s->seed);
+	if (s->variant)
+		variant_lay_over(s->template_, s->variant, s->inputs, s->parameters);
+	s->models = template_models(s->template_, s->parameters);
+	s->vram_mb = vram_of(s);
+	if (s->models)
+		servers_check_models(s->req, template_definition(s->template_), s->models, s->prefix);
 }
 
 /* ---- what is stored ---- */
@@ -496,6 +509,8 @@ static struct json_object *make_summary(struct submission *s)
 	fnr_json_set_text(summary, "preset", s->preset);
 	if (tier_timeout(s))
 		fnr_json_set_int(summary, "timeout_s", tier_timeout(s));
+	if (s->variant)
+		fnr_json_set_text(summary, "variant", s->variant);
 	fnr_json_set_int(summary, "seed", s->seed);
 	fnr_json_set_text(summary, "queue", s->queue);
 	if (s->project) {

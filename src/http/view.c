@@ -12,7 +12,7 @@
 #define POSITION_ROWS 2000     /* of lanes; a job that stands behind more has no position yet */
 
 /* The members of a summary that a job shows as they are. */
-static const char *const summary_members[] = { "template", "version", "quality", "preset", "seed", "queue", "project", "shot", "node_id", "ref" };
+static const char *const summary_members[] = { "template", "version", "quality", "preset", "variant", "seed", "queue", "project", "shot", "node_id", "ref" };
 
 static struct json_object *parse(struct fnr_buf *text)
 {

@@ -418,8 +418,8 @@ void workers_ended(struct manager *manager, const struct worker *worker);
 
 /* ---- statistics.c: in the turn's transaction; backend: of the attempt, "" if there was none ---- */
 void statistics_started(struct manager *manager, const struct job_head *head);
-void statistics_ended(struct manager *manager, const struct job_head *head, const char *backend);      /* a job */
-void statistics_failed(struct manager *manager, const struct job_head *head, const char *backend, struct json_object *error, bool again);   /* an attempt */
+void statistics_ended(struct manager *manager, const struct job_head *head, const char *backend, const char *variant);      /* a job */
+void statistics_failed(struct manager *manager, const struct job_head *head, const char *backend, const char *variant, struct json_object *error, bool again);   /* an attempt */
 void statistics_store(struct manager *manager);
 bool statistics_live(const struct manager *manager, uint32_t queue, struct fnr_buf *text);   /* false: nothing ever happened there */
 

@@ -218,7 +218,7 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 	if (task && task->reported)
 		note_progress(manager, task, state);
 	put(manager, head);
-	statistics_ended(manager, head, task ? task->backend : "");
+	statistics_ended(manager, head, task ? task->backend : "", fnr_json_get_text(summary, "variant", ""));
 	log_end(manager, head, error);
 	if (state == FNR_STATE_FAILED)
 		stop_batch(manager, head);
@@ -479,7 +479,7 @@ bool move_fail(struct manager *manager, struct job_head *head, struct task *task
 		return false;
 	tell_untold(manager, task, &before);
 	put_attempt(manager, head, task, "failed", error);
-	statistics_failed(manager, head, task->backend, error, false);
+	statistics_failed(manager, head, task->backend, fnr_json_get_text(task->summary, "variant", ""), error, false);
 	end(manager, head, task->summary, task, error);
 	return true;
 }
@@ -553,7 +553,7 @@ bool move_failed(struct manager *manager, struct job_head *head, struct task *ta
 		return false;
 	tell_untold(manager, task, &before);
 	put_attempt(manager, head, task, "failed", error);
-	statistics_failed(manager, head, task->backend, error, true);
+	statistics_failed(manager, head, task->backend, fnr_json_get_text(task->summary, "variant", ""), error, true);
 	wait_again(manager, head, task, error, delay);
 	return true;
 }
@@ -573,7 +573,7 @@ bool move_lost(struct manager *manager, struct job_head *head, struct task *task
 	else
 		put_attempt(manager, head, task, "lost", error);
 	if (head->state != FNR_STATE_CANCELLED)
-		statistics_failed(manager, head, task->backend, error, head->state == FNR_STATE_RETRY_WAIT);
+		statistics_failed(manager, head, task->backend, fnr_json_get_text(task->summary, "variant", ""), error, head->state == FNR_STATE_RETRY_WAIT);
 	task_discard(manager, task);
 	if (head->state == FNR_STATE_RETRY_WAIT)
 		wait_again(manager, head, task, error, retry_lost_delay(head->lost, random_bits()));

@@ -33,14 +33,15 @@ void statistics_store(struct manager *manager)
 	statistics->count = 0;
 }
 
-static struct store_runs *runs_of(struct manager *manager, const struct job_head *head, const char *backend)
+static struct store_runs *runs_of(struct manager *manager, const struct job_head *head, const char *backend, const char *variant)
 {
 	struct statistics *statistics = &manager->statistics;
 	struct store_runs *runs;
 
 	for (size_t i = 0; i < statistics->count; i++) {
 		runs = &statistics->runs[i];
-		if (runs->template_ == head->template_ && runs->quality == head->quality && strcmp(runs->backend, backend) == 0)
+		if (runs->template_ == head->template_ && runs->quality == head->quality && strcmp(runs->backend, backend) == 0 &&
+		    strcmp(runs->variant, variant) == 0)
 			return runs;
 	}
 	if (statistics->count == STATISTICS_RUNS)
@@ -48,6 +49,7 @@ static struct store_runs *runs_of(struct manager *manager, const struct job_head
 	runs = &statistics->runs[statistics->count++];
 	*runs = (struct store_runs){ .template_ = head->template_, .quality = head->quality };
 	fnr_text_copy(runs->backend, sizeof runs->backend, backend);
+	fnr_text_copy(runs->variant, sizeof runs->variant, variant);
 	return runs;
 }
 
@@ -56,9 +58,9 @@ void statistics_started(struct manager *manager, const struct job_head *head)
 	figures_started(figures_of(manager, head->queue), manager->turn.mono, head->started_at - head->queued_at);
 }
 
-void statistics_ended(struct manager *manager, const struct job_head *head, const char *backend)
+void statistics_ended(struct manager *manager, const struct job_head *head, const char *backend, const char *variant)
 {
-	struct store_runs *runs = runs_of(manager, head, backend);
+	struct store_runs *runs = runs_of(manager, head, backend, variant);
 
 	runs->completed += head->state == FNR_STATE_COMPLETED;
 	runs->failed += head->state == FNR_STATE_FAILED;
@@ -73,7 +75,7 @@ void statistics_ended(struct manager *manager, const struct job_head *head, cons
 	figures_completed(figures_of(manager, head->queue), manager->turn.mono);
 }
 
-void statistics_failed(struct manager *manager, const struct job_head *head, const char *backend, struct json_object *error, bool again)
+void statistics_failed(struct manager *manager, const struct job_head *head, const char *backend, const char *variant, struct json_object *error, bool again)
 {
 	int class_ = fnr_class_parse(fnr_json_get_text(error, "class", "unknown"));
 	struct store_errors errors = { .template_ = head->template_, .class_ = class_ < 0 ? FNR_CLASS_UNKNOWN : (unsigned)class_, .count = 1,
@@ -81,7 +83,7 @@ void statistics_failed(struct manager *manager, const struct job_head *head, con
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	if (again)
-		runs_of(manager, head, backend)->retried++;
+		runs_of(manager, head, backend, variant)->retried++;
 	figures_failed(figures_of(manager, head->queue), manager->turn.mono);
 	fnr_text_copy(errors.backend, sizeof errors.backend, backend);
 	fnr_text_copy(errors.code, sizeof errors.code, fnr_json_get_text(error, "code", "unknown"));

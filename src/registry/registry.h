@@ -28,6 +28,9 @@
  *   optimizations: [tiling, fp8]     # optional: those of a preset's pipeline that the function knows
  *   resources: {cpu: 1, memory_mb: 512, gpu: 0, vram_mb: 0, disk_mb: 50,
  *               tiers: {draft: {memory_mb: 256}}}   # optional: in place of these, scaled by the preset
+ *   variants:                        # optional, for A/B runs: each job gets one by its seed, or the one that it names
+ *     plain: {weight: 1}
+ *     bold: {weight: 3, description: …, parameters: {own: 2}}      # over the presets, below the inputs that are given
  *   queue: cpu                       # optional; else gpu if resources.gpu > 0, else cpu
  *   timeout_s: 120
  *   silence_s: 60                    # optional: one that says nothing (progress, log, preview) for so long is stuck
@@ -176,6 +179,14 @@ bool template_on_lost_fail(const struct template_ *template_);
 const char *template_stage_message(const struct template_ *template_, enum fnr_stage stage);
 /* Share of the overall percent, 0..1; those of preparation, execution and finalization sum to 1, queue has 0. */
 double template_stage_weight(const struct template_ *template_, enum fnr_stage stage);
+
+/* ---- variants (variant.c) ---- */
+
+/* The one that a job with this seed gets, by their weights; NULL if the template has none. Borrowed from its definition. */
+const char *variant_pick(const struct template_ *template_, int64_t seed);
+bool variant_there(const struct template_ *template_, const char *name);
+/* Lays what it says over resolved parameters, but for what the inputs give. */
+void variant_lay_over(const struct template_ *template_, const char *name, struct json_object *inputs, struct json_object *parameters);
 
 /* ---- inputs (resolve.c); what becomes of them is in preset.h ---- */
 

@@ -17,10 +17,11 @@
 #define EXAMPLES_MOST 100
 #define PLACES_MOST 64     /* servers or labels that a backend names */
 #define MODELS_MOST 64
+#define VARIANTS_MOST 16
 
 static const char *const members[] = {
 	"id", "version", "extends", "name", "description", "category", "author", "icon", "tags", "capabilities", "inputs", "input_schema", "outputs", "parameters", "presets",
-	"resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
+	"variants", "resources", "queue", "limits", "timeout_s", "silence_s", "errors", "retry", "on_lost", "stages", "models", "examples", "backend",
 	"resolution", "optimizations",
 };
 
@@ -250,6 +251,45 @@ static void check_resolution(struct reading *r)
 
 	if (resolution)
 		rules_numbers(resolution, "/resolution", &multiple, 1, r->err);
+}
+
+static void check_variant(struct reading *r, struct json_object *variant, const char *pointer)
+{
+	static const char *const names[] = { "weight", "description", "parameters" };
+	static const struct rules_number weight = { "weight", 0, 1000, false };
+	struct json_object *parameters;
+	char at[REGISTRY_PATH];
+
+	rules_only(variant, pointer, names, COUNT(names), r->err);
+	rules_number(variant, pointer, &weight, r->err);
+	rules_text(variant, pointer, "description", RULES_OPTIONAL, 10000, NULL, 0, "write text", r->err);
+	parameters = rules_want(variant, pointer, "parameters", json_type_object, "write it like {height: 720}", r->err);
+	if (parameters)
+		check_preset_values(r, parameters, rules_below(at, pointer, "parameters"));
+}
+
+static void check_variants(struct reading *r)
+{
+	struct json_object *variants = rules_want(r->source, "", "variants", json_type_object, "write it like {plain: {weight: 1}, bold: {weight: 1}}", r->err);
+	double sum = 0;
+	char at[REGISTRY_PATH];
+
+	if (!variants)
+		return;
+	if (json_object_object_length(variants) > VARIANTS_MOST)
+		fnr_error_add(r->err, "/variants", "max_items", "leave some out", "there are more than %d variants", VARIANTS_MOST);
+	json_object_object_foreach(variants, name, variant) {
+		rules_below(at, "/variants", name);
+		if (!fnr_name_valid(name))
+			fnr_error_add(r->err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of a variant", name);
+		if (json_object_is_type(variant, json_type_object))
+			check_variant(r, variant, at);
+		else
+			fnr_error_add(r->err, at, "type", "write it like {weight: 1, parameters: {…}}", "a variant must be an object");
+		sum += fnr_json_get_real(variant, "weight", 1);
+	}
+	if (sum <= 0)
+		fnr_error_add(r->err, "/variants", "range", "give one of them a weight above 0", "no variant has any weight");
 }
 
 /* ---- how it is run ---- */
@@ -602,6 +642,7 @@ static void check(struct reading *r, struct template_version *out)
 	check_outputs(r);
 	check_parameters(r);
 	check_presets(r);
+	check_variants(r);
 	check_resolution(r);
 	check_words(r, "optimizations", 32);
 	check_running(r);

@@ -1,6 +1,7 @@
 /* How jobs ended and what went wrong, added up by the hour.
  *
- *   key    hour u32 (since 1970), kind u8, template u32, quality or class u8, backend as text; of errors also 0, code as text
+ *   key    hour u32 (since 1970), kind u8, template u32, quality or class u8, backend as text; of errors also 0, code as text, of a
+ *          variant's runs 0, its name as text
  *   value  runs: version u8, completed, failed, cancelled, expired, retried, run_ms, wait_ms u64
  *          errors: version u8, count u64, id of the last job, time of the last u64
  */
@@ -60,6 +61,10 @@ int store_runs_add(struct store_txn *txn, int64_t time, const struct store_runs 
 	struct fnr_buf *out;
 	MDB_val value;
 
+	if (add->variant[0]) {
+		key_u8(&key, 0);
+		key_text(&key, add->variant);
+	}
 	if (env_get(&txn->t, DB_STATISTIC, &key, &value) == FNR_OK && !runs_read(&value, &sum))
 		sum = (struct store_runs){ 0 };     /* of another version: counted anew */
 	fields_of(&sum, fields);
@@ -163,7 +168,7 @@ static bool take_runs(struct walk *walk, int64_t hour, uint32_t template_, uint8
 	const struct reader *reader = context;
 	struct store_runs runs = { .template_ = template_, .quality = what };
 
-	(void)code;
+	fnr_text_copy(runs.variant, sizeof runs.variant, code);
 	fnr_text_copy(runs.backend, sizeof runs.backend, backend);
 	return !runs_read(&walk->value, &runs) || reader->runs(hour, &runs, reader->context);
 }

@@ -324,7 +324,7 @@ uint64_t store_waiting(struct store_txn *txn, enum store_name kind, uint32_t num
 struct store_runs {
 	uint32_t template_;
 	unsigned quality;
-	char backend[68];
+	char backend[68], variant[68];   /* variant "" if the template has none */
 	uint64_t completed, failed, cancelled, expired, retried, run_ms, wait_ms;
 };
 int store_runs_add(struct store_txn *txn, int64_t time, const struct store_runs *add, struct fnr_error *err);

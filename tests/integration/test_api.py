@@ -861,6 +861,31 @@ def test_inputs_by_json_schema(fnr):
     assert fnr.request("DELETE", "/api/v1/templates/by_schema/versions/1.0.0", headers={"If-Match": "*"}).status == 204
 
 
+def test_variants(fnr):
+    variants = {"plain": {"weight": 1}, "bold": {"weight": 3, "parameters": {"strength": 9, "words": "Loud"}}, "off": {"weight": 0}}
+    definition = {**DEFINITION, "id": "tried", "parameters": {"strength": 1}, "variants": variants, "examples": [],
+                  "inputs": {"words": {"type": "string", "default": "Hush"}}}
+    assert fnr.post("/api/v1/templates", definition).status == 201
+    jobs = [fnr.run("tried", {}, seed=seed) for seed in range(60)]
+    chosen = [job["variant"] for job in jobs]
+    assert set(chosen) == {"plain", "bold"} and 30 <= chosen.count("bold") <= 57, chosen
+    for job in jobs:
+        assert job["parameters"] == ({"strength": 9, "words": "Loud"} if job["variant"] == "bold" else {"strength": 1, "words": "Hush"})
+    assert [fnr.run("tried", {}, seed=seed)["variant"] for seed in range(5)] == chosen[:5], "the same seed, the same variant"
+    named = fnr.run("tried", {"words": "Mine"}, variant="off")
+    assert named["variant"] == "off" and fnr.run("tried", {"words": "Mine"}, variant="bold")["parameters"] == {"strength": 9, "words": "Mine"}
+    again = fnr.post(f"{JOBS}/{named['id']}/retry").json
+    assert again["variant"] == "off" and fnr.run()["variant"] is None
+    fnr.wait(again["id"])
+    assert_problem(fnr.post(JOBS, {"template": "tried", "inputs": {}, "variant": "loud"}), 422, "invalid", "/variant")
+    counts = {item["variant"]: item["completed"] for item in fnr.get("/api/v1/stats?template=tried&by=template,variant").json["items"]}
+    assert counts["bold"] + counts["plain"] == 66 and counts["off"] == 2, counts
+    for wrong, pointer in (({"a": {"weight": -1}}, "/variants/a/weight"), ({"a": {"parameters": {"none": 1}}}, "/variants/a/parameters/none"), ({"a": {"weight": 0}}, "/variants"),
+                           ({"a": 5}, "/variants/a")):
+        assert_problem(fnr.post("/api/v1/templates", {**definition, "id": "tried2", "variants": wrong}), 422, "invalid", pointer)
+    assert fnr.request("DELETE", "/api/v1/templates/tried/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+
+
 def draft_cpu(fnr):
     return fnr.get("/api/v1/presets/draft").json["scaling"]["cpu"]
 
