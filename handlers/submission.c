@@ -20,6 +20,7 @@
 #include "registry/preset.h"
 
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
+#define EVENT_METADATA 512      /* metadata of at most so many bytes go with events too */
 #define WAIT_MOST 300
 #define INT53 9007199254740991LL
 #define COUNT_MOST 1000          /* variations of one job */
@@ -521,6 +522,8 @@ static struct json_object *make_summary(struct submission *s)
 		fnr_json_set_text(summary, "node_id", s->node_id);
 	if (s->ref)
 		fnr_json_set_text(summary, "ref", s->ref);
+	if (s->metadata && json_object_object_length(s->metadata) && strlen(fnr_json_text(s->metadata, NULL)) <= EVENT_METADATA)
+		fnr_json_set(summary, "metadata", json_object_get(s->metadata));
 	if (s->models)
 		fnr_json_set(summary, "models", json_object_get(s->models));
 	if (s->vram_mb)

@@ -71,6 +71,7 @@ static struct note *note_add(struct manager *manager, enum note_kind kind)
 struct fnr_buf *event_begin(struct manager *manager, enum fnr_event type, const struct job_head *head,
                             struct json_object *summary, uint64_t *number_r)
 {
+	struct json_object *metadata = fnr_json_get(summary, "metadata");
 	struct fnr_buf *out = &manager->turn.text;
 	uint64_t number = event_number(manager);
 	struct note *note;
@@ -90,6 +91,8 @@ struct fnr_buf *event_begin(struct manager *manager, enum fnr_event type, const 
 	member_id(out, "batch", &head->batch);
 	member_text(out, "project", fnr_json_get_text(summary, "project", NULL));
 	member_text(out, "node_id", fnr_json_get_text(summary, "node_id", NULL));
+	if (metadata && type != FNR_EVENT_JOB_PROGRESS && type != FNR_EVENT_JOB_LOG && type != FNR_EVENT_JOB_PREVIEW)
+		member_json(out, "metadata", fnr_json_text(metadata, NULL));
 	member_text(out, "state", fnr_state_name(head->state));
 	member_int(out, "attempt", head->attempt);
 	if (number_r)

@@ -157,6 +157,67 @@ def test_what_is_refused(fnr):
     assert not queue(fnr)["paused"]
 
 
+def test_little_room_refuses_new_work_only():
+    """Early, with 503; what was accepted goes on and is finished, and new work is taken again when there is room."""
+    system = System("workers: {min: 1, max: 1}\n")
+    system.add_script("writer", "#!/bin/sh\nsleep 0.2\necho x >file.txt\necho '{\"output\": \"file\", \"path\": \"file.txt\"}'\n")
+
+    def configure(text):
+        with open(os.path.join(fnr.data, "config.yaml"), "w") as file:
+            file.write("workers: {min: 1, max: 1}\n" + text)
+        fnr.process.send_signal(signal.SIGHUP)
+
+    with system as fnr:
+        new = {"template": "noop", "inputs": {}}
+        accepted = [fnr.submit("writer", project="p")["id"] for _ in range(10)]
+        configure("disk: {min_free: 1099511627776}\n")
+        until(lambda: fnr.post("/api/v1/jobs", new).status == 503, "no new work")
+        assert {fnr.wait(id)["state"] for id in accepted} == {"completed"}
+        for path, body in (("/api/v1/jobs", new), ("/api/v1/batches", {"jobs": [new]}), (f"/api/v1/jobs/{accepted[0]}/retry", {})):
+            assert_problem(fnr.post(path, body), 503, "storage_full", "disk.min_free")
+        assert_problem(fnr.post("/api/v1/uploads", b"x"), 503, "storage_full")
+        assert fnr.post(f"{QUEUES}/cpu/pause").status == 200 and fnr.post(f"{QUEUES}/cpu/resume").status == 200
+        assert fnr.request("DELETE", f"/api/v1/jobs/{accepted[0]}").status == 204
+        configure("")
+        until(lambda: fnr.post("/api/v1/jobs", new).status == 202, "new work again")
+
+
+def test_why_jobs_wait(fnr):
+    """42.15: each says why, and what runs says why it runs where it does."""
+    slow = {"noop": {"duration_ms": 600000}}
+    running = fnr.submit(metadata=slow)["id"]
+    until(lambda: state(fnr, running) == "running", "it runs")
+    fnr.post(f"{QUEUES}/gpu/pause")
+    fnr.request("PUT", "/api/v1/projects/limited", {"concurrency": 1})
+    jobs = {
+        "position": fnr.submit()["id"], "paused": fnr.submit(queue="gpu")["id"], "not_before": fnr.submit(not_before="2099-01-01T00:00:00Z")["id"],
+        "dependency": fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}, "depends_on": [running]}).json["id"],
+    }
+    for reason, id in jobs.items():
+        assert fnr.get(f"/api/v1/jobs/{id}").json["waiting_for"] == reason
+    now = fnr.get(f"/api/v1/jobs/{running}").json
+    assert now["waiting_for"] is None and now["placement"] and now["backend"] and now["worker"]
+    fnr.post(f"/api/v1/jobs/{running}/cancel")
+    first, second = [fnr.submit(metadata=slow, project="limited")["id"] for _ in range(2)]
+    until(lambda: state(fnr, first) == "running", "it runs")
+    assert fnr.post("/api/v1/workers/scale", {"max": 2}).status == 202
+    until(lambda: fnr.get(f"/api/v1/jobs/{second}").json["waiting_for"] == "limit", "it waits for the other one of its project")
+    for id in (first, second, *jobs.values()):
+        fnr.post(f"/api/v1/jobs/{id}/cancel")
+
+
+def test_the_latest_start(fnr):
+    """42.13: what has not started by then expires, paused or not; what runs goes on."""
+    running = fnr.submit(metadata={"noop": {"duration_ms": 6000}}, expires_at=in_seconds(4))["id"]
+    until(lambda: state(fnr, running) == "running", "it runs")
+    fnr.post(f"{QUEUES}/gpu/pause")
+    late = [fnr.submit(queue="gpu", expires_at=in_seconds(1))["id"], fnr.submit(queue="gpu", expires_at=in_seconds(2), not_before=in_seconds(1.5))["id"]]
+    for id in late:
+        job = fnr.wait(id)
+        assert (job["state"], job["attempt"], job["error"]["code"]) == ("expired", 0, "expired")
+    assert fnr.wait(running)["state"] == "completed"
+
+
 def test_more_queues_by_configuration():
     """42.1: templates and jobs may name them, and they are paused, limited and counted like any other. One that is taken away
     keeps what waits in it, and takes nothing new."""

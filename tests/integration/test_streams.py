@@ -295,6 +295,27 @@ def test_polling_shows_the_same(place):
         assert job[name] == end[name], name
 
 
+def test_node_and_metadata_travel_with_events(place):
+    """51.6: what a node of a canvas wrote into its job comes back with each change of it, and no other node's does."""
+    node, metadata = f"node-{time.time()}", {"x": [1, None, {"y": "ü"}], "noop": {"duration_ms": 200}}
+    with place.stream(f"/api/v1/events?node_id={node}") as stream:
+        events = iter(stream)
+        next(events)
+        place.submit(node_id="another", metadata=metadata)
+        id = place.submit(node_id=node, metadata=metadata)
+        large = place.submit(node_id=node, metadata={"note": "n" * 600})
+        seen, ended = [], 0
+        while ended < 2:
+            seen.append(next(events))
+            ended += seen[-1].name == "job.completed"
+    assert {event.data["node_id"] for event in seen} == {node} and {event.data["job"] for event in seen} == {id, large}
+    moved = [event for event in seen if event.name in ("job.queued", "job.started", "job.completed")]
+    assert len(moved) == 6
+    assert all(event.data.get("metadata") == (metadata if event.data["job"] == id else None) for event in moved)
+    assert {job["id"] for job in place.get(f"/api/v1/jobs?node_id={node}").json["items"]} == {id, large}
+    assert place.get(f"/api/v1/jobs/{large}").json["metadata"] == {"note": "n" * 600}
+
+
 def test_a_stream_never_owns_a_job(place):
     """48.11: clients come and go; the job does not care."""
     ids = [place.submit("steps") for _ in range(4)]
