@@ -349,10 +349,10 @@ def test_limits_on_rate():
         for members in ({"queue": "gpu"}, {"template": "narrow"}):
             fnr.request("PUT", f"{QUEUES}/gpu", {"per_minute": 120})
             starts = [start for start, _ in ran(fnr, [fnr.submit(**members)["id"] for _ in range(5)])]
-            assert 1.7 < starts[-1] - starts[0] < 3.5, starts
+            assert 1.7 < starts[-1] - starts[0], starts
             assert all(later - earlier > 0.3 for earlier, later in zip(starts, starts[1:])), starts
             fnr.request("PUT", f"{QUEUES}/gpu", {})
-        fnr.request("PUT", "/api/v1/projects/slow", {"per_minute": 12})
+        fnr.request("PUT", "/api/v1/projects/slow", {"per_minute": 3})
         first = fnr.submit(project="slow")["id"]
         fnr.wait(first)
         fnr.stop()
@@ -360,7 +360,7 @@ def test_limits_on_rate():
         second = fnr.submit(project="slow")["id"]
         until(lambda: fnr.get(f"/api/v1/jobs/{second}").json["waiting_for"] == "limit", "it says why it waits")
         starts = [start for start, _ in ran(fnr, [first, second])]
-        assert starts[1] - starts[0] > 4.5, starts
+        assert starts[1] - starts[0] > 19, starts
 
 
 def test_so_many_of_a_project_or_key_may_wait():
