@@ -1,6 +1,7 @@
 """ComfyUI, against a server that speaks its protocol with all its traps (comfyui_standin.py). The numbers are those of the
 conformance list that this client was written to."""
 
+import contextlib
 import json
 import os
 import signal
@@ -39,22 +40,29 @@ def server():
 def comfy(fnr, server):
     """A server that behaves, known to the system."""
     server.reset()
-    use(fnr, server)
-    yield server
-    server.set(hold=None)
-    remove(fnr)
+    with known(fnr, server):
+        yield server
 
 
-def use(fnr, comfy, **members):
+@contextlib.contextmanager
+def known(fnr, comfy, **members):
+    """The server is a backend; when it is not any more, nothing runs there."""
     answer = fnr.post(BACKENDS, {"id": "comfy", "type": "comfyui", "url": comfy.url, "concurrency": 4, **members})
     assert answer.status == 201, answer.data
+    try:
+        yield
+    finally:
+        comfy.set(hold=None)
+        fnr.post(f"{JOBS}/cancel", {"template": "text_to_image"})
+        until(lambda: fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status == 204, "nothing runs on the server", timeout=60)
 
 
-def remove(fnr):
-    end = time.monotonic() + 60
-    while fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status != 204:
-        assert time.monotonic() < end, fnr.get(f"{BACKENDS}/comfy").data
-        time.sleep(0.1)
+def names_of_events(fnr, comfy, id):
+    """Of a job that is held at its sampler until somebody looks."""
+    comfy.wait_held("KSampler")
+    with fnr.stream(f"{JOBS}/{id}/events") as stream:
+        comfy.set(hold=None)
+        return [event.name for event in stream]
 
 
 def inputs(**members):
@@ -160,22 +168,18 @@ def test_progress_counts_all_nodes_and_speaks_plainly(fnr, comfy):
 
 def test_previews_come_while_it_runs(fnr, comfy):
     """48.4, point 17: the picture without its frame, of the newer kind."""
-    comfy.set(step_ms=30)
+    comfy.set(step_ms=30, hold="KSampler")
     id = submit(fnr)
-    with fnr.stream(f"{JOBS}/{id}/events") as stream:
-        names = [event.name for event in stream]
-    assert "job.preview" in names
+    assert "job.preview" in names_of_events(fnr, comfy, id)
     assert fnr.get(f"{JOBS}/{id}/preview").data.startswith(b"\x89PNG")
 
 
 def test_old_servers(fnr):
     """60.8, points 5, 16, 17: without the jobs routes, ids that clients choose, interrupts of one prompt, previews with names."""
-    with Comfyui("--without", "jobs,client_ids,interrupt_id,metadata", step_ms=30) as old:
-        use(fnr, old)
+    with Comfyui("--without", "jobs,client_ids,interrupt_id,metadata", step_ms=30, hold="KSampler") as old, known(fnr, old):
         id = submit(fnr)
-        with fnr.stream(f"{JOBS}/{id}/events") as stream:
-            names = [event.name for event in stream]
-        assert fnr.wait(id)["state"] == "completed" and "job.preview" in names
+        assert "job.preview" in names_of_events(fnr, old, id)
+        assert fnr.wait(id)["state"] == "completed"
         assert fnr.get(f"{JOBS}/{id}/preview").data.startswith(b"\x89PNG")
         old.set(hold="KSampler")
         running = submit(fnr)
@@ -190,8 +194,6 @@ def test_old_servers(fnr):
         assert fnr.post(f"{JOBS}/{running}/cancel").status == 202
         assert fnr.wait(running)["state"] == "cancelled"
         assert len(old.seen()["interrupts"]) == 1
-        old.set(hold=None)
-        remove(fnr)
 
 
 def test_everything_from_the_cache(fnr, comfy):
@@ -383,15 +385,14 @@ def test_a_socket_that_is_refused(fnr, comfy, status):
 
 def test_credentials_go_along_and_stay_secret(fnr):
     """60.6, point 24: with every request, with the upgrade, never in a log."""
-    with Comfyui("--token", "s3same") as guarded:
-        use(fnr, guarded, credentials={"token": "s3same", "headers": {"X-Tenant": "blue"}})
+    secrets = {"token": "s3same", "headers": {"X-Tenant": "blue"}}
+    with Comfyui("--token", "s3same") as guarded, known(fnr, guarded, credentials=secrets):
         job = fnr.run("image_to_image", {"image": upload(fnr, png()), "prompt": "a"}, quality="draft")
         assert job["state"] == "completed", job["error"]
         for method, path, headers in guarded.requests("/"):
             assert headers["authorization"] == "Bearer s3same" and headers["x-tenant"] == "blue", path
         assert guarded.seen()["socket_headers"][0]["X-Tenant"] == "blue"
         assert "s3same" not in fnr.log_text() and "s3same" not in json.dumps(fnr.get(f"{JOBS}/{job['id']}").json)
-        remove(fnr)
 
 
 # ---- sockets, history, loss ----
@@ -411,13 +412,11 @@ def test_a_socket_that_breaks(fnr, comfy, kind):
 
 def test_the_queue_is_asked_before_the_history(fnr):
     """Point 14, on a server without the jobs routes."""
-    with Comfyui("--without", "jobs", step_ms=20, drop="progress") as old:
-        use(fnr, old)
+    with Comfyui("--without", "jobs", step_ms=20, drop="progress") as old, known(fnr, old):
         done(fnr, submit(fnr))
         asked = [path for method, path, _ in old.seen()["requests"] if method == "GET" and path.startswith(("/queue", "/history"))]
         for i, path in enumerate(asked):
             assert not path.startswith("/history") or asked[i - 1] == "/queue", asked
-        remove(fnr)
 
 
 def test_silence_after_a_reconnect(fnr, comfy):
@@ -673,8 +672,7 @@ def test_killed_while_files_come(fnr, comfy, kill):
 
 def test_an_old_servers_own_id_is_found_again(fnr):
     """Point 5: the id that the server gave is not ours; the prompt is found by the client's."""
-    with Comfyui("--without", "jobs,client_ids", hold="KSampler") as old:
-        use(fnr, old)
+    with Comfyui("--without", "jobs,client_ids", hold="KSampler") as old, known(fnr, old):
         for phase in ("KSampler", "ended"):
             old.reset()
             old.set(hold=phase)
@@ -685,7 +683,6 @@ def test_an_old_servers_own_id_is_found_again(fnr):
             old.set(hold=None)
             done(fnr, id, timeout=120)
             assert list(old.seen()["runs"].values()) == [1], phase
-        remove(fnr)
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -705,8 +702,7 @@ def test_the_server_is_killed(fnr, comfy, phase):
 def test_a_graceful_restart_leaves_the_prompt_alone(server):
     """The whole system is stopped and started while a prompt runs: it is watched to its end afterwards."""
     server.reset()
-    with System("workers: {min: 1, max: 2}\nstop: {grace: 1}\n") as own:
-        use(own, server)
+    with System("workers: {min: 1, max: 2}\nstop: {grace: 1}\n") as own, known(own, server):
         server.set(hold="KSampler")
         id = submit(own)
         server.wait_held("KSampler")
