@@ -2,6 +2,7 @@
 """Measures the whole system on this machine and prints the figures beside what is known of such machines.
 
 Usage: bench.py --fnr PROGRAM --load PROGRAM [--store PROGRAM] [--dispatch PROGRAM] [--schema PROGRAM] [--templates PROGRAM]
+       [--presets PROGRAM]
        [--slow-flush LIBRARY] [--seconds N] [--only WORD]
 FNR_SHARE and FNR_LIBEXEC may name a staged installation. Every figure is of this run; absolute figures drift from machine to
 machine, so compare the ratios. Nothing is left running or lying about.
@@ -23,6 +24,7 @@ import time
 
 import bench_comfyui
 import bench_peers
+import bench_presets
 import bench_schema
 
 NOOP = {"template": "noop", "inputs": {}}
@@ -370,6 +372,7 @@ def main():
     parser.add_argument("--dispatch")
     parser.add_argument("--schema")
     parser.add_argument("--templates")
+    parser.add_argument("--presets")
     parser.add_argument("--slow-flush")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", help="a part of a name below")
@@ -388,6 +391,7 @@ def main():
         "comfyui": lambda: bench_comfyui.main(options.fnr, System, show, percentile),
         "million": lambda: bench_million(options.fnr, options.dispatch),
         "templates": lambda: bench_templates(options.templates) if options.templates else None,
+        "presets": lambda: bench_presets.main(options.fnr, System, show, options.presets),
         "schema": lambda: bench_schema.main(options.schema) if options.schema else None,
         "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
     }

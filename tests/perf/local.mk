@@ -21,6 +21,11 @@ noinst_PROGRAMS += %D%/bench_schema
 %C%_bench_schema_LDADD = src/schema/libschema.a src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS)
 EXTRA_DIST += %D%/bench_schema.mjs %D%/schema_cases.json %D%/ajv/package.json %D%/ajv/package-lock.json
 
+noinst_PROGRAMS += %D%/bench_presets
+%C%_bench_presets_SOURCES = %D%/bench_presets.c
+%C%_bench_presets_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
+	$(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) -lm
+
 # Preloaded by the benchmark; no library of the project, so made without libtool.
 EXTRA_DIST += %D%/slow_flush.c
 CLEANFILES += %D%/slow_flush.so
