@@ -423,6 +423,52 @@ Test(pool, a_server_that_lacks_the_model_is_passed_over)
 	finish();
 }
 
+static void run_there(const char *template_, char worker[32])
+{
+	struct fnr_id id = submit(1, (struct wish){ .template_ = template_, .class_ = (uint64_t)template_[0] });
+	char *found;
+
+	wait_completed(&id);
+	found = attempt_member(&id, 1, NULL, "worker");
+	snprintf(worker, 32, "%s", found);
+	free(found);
+}
+
+Test(pool, a_worker_stays_with_its_server)
+{
+	struct fnr_id one, other;
+	char first[32], second[32], again[32];
+
+	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nbackends: {probe: 86400}\n");
+	put_template("a", "{\"type\":\"folder\",\"backends\":[\"s1\"]}", "{}");
+	put_template("b", "{\"type\":\"folder\",\"backends\":[\"s2\"]}", "{}");
+	begin();
+	add_server("s1", 1, "");
+	add_server("s2", 1, "");
+	wait_live("s1", "state", "ready");
+	wait_live("s2", "state", "ready");
+	put("s1", "hold", "");
+	put("s2", "hold", "");
+	one = submit(1, (struct wish){ .template_ = "a", .class_ = 'a' });
+	other = submit(1, (struct wish){ .template_ = "b", .class_ = 'b' });
+	wait_running("s1", 1);
+	wait_running("s2", 1);
+	take("s1", "hold");
+	take("s2", "hold");
+	wait_completed(&one);
+	wait_completed(&other);
+	run_there("a", first);
+	run_there("b", second);
+	cr_assert_str_neq(first, second);
+	for (int i = 0; i < 5; i++) {
+		run_there("b", again);
+		cr_assert_str_eq(again, second);
+		run_there("a", again);
+		cr_assert_str_eq(again, first);
+	}
+	finish();
+}
+
 static size_t workers_seen(void)
 {
 	size_t count = 0;
