@@ -41,6 +41,7 @@ static void forget(struct backend *backend)
 
 void backends_free(struct manager *manager)
 {
+	json_object_put(manager->local.found);
 	while (manager->servers) {
 		struct backend *backend = manager->servers;
 

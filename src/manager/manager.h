@@ -19,7 +19,7 @@
  *   parents.c    jobs that depend on others   backends.c   where jobs run, and whether it works there
  *   workers.c    how many workers operators want, and which shall go
  *   places.c     which of these a job goes to   probes.c     asking servers how they are
- *   attach.c     attempts that go on while nobody of us watches them
+ *   attach.c     attempts that go on while nobody of us watches them        machine.c    what this machine has
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -397,6 +397,9 @@ size_t attach_waiting(const struct manager *manager);                /* for work
 void attach_assign(struct manager *manager);                         /* to idle workers; begins the transaction if need be */
 void attach_leave(struct manager *manager);                          /* when stopping: those that go on without us */
 bool attach_keeps(const struct manager *manager, const char *work);  /* is this the folder of an attempt that goes on? */
+
+/* ---- machine.c ---- */
+void machine_look(struct manager *manager);          /* what this machine has, when it is time to look */
 
 /* ---- probes.c ---- */
 void probes_now(struct manager *manager, struct backend *backend);           /* as soon as a worker is free */

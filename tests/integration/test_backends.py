@@ -231,6 +231,15 @@ def test_what_a_server_says_of_itself(fnr, comfy):
     until(lambda: len(comfy.requests("/system_stats")) > before, "it was asked because somebody wanted it")
 
 
+def test_what_this_machine_has(fnr):
+    """46.1, 43.1: processors, memory and disk, by the kernel."""
+    local = until(lambda: (one := fnr.get(f"{BACKENDS}/local").json)["found"] and one, "it was looked at")
+    found, disk = local["found"], os.statvfs(fnr.data)
+    assert found["cpus"] == os.cpu_count() and 0 < found["ram_free"] <= found["ram_total"]
+    assert found["disk_total"] == disk.f_blocks * disk.f_frsize and 0 < found["disk_free"] <= found["disk_total"]
+    assert local["state"] == "ready" and local["health"]["checked_at"]
+
+
 def test_jobs_wait_for_a_server(fnr):
     """A job that nothing can do waits and says so; it is done when a server is there."""
     assert fnr.post("/api/v1/route", {"template": "text_to_image"}).json["waiting_for"] == "no_backend"

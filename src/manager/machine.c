@@ -1,0 +1,60 @@
+/* What this machine has, by the kernel: told like what servers say of themselves. */
+#include "config.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "manager/manager.h"
+
+/* What programs can get without others having to give: more than what is free. 0: the kernel does not say. */
+static int64_t available_bytes(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	long long kilobytes = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %lld kB", &kilobytes) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kilobytes * 1024;
+}
+
+static void add_memory(struct json_object *found)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info) != 0)
+		return;
+	fnr_json_set_int(found, "ram_total", (int64_t)info.totalram * info.mem_unit);
+	fnr_json_set_int(found, "ram_free", available_bytes());
+}
+
+static void add_disk(struct json_object *found)
+{
+	struct statvfs disk;
+
+	if (statvfs("workspace", &disk) != 0)
+		return;
+	fnr_json_set_int(found, "disk_total", (int64_t)(disk.f_blocks * disk.f_frsize));
+	fnr_json_set_int(found, "disk_free", (int64_t)(disk.f_bavail * disk.f_frsize));
+}
+
+void machine_look(struct manager *manager)
+{
+	struct backend *local = &manager->local;
+
+	if (manager->turn.mono < local->probe_due)
+		return;
+	local->probe_due = manager->turn.mono + manager->conf.backends_probe * 1000;
+	local->probed_at = manager->turn.now;
+	json_object_put(local->found);
+	local->found = json_object_new_object();
+	local->found_news = true;
+	fnr_json_set_int(local->found, "cpus", sysconf(_SC_NPROCESSORS_ONLN));
+	add_memory(local->found);
+	add_disk(local->found);
+}
