@@ -3,11 +3,11 @@
 import { call, get } from "./api.js";
 import { h } from "./dom.js";
 import { stateWord } from "./elements.js";
+import { keepRight } from "./live.js";
 import { smallPicture, thumbnailsAwaited } from "./outputs.js";
-import { listen } from "./stream.js";
 import { findTemplate } from "./templates.js";
 
-const READ_MS = 1000;   // at most so often
+const THUMBNAILS_MS = 2000;
 const SHOWN = 100;
 
 function counts(batch) {
@@ -31,15 +31,12 @@ export async function batchView(parameters, user) {
   const more = h("p", { class: "quiet" });
   const cancel = h("button", { type: "button", onclick: () => call("POST", `batches/${batch.id}/cancel`).catch((error) => { more.textContent = error.message; }) }, "Cancel all");
   const title = h("h1", { tabindex: -1 }, `Batch of ${batch.total}`);
-  let timer = 0;
-  let stopped = false;
 
   async function draw() {
     const { items } = await get(`jobs?batch=${batch.id}&limit=${SHOWN}`);
     const template = items.length ? await findTemplate(items[0].template).catch(() => null) : null;
     const order = new Map(batch.jobs.map((job, i) => [job, i]));
     items.sort((a, b) => (order.get(a.id) ?? Infinity) - (order.get(b.id) ?? Infinity) || (a.id < b.id ? -1 : 1));
-    if (stopped) return;
     if (template) title.textContent = `${template.name} × ${batch.total}`;
     bar.value = batch.percent;
     summary.textContent = counts(batch);
@@ -47,35 +44,18 @@ export async function batchView(parameters, user) {
     const focused = document.activeElement?.closest?.(".tile")?.getAttribute("href");
     tiles.replaceChildren(...items.map((job, i) => tile(job, i + 1, template?.category)));
     if (focused) tiles.querySelector(`[href="${focused}"]`)?.focus();
-    if (items.some(thumbnailsAwaited)) soon();
+    if (items.some(thumbnailsAwaited)) right.soon(THUMBNAILS_MS);
     more.textContent = batch.total > items.length ? `${items.length} of ${batch.total} are shown.` : "";
   }
 
-  async function read() {
-    timer = 0;
-    try {
-      batch = await get(`batches/${batch.id}`);
-      await draw();
-    } catch {
-      soon();
-    }
-  }
-
-  function soon() {
-    if (!timer && !stopped) timer = setTimeout(read, READ_MS);
-  }
-
-  await draw();
-  const stop = listen((message) => {
-    if (message.kind === "anew" || (message.kind === "event" && message.data.batch === batch.id)) soon();
-  });
+  const right = keepRight(async () => {
+    batch = await get(`batches/${batch.id}`);
+    await draw();
+  }, (name, data) => data.batch === batch.id && name !== "job.log" && name !== "job.preview");
+  await right.first();
   return {
     title: `Batch of ${batch.total}`,
     element: h("article", { class: "batch" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions")), title, summary, bar, h("div", { class: "actions" }, cancel), tiles, more),
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-      stop();
-    },
+    stop: right.stop,
   };
 }

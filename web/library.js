@@ -1,7 +1,7 @@
 // What can be made: functions by category, with a search.
 
 import { h, icon } from "./dom.js";
-import { listen } from "./stream.js";
+import { keepRight } from "./live.js";
 import { categoryWord, listTemplates } from "./templates.js";
 
 function card(template) {
@@ -41,7 +41,8 @@ export async function libraryView() {
       : found.length ? `${found.length} of ${templates.length}` : "Nothing fits. Try another word or all categories.";
   }
 
-  await read();
+  const right = keepRight(read, (name) => name === "template.changed");
+  await right.first();
   return {
     element: h("section", {},
       h("h1", { tabindex: -1 }, "What shall be made?"),
@@ -49,8 +50,6 @@ export async function libraryView() {
         h("div", {}, h("label", { for: "search" }, "Search"), search),
         h("div", {}, h("label", { for: "category" }, "Category"), category)),
       count, cards, none),
-    stop: listen((message) => {
-      if (message.kind === "anew" || (message.kind === "event" && message.name === "template.changed")) read().catch(() => {});   // the next one comes
-    }),
+    stop: right.stop,
   };
 }

@@ -16,7 +16,8 @@ const lasting = (error) => error.status >= 400 && error.status < 500 && error.st
 /**
  * Calls `read` (async) soon after an event for which `concerns(name, data)` is true, and when events may have been missed; again
  * while there is no answer; never twice at a time, and not while nobody looks. `settle`: once more so many milliseconds after
- * the last event, for figures that fall by themselves. Gives {soon(milliseconds), stop()}.
+ * the last event, for figures that fall by themselves. Gives {first(), soon(milliseconds), stop()}.
+ * `first` reads at once, so that nothing is missed between what was read and what is heard; if that throws, all is over.
  */
 export function keepRight(read, concerns, settle = 0) {
   let timer = 0;
@@ -57,14 +58,25 @@ export function keepRight(read, concerns, settle = 0) {
     settling = setTimeout(soon, settle);
   });
   document.addEventListener("visibilitychange", look);
-  return {
-    soon,
-    stop() {
-      stopped = true;
-      end();
-      document.removeEventListener("visibilitychange", look);
-      clearTimeout(timer);
-      clearTimeout(settling);
-    },
-  };
+
+  function stop() {
+    stopped = true;
+    end();
+    document.removeEventListener("visibilitychange", look);
+    clearTimeout(timer);
+    clearTimeout(settling);
+  }
+
+  async function first() {
+    reading = true;
+    try {
+      await read();
+    } catch (error) {
+      stop();
+      throw error;
+    }
+    reading = false;
+    if (again) soon();
+  }
+  return { first, soon, stop };
 }

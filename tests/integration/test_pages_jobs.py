@@ -5,7 +5,8 @@ import time
 import pytest
 
 from browser import Browser, Line
-from pages import painting_system, press, row, rows, show, sign_in, sound
+from front import Front
+from pages import painting_system, row, rows, show, sign_in, sound
 
 EVENTS = 10_000
 BAD = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -200,6 +201,21 @@ def test_right_again_after_sleep(fnr):
         row(browser, "Jobs", "sleep", "Done")
         assert line.count("GET /api/v1/events") == asked + 1
     line.close()
+
+
+def test_below_a_sub_path(fnr):
+    front = Front(fnr, "/runner/")
+    with Browser() as browser:
+        browser.expected = ["401"]
+        sign_in(browser, fnr, port=front.port, path="/runner/")
+        browser.click("#places a", "Jobs")
+        browser.heading("Jobs")
+        fnr.run("create_title_card", {"text": "Below"}, project="below", shot="s1", quality="draft")
+        row(browser, "Jobs", "below / s1 / take 1", "Done")
+        browser.click("table a", "below / s1 / take 1")
+        browser.until(lambda: browser.script("return document.querySelector('.output img')?.naturalWidth"), "the picture")
+        assert browser.find(".actions a", "Export").get_attribute("href").startswith(f"http://127.0.0.1:{front.port}/runner/api/")
+    front.stop()
 
 
 def test_opened_late(page, fnr):

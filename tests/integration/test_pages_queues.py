@@ -53,6 +53,30 @@ def test_pause_resume_and_empty(page, fnr):
     page.until(lambda: page.driver.current_url.endswith("#jobs&queue=io") and len(rows(page, "Jobs")) == 3, "its jobs")
 
 
+def test_by_keyboard_alone(page, fnr):
+    def tab_to(text, *keys, most=60):
+        for _ in range(most):
+            page.press(Keys.TAB)
+            if page.script("const one = document.activeElement; return (one.getAttribute('aria-label') ?? one.innerText) === arguments[0]", text):
+                page.press(*keys)
+                return
+        raise AssertionError(f"{text} cannot be reached")
+
+    page.open("about:blank")
+    show(page, fnr, "", "What shall be made?")
+    tab_to("Queues", Keys.ENTER)
+    page.heading("Queues")
+    page.until(lambda: page.script("return document.activeElement.tagName") == "H1", "people hear where they are")
+    tab_to("Pause cpu", Keys.ENTER)
+    page.find("dialog")
+    assert page.script("return document.activeElement.name") == "until"
+    tab_to("Pause", Keys.ENTER)
+    row(page, "Queues", "cpu", "Paused")
+    page.until(lambda: page.script("return document.activeElement.getAttribute('aria-label')") == "Resume cpu", "the focus where it was")
+    page.press(Keys.ENTER)
+    row(page, "Queues", "cpu", "Open")
+
+
 def test_paused_elsewhere_and_until(page, fnr):
     show(page, fnr, "queues", "Queues")
     fnr.post("/api/v1/queues/gpu/pause", {"until": "2100-01-01T00:00:00Z"})

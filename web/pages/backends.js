@@ -89,8 +89,8 @@ export async function backendsView(parameters, user) {
   const { news, act } = acting(null, () => right.soon());
   const table = new Table("Backends", columns(admin ? act : null), { key: (backend) => backend.id, empty: "There are none." });
   const read = async () => table.show((await get("backends")).items);
-  await read();
   const right = keepRight(read, (name) => ["backend.changed", "job.started", "job.completed", "job.failed", "job.cancelled", "job.retrying"].includes(name), BEHIND_MS);
+  await right.first();
   return {
     title: "Backends", wide: true,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Backends"),

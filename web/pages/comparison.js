@@ -61,7 +61,7 @@ export async function comparisonView(parameters) {
   }
 
   const right = keepRight(read, (name, data) => data.batch === id && movesJobs(name));
-  await read();
+  await right.first();
   const end = listen((message) => {
     if (message.kind !== "event" || message.name !== "job.progress") return;
     const one = sides.querySelector(`[data-job="${message.data.job}"] progress`);

@@ -72,8 +72,9 @@ export async function deadLettersView(parameters, user) {
     await read();
   }
 
-  await change(parameters);
   const right = keepRight(read, movesJobs);
+  filters.show(wanted);
+  await right.first();
   return {
     title: "Dead letters", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Dead letters"), all),

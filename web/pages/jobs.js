@@ -113,11 +113,12 @@ export async function jobsView(parameters, user) {
   }
 
   const right = keepRight(read, movesJobs);
+  filters.show(wanted);
+  await right.first();
   const end = listen((message) => {
     if (message.kind !== "event" || message.name !== "job.progress") return;
     table.row(message.data.job)?.querySelector("progress")?.setAttribute("value", message.data.progress.percent);
   });
-  await change(parameters);
   return {
     title: "Jobs", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Jobs"),

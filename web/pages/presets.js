@@ -40,9 +40,9 @@ export async function compareView(parameters) {
   const ids = parameters.get("compare");
   const sheet = h("div", { class: "sheet" });
   const template = await templateChoice("Function", () => { location.hash = place(`compare=${ids}`, { template: template.value }); }, parameters.get("template"));
-  const read = async () => sheet.replaceChildren(compareTable(await get(`presets/compare?${new URLSearchParams({ template: template.value, presets: ids })}`)));
+  const read = async () => template.value && sheet.replaceChildren(compareTable(await get(`presets/compare?${new URLSearchParams({ template: template.value, presets: ids })}`)));
   const right = keepRight(read, (name) => name === "preset.changed" || name === "template.changed");
-  if (template.value) await read();
+  await right.first();
   return {
     title: "Presets beside each other", wide: true, stop: right.stop,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#presets" }, "All presets")), h("h1", { tabindex: -1 }, "Presets beside each other"),
@@ -85,7 +85,7 @@ function columns(user, chosen, choose, act) {
     { label: "Whose", draw: (preset) => ownerWords(preset, user) },
     { label: "Good for", wide: true, draw: (preset) => (preset.use_cases ?? []).join(", ") },
     { label: "Time", number: true, draw: (preset) => preset.factors?.time && `× ${preset.factors.time}` },
-    { label: "What it is", wide: true, draw: (preset) => h("span", { class: "quiet" }, preset.description) },
+    { label: "What it is", wide: true, draw: (preset) => preset.description && h("span", { class: "quiet" }, preset.description) },
     { label: "Actions", away: true, draw: (preset) => h("div", { class: "actions" }, act && [h("a", { class: "button small", href: place("preset=", { base: preset.id }) }, "Derive"),
       !preset.builtin && rowButton(act, "Delete…", preset.id, () => removePreset(preset.id))]) },
   ];
@@ -134,7 +134,8 @@ export async function presetsView(parameters, user) {
   }
 
   const right = keepRight(read, (name) => name === "preset.changed");
-  await change(parameters);
+  filters.show(wanted);
+  await right.first();
   return {
     title: "Presets", wide: true, stop: right.stop, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Presets"),

@@ -85,8 +85,8 @@ export async function queuesView(parameters, user) {
     drawn = look;
   }
 
-  await read();
   const right = keepRight(read, (name) => movesJobs(name) || name === "queue.changed", MINUTE_MS);
+  await right.first();
   return {
     title: "Queues", wide: true,
     element: h("section", { class: "list" }, h("h1", { tabindex: -1 }, "Queues"), news, table.element, chart),

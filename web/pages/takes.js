@@ -43,8 +43,8 @@ async function projectsView() {
     list.replaceChildren(...projects.map(projectView));
     none.hidden = projects.length > 0;
   }
-  await read();
   const right = keepRight(read, (name) => name === "job.completed");
+  await right.first();
   return { title: "Takes", wide: true, stop: right.stop, element: h("section", { class: "list" }, h("h1", { tabindex: -1 }, "Takes"), none, list) };
 }
 
@@ -101,7 +101,7 @@ async function galleryView(project, shot) {
   }
 
   const right = keepRight(read, (name, data) => name === "job.completed" && data.project === project);
-  await read();
+  await right.first();
   return {
     title: `${project} / ${shot}`, wide: true, stop: right.stop,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#takes" }, "All takes")),

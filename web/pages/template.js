@@ -92,7 +92,7 @@ async function detailView(id, version, user) {
   }
 
   const right = keepRight(read, (name) => name === "template.changed");
-  await read();
+  await right.first();
   return {
     title: id, wide: true, stop: right.stop,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#templates" }, "All templates")),

@@ -15,7 +15,7 @@ const COLUMNS = [
   { label: "Version", draw: (template) => [template.version, template.deprecated && [" ", h("span", { class: "state paused" }, "Deprecated")]] },
   { label: "Category", draw: (template) => categoryWord(template.category) },
   { label: "Runs on", draw: (template) => template.backend?.type },
-  { label: "What it makes", wide: true, draw: (template) => h("span", { class: "quiet" }, template.description) },
+  { label: "What it makes", wide: true, draw: (template) => template.description && h("span", { class: "quiet" }, template.description) },
 ];
 
 /** Files that are not in force as they are, with what is wrong in them. */
@@ -50,7 +50,7 @@ export async function templatesView(parameters, user) {
     show();
   }
 
-  change(parameters);
+  filters.show(wanted);
   const broken = h("div", {});
   const right = keepRight(async () => {
     const [all, { items }] = await Promise.all([listTemplates(), get("templates?state=broken&limit=100")]);
@@ -61,7 +61,7 @@ export async function templatesView(parameters, user) {
     drawn = look;
     broken.replaceChildren(brokenView(items));
   }, (name) => name === "template.changed");
-  right.soon();
+  await right.first();
   return {
     title: "Templates", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Templates"),

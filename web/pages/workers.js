@@ -40,8 +40,8 @@ export async function workersView(parameters, user) {
   const { news, act } = acting(null, () => right.soon());
   const table = new Table("Workers", columns(admin ? act : null), { key: (worker) => worker.id, empty: "There are none: they come when jobs wait." });
   const read = async () => table.show((await get("workers")).items);
-  await read();
   const right = keepRight(read, (name) => name === "worker.changed" || name.startsWith("job."), BEHIND_MS);
+  await right.first();
   return {
     title: "Workers", wide: true,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Workers"),
