@@ -2,9 +2,11 @@
 # what it finds on the way.
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
-FUZZ_TARGETS = json schema value expression
+FUZZ_TARGETS = json schema value expression gradio
 FUZZ_CFLAGS = -O1 -g -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_CODE = $(srcdir)/src/schema/*.c $(srcdir)/src/base/*.c $(srcdir)/src/registry/expression.c
+FUZZ_CODE += $(srcdir)/src/backends/sse.c $(srcdir)/src/backends/gradio_app.c $(srcdir)/src/backends/gradio_job.c \
+	$(srcdir)/src/backends/gradio_partial.c $(srcdir)/src/backends/backend.c $(srcdir)/tests/unit/run_fake.c
 FUZZ_LINK = $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) -lm
 
 fuzz:
@@ -20,8 +22,9 @@ clean-local:
 	rm -rf fuzz
 
 .PHONY: fuzz
-EXTRA_DIST += %D%/fuzz.h %D%/fuzz_expression.c %D%/fuzz_json.c %D%/fuzz_schema.c %D%/fuzz_value.c \
-	%D%/corpus/expression/calls %D%/corpus/expression/sizes %D%/corpus/expression/texts %D%/corpus/json/all \
+EXTRA_DIST += %D%/fuzz.h %D%/fuzz_expression.c %D%/fuzz_gradio.c %D%/fuzz_json.c %D%/fuzz_schema.c %D%/fuzz_value.c \
+	%D%/corpus/expression/calls %D%/corpus/expression/sizes %D%/corpus/expression/texts %D%/corpus/gradio/ends %D%/corpus/gradio/events \
+	%D%/corpus/gradio/messages %D%/corpus/json/all \
 	%D%/corpus/json/foreign %D%/corpus/schema/formats %D%/corpus/schema/items %D%/corpus/schema/members \
 	%D%/corpus/schema/meta %D%/corpus/schema/references %D%/corpus/schema/texts %D%/corpus/schema/unevaluated %D%/corpus/schema/unchecked %D%/corpus/schema/any \
 	%D%/corpus/value/formats %D%/corpus/value/items %D%/corpus/value/members %D%/corpus/value/meta \

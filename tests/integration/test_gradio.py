@@ -167,7 +167,7 @@ def test_the_place_in_the_apps_queue_and_cancel(place, release):
     """The app does one `sleep` at a time: the others wait, and one that was cancelled while it waited is never begun."""
     kitchen = place.kitchens[release]
     before = kitchen.calls().count("begin sleep")
-    first = place.submit(release, "sleep", {"seconds": 8})
+    first = place.submit(release, "sleep", {"seconds": 5})
     begun(kitchen, "sleep", before + 1)
     second = place.submit(release, "sleep", {"seconds": 0.1})
     told = until(lambda: (place.fnr.get(f"/api/v1/jobs/{second}").json["progress"]["message"] or "").startswith("Waiting for the app") and

@@ -27,12 +27,11 @@ def test_login(guarded, release):
     kitchen = guarded.kitchens[release]
     picture = guarded.upload(png(16, 16), "p.png", "image/png")
     given = "picture" if release == "4.8" else "image"
-    for again in range(2):
-        job = all_is_well(guarded.run(release, "style_image", {given: picture}))
-        assert job["outputs"][0]["width"] == 16
-        if not again:
-            kitchen.stop(hard=True)
-            kitchen.restart()
+    assert all_is_well(guarded.run(release, "style_image", {given: picture}))["outputs"][0]["width"] == 16
+    if release in ("4.8", "6"):
+        kitchen.stop(hard=True)
+        kitchen.restart()
+        assert all_is_well(guarded.run(release, "style_image", {given: picture}))["outputs"][0]["width"] == 16
     wrong = guarded.fnr.post(BACKENDS, {"id": f"wrong-{release}", "type": "gradio", "url": kitchen.url,
                                         "credentials": {"username": "cook", "password": "salt"}})
     assert wrong.status == 201
