@@ -52,6 +52,7 @@ struct members {
 	struct property *properties;
 	uint32_t *slots;             /* number of a property + 1, by hash; 0: none */
 	uint32_t count, size, required, pattern_count;
+	uint32_t enough;             /* so many properties were met: no other member matters */
 	uint64_t initials;           /* bits of the first bytes of their names, modulo 64 */
 	struct pattern_property *patterns;
 	struct node *additional;

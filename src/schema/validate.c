@@ -409,15 +409,16 @@ static bool run_members(struct run *run, const struct node *node, const struct o
 	const struct members *members = op->members;
 	const struct lh_table *object = json_object_get_object(value);
 	const struct property *expected = members->properties;
-	size_t required = 0, at = 0;
+	size_t met = 0, required = 0, at = 0;
 	bool good = true, any;
 
 	if (!spend(run, node, (size_t)object->count))
 		return false;
-	for (struct lh_entry *entry = lh_table_head(object); entry; entry = lh_entry_next(entry), at++) {
+	for (struct lh_entry *entry = lh_table_head(object); entry && met < members->enough; entry = lh_entry_next(entry), at++) {
 		const char *name = lh_entry_k(entry);
 		const struct property *property = property_of(members, name, &expected);
 
+		met += property != NULL;
 		required += property && property->required;
 		if (!eval_member(run, node, members, property, name, lh_entry_v(entry), &any)) {
 			good = false;
