@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/form.c \
 	%D%/format.c \
 	%D%/inputs.c %D%/inputs.h %D%/internal.h \
+	%D%/keywords.c \
 	%D%/link.c \
 	%D%/loop.c \
 	%D%/map.c %D%/map.h \

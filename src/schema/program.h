@@ -195,6 +195,9 @@ struct json_object *metaschema_find(const char *uri);
 #define METASCHEMA "https://json-schema.org/draft/2020-12/schema"
 #define METASCHEMA_BASE "https://json-schema.org/draft/2020-12/"
 
+/* keywords.c: the operations of a node that is an object */
+void keywords_compile(struct compiler *c, struct node *node, unsigned vocabularies);
+
 /* loop.c: a schema that leads to itself without going deeper into the value would never end */
 bool loop_check(struct compiler *c);
 
@@ -264,7 +267,8 @@ struct json_object *report_keep(struct run *run, struct json_object *value);   /
 void message_add(const struct schema_report *report, const struct problem *problem, const char *pointer, struct fnr_error *err);
 void message_place(const struct schema_report *report, const struct problem *problem, const char *pointer, char out[POINTER_MOST]);
 
-/* validate.c: what this schema says of the value, for alternatives in a report. */
+/* validate.c: does the value fit the whole schema; and one of its schemas, for the alternatives in a report? */
+bool run_schema(const struct schema *schema, struct json_object *value, struct schema_report *report);
 bool run_eval(struct run *run, const struct node *node, struct json_object *value);
 
 /* format.c */

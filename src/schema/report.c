@@ -4,6 +4,8 @@
 
 #include "schema/program.h"
 
+#define SPARE_MOST 1000       /* problems and steps of a report whose memory is kept */
+
 static size_t depth_of(const struct run *run)
 {
 	size_t depth = 0;
@@ -195,5 +197,66 @@ bool report_none(struct run *run, const struct node *node, const struct op *op, 
 	report->base = base;
 	if (report_full(run))
 		report->count = base + SCHEMA_ERRORS;
+	return false;
+}
+
+/* ---- for callers ---- */
+
+/* One that was freed, with its memory: most are small. */
+static struct schema_report *spare;
+
+struct schema_report *schema_report(const struct schema *schema, struct json_object *value)
+{
+	struct schema_report *report = spare ? spare : fnr_alloc(sizeof *report);
+
+	spare = NULL;
+	report->schema = schema;
+	if (!run_schema(schema, value, report))
+		return report;
+	schema_report_free(report);
+	return NULL;
+}
+
+size_t schema_report_count(const struct schema_report *report)
+{
+	return report->count;
+}
+
+void schema_report_tell(const struct schema_report *report, const char *pointer, struct fnr_error *err)
+{
+	for (size_t i = 0; err && i < report->count; i++)
+		message_add(report, &report->problems[i], pointer, err);
+	if (report->count >= SCHEMA_ERRORS)
+		fnr_error_add(err, pointer, "more", "correct these first", "there may be more problems, which were not looked for");
+}
+
+void schema_report_free(struct schema_report *report)
+{
+	if (!report)
+		return;
+	json_object_put(report->kept);
+	report->kept = NULL;
+	report->count = report->step_count = 0;
+	if (!spare && report->size <= SPARE_MOST && report->step_size <= SPARE_MOST) {
+		spare = report;
+		return;
+	}
+	free(report->problems);
+	free(report->steps);
+	free(report);
+}
+
+bool schema_check(const struct schema *schema, struct json_object *value, const char *pointer, struct fnr_error *err)
+{
+	struct schema_report *report;
+
+	if (schema_fits(schema, value))
+		return true;
+	report = schema_report(schema, value);
+	if (!report)
+		return true;    /* this time there was time enough for its patterns */
+	FNR_MUST(report->count);
+	schema_report_tell(report, pointer, err);
+	schema_report_free(report);
 	return false;
 }
