@@ -260,7 +260,7 @@ static enum run_result accepted(struct comfyui *comfyui, struct json_object *ans
 enum run_result comfyui_submit(struct comfyui *comfyui)
 {
 	struct json_object *body = request_make(comfyui);
-	struct http_request request = { .path = "/prompt", .json = body, .timeout_ms = 60000 };
+	struct http_request request = { .path = "/prompt", .json = body, .once = true, .timeout_ms = 60000 };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result;
 	switch (http_ask(comfyui->http, comfyui->run, &request, &answer)) {

@@ -23,9 +23,12 @@
 #define STALL_S 60                  /* heartbeats come every 15 s */
 #define CANCEL_MS 5000              /* for the app to say that it has stopped */
 #define CLOSE_MS 1000
+#define JOIN_MS 20000
 #define FULL_TRIES 4                /* for a place in a full queue, 1, 2 and 4 s apart */
 #define FULL_LATER_S 5
 #define PROBE_MS 5000
+
+#define NO_STOP "the app has let go of the job, but a function like this one cannot be stopped: it may go on computing"
 
 struct call {
 	struct run *run;
@@ -68,12 +71,13 @@ static struct json_object *body_make(struct call *call, bool data)
 	return body;
 }
 
-static enum http_result post(struct call *call, const char *path, struct json_object *body, bool regardless, struct http_answer *answer)
+/* What is asked for is known for certain before the run stops: whoever wants it to stop must be able to say what. */
+static enum http_result post(struct call *call, const char *path, struct json_object *body, int64_t timeout_ms, struct http_answer *answer)
 {
 	char at[GRADIO_PATH];
-	struct http_request request = { .path = gradio_path(&call->server, path, at), .json = body, .once = true, .regardless = regardless };
-	if (regardless)
-		request.timeout_ms = CANCEL_MS;
+	struct http_request request = {
+		.path = gradio_path(&call->server, path, at), .json = body, .once = true, .regardless = true, .timeout_ms = timeout_ms,
+	};
 	gradio_ask(&call->server, &request, answer);
 	json_object_put(body);
 	return answer->result;
@@ -83,7 +87,7 @@ static enum http_result post(struct call *call, const char *path, struct json_ob
 static void post_quietly(struct call *call, const char *path, struct json_object *body)
 {
 	struct http_answer answer = HTTP_ANSWER_INIT;
-	post(call, path, body, true, &answer);
+	post(call, path, body, CANCEL_MS, &answer);
 	http_answer_clear(&answer);
 }
 
@@ -122,7 +126,7 @@ static int64_t stall_ms(const struct call *call)
 static void stream_open(struct call *call, const char *path)
 {
 	static const char *const headers[] = { "x-gradio-user: api", "Accept: text/event-stream", NULL };
-	struct http_request request = { .path = path, .headers = headers, .timeout_ms = -1, .stall_ms = stall_ms(call) };
+	struct http_request request = { .path = path, .headers = headers, .once = true, .timeout_ms = -1, .stall_ms = stall_ms(call) };
 	call->sse = (struct sse){ .event = take_event, .context = call };
 	call->stream = http_stream_open(call->server.http, &request, take_bytes, call, &call->answer);
 }
@@ -144,7 +148,7 @@ static void send_data(struct call *call)
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	call->job.send_data = false;
 	fnr_json_set_text(body, "event_id", call->job.event_id);
-	if (post(call, "/queue/data", body, false, &answer) != HTTP_DONE && answer.result != HTTP_STOPPED) {
+	if (post(call, "/queue/data", body, JOIN_MS, &answer) != HTTP_DONE) {
 		call->job.end = GRADIO_LOST;
 		fnr_text_copy(call->job.text, sizeof call->job.text, answer.detail);
 	}
@@ -189,7 +193,7 @@ static void cancel(struct call *call)
 	if (call->job.end == GRADIO_GOES_ON && call->stream != NULL && !http_stream_over(call->stream))
 		run_log(call->run, "warn", "the app did not say that it has stopped: it may go on computing");
 	else if (call->job.started && !call->endpoint.generator)
-		run_log(call->run, "warn", "the app has let go of the job, but a function like this one cannot be stopped: it may go on computing");
+		run_log(call->run, "warn", NO_STOP);
 }
 
 /* ---- how it ended ---- */
@@ -320,7 +324,7 @@ static enum run_result join(struct call *call, const char *path, bool named, str
 		if (named)
 			fnr_json_set(body, "data", json_object_get(call->data));
 		http_answer_clear(answer);
-		post(call, path, body, false, answer);
+		post(call, path, body, JOIN_MS, answer);
 		if (!queue_is_full(answer) || i + 1 == FULL_TRIES)
 			break;
 		if (!pause_for(call, 1000 << i))
@@ -338,7 +342,7 @@ static enum run_result join(struct call *call, const char *path, bool named, str
 		fnr_text_copy(call->answer.detail, sizeof call->answer.detail, call->error->detail);
 		full(call);
 	}
-	return answer->result == HTTP_STOPPED ? RUN_CANCELLED : RUN_FAILED;
+	return RUN_FAILED;
 }
 
 /* The simple interface, where a proxy lets nothing else through: without progress. */
@@ -417,6 +421,8 @@ static enum run_result call_directly(struct call *call)
 	} else {
 		result = gradio_failed(&answer, call->error);
 	}
+	if (result == RUN_CANCELLED)
+		run_log(call->run, "warn", NO_STOP);
 	http_answer_clear(&answer);
 	return result;
 }
