@@ -16,7 +16,7 @@
 #define COMFYUI_HTTP HTTP_BASIC
 
 struct comfyui_node {
-	char *id, *class_;                /* borrowed from the workflow */
+	const char *id, *class_;          /* borrowed from the workflow */
 	double weight, fraction;
 	int64_t began;                    /* 0: it has not begun, or has ended */
 	bool counts;                      /* it is expected to be run */
@@ -41,7 +41,7 @@ struct comfyui {
 	bool leaving;                     /* nothing more is wanted of it */
 	int64_t heard_at;                 /* of our prompt */
 
-	struct comfyui_node *nodes;
+	struct comfyui_node *nodes;       /* by id */
 	size_t node_count;
 	struct comfyui_node *current;     /* that is being run, or NULL */
 	double fraction;                  /* of all; never goes back */
@@ -52,6 +52,7 @@ struct comfyui {
 	bool over;                        /* executing null came for our prompt */
 	struct json_object *failure;      /* the data of execution_error; owned */
 	struct json_object *executed;     /* node -> output, as the messages told; owned */
+	size_t executed_size;             /* bytes of the messages that are in it */
 	struct json_object *received;     /* array of {"node","file"}: pictures that came over the socket, in work_dir; owned */
 };
 

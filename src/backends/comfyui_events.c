@@ -17,6 +17,7 @@
 #define TURN_MS 250
 #define RECEIVED_MOST 1000
 #define LOG_TEXT 1000
+#define EXECUTED_MOST (4u << 20)    /* of outputs that are kept in case that the server forgets them */
 
 /* ---- text frames ---- */
 
@@ -96,7 +97,7 @@ static void on_executed(struct comfyui *comfyui, struct json_object *data)
 {
 	const char *id = node_of(comfyui, data);
 	struct json_object *output = fnr_json_get(data, "output");
-	if (id != NULL && output != NULL)
+	if (id != NULL && output != NULL && comfyui->executed_size < EXECUTED_MOST)
 		fnr_json_set(comfyui->executed, id, json_object_get(output));
 }
 
@@ -134,6 +135,7 @@ static void take_text(struct comfyui *comfyui, const char *text, size_t len)
 	struct json_object *message = fnr_json_parse_foreign(text, len, NULL), *data = fnr_json_get(message, "data");
 	const char *type = fnr_json_get_text(message, "type", "");
 	bool object = json_object_is_type(data, json_type_object), ours = object && is_ours(comfyui, data);
+	comfyui->executed_size += ours && strcmp(type, "executed") == 0 ? len : 0;
 	for (size_t i = 0; object && i < sizeof events / sizeof events[0]; i++)
 		if (strcmp(events[i].type, type) == 0 && (ours || !events[i].ours))
 			events[i].take(comfyui, data);

@@ -63,12 +63,16 @@ static double weight_of(const char *class_)
 	return 3;
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct comfyui_node *left = a, *right = b;
+	return strcmp(left->id, right->id);
+}
+
 struct comfyui_node *comfyui_node(struct comfyui *comfyui, const char *id)
 {
-	for (size_t i = 0; i < comfyui->node_count; i++)
-		if (strcmp(comfyui->nodes[i].id, id) == 0)
-			return &comfyui->nodes[i];
-	return NULL;
+	struct comfyui_node wanted = { .id = id };
+	return bsearch(&wanted, comfyui->nodes, comfyui->node_count, sizeof wanted, by_id);
 }
 
 /* What a node needs is run before it; each node is counted once, so this ends. */
@@ -98,9 +102,10 @@ void comfyui_nodes_make(struct comfyui *comfyui)
 	json_object_object_foreach(comfyui->workflow, id, node) {
 		struct comfyui_node *made = &comfyui->nodes[comfyui->node_count++];
 		made->id = id;
-		made->class_ = (char *)fnr_json_get_text(node, "class_type", "");
+		made->class_ = fnr_json_get_text(node, "class_type", "");
 		made->weight = weight_of(made->class_);
 	}
+	qsort(comfyui->nodes, comfyui->node_count, sizeof *comfyui->nodes, by_id);
 	for (size_t i = 0; i < comfyui->node_count; i++) {
 		if (!seems_an_end(comfyui->nodes[i].class_))
 			continue;
