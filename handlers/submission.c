@@ -543,16 +543,32 @@ static struct json_object *make_summary(struct submission *s)
 	return summary;
 }
 
+/* More memory than the template asks for, where the preset scales it up; 0: no more. A lower quality asks for less, but is not
+ * held to it. */
+static int64_t more_memory(struct submission *s)
+{
+	struct json_object *definition = template_definition(s->template_), *resources = preset_resources(definition, s->quality);
+	int64_t own = fnr_json_get_int(fnr_json_get(definition, "resources"), "memory_mb", 0), scaled = fnr_json_get_int(resources, "memory_mb", 0);
+
+	json_object_put(resources);
+	return scaled > own ? scaled : 0;
+}
+
 /* What the preset says about running, where it says something to this function. To put; NULL if not. */
 static struct json_object *pipeline_of(struct submission *s)
 {
-	struct json_object *definition = template_definition(s->template_), *pipeline;
+	struct json_object *definition = template_definition(s->template_), *pipeline = NULL;
+	int64_t memory_mb = more_memory(s);
 
-	if (!fnr_json_get(definition, "optimizations") && fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0) == 0)
-		return NULL;
-	pipeline = preset_pipeline(definition, s->quality);
-	json_object_object_del(pipeline, "concurrency");
-	json_object_object_del(pipeline, "timeout_s");
+	if (fnr_json_get(definition, "optimizations") || fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0) > 0) {
+		pipeline = preset_pipeline(definition, s->quality);
+		json_object_object_del(pipeline, "concurrency");
+		json_object_object_del(pipeline, "timeout_s");
+	}
+	if (memory_mb && !pipeline)
+		pipeline = json_object_new_object();
+	if (memory_mb)
+		fnr_json_set_int(pipeline, "memory_mb", memory_mb);
 	return pipeline;
 }
 

@@ -24,7 +24,8 @@ struct run {
 	const struct endpoint *endpoint;     /* NULL for kinds that need none */
 	struct json_object *definition;      /* the normalised template */
 	struct json_object *inputs, *parameters, *metadata;
-	struct json_object *pipeline;        /* {"vram_mb","optimizations",…}: how the preset wants it run; may be NULL */
+	struct json_object *pipeline;        /* {"vram_mb","optimizations","memory_mb"}: how the preset wants it run; memory_mb: it may use
+	                                      * so much, more than the template says. May be NULL */
 	enum fnr_quality quality;            /* the tier */
 	const char *preset;                  /* "studio@3" */
 	int64_t seed;

@@ -87,6 +87,9 @@ static enum run_result start_failed(struct script *script, const struct fnr_erro
 static uint64_t memory_limit(struct script *script)
 {
 	int64_t megabytes = fnr_json_get_int(fnr_json_get(script->run->definition, "resources"), "memory_mb", 0);
+	int64_t more = fnr_json_get_int(script->run->pipeline, "memory_mb", 0);
+	if (more > megabytes)
+		megabytes = more;
 	return megabytes > 0 ? (uint64_t)megabytes << 20 : (uint64_t)script->conf.script_memory;
 }
 

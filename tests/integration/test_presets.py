@@ -326,11 +326,24 @@ print(json.dumps({"output": "file", "path": "out.txt"}))
 """
 
 
+EATS = """#!/usr/bin/python3
+import json, sys, time
+json.load(sys.stdin)
+eaten = bytearray(180 << 20)
+for i in range(0, len(eaten), 4096):
+    eaten[i] = 1
+time.sleep(2)
+open("out.txt", "w").write("full")
+print(json.dumps({"output": "file", "path": "out.txt"}))
+"""
+
+
 @pytest.fixture(scope="module")
 def sleeper():
     def before(system):
         system.add_script("sleeper", SLEEPS, **SLEEPER)
         system.add_script("burner", BURNS)
+        system.add_script("eater", EATS, resources={"memory_mb": 120}, retry={"max_attempts": 1})
 
     with System(before_start=before) as system:
         yield system
@@ -368,11 +381,19 @@ def test_a_preset_says_how_it_is_run(sleeper):
         job = sleeper.run("sleeper", {}, quality="careful", **members)
         assert job["state"] == "completed", job["error"]
         told.append(sleeper.get(job["outputs"][0]["url"]).json)
-    assert told[0] == {"quality": "high", "preset": "careful@1", "pipeline": {"vram_mb": 4000, "optimizations": ["own"]}, "timeout_s": 77}
+    assert told[0] == {"quality": "high", "preset": "careful@1", "pipeline": {"vram_mb": 4000, "optimizations": ["own"], "memory_mb": 192}, "timeout_s": 77}
     assert told[1]["timeout_s"] == 55, "what the job says goes first"
     draft = sleeper.get(sleeper.run("sleeper", {}, quality="draft")["outputs"][0]["url"]).json
     assert draft["pipeline"]["optimizations"] == ["tiling"] and draft["timeout_s"] == 900
     assert delete(sleeper, preset).status == 204
+
+
+def test_more_memory_for_a_higher_quality(sleeper):
+    """46.4: what is held to the template's memory at draft may use twice as much at ultra."""
+    for quality, state in (("draft", "failed"), ("ultra", "completed")):
+        job = sleeper.run("eater", {}, quality=quality, timeout_s=60)
+        assert job["state"] == state, (quality, job["error"])
+        assert state == "completed" or job["error"]["code"] == "out_of_memory", job["error"]
 
 
 def test_so_many_jobs_of_a_tier_at_a_time():
