@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "store/internal.h"
 
@@ -622,6 +623,32 @@ static void check_small(struct check *check)
 	walk_end(&walk);
 }
 
+static bool check_backend(const char *id, const struct store_backend *backend, void *context)
+{
+	struct check *check = context;
+	struct json_object *record = fnr_json_parse_own(backend->json, backend->len, NULL);
+
+	if (!json_object_is_type(record, json_type_object) || backend->revision > store_backends_revision(check->txn))
+		problem(check, "backend %s: its record cannot be read, or has a revision that was never given", id);
+	json_object_put(record);
+	return true;
+}
+
+static void check_backends(struct check *check)
+{
+	struct walk walk;
+
+	store_backends(check->txn, check_backend, check);
+	for (bool on = walk_from(&walk, &check->txn->t, DB_SECRET, NULL); on; on = walk_next(&walk)) {
+		struct key key = KEY_INIT;
+
+		key_bytes(&key, walk.key.mv_data, walk.key.mv_size < sizeof key.data ? walk.key.mv_size : 0);
+		if (!key.len || !env_has(&check->txn->t, DB_BACKEND, &key))
+			problem(check, "secret: there are credentials of a backend that is gone");
+	}
+	walk_end(&walk);
+}
+
 /* Not every failed job is one, but every one is a failed job. */
 static void check_dead(struct check *check)
 {
@@ -678,6 +705,7 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	check_uploads(&check);
 	check_takes(&check);
 	check_dead(&check);
+	check_backends(&check);
 	check_small(&check);
 	if (summary)
 		summarise(&check, summary);

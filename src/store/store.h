@@ -519,7 +519,7 @@ int store_move_on(struct store_txn *txn, uint64_t events, uint32_t takes, struct
 
 /* Recounts everything in one read transaction and compares: counters, conservation (accepted = removed + waiting +
  * running + finished), every job in exactly the indexes of its state and no index entry without its job, bodies,
- * payload files, batches, active and attempt records, take numbers at most their shot's counter. Adds one line per
+ * payload files, batches, active and attempt records, take numbers at most their shot's counter, backends. Adds one line per
  * problem to `report` (at most 100) and returns how many there are. `summary` gets one line of figures. */
 size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf *summary);
 

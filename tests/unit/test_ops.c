@@ -1033,3 +1033,22 @@ Test(ops, a_take_that_a_job_needs_stays)
 	fixture_check();
 	cr_expect_eq(count_discards, 1);
 }
+
+Test(ops, credentials_of_nobody_are_found)
+{
+	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_txn *txn = fixture_write();
+
+	cr_assert_eq(store_backend_secret_put(txn, "ghost", "{}", &err), FNR_OK);
+	fixture_commit(txn);
+	txn = fixture_read();
+	cr_assert_eq(store_check(txn, &report, &summary), 1);
+	cr_assert_not_null(strstr(report.data, "credentials of a backend that is gone"), "%s", report.data);
+	store_read_end(txn);
+	txn = fixture_write();
+	cr_assert_eq(store_backend_secret_put(txn, "ghost", NULL, &err), FNR_OK);
+	fixture_commit(txn);
+	fnr_buf_free(&report);
+	fnr_buf_free(&summary);
+}
