@@ -1,7 +1,6 @@
 """Real Gradio apps for tests: gradio/app.py with the Gradio of one release, each in a process of its own on 127.0.0.1.
 
-FNR_TEST_GRADIO names the folder with the releases (default: test-gradio beside FNR_TEST_PYTHON, or in build), one folder a list of
-gradio/*.txt.
+FNR_TEST_GRADIO names the folder with the releases (default: build/test-gradio), one folder a list of gradio/*.txt.
 """
 
 import contextlib
@@ -20,8 +19,7 @@ from crash import until
 from system import FNR, ROOT, free_port
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gradio")
-BESIDE = os.path.dirname(os.environ.get("FNR_TEST_PYTHON", os.path.join(ROOT, "build", "test-python")))
-INSTALLED = os.environ.get("FNR_TEST_GRADIO", os.path.join(BESIDE, "test-gradio"))
+INSTALLED = os.environ.get("FNR_TEST_GRADIO", os.path.join(ROOT, "build", "test-gradio"))
 RELEASES = ["4.8", "4", "5", "6"]      # the first protocol; the last of 4, of 5; and 6
 BACKENDS = "/api/v1/backends"
 CONFIG = "workers: {min: 2, max: 8}\nbackends: {probe: 1}\nstop: {grace: 2}\n"
