@@ -577,18 +577,22 @@ Test(script, signals_of_a_terminal_do_not_disturb)
 
 /* ---- the other tasks, and the backend that does nothing ---- */
 
-Test(script, discard_removes_attempts_and_nothing_else)
+Test(script, discard_removes_what_is_of_attempts_and_takes_and_nothing_else)
 {
 	fnr_dir_make(ATTEMPT, 0755, NULL);
 	fnr_dir_make(WORK, 0755, NULL);
 	fnr_dir_make(SHOT "/take_001", 0755, NULL);
-	say(json("{\"type\":\"discard\",\"paths\":[\"" ATTEMPT "\",\"" WORK "\",\"" SHOT "/take_001\",\"store\",\"../x\",null,7]}"));
+	fnr_dir_make(SHOT "/take_002", 0755, NULL);
+	fnr_dir_make(SHOT "/mine", 0755, NULL);
+	say(json("{\"type\":\"discard\",\"paths\":[\"" ATTEMPT "\",\"" WORK "\",\"" SHOT "/take_001\",\"" SHOT "/mine\",\"" SHOT "\",\"store\",\"../x\",null,7]}"));
 	struct json_object *message = answer();
 	expect_type(message, "discarded");
 	json_object_put(message);
 	cr_expect_neq(access(ATTEMPT, F_OK), 0);
 	cr_expect_neq(access(WORK, F_OK), 0);
-	cr_expect_eq(access(SHOT "/take_001", F_OK), 0);
+	cr_expect_neq(access(SHOT "/take_001", F_OK), 0);      /* a take that was deleted */
+	cr_expect_eq(access(SHOT "/take_002", F_OK), 0);
+	cr_expect_eq(access(SHOT "/mine", F_OK), 0);
 	cr_expect_eq(access("store/secret", F_OK), 0);
 }
 
