@@ -81,7 +81,6 @@ void comfyui_node_begins(struct comfyui *comfyui, const char *id);
 void comfyui_node_is_at(struct comfyui *comfyui, const char *id, double value, double most);
 void comfyui_node_done(struct comfyui *comfyui, const char *id, bool cached);
 void comfyui_progress(struct comfyui *comfyui);           /* reports it */
-const char *comfyui_class_words(const char *class_);      /* NULL if there are none */
 
 /* ---- comfyui_state.c: what the server says when it is asked ---- */
 

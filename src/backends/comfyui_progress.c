@@ -43,7 +43,7 @@ static double *known_ms(const char *class_, bool make)
 	return NULL;
 }
 
-const char *comfyui_class_words(const char *class_)
+static const char *class_words(const char *class_)
 {
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
 		if (strstr(class_, classes[i].part) != NULL)
@@ -166,7 +166,7 @@ static const char *words_of(struct comfyui *comfyui)
 	if (node == NULL)
 		return NULL;
 	const char *own = fnr_json_get_text(words, node->id, fnr_json_get_text(words, node->class_, NULL));
-	return own != NULL ? own : comfyui_class_words(node->class_);
+	return own != NULL ? own : class_words(node->class_);
 }
 
 void comfyui_progress(struct comfyui *comfyui)

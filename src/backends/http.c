@@ -180,14 +180,6 @@ void http_beside(struct http *http, int fd, void (*ready)(void *context), void *
 	http->context = context;
 }
 
-void http_forget_cookies(struct http *http)
-{
-	CURL *curl = curl_easy_init();
-	curl_easy_setopt(curl, CURLOPT_SHARE, http->cookies);
-	curl_easy_setopt(curl, CURLOPT_COOKIELIST, "ALL");
-	curl_easy_cleanup(curl);
-}
-
 /* ---- what comes ---- */
 
 static size_t took(char *data, size_t size, size_t count, void *context)

@@ -32,8 +32,6 @@ struct http *http_to(const struct endpoint *endpoint, int flags);
  * every 500 ms. ready must not use this client. NULL ends it. */
 void http_beside(struct http *http, int fd, void (*ready)(void *context), void *context);
 
-void http_forget_cookies(struct http *http);      /* servers' cookies are kept otherwise, in memory */
-
 enum http_result {
 	HTTP_DONE,                /* a status of 2xx, and all of the body */
 	HTTP_STATUS,              /* another status; the body is kept as far as it goes */

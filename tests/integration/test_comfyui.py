@@ -302,6 +302,22 @@ def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
         assert word in json.dumps(job["error"], ensure_ascii=False), (word, job["error"])
 
 
+@pytest.mark.parametrize("flow", [
+    {"\u0007\u202e": node("NobodyHasThis", x="\u0000".replace("\u0000", "\u0001"))},
+    {"a/b~c": node("KSampler", **{"x/y~z": ["not there", 0]})},
+    {"1": node("N" * 20000)}, {"1" * 5000: node("NobodyHasThis")}, {"": node("")},
+    {str(i): node("NobodyHasThis", before=[str(i - 1), 0]) if i else node("NobodyHasThis") for i in range(4000)},
+    {str(i): node("NobodyHasThis") for i in range(5001)},
+    {"1": node("NobodyHasThis", deep=json.loads('{"a":' * 40 + "1" + "}" * 40))},
+    {"1": node("NobodyHasThis", list=[[["1", 0]]])}, {"1": 5, "2": []}, {"1": {"class_type": 5, "inputs": {}}},
+], ids=range(11))
+def test_odd_workflows_are_refused_in_good_order(fnr, comfy, flow):
+    job = raw(fnr, flow)
+    assert job["state"] == "failed" and job["error"]["class"] in ("validation", "permanent"), job["error"]
+    assert job["error"]["code"] in ("workflow_invalid", "comfyui_node_missing"), job["error"]
+    assert job["attempt"] == 1 and "\u0007" not in job["error"]["message"]
+
+
 def partly_bad():
     return workflow(**{"20": node("EmptyLatentImage", width=8, height=8, batch_size=1), "21": node("VAEDecode", samples=["20", 0], vae=["4", 2]),
                        "22": node("SaveImage", images=["21", 0], filename_prefix="bad")})
