@@ -364,6 +364,56 @@ def bench_templates(program):
     show(f"{figures['templates']} templates, validated one by one", f"average {figures['average_us']} µs, longest {figures['longest_us']} µs", "target 2 ms each")
 
 
+def template_text(number, name="Made"):
+    inputs = "".join(f"  input_{i}: {{type: integer, min: 0, max: {100 + i}, default: {i}, label: Input {i}, description: What it is for}}\n" for i in range(10))
+    return (f"id: made_{number}\nversion: 1.0.0\nname: {name} {number}\ndescription: One of many\ncategory: image\ntags: [many, made]\n"
+            f"inputs:\n{inputs}parameters: {{width: 1920, height: 1080}}\npresets:\n  draft: {{width: 960, height: 540}}\n"
+            f"examples: [{{inputs: {{input_1: 7}}}}]\nbackend: {{type: noop}}\n")
+
+
+def until_name(client, number, name):
+    begin = time.perf_counter()
+    while True:
+        status, found = client.request("GET", f"/api/v1/templates/made_{number}")
+        if (found.get("name") if status == 200 else None) == name:
+            return time.perf_counter() - begin
+        if time.perf_counter() - begin > 300:
+            sys.exit(f"made_{number} is not {name}")
+
+
+def write_templates(system, numbers, name="Made"):
+    folder = os.path.join(system.data, "templates", "many")
+    os.makedirs(folder, exist_ok=True)
+    for number in numbers:
+        with open(os.path.join(folder, f"{number:05}.yaml"), "w") as file:
+            file.write(template_text(number, name))
+
+
+def bench_registry(fnr, program, count=10000):
+    """Many templates, of 10 inputs each, in one running system."""
+    system = System(fnr)
+    client, before = system.http(), system.memory()
+    write_templates(system, range(count - 1000))
+    first = until_name(client, count - 1001, f"Made {count - 1001}")
+    show(f"{count - 1000} template files, loaded at once", f"{first / (count - 1000) * 1000:.2f} ms each", "target 2 ms each")
+    write_templates(system, range(count - 1000, count))
+    show("1 000 more, live after the last is written", f"{until_name(client, count - 1, f'Made {count - 1}') * 1000:.0f} ms", "target 1 000 ms")
+    live = []
+    for turn in range(5):
+        write_templates(system, [turn], f"Turn {turn}")
+        live.append(until_name(client, turn, f"Turn {turn} {turn}"))
+    show(f"a change among {count}, live", f"{statistics.median(live) * 1000:.0f} ms", "target 1 000 ms")
+    begin = time.perf_counter()
+    client.request("GET", "/api/v1/templates?q=One%20of&category=video")
+    show(f"a search through {count} that finds nothing", f"{(time.perf_counter() - begin) * 1000:.0f} ms", "")
+    time.sleep(2)
+    show(f"memory with {count} templates, PSS without nginx", f"{system.memory() / MIB:.1f} MiB, own {system.memory('Pss_Anon:') / MIB:.1f} MiB",
+         f"target 100 MiB; {before / MIB:.1f} MiB before")
+    figures = json.loads(subprocess.run([program, "--lookup", system.data], stdout=subprocess.PIPE, check=True).stdout)
+    show("lookup of a template, in use; for the first time", f"{figures['in_use_us']} µs; {figures['first_us']} µs", "target 20 µs")
+    system.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--fnr", required=True)
@@ -392,6 +442,7 @@ def main():
         "million": lambda: bench_million(options.fnr, options.dispatch),
         "templates": lambda: bench_templates(options.templates) if options.templates else None,
         "presets": lambda: bench_presets.main(options.fnr, System, show, options.presets),
+        "registry": lambda: bench_registry(options.fnr, options.templates) if options.templates else None,
         "schema": lambda: bench_schema.main(options.schema) if options.schema else None,
         "peers": lambda: bench_peers.main((OURS.get("accepts"), OURS.get("throughput")), options.load, options.seconds),
     }

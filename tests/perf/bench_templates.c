@@ -1,16 +1,19 @@
 /* How fast templates are validated, as the loader and the API do it: read, checked against the schema of templates and all that
  * it cannot say, inputs compiled, files hashed, examples tried.
  *
- *   bench_templates FILE...      FNR_SHARE is where template.schema.json is
+ *   bench_templates FILE...           FNR_SHARE is where template.schema.json is
+ *   bench_templates --lookup DATA     how long a handler looks for a template in the store of this data directory
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
 #include "registry/registry.h"
+#include "store/store.h"
 
 #define ROUNDS 20
 
@@ -58,10 +61,64 @@ static int64_t best_time(const char *path)
 	return best;
 }
 
+/* ---- lookup ---- */
+
+#define LOOKUPS 100000
+#define IN_USE 50            /* templates that are asked for again and again */
+
+struct ids { char (*items)[68]; size_t count; };
+
+static bool take_id(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
+{
+	struct ids *ids = context;
+
+	(void)version, (void)digest, (void)source;
+	ids->items = fnr_realloc(ids->items, (ids->count + 1) * sizeof *ids->items);
+	snprintf(ids->items[ids->count++], sizeof ids->items[0], "%s", id);
+	return true;
+}
+
+/* Nanoseconds for one, among the first `among` of them in turn; a transaction each, as a request has. */
+static double lookup_ns(struct store *store, const struct ids *ids, size_t among, size_t count)
+{
+	int64_t begin = processor_ns();
+
+	for (size_t i = 0; i < count; i++) {
+		struct store_txn *txn = store_read(store, NULL);
+		const struct template_ *template_;
+
+		if (!txn || template_find(txn, ids->items[i * 7919 % among], &template_, NULL) != FNR_OK)
+			fnr_die("%s is not found", ids->items[i * 7919 % among]);
+		store_read_end(txn);
+	}
+	return (double)(processor_ns() - begin) / (double)count;
+}
+
+static int look_up(const char *data)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct ids ids = { 0 };
+	struct store *store;
+	struct store_txn *txn;
+
+	if (chdir(data) != 0 || store_open(&store, false, &err) != FNR_OK)
+		fnr_die("%s: %s", data, err.message);
+	txn = store_read(store, &err);
+	store_templates(txn, NULL, take_id, &ids);
+	store_read_end(txn);
+	lookup_ns(store, &ids, IN_USE < ids.count ? IN_USE : ids.count, 2 * IN_USE);
+	printf("{\"templates\":%zu,\"in_use_us\":%.2f,", ids.count, lookup_ns(store, &ids, IN_USE < ids.count ? IN_USE : ids.count, LOOKUPS) / 1000);
+	printf("\"first_us\":%.2f}\n", lookup_ns(store, &ids, ids.count, ids.count) / 1000);
+	store_close(store);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	int64_t all = 0, longest = 0;
 
+	if (argc == 3 && strcmp(argv[1], "--lookup") == 0)
+		return look_up(argv[2]);
 	if (argc < 2)
 		fnr_die("give files of templates");
 	for (int i = 1; i < argc; i++) {
