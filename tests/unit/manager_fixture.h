@@ -25,7 +25,6 @@
 #include "store/journal.h"
 #include "store/ops.h"
 
-#define HELPER static __attribute__((unused))
 #define WAIT_MS 60000
 
 static char data_dir[64];
@@ -34,12 +33,12 @@ static pid_t manager = -1;
 
 /* ---- the data directory ---- */
 
-HELPER void write_config(const char *text)
+static inline void write_config(const char *text)
 {
 	cr_assert_eq(fnr_file_write("config.yaml", text, strlen(text), 0600, NULL), FNR_OK);
 }
 
-HELPER struct op_reply apply(const struct fnr_buf *operation)
+static inline struct op_reply apply(const struct fnr_buf *operation)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct store_txn *txn = store_write(store, &err);
@@ -58,7 +57,7 @@ HELPER struct op_reply apply(const struct fnr_buf *operation)
 }
 
 /* A template as the registry would store it. Its digest is that of its name. */
-HELPER const char *digest_of(const char *name)
+static inline const char *digest_of(const char *name)
 {
 	static char text[FNR_SHA256_TEXT];
 	uint8_t digest[32];
@@ -67,7 +66,7 @@ HELPER const char *digest_of(const char *name)
 	return fnr_hex(digest, sizeof digest, text);
 }
 
-HELPER void put_template(const char *name, const char *backend, const char *outputs)
+static inline void put_template(const char *name, const char *backend, const char *outputs)
 {
 	struct fnr_buf definition = FNR_BUF_INIT, operation = FNR_BUF_INIT;
 	uint8_t digest[32];
@@ -89,7 +88,7 @@ HELPER void put_template(const char *name, const char *backend, const char *outp
 	fnr_buf_free(&operation);
 }
 
-HELPER void open_data_dir(void)
+static inline void open_data_dir(void)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
@@ -103,7 +102,7 @@ HELPER void open_data_dir(void)
 	cr_assert_eq(store_open(&store, true, &err), FNR_OK, "%s", err.message);
 }
 
-HELPER void start_manager(void)
+static inline void start_manager(void)
 {
 	pid_t parent = getpid();
 
@@ -118,7 +117,7 @@ HELPER void start_manager(void)
 }
 
 /* With a new journal events begin with the newest job: those of jobs before the first start were never missed. */
-HELPER void wait_started(void)
+static inline void wait_started(void)
 {
 	int64_t until = fnr_mono_ms() + 20000;
 	uint64_t generation;
@@ -134,7 +133,7 @@ HELPER void wait_started(void)
 }
 
 /* Ends it by a signal; its exit status, or minus the signal that ended it. */
-HELPER int end_manager(int signal_number)
+static inline int end_manager(int signal_number)
 {
 	int status;
 
@@ -144,7 +143,7 @@ HELPER int end_manager(int signal_number)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-HELPER void audit(void)
+static inline void audit(void)
 {
 	struct store_txn *txn = store_read(store, NULL);
 	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
@@ -156,7 +155,7 @@ HELPER void audit(void)
 	fnr_buf_free(&summary);
 }
 
-HELPER void finish(void)
+static inline void finish(void)
 {
 	int status = manager > 0 ? end_manager(SIGTERM) : 0;
 
@@ -165,7 +164,7 @@ HELPER void finish(void)
 	audit();
 }
 
-HELPER void close_data_dir(void)
+static inline void close_data_dir(void)
 {
 	fnr_proc_kill_strays(NULL, 0);
 	store_close(store);
@@ -177,7 +176,7 @@ HELPER void close_data_dir(void)
 
 struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority; uint64_t class_; };
 
-HELPER struct fnr_id submit(size_t count, struct wish wish)
+static inline struct fnr_id submit(size_t count, struct wish wish)
 {
 	struct op_submit begin = { .count = count, .is_batch = wish.batch, .stop_on_error = wish.stop_on_error };
 	struct fnr_buf operation = FNR_BUF_INIT;
@@ -204,13 +203,13 @@ HELPER struct fnr_id submit(size_t count, struct wish wish)
 	return reply.id;
 }
 
-HELPER void submit_each(size_t count, struct wish wish)
+static inline void submit_each(size_t count, struct wish wish)
 {
 	for (size_t i = 0; i < count; i++)
 		submit(1, wish);
 }
 
-HELPER void command(const char *format, const struct fnr_id *id)
+static inline void command(const char *format, const struct fnr_id *id)
 {
 	struct fnr_buf operation = FNR_BUF_INIT;
 	char json[256], text[FNR_ID_TEXT];
@@ -221,7 +220,7 @@ HELPER void command(const char *format, const struct fnr_id *id)
 	fnr_buf_free(&operation);
 }
 
-HELPER struct store_counters counters(void)
+static inline struct store_counters counters(void)
 {
 	struct store_txn *txn = store_read(store, NULL);
 	struct store_counters out;
@@ -232,7 +231,7 @@ HELPER struct store_counters counters(void)
 	return out;
 }
 
-HELPER bool all_finished(void)
+static inline bool all_finished(void)
 {
 	struct store_counters now = counters();
 	uint64_t left = 0;
@@ -242,7 +241,7 @@ HELPER bool all_finished(void)
 	return left == 0;
 }
 
-HELPER void wait_finished(void)
+static inline void wait_finished(void)
 {
 	int64_t until = fnr_mono_ms() + WAIT_MS;
 
@@ -252,7 +251,7 @@ HELPER void wait_finished(void)
 	}
 }
 
-HELPER struct job_head head_of(const struct fnr_id *id)
+static inline struct job_head head_of(const struct fnr_id *id)
 {
 	struct store_txn *txn = store_read(store, NULL);
 	struct job_head head;
@@ -262,7 +261,7 @@ HELPER struct job_head head_of(const struct fnr_id *id)
 	return head;
 }
 
-HELPER void wait_state(const struct fnr_id *id, enum fnr_state state)
+static inline void wait_state(const struct fnr_id *id, enum fnr_state state)
 {
 	int64_t until = fnr_mono_ms() + WAIT_MS;
 
@@ -273,7 +272,7 @@ HELPER void wait_state(const struct fnr_id *id, enum fnr_state state)
 }
 
 /* Fails with the counters if not exactly this many jobs are in the state. */
-HELPER void assert_count(enum fnr_state state, uint64_t expected)
+static inline void assert_count(enum fnr_state state, uint64_t expected)
 {
 	struct store_counters now = counters();
 	char text[512] = "";
@@ -284,7 +283,7 @@ HELPER void assert_count(enum fnr_state state, uint64_t expected)
 }
 
 /* A member of the record of an attempt, as text; the caller frees it. */
-HELPER char *attempt_member(const struct fnr_id *id, uint16_t attempt, const char *object, const char *member)
+static inline char *attempt_member(const struct fnr_id *id, uint16_t attempt, const char *object, const char *member)
 {
 	struct store_txn *txn = store_read(store, NULL);
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -310,7 +309,7 @@ HELPER char *attempt_member(const struct fnr_id *id, uint16_t attempt, const cha
 
 /* ---- events ---- */
 
-HELPER struct journal *open_journal(void)
+static inline struct journal *open_journal(void)
 {
 	struct store_txn *txn = store_read(store, NULL);
 	uint64_t generation = store_meta_get(txn, STORE_META_JOURNAL);
@@ -324,7 +323,7 @@ HELPER struct journal *open_journal(void)
 
 struct told { struct json_object *events[64]; enum fnr_event types[64]; size_t count; uint64_t last; };
 
-HELPER bool told_row(const struct journal_event *event, void *context)
+static inline bool told_row(const struct journal_event *event, void *context)
 {
 	struct told *told = context;
 	struct fnr_error err = FNR_ERROR_INIT;
@@ -341,7 +340,7 @@ HELPER bool told_row(const struct journal_event *event, void *context)
 }
 
 /* The events of a job (or batch), when `last` has been told. */
-HELPER struct told events_of(const struct fnr_id *id, bool batch, enum fnr_event last)
+static inline struct told events_of(const struct fnr_id *id, bool batch, enum fnr_event last)
 {
 	struct journal *journal = open_journal();
 	int64_t until = fnr_mono_ms() + WAIT_MS;
@@ -364,7 +363,7 @@ HELPER struct told events_of(const struct fnr_id *id, bool batch, enum fnr_event
 	return told;
 }
 
-HELPER void free_told(struct told *told)
+static inline void free_told(struct told *told)
 {
 	for (size_t i = 0; i < told->count; i++)
 		json_object_put(told->events[i]);
