@@ -9,6 +9,8 @@
 #include "registry/preset.h"
 #include "schema/inputs.h"
 
+#define SIDE_MOST 1e6     /* of width and height, in pixels */
+
 /* What one resolution has at hand. */
 struct merge {
 	const struct template_ *template_;
@@ -81,7 +83,7 @@ static void bounds_of(const struct merge *merge, const char *name, double *least
 	double multiple = (double)merge->multiple;
 
 	*least_r = ceil(fnr_json_get_real(input, "min", 1) / multiple) * multiple;
-	*most_r = floor(fnr_json_get_real(input, "max", 1e6) / multiple) * multiple;
+	*most_r = floor(fmin(fnr_json_get_real(input, "max", SIDE_MOST), SIDE_MOST) / multiple) * multiple;
 	if (*least_r < multiple)
 		*least_r = multiple;
 }
