@@ -47,7 +47,7 @@ def comfy(fnr, server):
 @contextlib.contextmanager
 def known(fnr, comfy, **members):
     """The server is a backend; when it is not any more, nothing runs there."""
-    answer = fnr.post(BACKENDS, {"id": "comfy", "type": "comfyui", "url": comfy.url, "concurrency": 4, **members})
+    answer = fnr.post(BACKENDS, {"id": "comfy", "type": "comfyui", "url": comfy.url, "concurrency": 4} | members)
     assert answer.status == 201, answer.data
     try:
         yield
@@ -194,6 +194,13 @@ def test_old_servers(fnr):
         assert fnr.post(f"{JOBS}/{running}/cancel").status == 202
         assert fnr.wait(running)["state"] == "cancelled"
         assert len(old.seen()["interrupts"]) == 1
+
+
+def test_a_server_below_a_path(fnr, server):
+    """A proxy's path stays in front of every route, the socket's too; where the jobs routes are not, it goes without."""
+    server.reset()
+    with known(fnr, server, url=server.url + "/api"):
+        assert len(done(fnr, submit(fnr, variations=2))["outputs"]) == 2
 
 
 def test_everything_from_the_cache(fnr, comfy):
@@ -344,7 +351,7 @@ def test_errors_of_nodes_in_a_good_answer(fnr, comfy):
 
 
 def test_out_of_memory_says_what_to_do(fnr, comfy):
-    """Points 8: live and from the history alike."""
+    """A class and an action that the page can offer; the server is asked to free its memory."""
     comfy.set(oom=100)
     job = run(fnr)
     assert job["state"] == "failed"
@@ -371,6 +378,23 @@ def test_somebody_stops_it_on_the_server(fnr, comfy):
     job = done(fnr, id)
     assert job["attempt"] == 2
     assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] == "comfyui_interrupted"
+
+
+@pytest.mark.parametrize("without", ["", "jobs"])
+def test_how_it_ended_is_told_by_the_history_too(fnr, without):
+    """Point 8: the message about it is never seen, as the socket breaks before it."""
+    with Comfyui("--without", without) as other, known(fnr, other):
+        other.set(oom=100, drop="execution_error", drop_times=100)
+        job = run(fnr)
+        assert job["state"] == "failed" and job["error"]["code"] == "gpu_memory", job["error"]
+        assert "CUDA out of memory" in job["error"]["detail"]
+        other.set(oom=0, drop="execution_interrupted", drop_times=1, hold="KSampler")
+        id = submit(fnr)
+        other.wait_held("KSampler")
+        other.ask("POST", "/interrupt", {})
+        other.set(hold=None)
+        done(fnr, id)
+        assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] == "comfyui_interrupted"
 
 
 @pytest.mark.parametrize("status, body, type, code", [
