@@ -76,6 +76,17 @@ def test_made_changed_deleted(fnr):
         assert delete(fnr, rest).status == 204
 
 
+def test_those_who_show_presets_hear_of_changes(fnr):
+    with fnr.stream("/api/v1/events?types=preset.changed") as stream:
+        events = (event.data for event in stream if event.name == "preset.changed" and event.data["preset"] == "heard")
+        preset = make(fnr, name="Heard")
+        assert next(events)["version"] == 1
+        assert change(fnr, preset, level=7).status == 200
+        assert next(events)["version"] == 2
+        assert delete(fnr, preset).status == 204
+        assert next(events)["version"] is None
+
+
 def test_those_that_ship_stay_as_they_are(fnr):
     for answer in (fnr.request("PUT", PRESETS + "/draft", {"name": "x", "base": "high"}, headers={"If-Match": "*"}),
                    fnr.request("DELETE", PRESETS + "/ultra"), fnr.post(PRESETS, {"id": "low", "name": "x", "base": "draft"}),

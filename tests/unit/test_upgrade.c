@@ -71,6 +71,29 @@ Test(upgrade, version_1)
 	fixture_check();
 }
 
+/* Estimates were a mean and a deviation in microseconds, of tiers alone: the mean is read as one run, the next write is of now. */
+Test(upgrade, estimates_of_means)
+{
+	static const uint8_t old[] = { 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0x13, 0x12, 0xd0, 0, 0, 0, 0, 0, 0, 0, 1 };
+	const uint8_t digest[32] = { 5 };
+	struct store_txn *txn = fixture_write();
+	struct key key = KEY_INIT;
+	struct store_estimate read;
+
+	key_bytes(&key, digest, sizeof digest);
+	key_u8(&key, FNR_QUALITY_HIGH);
+	key_text(&key, "local");
+	cr_assert_eq(env_put(&txn->t, DB_ESTIMATE, &key, old, sizeof old, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_get(txn, digest, "high", "local", &read), FNR_OK);
+	cr_assert(read.count == 7 && read.kept == 1 && read.runs[0].ms == 1250);
+	cr_assert_eq(store_estimate_put(txn, digest, "high", "local", &read, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_best(txn, digest, "high", &read), FNR_OK);
+	cr_assert(read.count == 7 && read.runs[0].ms == 1250);
+	cr_assert_eq(env_put(&txn->t, DB_ESTIMATE, &key, old, 5, NULL), FNR_OK);
+	cr_assert_eq(store_estimate_get(txn, digest, "high", "local", &read), FNR_E_CORRUPT);
+	fixture_commit(txn);
+}
+
 /* Steps of versions to come, over a store that lacks what they add. */
 static int to_2(struct store_txn *txn, struct fnr_error *err)
 {
