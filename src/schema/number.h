@@ -12,15 +12,14 @@ int number_compare(struct json_object *a, struct json_object *b);   /* < 0, 0, >
 /* A number that many are compared with. */
 struct bound { struct json_object *value; int64_t integer; double real; bool is_integer; };
 struct bound bound_of(struct json_object *value);
-static inline int bound_compare(struct json_object *value, const struct bound *bound)
+#define NUMBER_EXACT INT64_C(9007199254740992)   /* below it a double is what is written, if that is whole */
+static inline int bound_compare(struct json_object *value, bool is_whole, const struct bound *bound)
 {
-	int64_t integer;
+	int64_t integer = bound->is_integer && is_whole ? json_object_get_int64(value) : NUMBER_EXACT;
 	double real;
 
-	if (bound->is_integer && json_object_is_type(value, json_type_int)) {
-		integer = json_object_get_int64(value);
+	if (integer < NUMBER_EXACT && integer > -NUMBER_EXACT)
 		return (integer > bound->integer) - (integer < bound->integer);
-	}
 	real = json_object_get_double(value);
 	return real < bound->real ? -1 : real > bound->real ? 1 : number_compare(value, bound->value);
 }

@@ -10,6 +10,9 @@
 #define MARKS_SMALL 4
 struct marks { uint64_t *bits, small[MARKS_SMALL]; size_t words; };
 
+/* What the function of a rule gets. */
+#define GIVEN struct run *run, const struct node *node, const struct op *op, struct json_object *value, enum value_kind kind, struct marks *marks
+
 static bool eval_ops(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks);
 static bool eval_deep(struct run *run, const struct node *node, struct json_object *value, enum value_kind kind, struct marks *marks);
 
@@ -161,13 +164,13 @@ static bool in_texts(const struct enumeration *list, struct json_object *value)
 	return false;
 }
 
-static bool run_enum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_enum(GIVEN)
 {
 	const struct enumeration *list = op->enumeration;
 
 	if (list->hashes)
 		return in_hashed(list, value, &run->steps);
-	if (json_object_is_type(value, json_type_string))
+	if (kind == KIND_STRING)
 		return in_texts(list, value);
 	for (size_t i = 0; i < list->count; i++)
 		if (in_list(list, i, value, &run->steps))
@@ -181,7 +184,7 @@ static bool in_range(const struct op *op, uint64_t count)
 }
 
 /* In code points. What has as many bytes as the range allows at least and most needs no counting. */
-static bool run_length(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_length(GIVEN)
 {
 	size_t len = (size_t)json_object_get_string_len(value), count = 0;
 	const char *text;
@@ -198,37 +201,37 @@ static bool run_length(struct run *run, const struct node *node, const struct op
 	return in_range(op, count);
 }
 
-static bool run_minimum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_minimum(GIVEN)
 {
-	return bound_compare(value, &op->bound) >= 0;
+	return bound_compare(value, kind == KIND_INTEGER, &op->bound) >= 0;
 }
 
-static bool run_maximum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_maximum(GIVEN)
 {
-	return bound_compare(value, &op->bound) <= 0;
+	return bound_compare(value, kind == KIND_INTEGER, &op->bound) <= 0;
 }
 
-static bool run_exclusive_minimum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_exclusive_minimum(GIVEN)
 {
-	return bound_compare(value, &op->bound) > 0;
+	return bound_compare(value, kind == KIND_INTEGER, &op->bound) > 0;
 }
 
-static bool run_exclusive_maximum(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_exclusive_maximum(GIVEN)
 {
-	return bound_compare(value, &op->bound) < 0;
+	return bound_compare(value, kind == KIND_INTEGER, &op->bound) < 0;
 }
 
-static bool run_multiple_of(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_multiple_of(GIVEN)
 {
 	return number_divides(&op->divisor, value);
 }
 
-static bool run_count(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_count(GIVEN)
 {
 	return in_range(op, parts_of(value));
 }
 
-static bool run_format(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_format(GIVEN)
 {
 	return !json_object_is_type(value, json_type_string) ||
 	       op->format->fits(json_object_get_string(value), (size_t)json_object_get_string_len(value));
@@ -246,7 +249,7 @@ static bool matches(struct run *run, const struct node *node, struct pattern *pa
 	return result == PATTERN_FITS;
 }
 
-static bool run_pattern(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_pattern(GIVEN)
 {
 	return matches(run, node, op->pattern, json_object_get_string(value), (size_t)json_object_get_string_len(value));
 }
@@ -271,7 +274,7 @@ static bool unique_sorted(struct run *run, struct json_object *value, const stru
 	return true;
 }
 
-static bool run_unique_items(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_unique_items(GIVEN)
 {
 	size_t count = json_object_array_length(value);
 	struct hashed *sorted;
@@ -288,7 +291,7 @@ static bool run_unique_items(struct run *run, const struct node *node, const str
 	return unique;
 }
 
-static bool run_items(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_items(GIVEN)
 {
 	const struct items *items = op->items;
 	size_t count = json_object_array_length(value);
@@ -311,7 +314,7 @@ static bool run_items(struct run *run, const struct node *node, const struct op 
 	return good;
 }
 
-static bool run_contains(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_contains(GIVEN)
 {
 	const struct contains *contains = op->contains;
 	size_t count = json_object_array_length(value);
@@ -403,7 +406,7 @@ static bool report_all_missing(struct run *run, const struct node *node, const s
 	return false;
 }
 
-static bool run_members(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_members(GIVEN)
 {
 	const struct members *members = op->members;
 	const struct lh_table *object = json_object_get_object(value);
@@ -439,7 +442,7 @@ static struct json_object *name_value(struct run *run, const char *name)
 	return run->report ? report_keep(run, json_object_get(value)) : value;
 }
 
-static bool run_property_names(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_property_names(GIVEN)
 {
 	bool good = true;
 
@@ -458,7 +461,7 @@ static bool run_property_names(struct run *run, const struct node *node, const s
 	return good;
 }
 
-static bool run_dependent_required(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_dependent_required(GIVEN)
 {
 	bool good = true;
 
@@ -480,7 +483,7 @@ static bool run_dependent_required(struct run *run, const struct node *node, con
 
 /* ---- schemas for the same value ---- */
 
-static bool run_dependent_schemas(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_dependent_schemas(GIVEN)
 {
 	bool good = true;
 
@@ -490,13 +493,13 @@ static bool run_dependent_schemas(struct run *run, const struct node *node, cons
 	return good;
 }
 
-static bool run_ref(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_ref(GIVEN)
 {
 	return eval(run, op->node, value, marks);
 }
 
 /* The outermost resource on the way here that has such an anchor. */
-static bool run_dynamic_ref(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_dynamic_ref(GIVEN)
 {
 	const struct node *target = op->dynamic.node, *found;
 
@@ -507,7 +510,7 @@ static bool run_dynamic_ref(struct run *run, const struct node *node, const stru
 	return eval(run, target, value, marks);
 }
 
-static bool run_all_of(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_all_of(GIVEN)
 {
 	bool good = true;
 
@@ -517,7 +520,7 @@ static bool run_all_of(struct run *run, const struct node *node, const struct op
 	return good;
 }
 
-static bool run_any_of(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_any_of(GIVEN)
 {
 	bool good = false;
 
@@ -527,7 +530,7 @@ static bool run_any_of(struct run *run, const struct node *node, const struct op
 	return good || report_none(run, node, op, value);
 }
 
-static bool run_one_of(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_one_of(GIVEN)
 {
 	size_t first = op->count;
 
@@ -541,12 +544,12 @@ static bool run_one_of(struct run *run, const struct node *node, const struct op
 	return first < op->count || report_none(run, node, op, value);
 }
 
-static bool run_not(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_not(GIVEN)
 {
 	return !probe(run, op->node, value, NULL);
 }
 
-static bool run_if(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_if(GIVEN)
 {
 	const struct branches *branches = op->branches;
 	const struct node *branch = probe(run, branches->condition, value, marks) ? branches->then : branches->otherwise;
@@ -554,7 +557,7 @@ static bool run_if(struct run *run, const struct node *node, const struct op *op
 	return !branch || eval(run, branch, value, marks);
 }
 
-static bool run_unevaluated_items(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_unevaluated_items(GIVEN)
 {
 	size_t count = json_object_array_length(value);
 	bool good = true;
@@ -569,7 +572,7 @@ static bool run_unevaluated_items(struct run *run, const struct node *node, cons
 	return good;
 }
 
-static bool run_unevaluated_properties(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static bool run_unevaluated_properties(GIVEN)
 {
 	size_t at = 0;
 	bool good = true;
@@ -588,7 +591,7 @@ static bool run_unevaluated_properties(struct run *run, const struct node *node,
 
 /* ---- one schema ---- */
 
-typedef bool run_rule(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks);
+typedef bool run_rule(GIVEN);
 
 /* says: it reports its misfits itself; same: it applies schemas to the same value */
 static const struct { run_rule *run; bool says, same; } rules[RULE_COUNT] = {
@@ -613,15 +616,15 @@ static bool is_unevaluated(const struct op *op)
 }
 
 /* Applies one operation; the commonest are called directly. */
-static inline bool run_op(struct run *run, const struct node *node, const struct op *op, struct json_object *value, struct marks *marks)
+static inline bool run_op(GIVEN)
 {
 	switch (op->rule) {
-	case RULE_MEMBERS: return run_members(run, node, op, value, marks);
-	case RULE_LENGTH: return run_length(run, node, op, value, marks);
-	case RULE_MINIMUM: return run_minimum(run, node, op, value, marks);
-	case RULE_MAXIMUM: return run_maximum(run, node, op, value, marks);
-	case RULE_ENUM: return run_enum(run, node, op, value, marks);
-	default: return rules[op->rule].run(run, node, op, value, marks);
+	case RULE_MEMBERS: return run_members(run, node, op, value, kind, marks);
+	case RULE_LENGTH: return run_length(run, node, op, value, kind, marks);
+	case RULE_MINIMUM: return run_minimum(run, node, op, value, kind, marks);
+	case RULE_MAXIMUM: return run_maximum(run, node, op, value, kind, marks);
+	case RULE_ENUM: return run_enum(run, node, op, value, kind, marks);
+	default: return rules[op->rule].run(run, node, op, value, kind, marks);
 	}
 }
 
@@ -630,7 +633,7 @@ static bool eval_ops(struct run *run, const struct node *node, struct json_objec
 	bool good = true, applied = true;
 
 	for (const struct op *op = node->ops, *end = op + node->op_count; op < end; op++) {
-		if (!(op->applies & kind) || (!applied && is_unevaluated(op)) || run_op(run, node, op, value, marks))
+		if (!(op->applies & kind) || (!applied && is_unevaluated(op)) || run_op(run, node, op, value, kind, marks))
 			continue;
 		if (!run->report || !spend(run, node, 0))   /* without steps, no answer means anything */
 			return false;
