@@ -300,9 +300,18 @@ static enum run_result follow(struct call *call)
 
 /* ---- ways to call ---- */
 
+/* Apps and proxies have other reasons for a 503 too. */
 static bool queue_is_full(const struct http_answer *answer)
 {
-	return answer->result == HTTP_STATUS && answer->status == 503;
+	char text[128];
+	gradio_detail(answer->json, NULL, text, sizeof text);
+	return answer->result == HTTP_STATUS && answer->status == 503 && strstr(text, "Queue is full") != NULL;
+}
+
+/* No answer came: whether the server has taken it up is not known. */
+static bool is_open(const struct http_answer *answer)
+{
+	return answer->result == HTTP_BROKEN || answer->result == HTTP_TIMEOUT;
 }
 
 /* False: the run shall stop. */
@@ -355,6 +364,10 @@ static enum run_result call_simply(struct call *call)
 	fnr_buf_free(&name);
 	call->simple = true;
 	enum run_result result = join(call, path, true, &answer);
+	if (is_open(&answer)) { /* and without its event_id nothing can be read */
+		fnr_text_copy(call->answer.detail, sizeof call->answer.detail, answer.detail);
+		result = lost(call);
+	}
 	http_answer_clear(&answer);
 	if (result != RUN_DONE)
 		return result;
@@ -369,14 +382,12 @@ static enum run_result call_queued(struct call *call)
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result = join(call, "/queue/join", false, &answer);
 	bool unknown = answer.result == HTTP_STATUS && (answer.status == 404 || answer.status == 405);
-	/* Whether it was taken up is not known when the answer broke off: the session's stream, which is ours alone, tells. */
-	bool perhaps = answer.result == HTTP_BROKEN || answer.result == HTTP_TIMEOUT;
+	call->unsure = is_open(&answer); /* the session's stream, which is ours alone, tells */
 	http_answer_clear(&answer);
 	if (unknown && gradio_app_since(call->server.app, 4, 20, 0))
 		return call_simply(call);
-	if (result != RUN_DONE && !perhaps)
+	if (result != RUN_DONE && !call->unsure)
 		return result;
-	call->unsure = perhaps;
 	snprintf(call->path, sizeof call->path, "%s/queue/data?session_hash=%s", call->server.app->prefix, call->session);
 	stream_open(call, call->path);
 	return follow(call);
@@ -391,6 +402,25 @@ static enum run_result call_by_stream(struct call *call)
 	return follow(call);
 }
 
+static enum run_result answered_directly(struct call *call, const struct http_answer *answer)
+{
+	if (answer->result == HTTP_DONE && json_object_object_get_ex(answer->json, "data", NULL))
+		return gradio_result(&call->server, &call->endpoint, fnr_json_get(answer->json, "data"), call->error);
+	if (answer->result == HTTP_STATUS && json_object_object_get_ex(answer->json, "error", NULL)) {
+		gradio_job_refused(&call->job, answer->json);
+		return gradio_job_failed(&call->job, call->error);
+	}
+	if (answer->result == HTTP_BROKEN) {
+		fnr_text_copy(call->answer.detail, sizeof call->answer.detail, answer->detail);
+		return lost(call);
+	}
+	if (answer->result == HTTP_TIMEOUT && call->run->timeout_ms > 0)
+		return timed_out(call);
+	if (answer->result == HTTP_STOPPED)
+		run_log(call->run, "warn", NO_STOP);
+	return gradio_failed(answer, call->error);
+}
+
 /* What the app does not queue: one request, answered when it is done. */
 static enum run_result call_directly(struct call *call)
 {
@@ -403,26 +433,11 @@ static enum run_result call_directly(struct call *call)
 		.path = gradio_path(&call->server, path, at), .json = body, .once = true, .limit = SSE_MOST, .stall_ms = -1,
 		.timeout_ms = call->run->timeout_ms > 0 ? call->run->timeout_ms : -1,
 	};
-	enum run_result result = RUN_FAILED;
 	run_progress(call->run, FNR_STAGE_EXECUTION, 0, NULL);
 	gradio_ask(&call->server, &request, &answer);
+	enum run_result result = answered_directly(call, &answer);
 	json_object_put(body);
 	fnr_buf_free(&name);
-	if (answer.result == HTTP_DONE && json_object_object_get_ex(answer.json, "data", NULL)) {
-		result = gradio_result(&call->server, &call->endpoint, fnr_json_get(answer.json, "data"), call->error);
-	} else if (answer.result == HTTP_STATUS && json_object_object_get_ex(answer.json, "error", NULL)) {
-		gradio_job_refused(&call->job, answer.json);
-		result = gradio_job_failed(&call->job, call->error);
-	} else if (answer.result == HTTP_BROKEN) {
-		fnr_text_copy(call->answer.detail, sizeof call->answer.detail, answer.detail);
-		result = lost(call);
-	} else if (answer.result == HTTP_TIMEOUT && call->run->timeout_ms > 0) {
-		result = timed_out(call);
-	} else {
-		result = gradio_failed(&answer, call->error);
-	}
-	if (result == RUN_CANCELLED)
-		run_log(call->run, "warn", NO_STOP);
 	http_answer_clear(&answer);
 	return result;
 }

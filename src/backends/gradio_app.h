@@ -58,7 +58,7 @@ void gradio_output_at(const struct gradio_endpoint *endpoint, size_t at, struct 
 struct json_object *gradio_data_make(const struct gradio_endpoint *endpoint, struct json_object *values, struct run_error *error);
 
 /* A file as it is sent where the input wants one: alone, as an item of a gallery, as a film or a layered picture. `file` is
- * the FileData; taken over. list: it will stand in a list. */
+ * the FileData; taken over. */
 struct json_object *gradio_file_as(const struct gradio_value *input, struct json_object *file);
 
 #endif

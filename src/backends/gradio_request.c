@@ -20,7 +20,7 @@ struct request {
 	struct run_error *error;
 };
 
-/* A reference to a file becomes the file as this input takes it; any other value stays. *value is replaced. */
+/* A reference to a file becomes the file as this input takes it; any other value stays. *made_r is to put. */
 static enum run_result bring_file(struct request *request, const struct gradio_value *input, struct json_object *value, struct json_object **made_r)
 {
 	struct json_object *file = NULL, *sent = NULL;

@@ -1,6 +1,7 @@
 /* What a Gradio function gave, as outputs of the job: files are got from the app, texts and values become files. Which of its
  * values an output is, backend.outputs of the template says: {name: 1} or {name: {value: 1, item: 0}}, the number of the value
- * and of the file within it (a gallery has several); outputs that it does not name follow the order of the values.
+ * and of the file within it (a gallery has several); outputs that it does not name follow the order of the values. One that may be
+ * many gets all files from there on.
  */
 #ifndef FNR_BACKENDS_GRADIO_RESULT_H
 #define FNR_BACKENDS_GRADIO_RESULT_H

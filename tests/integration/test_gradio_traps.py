@@ -212,6 +212,7 @@ def test_a_page_instead_of_a_stream(fnr, standin):
     (401, "application/json", '{"detail": "Not authenticated"}', "transient", "backend_credentials", "Not authenticated"),
     (500, "text/plain", "Internal Server Error", "unknown", "backend_error", "Internal Server Error"),
     (502, "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>", "transient", "backend_unavailable", "502 Bad Gateway"),
+    (503, "application/json", '{"detail": "Queue is stopped."}', "transient", "backend_unavailable", "Queue is stopped."),
     (200, "text/html", "<html>hello</html>", "unknown", "backend_protocol", "unexpected"),
     (200, "application/json", "[]", "unknown", "backend_protocol", "unexpected"),
 ])
@@ -348,6 +349,13 @@ def test_the_simple_interface(fnr, standin, events, expected):
     else:
         assert expected in job["error"]["message"], job["error"]
     assert standin.bodies("/call/ask") == [{"data": ["hello", None, 5]}] and standin.count("GET", f"/call/ask/{EVENT}") == 1
+
+
+def test_the_simple_interface_is_not_answered(fnr, standin):
+    """There is no session that could be asked: nobody knows."""
+    del standin.on["POST", "/gradio_api/queue/join"]
+    standin.on["POST", "/gradio_api/call/ask"] = break_off
+    assert ask(fnr, standin)["error"]["code"] == "result_unknown" and standin.count("POST", "/call/ask") == 1
 
 
 def test_what_is_not_queued_and_says_why(fnr, standin):
