@@ -8,10 +8,12 @@ export const base = new URL("api/v1/", document.baseURI);
 /** A path that the API gave ("/api/v1/jobs/…"), below the same place as the page. */
 export const address = (path) => new URL(String(path).replace(/^\/api\/v1\//, ""), base).href;
 
+const CHANGED = "Somebody else has changed it in the meantime. Load it again to see how it is now.";
+
 /** What a server says of a request that it did not do. `errors`: [{pointer, rule, message, fix}]. */
 export class Problem extends Error {
   constructor(status, body) {
-    super(status === 412 ? "Somebody else has changed it in the meantime. Load it again to see how it is now." : body?.message ?? body?.detail ?? `the server answered ${status}`);
+    super(status === 412 ? CHANGED : body?.message ?? body?.detail ?? `the server answered ${status}`);
     this.status = status;
     this.suggestion = body?.suggestion ?? null;
     this.errors = body?.errors ?? [];

@@ -35,8 +35,10 @@ const signOutButton = document.getElementById("sign-out");
  * `change` shows something else in the same view, `wide` leaves no room for the recent jobs.
  */
 const views = {
-  "": libraryView, function: functionView, job: jobView, batch: batchView, comparison: comparisonView, jobs: jobsView, takes: takesView, take: takeView, queues: queuesView,
-  "dead-letters": deadLettersView, backends: backendsView, workers: workersView, templates: templatesView, template: templateView, presets: presetsView, preset: presetView, compare: compareView, keys: keysView,
+  "": libraryView, function: functionView, job: jobView, batch: batchView, comparison: comparisonView,
+  jobs: jobsView, takes: takesView, take: takeView, queues: queuesView, "dead-letters": deadLettersView,
+  backends: backendsView, workers: workersView, templates: templatesView, template: templateView,
+  presets: presetsView, preset: presetView, compare: compareView, keys: keysView,
 };
 let user = null;
 let recent = null;

@@ -29,7 +29,8 @@ async function pastRuns(id) {
 
 /** Without past runs: what the preset itself says, and what the template makes of it. */
 function expected(template, preset, standard) {
-  const { width, height } = { ...template.parameters, ...preset.parameters?.[template.category], ...template.presets?.[preset.tier ?? preset.id], ...preset.parameters?.[template.id] };
+  const { width, height } = { ...template.parameters, ...preset.parameters?.[template.category], ...template.presets?.[preset.tier ?? preset.id],
+    ...preset.parameters?.[template.id] };
   const time = preset.factors && standard?.factors ? preset.factors.time / standard.factors.time : 1;
   return [
     width && height ? `up to ${width} × ${height}` : height ? `${height} lines` : "",
@@ -141,10 +142,12 @@ export async function functionView(parameters, user) {
 
   /** The same inputs at several qualities, to see which is worth its time. */
   async function compare() {
-    const [inputs] = await form.inputs();
+    const [inputs] = await form.inputs().catch(() => []);      // the fields say what is missing
+    if (!inputs) return;
     const schema = { properties: Object.fromEntries(presets.map((preset) => [preset.id, { type: "boolean", title: preset.name, default: preset.builtin }])) };
-    const made = await askFor("Compare qualities", schema, { text: "A job is run at each, with the same inputs and seed.", action: "Run them", run: (chosen) =>
-      submit("comparisons", { template: `${template.id}@${template.version}`, inputs, presets: Object.keys(chosen).filter((id) => chosen[id]), ...rest.value(), count: undefined }) });
+    const common = { template: `${template.id}@${template.version}`, inputs, ...rest.value(), count: undefined };
+    const made = await askFor("Compare qualities", schema, { text: "A job is run at each, with the same inputs and seed.", action: "Run them",
+      run: (chosen) => submit("comparisons", { ...common, presets: Object.keys(chosen).filter((id) => chosen[id]) }) });
     if (made) location.hash = `comparison=${made.id}`;
   }
 
@@ -182,7 +185,7 @@ export async function functionView(parameters, user) {
       examples.length > 0 && h("div", { class: "examples", role: "group", "aria-label": "Examples" }, h("span", { class: "quiet" }, "Start from an example:"),
         examples.map((example) => h("button", { type: "button", class: "small", onclick: () => start(example.inputs ?? {}, example.quality) }, example.name))),
       h("form", { onsubmit: run, novalidate: true }, form.problem, form.element, quality, rest.element,
-        mayRun ? h("div", { class: "submit" }, button, h("button", { type: "button", onclick: () => compare().catch((error) => error instanceof FormError || form.show(error)) }, "Compare qualities…"), news)
+        mayRun ? h("div", { class: "submit" }, button, h("button", { type: "button", onclick: compare }, "Compare qualities…"), news)
           : h("p", { class: "notice" }, "Your key may look, but not start anything. Sign in with another one to use this form."))),
   };
 }

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { bytes, h } from "./dom.js";
 import { stageWord, stateView } from "./elements.js";
-import { keepRight } from "./live.js";
+import { keepRight, movesJobs } from "./live.js";
 import { Table } from "./table.js";
 import { took, when } from "./time.js";
 
@@ -51,7 +51,7 @@ export function attemptsView(id) {
     { label: "Memory", number: true, wide: true, draw: (one) => one.rss_max > 0 && bytes(one.rss_max) },
     { label: "Error", long: true, draw: errorCell },
   ], { key: (one) => String(one.attempt), empty: "It was not tried yet." });
-  return part(id, "Attempts", table.element, async () => table.show((await get(`jobs/${id}/attempts`)).items), (name) => name !== "job.progress" && name !== "job.preview" && name !== "job.log");
+  return part(id, "Attempts", table.element, async () => table.show((await get(`jobs/${id}/attempts`)).items), movesJobs);
 }
 
 /** `show(job)` whenever it changed. */

@@ -10,7 +10,8 @@ import { outputView } from "./outputs.js";
 import { findTemplate, usesOf } from "./templates.js";
 import { took, when } from "./time.js";
 
-const PRIORITIES = { required: ["priority"], properties: { priority: { type: "integer", minimum: 1, maximum: 10, title: "Priority", description: "10 goes first; 5 is usual." } } };
+const PRIORITIES = { required: ["priority"], properties: {
+  priority: { type: "integer", minimum: 1, maximum: 10, title: "Priority", description: "10 goes first; 5 is usual." } } };
 const waits = (job) => ["scheduled", "queued", "retry_wait"].includes(job.state);
 
 function placeView(job) {
@@ -88,7 +89,8 @@ export async function jobView(parameters, user) {
     const made = await submit(`jobs/${job.id}/retry`, changes, () => { news.textContent = "No connection. It is tried again by itself…"; });
     location.hash = `job=${made.id}`;
   };
-  const raise = () => askFor("Change the priority", PRIORITIES, { values: { priority: job.priority }, action: "Change", run: (values) => call("PATCH", `jobs/${job.id}`, values) });
+  const raise = () => askFor("Change the priority", PRIORITIES, { values: { priority: job.priority }, action: "Change",
+    run: (values) => call("PATCH", `jobs/${job.id}`, values) });
   async function remove() {
     if (!await ask("Delete this job?", job.take ? "Its take stays in the project." : "Its result is deleted with it.", "Delete")) return;
     await call("DELETE", `jobs/${job.id}`);

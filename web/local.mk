@@ -4,6 +4,7 @@ nobase_dist_pkgdata_DATA += \
 	web/api.js \
 	web/app.js \
 	web/batch.js \
+	web/beside.js \
 	web/chart.js \
 	web/dialog.js \
 	web/dom.js \
@@ -25,6 +26,7 @@ nobase_dist_pkgdata_DATA += \
 	web/navigation.js \
 	web/outputs.js \
 	web/pages/backends.js \
+	web/pages/comparison.js \
 	web/pages/dead-letters.js \
 	web/pages/jobs.js \
 	web/pages/keys.js \

@@ -1,6 +1,7 @@
 // The same inputs at several qualities: results beside each other, with what was measured of them.
 
 import { get } from "../api.js";
+import { besideTable } from "../beside.js";
 import { h, valueWords } from "../dom.js";
 import { stateView } from "../elements.js";
 import { keepRight, movesJobs } from "../live.js";
@@ -26,16 +27,11 @@ function sideView(item, name) {
     item.outputs.map((output) => outputView(output, `${name}: ${output.name}`)));
 }
 
-function tableView(comparison, names) {
-  const row = (label, texts, different) => texts.some(Boolean) && h("tr", { class: different ? "differs" : null }, h("th", { scope: "row" }, label, different && h("span", { class: "away" }, " (differs)")),
-    texts.map((text) => h("td", { class: "long" }, text)));
-  const { items } = comparison;
-  return h("div", { class: "sheet" }, h("table", {}, h("caption", { class: "away" }, "What was measured, and what made it"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "What"), names.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, row("Took", items.map((item) => (item.seconds === null ? "" : span(item.seconds)))),
-      MEASURED.map(([label, measure]) => row(label, items.map((item) => (item.outputs[0] ? measure(item.outputs[0]) : "")))),
-      comparison.differs.map((name) => row(name, items.map((item) => valueWords(item.parameters[name])), true)))));
-}
+const tableView = ({ items, differs }, names) => besideTable("What was measured, and what made it", names, [
+  ["Took", items.map((item) => (item.seconds === null ? "" : span(item.seconds))), false],
+  ...MEASURED.map(([label, measure]) => [label, items.map((item) => (item.outputs[0] ? measure(item.outputs[0]) : "")), false]),
+  ...differs.map((name) => [name, items.map((item) => valueWords(item.parameters[name])), true]),
+]);
 
 export async function comparisonView(parameters) {
   const id = parameters.get("comparison");
@@ -69,7 +65,8 @@ export async function comparisonView(parameters) {
   });
   return {
     title: "Qualities beside each other", wide: true,
-    element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions"), " · ", h("a", { href: `#batch=${encodeURIComponent(id)}` }, "as a batch")),
+    element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions"), " · ",
+      h("a", { href: `#batch=${encodeURIComponent(id)}` }, "as a batch")),
       title, bar, sides, table),
     stop() {
       right.stop();

@@ -50,7 +50,8 @@ const placeOf = (job) => job.project && (job.take
 function columns(templates) {
   const of = (job) => templates.find((template) => template.id === job.template);
   return [
-    { label: "Function", head: true, draw: (job) => h("a", { class: "entry plain", href: `#job=${job.id}` }, h("span", { class: "picture" }, smallPicture(job, of(job)?.category)),
+    { label: "Function", head: true, draw: (job) => h("a", { class: "entry plain", href: `#job=${job.id}` },
+      h("span", { class: "picture" }, smallPicture(job, of(job)?.category)),
       h("span", { class: "what" }, h("span", { class: "name" }, of(job)?.name ?? job.template), h("span", { class: "quiet" }, `${job.quality} · seed ${job.seed}`))) },
     { label: "State", draw: stateCell },
     { label: "Filed in", long: true, draw: placeOf },
@@ -90,7 +91,8 @@ export async function jobsView(parameters, user) {
   ]);
   const table = new Table("Jobs", columns(templates), {
     key: (job) => job.id, empty: "There is no such job.",
-    look: (job) => [job.state, job.waiting_for, job.priority, job.backend, job.take, job.error, job.finished_at, (job.outputs ?? []).map((output) => output.thumbnail)],
+    look: (job) => [job.state, job.waiting_for, job.priority, job.backend, job.take, job.error, job.finished_at,
+      (job.outputs ?? []).map((output) => output.thumbnail)],
   });
   const pages = h("p", { class: "actions" });
   const { news, act } = acting((done) => done && (done.found === 1 ? "One job is being cancelled." : `${done.found} jobs are being cancelled.`));

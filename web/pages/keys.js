@@ -51,7 +51,8 @@ export async function keysView(parameters, user) {
   const table = new Table("Keys", columns(user, act), { key: (key) => key.id, empty: "There are no keys." });
 
   async function make() {
-    const made = await askFor("New key", FORM, { action: "Make it", run: ({ name, scope, projects }) => call("POST", "keys", { name, scopes: [scope], ...(projects && { projects }) }) });
+    const made = await askFor("New key", FORM, { action: "Make it",
+      run: ({ name, scope, projects }) => call("POST", "keys", { name, scopes: [scope], ...(projects && { projects }) }) });
     if (made) await showSecret(made);
   }
 

@@ -22,15 +22,18 @@ const SCHEMA = { required: ["name", "base"], properties: {
   use_cases: { type: "array", items: { type: "string" }, title: "Good for", description: `Of ${USE_CASES.join(", ")}.` },
   parameters: { type: "object", title: "Parameters", description: "As JSON, by part: generic, a category, or a function. null takes away what its base says." },
   "factors/time": factor("Time", FACTORS), "factors/resources": factor("Resources", FACTORS), "factors/cost": factor("Cost", FACTORS),
-  "scaling/cpu": factor("CPU", SCALING), "scaling/memory": factor("Memory", SCALING), "scaling/vram": factor("VRAM", SCALING), "scaling/resolution": factor("Resolution", SCALING),
+  "scaling/cpu": factor("CPU", SCALING), "scaling/memory": factor("Memory", SCALING), "scaling/vram": factor("VRAM", SCALING),
+  "scaling/resolution": factor("Resolution", SCALING),
   "pipeline/vram_mb": { type: "integer", title: "VRAM that it aims at", "x-unit": "MB", "x-group": PIPELINE },
   "pipeline/optimizations": { type: "array", items: { type: "string" }, title: "Optimizations", "x-group": PIPELINE },
   "pipeline/concurrency": { type: "integer", title: "Jobs at the same time", "x-group": PIPELINE },
   "pipeline/timeout_s": { type: "integer", title: "Longest attempt", "x-unit": "s", "x-group": PIPELINE },
 } };
 
+const valueAt = (preset, name) => name.split("/").reduce((value, part) => value?.[part], preset) ?? undefined;
+
 /** {factors: {time: 2}} as {"factors/time": 2}, for members that have a field; and back. */
-const flat = (preset) => Object.fromEntries(Object.keys(SCHEMA.properties).map((name) => [name, name.split("/").reduce((value, part) => value?.[part], preset) ?? undefined]));
+const flat = (preset) => Object.fromEntries(Object.keys(SCHEMA.properties).map((name) => [name, valueAt(preset, name)]));
 function nested(values) {
   const preset = {};
   for (const [name, value] of Object.entries(values)) {
@@ -121,7 +124,8 @@ export async function presetView(parameters, user) {
     title: id ? stored.name : "New preset", wide: true,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#presets" }, "All presets")), h("div", { class: "head" }, head), news,
       h("div", { class: "sides" },
-        h("form", { class: "compact", onsubmit: keep, oninput: soon, onchange: soon, novalidate: true }, h("fieldset", { disabled: !mayChange }, form.problem, form.element),
+        h("form", { class: "compact", onsubmit: keep, oninput: soon, onchange: soon, novalidate: true }, 
+          h("fieldset", { disabled: !mayChange }, form.problem, form.element),
           mayChange && h("div", { class: "submit" }, h("button", { class: "main" }, id ? "Save" : "Make it"))),
         h("section", { class: "list beside", "aria-label": "Preview" }, template.element, result.element))),
     stop() {

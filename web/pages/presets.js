@@ -2,6 +2,7 @@
 
 import { acting, rowButton } from "../acting.js";
 import { call, get, getTagged } from "../api.js";
+import { besideTable } from "../beside.js";
 import { ask, askFor, tell } from "../dialog.js";
 import { h, valueWords } from "../dom.js";
 import { Filters, place } from "../filters.js";
@@ -11,6 +12,7 @@ import { listPresets, listTemplates } from "../templates.js";
 import { estimateWords, resourceWords, templateChoice } from "./resolved.js";
 
 const AT_MOST = 4;      // beside each other
+const TIERS = ["draft", "standard", "high", "ultra"];
 export const USE_CASES = ["preview", "iteration", "review", "presentation", "delivery", "social", "print"];
 export const presetPath = (id) => `presets/${encodeURIComponent(id)}`;
 
@@ -25,34 +27,37 @@ export async function removePreset(id) {
 /* ---- several beside each other ---- */
 
 function compareTable({ items, differs }) {
-  const row = (label, texts, different) => h("tr", { class: different ? "differs" : null }, h("th", { scope: "row" }, label, different && h("span", { class: "away" }, " (differs)")),
-    texts.map((text) => h("td", { class: "long" }, text)));
   const names = [...new Set(items.flatMap((one) => Object.keys(one.parameters)))];
-  return h("table", {}, h("caption", { class: "away" }, "Presets beside each other"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "What"), items.map((one) => h("th", { scope: "col" }, h("a", { href: `#preset=${encodeURIComponent(one.id)}` }, one.name))))),
-    h("tbody", {}, row("Estimate", items.map((one) => estimateWords(one.estimate))), row("Needs", items.map((one) => resourceWords(one.resources))),
-      row("Fits", items.map((one) => (one.compatibility.compatible ? "yes" : "no"))),
-      names.map((name) => row(name, items.map((one) => valueWords(one.parameters[name])), differs.includes(name)))));
+  return besideTable("Presets beside each other", items.map((one) => h("a", { href: `#preset=${encodeURIComponent(one.id)}` }, one.name)), [
+    ["Estimate", items.map((one) => estimateWords(one.estimate)), false],
+    ["Needs", items.map((one) => resourceWords(one.resources)), false],
+    ["Fits", items.map((one) => (one.compatibility.compatible ? "yes" : "no")), false],
+    ...names.map((name) => [name, items.map((one) => valueWords(one.parameters[name])), differs.includes(name)]),
+  ]);
 }
 
 /** `compare` is a list of ids; `template` the function they are compared for. */
 export async function compareView(parameters) {
   const ids = parameters.get("compare");
-  const sheet = h("div", { class: "sheet" });
+  const table = h("div", {});
   const template = await templateChoice("Function", () => { location.hash = place(`compare=${ids}`, { template: template.value }); }, parameters.get("template"));
-  const read = async () => template.value && sheet.replaceChildren(compareTable(await get(`presets/compare?${new URLSearchParams({ template: template.value, presets: ids })}`)));
+  async function read() {
+    if (template.value) table.replaceChildren(compareTable(await get(`presets/compare?${new URLSearchParams({ template: template.value, presets: ids })}`)));
+  }
+
   const right = keepRight(read, (name) => name === "preset.changed" || name === "template.changed");
   await right.first();
   return {
     title: "Presets beside each other", wide: true, stop: right.stop,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#presets" }, "All presets")), h("h1", { tabindex: -1 }, "Presets beside each other"),
-      h("div", { class: "filters" }, template.element), sheet),
+      h("div", { class: "filters" }, template.element), table),
   };
 }
 
 /* ---- which one is right ---- */
 
-const adviceView = (one, template) => h("li", { class: "panel" }, h("h3", {}, h("a", { href: `#${new URLSearchParams({ function: template, quality: one.preset })}` }, one.name), !one.fits && h("span", { class: "quiet" }, " does not fit")),
+const adviceView = (one, template) => h("li", { class: "panel" },
+  h("h3", {}, h("a", { href: `#${new URLSearchParams({ function: template, quality: one.preset })}` }, one.name), !one.fits && h("span", { class: "quiet" }, " does not fit")),
   h("p", {}, estimateWords(one.estimate)), h("ul", { class: "messages" }, one.reasons.map((reason) => h("li", { class: reason.fits ? "good" : "warning" }, reason.message))));
 
 async function recommend() {
@@ -71,7 +76,8 @@ async function recommend() {
 
 /* ---- all ---- */
 
-const ownerWords = (preset, user) => (preset.builtin ? "ships with it" : [preset.owner === user.key ? "yours" : "somebody else’s", preset.shared && "shared"].filter(Boolean).join(", "));
+const ownerWords = (preset, user) => (preset.builtin ? "ships with it"
+  : [preset.owner === user.key ? "yours" : "somebody else’s", preset.shared && "shared"].filter(Boolean).join(", "));
 
 function columns(user, chosen, choose, act) {
   return [
@@ -86,7 +92,8 @@ function columns(user, chosen, choose, act) {
     { label: "Good for", wide: true, draw: (preset) => (preset.use_cases ?? []).join(", ") },
     { label: "Time", number: true, draw: (preset) => preset.factors?.time && `× ${preset.factors.time}` },
     { label: "What it is", wide: true, draw: (preset) => preset.description && h("span", { class: "quiet" }, preset.description) },
-    { label: "Actions", away: true, draw: (preset) => h("div", { class: "actions" }, act && [h("a", { class: "button small", href: place("preset=", { base: preset.id }) }, "Derive"),
+    { label: "Actions", away: true, draw: (preset) => h("div", { class: "actions" }, act && [
+      h("a", { class: "button small", href: place("preset=", { base: preset.id }) }, "Derive"),
       !preset.builtin && rowButton(act, "Delete…", preset.id, () => removePreset(preset.id))]) },
   ];
 }
@@ -101,7 +108,11 @@ function importField(act) {
   return [input, h("label", { for: "import", class: "button" }, "Import…")];
 }
 
-const said = (done) => done?.items && (done.items.length === 1 ? [h("a", { href: `#preset=${encodeURIComponent(done.items[0].id)}` }, done.items[0].name), " was imported."] : `${done.items.length} presets were imported.`);
+function said(done) {
+  if (!done?.items) return "";
+  const [first, ...others] = done.items;
+  return others.length ? `${done.items.length} presets were imported.` : [h("a", { href: `#preset=${encodeURIComponent(first.id)}` }, first.name), " was imported."];
+}
 
 export async function presetsView(parameters, user) {
   const admin = user.scopes.includes("admin");
@@ -120,7 +131,7 @@ export async function presetsView(parameters, user) {
   }
 
   const table = new Table("Presets", columns(user, chosen, choose, admin ? act : null), { key: (preset) => preset.id, empty: "There is no such preset." });
-  const filters = new Filters("presets", [{ name: "q", label: "Search" }, { name: "tier", label: "Tier", options: ["draft", "standard", "high", "ultra"].map((tier) => [tier, tier]) }]);
+  const filters = new Filters("presets", [{ name: "q", label: "Search" }, { name: "tier", label: "Tier", options: TIERS.map((tier) => [tier, tier]) }]);
   async function read() {
     const words = (wanted.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
     table.show((await listPresets()).filter((preset) => (!wanted.get("tier") || preset.tier === wanted.get("tier")) &&
@@ -139,7 +150,8 @@ export async function presetsView(parameters, user) {
   return {
     title: "Presets", wide: true, stop: right.stop, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Presets"),
-      h("div", { class: "actions" }, compare, h("button", { type: "button", onclick: () => act(recommend) }, "Which one?"), admin && [importField(act), h("a", { class: "button main", href: place("preset=", { base: "standard" }) }, "New preset")])),
+      h("div", { class: "actions" }, compare, h("button", { type: "button", onclick: () => act(recommend) }, "Which one?"),
+        admin && [importField(act), h("a", { class: "button", href: place("preset=", { base: "standard" }) }, "New preset")])),
     filters.element, news, table.element),
   };
 }

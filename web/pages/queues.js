@@ -73,7 +73,8 @@ export async function queuesView(parameters, user) {
   const chart = h("div", {});
   let drawn = "";
 
-  const { news, act } = acting((done) => done?.found !== undefined && `${done.found} ${done.found === 1 ? "job is" : "jobs are"} being cancelled.`, () => right.soon());
+  const said = (done) => done?.found !== undefined && `${done.found} ${done.found === 1 ? "job is" : "jobs are"} being cancelled.`;
+  const { news, act } = acting(said, () => right.soon());
   const table = new Table("Queues", columns(user.scopes.includes("admin") ? act : null), { key: (queue) => queue.name, empty: "There are no queues." });
   async function read() {
     const [{ items }, hours] = await Promise.all([get("queues"), readHours()]);

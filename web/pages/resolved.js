@@ -15,15 +15,16 @@ export function resourceWords(resources) {
     disk > 0 && `${bytes(disk * 1e6)} disk`].filter(Boolean).join(" · ");
 }
 
-const BASIS_WORDS = { runs: "past runs", tiers: "runs at other qualities", category: "what is usual for its kind" };
+const BASIS_WORDS = { tiers: "runs at other qualities", category: "what is usual for its kind" };
 
 /** Time and cost in words, with how sure that is and what it comes from. */
 export function estimateWords(estimate) {
   if (!estimate) return "";
   const { seconds: time, seconds_low: low, seconds_high: high, cost, confidence, runs, basis } = estimate;
   const range = high - low > 1 && ` (${Math.round(low)} to ${seconds(high)})`;
+  const from = basis === "runs" ? `${runs} past ${runs === 1 ? "run" : "runs"}` : BASIS_WORDS[basis] ?? basis;
   return [(time < 1 ? seconds(time) : `about ${seconds(time)}`) + (range || ""), cost > 0 && `cost ${+cost.toPrecision(2)}`,
-    `${Math.round(confidence * 100)} % sure, from ${basis === "runs" ? `${runs} past ${runs === 1 ? "run" : "runs"}` : BASIS_WORDS[basis] ?? basis}`].filter(Boolean).join(" · ");
+    `${Math.round(confidence * 100)} % sure, from ${from}`].filter(Boolean).join(" · ");
 }
 
 const rememberedTemplate = () => {

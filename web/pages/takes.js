@@ -1,6 +1,7 @@
 // Takes: projects and their shots; the gallery of a shot; two takes beside each other.
 
 import { get, Problem } from "../api.js";
+import { besideTable } from "../beside.js";
 import { h, valueWords } from "../dom.js";
 import { keepRight } from "../live.js";
 import { outputView, smallPicture } from "../outputs.js";
@@ -50,7 +51,8 @@ async function projectsView() {
 
 /* ---- the gallery of a shot ---- */
 
-const awaited = (take) => Date.now() - Date.parse(take.finished_at) < AWAITED_MS && take.files.some((file) => file.thumbnail === null && /^(image|video|audio)\//.test(file.media_type));
+const awaited = (take) => Date.now() - Date.parse(take.finished_at) < AWAITED_MS &&
+  take.files.some((file) => file.thumbnail === null && /^(image|video|audio)\//.test(file.media_type));
 
 function tile(take, template, { chosen, choose }) {
   const mark = h("input", { type: "checkbox", checked: chosen, "aria-label": `Compare take ${take.take}`, onchange: () => choose(take.take, mark) });
@@ -111,6 +113,7 @@ async function galleryView(project, shot) {
 
 /* ---- two takes beside each other ---- */
 
+/** What made a take: {name: text}. */
 const facts = (take, templates) => ({
   Function: `${templates.find((one) => one.id === take.template)?.name ?? take.template} ${take.version ?? ""}`,
   Quality: take.preset?.split("@")[0] === take.quality ? take.quality : `${take.preset} (${take.quality})`,
@@ -122,7 +125,8 @@ const facts = (take, templates) => ({
 });
 
 function sideView(take) {
-  return h("section", { class: "side", "aria-label": `Take ${take.take}` }, h("h2", {}, h("a", { href: `#take=${takePlace(take.project, take.shot, take.take)}` }, `Take ${take.take}`),
+  return h("section", { class: "side", "aria-label": `Take ${take.take}` },
+    h("h2", {}, h("a", { href: `#take=${takePlace(take.project, take.shot, take.take)}` }, `Take ${take.take}`),
     take.active && [" ", h("span", { class: "state completed" }, "Chosen")]),
   take.files.map((file) => outputView(outputOf(file), `Take ${take.take}: ${file.name}`)));
 }
@@ -130,18 +134,14 @@ function sideView(take) {
 async function compareView(project, shot, numbers) {
   const path = shotPath(project, shot);
   const [templates, ...takes] = await Promise.all([listTemplates(), ...numbers.map((number) => get(`${path}/takes/${encodeURIComponent(number)}`))]);
-  const [left, right] = takes.map((take) => facts(take, templates));
-  const names = [...new Set([...Object.keys(left), ...Object.keys(right)])];
-  const differ = (name) => left[name] !== right[name];
+  const made = takes.map((take) => facts(take, templates));
+  const names = [...new Set(made.flatMap(Object.keys))];
   return {
     title: "Two takes", wide: true,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: `#takes=${takePlace(project, shot)}` }, `${project} / ${shot}`)),
       h("h1", { tabindex: -1 }, `Takes ${numbers.join(" and ")}`),
       h("div", { class: "sides" }, takes.map(sideView)),
-      h("div", { class: "sheet" }, h("table", {}, h("caption", { class: "away" }, "What made them"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "What"), takes.map((take) => h("th", { scope: "col" }, `Take ${take.take}`)))),
-        h("tbody", {}, names.map((name) => h("tr", { class: differ(name) ? "differs" : null }, h("th", { scope: "row" }, name, differ(name) && h("span", { class: "away" }, " (differs)")),
-          h("td", {}, left[name] ?? "—"), h("td", {}, right[name] ?? "—"))))))),
+      besideTable("What made them", takes.map((take) => `Take ${take.take}`), names.map((name) => [name, made.map((one) => one[name] ?? "—")]))),
   };
 }
 

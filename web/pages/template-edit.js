@@ -23,6 +23,8 @@ const FIRST = {
 };
 
 const versionPath = (id, version) => `templates/${encodeURIComponent(id)}/versions/${encodeURIComponent(version)}`;
+const messageView = (one) => h("li", { class: one.kind }, one.pointer && h("code", {}, one.pointer), " ", one.message,
+  one.fix && h("span", { class: "quiet" }, `: ${one.fix}`));
 const found = (report) => [...(report.errors ?? []).map((one) => ({ ...one, kind: "error" })), ...(report.warnings ?? []).map((one) => ({ ...one, kind: "warning" }))];
 
 /** "1.2.3" as "1.2.4". */
@@ -84,7 +86,7 @@ export async function templateEditView(parameters) {
     const list = found(report).filter((one) => one.rule !== "unique" || !isThis(report));      // that it is there already is why it is edited
     if (mode === "yaml") editor.show(list);
     else form.mark(report.errors ?? []);
-    messages.replaceChildren(...(mode === "yaml" ? [] : list.map((one) => h("li", { class: one.kind }, one.pointer && h("code", {}, one.pointer), " ", one.message, one.fix && h("span", { class: "quiet" }, `: ${one.fix}`)))));
+    messages.replaceChildren(...(mode === "yaml" ? [] : list.map(messageView)));
     verdict.textContent = report.valid ? "It is valid." : `${report.errors.length === 1 ? "One thing is" : `${report.errors.length} things are`} wrong.`;
     verdict.className = `verdict ${report.valid ? "good" : "bad"}`;
     return report;
@@ -139,7 +141,8 @@ export async function templateEditView(parameters) {
   await show(parameters.get("edit") === "yaml" ? "yaml" : "form");
   return {
     title: id ? `Edit ${id}` : "New template", wide: true,
-    element: h("section", { class: "list edit" }, h("p", { class: "way" }, h("a", { href: id ? `#template=${encodeURIComponent(id)}` : "#templates" }, id || "All templates")),
+    element: h("section", { class: "list edit" }, 
+      h("p", { class: "way" }, h("a", { href: id ? `#template=${encodeURIComponent(id)}` : "#templates" }, id || "All templates")),
       h("div", { class: "head" }, h("h1", { tabindex: -1 }, id ? `Edit ${id} ${version}` : "New template"), tabs),
       form.element, editor.element, messages, h("div", { class: "submit" }, save, verdict), news),
     stop() {

@@ -18,19 +18,24 @@ const BASIC = { required: ["id", "version", "name", "category"], properties: {
   id: short("Id", { description: "Small letters, digits, _" }), version: short("Version", { description: "For example 1.0.0; jobs keep the one they asked for." }),
   name: short("Name"), category: { enum: CATEGORIES, title: "Category" }, description: long("Description"),
   author: short("Author"), tags: list("Tags"), queue: short("Queue", { description: "Empty: as its resources say." }),
-  timeout_s: whole("Longest attempt", { "x-unit": "s" }), on_lost: { enum: ["retry", "fail"], title: "If an attempt is lost" }, extends: short("Extends", { description: "Another template, like create_title_card@1." }),
+  timeout_s: whole("Longest attempt", { "x-unit": "s" }), on_lost: { enum: ["retry", "fail"], title: "If an attempt is lost" },
+  extends: short("Extends", { description: "Another template, like create_title_card@1." }),
 } };
 const REST = { required: ["backend"], properties: {
-  backend: object("Backend", "What it runs on, and how."), parameters: object("Parameters", "Defaults beside those of the inputs."), presets: object("Presets", "What qualities change."),
-  resources: object("Resources"), limits: object("Limits"), stages: object("Stages"), retry: object("Retry"), models: array("Models"), errors: array("Errors"), examples: array("Examples"),
+  backend: object("Backend", "What it runs on, and how."), parameters: object("Parameters", "Defaults beside those of the inputs."),
+  presets: object("Presets", "What qualities change."),
+  resources: object("Resources"), limits: object("Limits"), stages: object("Stages"), retry: object("Retry"),
+  models: array("Models"), errors: array("Errors"), examples: array("Examples"),
 } };
 const INPUT = { required: ["name", "type"], properties: {
-  name: short("Name"), type: { enum: INPUT_TYPES, title: "Type" }, label: short("Label"), required: { type: "boolean", title: "Needed", default: false }, description: long("Description"),
+  name: short("Name"), type: { enum: INPUT_TYPES, title: "Type" }, label: short("Label"),
+  required: { type: "boolean", title: "Needed", default: false }, description: long("Description"),
   default: { format: "loose", title: "Default" }, min: { format: "loose", title: "At least" }, max: { format: "loose", title: "At most" },
   min_length: whole("Shortest"), max_length: whole("Longest"), enum: { type: "array", items: { format: "loose" }, title: "One of" },
   media: list("Media types", { description: "For files, like image/*." }), more: { type: "object", title: "More", description: "Other members, as JSON." },
 } };
-const OUTPUT = { required: ["name", "type"], properties: { name: short("Name"), type: { enum: OUTPUT_TYPES, title: "Type" }, media_type: short("Media type"), description: long("Description"),
+const OUTPUT = { required: ["name", "type"], properties: {
+  name: short("Name"), type: { enum: OUTPUT_TYPES, title: "Type" }, media_type: short("Media type"), description: long("Description"),
   more: { type: "object", title: "More", description: "Other members, as JSON." } } };
 
 /** {text: {type, …}} as [{name: "text", type, …, more: {what has no field}}]; and back. */

@@ -48,8 +48,16 @@ function aboutView(template) {
   ];
 }
 
+function versionState({ deprecated }) {
+  if (!deprecated) return h("span", { class: "state completed" }, "In use");
+  const { sunset, successor } = deprecated;
+  return h("div", { class: "stack" }, h("span", { class: "state paused" }, "Deprecated"),
+    h("span", { class: "quiet" }, sunset && ["ends ", when(sunset)], successor && ` use ${successor}`));
+}
+
 function versionColumns(act, user) {
-  const deprecate = (one) => askFor(`Deprecate ${one.id} ${one.version}`, DEPRECATING, { action: "Deprecate it", run: (values) => call("POST", `${path(one.id, one.version)}/deprecate`, values),
+  const deprecate = (one) => askFor(`Deprecate ${one.id} ${one.version}`, DEPRECATING, { action: "Deprecate it",
+    run: (values) => call("POST", `${path(one.id, one.version)}/deprecate`, values),
     text: "It goes on working; whoever uses it is told." });
   const again = (one) => call("POST", `${path(one.id, one.version)}/deprecate`, { deprecated: false });
   async function remove(one) {
@@ -62,8 +70,7 @@ function versionColumns(act, user) {
   const action = (one, label, work) => rowButton(act, label, one.version, () => work(one));
   return [
     { label: "Version", head: true, draw: (one) => h("a", { href: place(`template=${encodeURIComponent(one.id)}`, { version: one.version }) }, one.version) },
-    { label: "State", draw: (one) => h("div", { class: "stack" }, h("span", { class: `state ${one.deprecated ? "paused" : "completed"}` }, one.deprecated ? "Deprecated" : "In use"),
-      one.deprecated && h("span", { class: "quiet" }, one.deprecated.sunset && ["ends ", when(one.deprecated.sunset)], one.deprecated.successor && ` use ${one.deprecated.successor}`)) },
+    { label: "State", draw: versionState },
     { label: "From", long: true, draw: (one) => (one.source === "api" ? "made here" : one.source) },
     user.scopes.includes("admin") && { label: "Actions", away: true, draw: (one) => h("div", { class: "actions" },
       one.source === "api" && h("a", { class: "button small", href: place(`template=${encodeURIComponent(one.id)}`, { version: one.version, edit: "form" }) }, "Edit"),
@@ -81,7 +88,8 @@ async function detailView(id, version, user) {
   let drawn = "";
 
   async function read() {
-    const [template, { items }] = await Promise.all([get(`templates/${encodeURIComponent(version ? `${id}@${version}` : id)}`), get(`templates/${encodeURIComponent(id)}/versions`)]);
+    const reference = version ? `${id}@${version}` : id;
+    const [template, { items }] = await Promise.all([get(`templates/${encodeURIComponent(reference)}`), get(`templates/${encodeURIComponent(id)}/versions`)]);
     versions.show(items);
     const look = JSON.stringify(template);
     if (look === drawn) return;

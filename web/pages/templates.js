@@ -23,7 +23,8 @@ function brokenView(files) {
   if (!files.length) return "";
   return h("details", { class: "notice error" }, h("summary", {}, files.length === 1 ? "One file is broken" : `${files.length} files are broken`),
     files.map((file) => h("div", {}, h("p", {}, h("strong", {}, file.file), file.in_force && " (its last good state is used)"),
-      h("ul", { class: "messages" }, file.errors.map((error) => h("li", { class: "error" }, `Line ${error.line}: ${error.message} `, error.fix && h("span", { class: "quiet" }, error.fix)))))));
+      h("ul", { class: "messages" }, file.errors.map((error) => h("li", { class: "error" }, `Line ${error.line}: ${error.message} `,
+        error.fix && h("span", { class: "quiet" }, error.fix)))))));
 }
 
 export async function templatesView(parameters, user) {

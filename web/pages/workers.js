@@ -19,8 +19,9 @@ const scale = () => askFor("How many workers", SCALE, { action: "Set", run: (val
   text: "It holds, restarts included, until it is set again. Those that are too many end after their present jobs." });
 
 function columns(act) {
-  const stop = async (worker) => await ask(`End ${worker.id} at once?`, worker.job ? "Its job is run again, where its function allows that." : "It runs nothing at the moment.", "End it")
-    && call("DELETE", `workers/${worker.id}`);
+  const stop = async (worker) => await ask(`End ${worker.id} at once?`, worker.job ? "Its job is run again, where its function allows that."
+    : "It runs nothing at the moment.", "End it") && call("DELETE", `workers/${worker.id}`);
+  const post = (what) => ({ id }) => call("POST", `workers/${id}/${what}`);
   const action = (worker, label, work) => rowButton(act, label, worker.id, () => work(worker));
   return [
     { label: "Worker", head: true, draw: (worker) => [worker.id, h("span", { class: "quiet" }, ` process ${worker.pid}`)] },
@@ -31,7 +32,7 @@ function columns(act) {
     { label: "Memory", number: true, draw: (worker) => worker.memory_bytes !== null && bytes(worker.memory_bytes) },
     { label: "Done", number: true, wide: true, draw: (worker) => String(worker.done) },
     act && { label: "Actions", away: true, draw: (worker) => ["busy", "idle"].includes(worker.state) && h("div", { class: "actions" },
-      action(worker, "Drain", () => call("POST", `workers/${worker.id}/drain`)), action(worker, "Restart", () => call("POST", `workers/${worker.id}/restart`)), action(worker, "End", stop)) },
+      action(worker, "Drain", post("drain")), action(worker, "Restart", post("restart")), action(worker, "End", stop)) },
   ].filter(Boolean);
 }
 
