@@ -173,6 +173,10 @@ async function begin() {
   await show(false);
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();     // it is no address of a page
+  work.focus();
+});
 signOutButton.addEventListener("click", async () => {
   try {
     await signOut();

@@ -22,6 +22,7 @@ export async function libraryView() {
   const none = h("p", { class: "notice" }, "There are no functions yet. Templates in the folder ", h("code", {}, "templates"),
     " of the data directory appear here by themselves.");
   let templates = [];
+  let drawn = "";
 
   async function read() {
     const chosen = category.value;
@@ -36,7 +37,9 @@ export async function libraryView() {
   function show() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = templates.filter((template) => (!category.value || template.category === category.value) && matches(template, words));
-    cards.replaceChildren(...found.map(card));
+    const look = JSON.stringify(found.map((template) => [template.id, template.name, template.description, template.category]));
+    if (look !== drawn) cards.replaceChildren(...found.map(card));      // whoever is about to press one keeps it
+    drawn = look;
     count.textContent = found.length === templates.length ? ""
       : found.length ? `${found.length} of ${templates.length}` : "Nothing fits. Try another word or all categories.";
   }

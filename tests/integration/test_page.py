@@ -477,6 +477,7 @@ def test_by_keyboard_alone(page, fnr):
     page.driver.refresh()
     page.heading("What shall be made?")
     tab_to(".skip", Keys.ENTER)
+    assert page.script("return document.activeElement.id") == "work" and "#work" not in page.driver.current_url
     tab_to("#search", "brush")
     tab_to(".card", Keys.ENTER)
     page.heading("Paint a Picture")

@@ -84,7 +84,7 @@ export async function presetView(parameters, user) {
 
   function soon() {
     clearTimeout(timer);
-    timer = setTimeout(() => act(preview), PAUSE_MS);
+    timer = setTimeout(() => preview().catch((error) => { news.textContent = error.message; }), PAUSE_MS);
   }
 
   async function save(body) {
@@ -100,6 +100,7 @@ export async function presetView(parameters, user) {
 
   async function keep(event) {
     event.preventDefault();
+    clearTimeout(timer);
     await act(async () => {
       try {
         return await save(nested((await form.inputs())[0]));
@@ -124,7 +125,7 @@ export async function presetView(parameters, user) {
     title: id ? stored.name : "New preset", wide: true,
     element: h("section", { class: "list" }, h("p", { class: "way" }, h("a", { href: "#presets" }, "All presets")), h("div", { class: "head" }, head), news,
       h("div", { class: "sides" },
-        h("form", { class: "compact", onsubmit: keep, oninput: soon, onchange: soon, novalidate: true }, 
+        h("form", { class: "compact", onsubmit: keep, oninput: soon, onchange: soon, novalidate: true },
           h("fieldset", { disabled: !mayChange }, form.problem, form.element),
           mayChange && h("div", { class: "submit" }, h("button", { class: "main" }, id ? "Save" : "Make it"))),
         h("section", { class: "list beside", "aria-label": "Preview" }, template.element, result.element))),

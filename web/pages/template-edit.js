@@ -141,7 +141,7 @@ export async function templateEditView(parameters) {
   await show(parameters.get("edit") === "yaml" ? "yaml" : "form");
   return {
     title: id ? `Edit ${id}` : "New template", wide: true,
-    element: h("section", { class: "list edit" }, 
+    element: h("section", { class: "list edit" },
       h("p", { class: "way" }, h("a", { href: id ? `#template=${encodeURIComponent(id)}` : "#templates" }, id || "All templates")),
       h("div", { class: "head" }, h("h1", { tabindex: -1 }, id ? `Edit ${id} ${version}` : "New template"), tabs),
       form.element, editor.element, messages, h("div", { class: "submit" }, save, verdict), news),
