@@ -5,10 +5,12 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration", "comfyui_standin.py")
@@ -31,7 +33,8 @@ def workflow(seed, steps=4):
 
 class Server:
     def __init__(self):
-        self.process = subprocess.Popen([sys.executable, "-B", STANDIN], stdout=subprocess.PIPE, text=True)
+        self.folder = tempfile.mkdtemp(prefix="comfyui-")
+        self.process = subprocess.Popen([sys.executable, "-B", STANDIN, "--folder", self.folder], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().split()[1])
 
     def ask(self, method, path, body=None):
@@ -45,6 +48,7 @@ class Server:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Direct:
