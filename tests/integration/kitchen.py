@@ -70,6 +70,13 @@ class Kitchen:
         with open(self.calls_file) as file:
             return file.read().splitlines()
 
+    def alarm(self, rings):
+        """Wakes whoever sleeps, until it does not ring any more."""
+        if rings:
+            open(self.calls_file + ".alarm", "w").close()
+        else:
+            os.unlink(self.calls_file + ".alarm")
+
     def stop(self, hard=False):
         if self.process:
             (self.process.kill if hard else self.process.terminate)()

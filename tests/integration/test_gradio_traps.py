@@ -187,9 +187,9 @@ def test_silence(fnr, standin):
     """25: not even a heartbeat; while as long as there are heartbeats a job may take its time."""
     standin.tell([{"msg": "process_starts", "event_id": EVENT}, 60])
     assert ask(fnr, standin, options={"stall_s": 1})["error"]["code"] == "result_unknown"
-    beats = [item for _ in range(10) for item in (0.3, {"msg": "heartbeat", "event_id": None})]
+    beats = [item for _ in range(20) for item in (0.3, {"msg": "heartbeat", "event_id": None})]
     standin.tell([{"msg": "process_starts", "event_id": EVENT}, *beats, DONE, CLOSE])
-    assert answer_of(fnr, ask(fnr, standin, options={"stall_s": 2})) == b"answer"
+    assert answer_of(fnr, ask(fnr, standin, options={"stall_s": 5})) == b"answer"
 
 
 def test_a_page_instead_of_a_stream(fnr, standin):
