@@ -343,7 +343,7 @@ class System:
         return Stream(self, path, **options)
 
     def add_script(self, name, text, /, **template):
-        """A template around an executable script in DATA/templates/<name>/; restart or SIGHUP makes it known."""
+        """A template around an executable script in DATA/templates/<name>/; it is known soon after."""
         folder = os.path.join(self.data, "templates", name)
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "script"), "w") as file:
