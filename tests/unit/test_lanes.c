@@ -56,9 +56,9 @@ Test(lanes, higher_priority_first)
 {
 	struct lanes *lanes = lanes_create();
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
-	put(lanes, (struct waiting){ 1, 8, 1, 1, 2, 0 });
-	put(lanes, (struct waiting){ 1, 1, 1, 1, 3, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0, 0 });
+	put(lanes, (struct waiting){ 1, 8, 1, 1, 2, 0, 0 });
+	put(lanes, (struct waiting){ 1, 1, 1, 1, 3, 0, 0 });
 	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 1);
 	cr_assert_eq(take(lanes), 3);
@@ -70,17 +70,17 @@ Test(lanes, waiting_raises_by_steps_and_is_capped)
 {
 	struct lanes *lanes = lanes_create();
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 9, 0 });
-	put(lanes, (struct waiting){ 1, 3, 1, 1, 10, 2 * LANES_AGE_MS - 1 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 9, 0, 0 });
+	put(lanes, (struct waiting){ 1, 3, 1, 1, 10, 2 * LANES_AGE_MS - 1, 0 });
 	cr_assert_eq(take(lanes), 9, "not two steps yet");
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 11, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 11, 0, 0 });
 	lanes_clear(lanes);
-	put(lanes, (struct waiting){ 1, 5, 2, 1, 11, 0 });
-	put(lanes, (struct waiting){ 1, 3, 2, 1, 10, 3 * LANES_AGE_MS });
+	put(lanes, (struct waiting){ 1, 5, 2, 1, 11, 0, 0 });
+	put(lanes, (struct waiting){ 1, 3, 2, 1, 10, 3 * LANES_AGE_MS, 0 });
 	cr_assert_eq(take(lanes), 10);
 	lanes_clear(lanes);
-	put(lanes, (struct waiting){ 1, 10, 3, 1, 5, 0 });
-	put(lanes, (struct waiting){ 1, 9, 3, 1, 6, 100 * LANES_AGE_MS });
+	put(lanes, (struct waiting){ 1, 10, 3, 1, 5, 0, 0 });
+	put(lanes, (struct waiting){ 1, 9, 3, 1, 6, 100 * LANES_AGE_MS, 0 });
 	cr_assert_eq(take(lanes), 5, "ten is the most: then the older head");
 	lanes_free(lanes);
 }
@@ -89,9 +89,9 @@ Test(lanes, oldest_head_within_a_project)
 {
 	struct lanes *lanes = lanes_create();
 
-	put(lanes, (struct waiting){ 1, 5, 1, 7, 20, 0 });
-	put(lanes, (struct waiting){ 1, 5, 1, 3, 10, 0 });
-	put(lanes, (struct waiting){ 2, 5, 1, 9, 15, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 7, 20, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 3, 10, 0, 0 });
+	put(lanes, (struct waiting){ 2, 5, 1, 9, 15, 0, 0 });
 	cr_assert_eq(take(lanes), 10);
 	cr_assert_eq(take(lanes), 15);
 	cr_assert_eq(take(lanes), 20);
@@ -103,9 +103,9 @@ Test(lanes, projects_take_turns)
 	struct lanes *lanes = lanes_create();
 	unsigned had[4] = { 0 };
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
-	put(lanes, (struct waiting){ 1, 5, 2, 1, 2, 0 });
-	put(lanes, (struct waiting){ 1, 5, 3, 1, 3, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 2, 1, 2, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 3, 1, 3, 0, 0 });
 	for (int i = 0; i < 300; i++)
 		had[take_and_refill(lanes)]++;
 	cr_assert(had[1] == 100 && had[2] == 100 && had[3] == 100);
@@ -117,10 +117,10 @@ Test(lanes, a_newcomer_is_next_but_saves_no_turns)
 	struct lanes *lanes = lanes_create();
 	unsigned had[3] = { 0 };
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0, 0 });
 	for (int i = 0; i < 1000; i++)
 		take_and_refill(lanes);
-	put(lanes, (struct waiting){ 1, 5, 2, 1, 2000000, 0 });
+	put(lanes, (struct waiting){ 1, 5, 2, 1, 2000000, 0, 0 });
 	cr_assert_eq(take_and_refill(lanes), 2, "one project's thousand jobs do not hold up another's first");
 	for (int i = 0; i < 20; i++)
 		had[take_and_refill(lanes)]++;
@@ -132,12 +132,12 @@ Test(lanes, turns_are_counted_at_each_priority)
 {
 	struct lanes *lanes = lanes_create();
 
-	put(lanes, (struct waiting){ 1, 9, 1, 1, 1, 0 });
+	put(lanes, (struct waiting){ 1, 9, 1, 1, 1, 0, 0 });
 	for (int i = 0; i < 10; i++)
 		take_and_refill(lanes);
 	lanes_clear(lanes);
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 50, 0 });
-	put(lanes, (struct waiting){ 1, 5, 2, 1, 60, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 50, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 2, 1, 60, 0, 0 });
 	cr_assert_eq(take(lanes), 50);
 	lanes_free(lanes);
 }
@@ -147,8 +147,8 @@ Test(lanes, the_first_queue_is_first)
 	struct lanes *lanes = lanes_create();
 
 	lanes_first_queue(lanes, 4);
-	put(lanes, (struct waiting){ 1, 10, 1, 1, 1, 0 });
-	put(lanes, (struct waiting){ 4, 1, 1, 1, 2, 0 });
+	put(lanes, (struct waiting){ 1, 10, 1, 1, 1, 0, 0 });
+	put(lanes, (struct waiting){ 4, 1, 1, 1, 2, 0, 0 });
 	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 1);
 	lanes_free(lanes);
@@ -159,9 +159,9 @@ Test(lanes, put_keeps_the_smaller_head)
 	struct lanes *lanes = lanes_create();
 	struct lane_head head;
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0 });
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 20, 0 });
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 5, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 20, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 5, 0, 0 });
 	cr_assert_eq(lanes_count(lanes), 1);
 	cr_assert(lanes_next(lanes, NOW, &head) && head.seq == 5 && head.job.bytes[15] == 5);
 	lanes_free(lanes);
@@ -197,16 +197,16 @@ Test(lanes, parked_by_the_caller)
 	struct lanes *lanes = lanes_create();
 	struct lane_key first = { 1, 5, 1, 1 };
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
-	put(lanes, (struct waiting){ 1, 5, 1, 2, 2, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 2, 0, 0 });
 	lanes_park(lanes, &first, 3);
 	cr_assert_eq(take(lanes), 1, "that gate is open");
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 1, 0, 0 });
 	lanes_close(lanes, GATE_OTHER, 3, REASON_BACKEND);
 	lanes_park(lanes, &first, 3);
 	cr_assert_eq(take(lanes), 2);
 	cr_assert_eq(take(lanes), 0);
-	put(lanes, (struct waiting){ 1, 5, 1, 2, 9, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 9, 0, 0 });
 	lanes_open(lanes, GATE_OTHER, 3, REASON_BACKEND);
 	cr_assert_eq(take(lanes), 1);
 	cr_assert_eq(take(lanes), 9);
@@ -219,10 +219,10 @@ Test(lanes, parked_lanes_change_and_go)
 	struct lane_head head = { .key = { 1, 5, 1, 1 }, .seq = 30 };
 
 	lanes_close(lanes, GATE_QUEUE, 1, REASON_PAUSED);
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0 });
-	put(lanes, (struct waiting){ 1, 5, 1, 2, 20, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 20, 0, 0 });
 	cr_assert_eq(take(lanes), 0);
-	put(lanes, (struct waiting){ 1, 5, 1, 2, 15, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 2, 15, 0, 0 });
 	lanes_advance(lanes, &head, NOW);
 	lanes_open(lanes, GATE_QUEUE, 1, REASON_PAUSED);
 	cr_assert_eq(take(lanes), 15);
@@ -241,8 +241,8 @@ Test(lanes, time_passes)
 	struct lanes *lanes = lanes_create();
 	struct lane_head head;
 
-	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0 });
-	put(lanes, (struct waiting){ 2, 3, 2, 1, 5, 0 });
+	put(lanes, (struct waiting){ 1, 5, 1, 1, 10, 0, 0 });
+	put(lanes, (struct waiting){ 2, 3, 2, 1, 5, 0, 0 });
 	cr_assert(lanes_next(lanes, NOW, &head) && head.seq == 10);
 	lanes_close(lanes, GATE_QUEUE, 2, REASON_PAUSED);
 	cr_assert(lanes_next(lanes, NOW + LANES_AGE_MS, &head) && head.seq == 10);
@@ -260,7 +260,7 @@ Test(lanes, many_lanes_and_projects)
 	uint64_t last = 0;
 
 	for (uint32_t i = 5000; i > 0; i--)
-		put(lanes, (struct waiting){ (uint16_t)(1 + i % 3), 5, i, i % 7, i, 0 });
+		put(lanes, (struct waiting){ (uint16_t)(1 + i % 3), 5, i, i % 7, i, 0, 0 });
 	cr_assert_eq(lanes_count(lanes), 5000);
 	for (uint32_t i = 0; i < 5000; i++) {
 		uint64_t seq = take(lanes);
@@ -281,7 +281,7 @@ Test(lanes, weights)
 
 	for (uint32_t project = 1; project <= 4; project++) {
 		lanes_weigh(lanes, project, weights[project - 1]);
-		put(lanes, (struct waiting){ 1, 5, project, 1, project, 0 });
+		put(lanes, (struct waiting){ 1, 5, project, 1, project, 0, 0 });
 	}
 	for (int i = 0; i < 1000; i++)
 		turns[take_and_refill(lanes)]++;
