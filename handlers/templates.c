@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
+#include "handlers/servers.h"
 #include "handlers/templates.h"
 #include "registry/preset.h"
 #include "registry/registry.h"
@@ -38,10 +39,13 @@ static struct json_object *deprecation_of(struct request *req, const struct temp
 struct json_object *templates_shown(struct request *req, const struct template_ *template_)
 {
 	struct json_object *shown = fnr_json_copy(template_definition(template_));
+	struct servers_fit fit;
 
 	json_object_object_del(shown, "input_schema");
 	json_object_object_del(shown, "files");
 	fnr_json_set(shown, "deprecated", deprecation_of(req, template_));
+	servers_find(req, template_definition(template_), NULL, &fit);
+	fnr_json_set_bool(shown, "available", fit.local || fit.usable);
 	return shown;
 }
 

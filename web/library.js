@@ -6,7 +6,8 @@ import { categoryWord, listTemplates } from "./templates.js";
 
 function card(template) {
   return h("li", {}, h("a", { class: "card", href: `#function=${encodeURIComponent(template.id)}` },
-    icon(template.category), h("span", { class: "name" }, template.name), h("span", { class: "quiet" }, template.description)));
+    icon(template.category), h("span", { class: "name" }, template.name), h("span", { class: "quiet" }, template.description),
+    template.available === false && h("span", { class: "quiet lacks" }, "Waits for a server that is not there yet")));
 }
 
 const matches = (template, words) => {
@@ -26,7 +27,8 @@ export async function libraryView() {
 
   async function read() {
     const chosen = category.value;
-    templates = (await listTemplates()).filter((template) => !template.deprecated);
+    templates = (await listTemplates()).filter((template) => !template.deprecated)
+      .sort((a, b) => (b.available !== false) - (a.available !== false));   // what cannot be made now comes last
     category.replaceChildren(h("option", { value: "" }, "All"),
       ...[...new Set(templates.map((template) => template.category))].sort().map((one) => h("option", { value: one }, categoryWord(one))));
     category.value = templates.some((template) => template.category === chosen) ? chosen : "";
@@ -37,14 +39,14 @@ export async function libraryView() {
   function show() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = templates.filter((template) => (!category.value || template.category === category.value) && matches(template, words));
-    const look = JSON.stringify(found.map((template) => [template.id, template.name, template.description, template.category]));
+    const look = JSON.stringify(found.map((template) => [template.id, template.name, template.description, template.category, template.available]));
     if (look !== drawn) cards.replaceChildren(...found.map(card));      // whoever is about to press one keeps it
     drawn = look;
     count.textContent = found.length === templates.length ? ""
       : found.length ? `${found.length} of ${templates.length}` : "Nothing fits. Try another word or all categories.";
   }
 
-  const right = keepRight(read, (name) => name === "template.changed");
+  const right = keepRight(read, (name) => name === "template.changed" || name === "backend.changed");
   await right.first();
   return {
     element: h("section", {},

@@ -16,7 +16,7 @@ export function forget() {
 }
 
 listen((message) => {
-  if (message.kind === "anew" || (message.kind === "event" && /^(template|preset)\.changed$/.test(message.name))) forget();
+  if (message.kind === "anew" || (message.kind === "event" && /^(template|preset|backend)\.changed$/.test(message.name))) forget();
 });
 
 async function all(path) {

@@ -334,6 +334,13 @@ def test_defaults(fnr):
     assert fnr.run(project="demo")["shot"] == "main"
 
 
+def test_what_can_be_made_now(fnr):
+    templates = {one["id"]: one for one in fnr.get("/api/v1/templates?limit=500").json["items"]}
+    assert templates["noop"]["available"] is True and templates["create_title_card"]["available"] is True
+    assert templates["text_to_image"]["available"] is False      # there is no server that it could run on
+    assert fnr.get("/api/v1/templates/text_to_image").json["available"] is False
+
+
 def test_versions_of_a_template(fnr):
     for reference in ("noop@1", "noop@1.0", "noop@1.0.0"):
         assert fnr.run(reference)["version"] == "1.0.0"
