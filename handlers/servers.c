@@ -16,11 +16,15 @@ struct json_object *servers_record(const struct store_backend *backend)
 	return fnr_json_parse_own(backend->json, backend->len, NULL);
 }
 
+/* What servers list may be anything. */
 static bool contains(struct json_object *list, const char *text)
 {
-	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
-		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), text) == 0)
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+		const char *item = json_object_get_string(json_object_array_get_idx(list, i));
+
+		if (item && strcmp(item, text) == 0)
 			return true;
+	}
 	return false;
 }
 

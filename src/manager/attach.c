@@ -68,7 +68,11 @@ static void cannot_be_read(struct manager *manager, struct task *task)
 	struct json_object *error = error_make(FNR_CLASS_PERMANENT, "record_lost", "Submit it again.", "retry", "Its inputs cannot be read any more.");
 	struct job_head head = task->head;
 
-	move_fail(manager, &head, task, error);
+	task_discard(manager, task);
+	if (head.state == FNR_STATE_CANCELLING)
+		move_stopped(manager, &head, task);
+	else
+		move_fail(manager, &head, task, error);
 	json_object_put(error);
 }
 
@@ -153,6 +157,8 @@ bool attach_keeps(const struct manager *manager, const char *work)
 	char path[TAKE_PATH];
 
 	for (const struct task *task = manager->tasks; task; task = task->next) {
+		if (!task->attach_due)
+			continue;
 		take_work_dir(path, &task->job, task->attempt);
 		if (strcmp(path, work) == 0)
 			return true;

@@ -337,6 +337,24 @@ static void cancel_waiting(struct manager *manager, struct job_head *head, struc
 	json_object_put(summary);
 }
 
+/* It was left to go on without us, as we are stopping: the next life joins it and stops it. */
+static void cancel_left(struct manager *manager, struct job_head *head)
+{
+	struct json_object *summary = job_summary(manager, &head->id);
+	struct fnr_buf *out = event_begin(manager, FNR_EVENT_JOB_PROGRESS, head, summary, &head->event);
+	struct progress progress;
+
+	progress_of_head(&progress, head);
+	member_text(out, "stage", fnr_stage_name(progress.stage));
+	fnr_buf_puts(out, ",\"progress\":");
+	progress_render(out, &progress, head->state);
+	event_end(manager);
+	head->flags |= JOB_FLAG_CANCEL_ASKED;
+	put(manager, head);
+	json_object_put(summary);
+	log_step(manager, head, "cancelling");
+}
+
 bool move_cancel(struct manager *manager, struct job_head *head, struct json_object *error)
 {
 	struct task *task;
@@ -349,7 +367,11 @@ bool move_cancel(struct manager *manager, struct job_head *head, struct json_obj
 		return true;
 	}
 	task = task_find(manager, &head->id);
-	FNR_MUST(task != NULL); /* what runs has one: recover.c makes those of an earlier life */
+	FNR_MUST(task != NULL || manager->stopping); /* what runs has one: recover.c makes those of an earlier life */
+	if (!task) {
+		cancel_left(manager, head);
+		return true;
+	}
 	tell_untold(manager, task, &before);
 	head->flags |= JOB_FLAG_CANCEL_ASKED;
 	head->stage = (uint8_t)task->progress.stage;

@@ -104,11 +104,15 @@ static struct need *need_of(struct manager *manager, uint64_t class_, const stru
 
 /* ---- what a backend can do ---- */
 
+/* What servers list may be anything. */
 static bool contains(struct json_object *list, const char *text)
 {
-	for (size_t i = 0; list && text && i < json_object_array_length(list); i++)
-		if (strcmp(json_object_get_string(json_object_array_get_idx(list, i)), text) == 0)
+	for (size_t i = 0; list && text && i < json_object_array_length(list); i++) {
+		const char *item = json_object_get_string(json_object_array_get_idx(list, i));
+
+		if (item && strcmp(item, text) == 0)
 			return true;
+	}
 	return false;
 }
 

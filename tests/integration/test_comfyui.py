@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from comfyui import Comfyui
+from comfyui_nodes import MODELS
 from crash import until
 from system import FNR, System
 
@@ -620,6 +621,15 @@ def test_what_is_found_at_a_server(fnr, comfy):
     assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
 
 
+def test_lists_of_models_may_hold_anything(fnr):
+    """What a server lists is not ours to trust: neither a handler nor the manager stumbles over it."""
+    with Comfyui(models={**MODELS, "checkpoints": [None, 7, ["x"], CHECKPOINT]}) as odd, known(fnr, odd):
+        managers = fnr.pids_of("fnr-manager")
+        until(lambda: fnr.get("/api/v1/models?backend=comfy").json["items"], "the lists are known")
+        done(fnr, submit(fnr))
+        assert fnr.pids_of("fnr-manager") == managers
+
+
 # ---- import ----
 
 def imported(flow, name="My Flow_api.json"):
@@ -751,3 +761,24 @@ def test_a_graceful_restart_leaves_the_prompt_alone(server):
         server.set(hold=None)
         job = done(own, id, timeout=120)
         assert list(server.seen()["runs"].values()) == [1] and job["attempt"] == 1
+
+
+def test_a_prompt_that_was_left_is_cancelled(server):
+    """The manager stops, and waits for another job, when one that goes on without it is cancelled: the next life stops that."""
+    server.reset()
+    slow = "#!/bin/sh\nsleep 15\necho done >note.txt\nprintf '{\"output\":\"file\",\"path\":\"note.txt\"}\\n'\n"
+    with System("workers: {min: 2, max: 3}\nstop: {grace: 60}\n", before_start=lambda own: own.add_script("slow", slow)) as own, known(own, server):
+        server.set(hold="KSampler")
+        id = submit(own)
+        server.wait_held("KSampler")
+        other = own.submit("slow")["id"]
+        until(lambda: own.get(f"{JOBS}/{other}").json["state"] == "running", "the other one runs")
+        for pid in own.pids_of("fnr-manager"):
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: "event=job.left" in own.log_text(), "the manager stops")
+        assert own.post(f"{JOBS}/{id}/cancel").status == 202
+        job = own.wait(other, timeout=120)
+        assert job["state"] == "completed" and job["attempt"] == 1, job
+        assert own.wait(id, timeout=120)["state"] == "cancelled"
+        server.wait(lambda seen: seen["running"] is None)
+        assert "ended by signal" not in own.log_text()
