@@ -206,6 +206,7 @@ int comparisons_submit(struct request *req)
 	common_members_only(req, "a comparison", members);
 	presets = presets_of(req);
 	job = common_job_of(req);
+	list.alike = true;
 	code = add_jobs(req, job, presets, &list);
 	if (code == FNR_OK)
 		code = submission_post(req, &submit, &list, &reply);

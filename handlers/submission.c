@@ -631,8 +631,8 @@ static int add_variations(struct submission *s, struct op_job *job)
 {
 	int code = FNR_OK;
 
-	job->brought = s->brought.uploads;
-	job->brought_count = s->brought.count;
+	job->brought = s->brought.uploads ? s->brought.uploads + s->list->brought_count : NULL;
+	job->brought_count = s->brought.count - s->list->brought_count;
 	add_variation(s, job);
 	job->brought_count = 0;
 	for (int64_t i = 1; i < s->count && code == FNR_OK; i++) {
@@ -742,13 +742,18 @@ static int add(struct submission *s)
 		fnr_error_add(&req->err, s->prefix, "type", "describe each job by an object: {…}", "a job must be an object");
 		return req->err.code;
 	}
-	s->brought = (struct brought){ .req = req, .may = may_use, .later = is_later, .context = s, .files = &s->list->uploads };
+	s->brought = (struct brought){ .req = req, .may = may_use, .later = is_later, .context = s, .files = &s->list->uploads,
+	                               .uploads = s->list->brought, .count = s->list->brought_count };
 	read_members(s);
 	code = check_size(s);
 	if (code == FNR_OK)
 		code = check_count(s);
 	if (code == FNR_OK)
 		code = add_checked(s);
+	if (s->list->alike) {
+		s->list->brought = s->brought.uploads;
+		s->list->brought_count = s->brought.count;
+	}
 	for (size_t i = 0; i < s->parent_count; i++)
 		json_object_put(s->parent_outputs[i]);
 	return code;

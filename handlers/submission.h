@@ -8,9 +8,18 @@
 #define SUBMISSION_UPLOADS 256
 
 /* The jobs of one request: packed (op_job_add), the ids of the files that hold payloads too large for a record, and those
- * of uploads that the jobs bring along. chain: of a batch whose jobs may depend on each other, with the one that is read. */
-struct submissions { struct fnr_buf jobs, files, uploads; size_t count; struct chain *chain; size_t job; };
-#define SUBMISSIONS_INIT { FNR_BUF_INIT, FNR_BUF_INIT, FNR_BUF_INIT, 0, NULL, 0 }
+ * of uploads that the jobs bring along. chain: of a batch whose jobs may depend on each other, with the one that is read.
+ * alike: they have the same inputs, and what the first brings along is there for all. */
+struct submissions {
+	struct fnr_buf jobs, files, uploads;
+	size_t count;
+	struct chain *chain;
+	size_t job;
+	bool alike;
+	struct store_upload *brought;      /* by those that are alike so far; in the request's arena */
+	size_t brought_count;
+};
+#define SUBMISSIONS_INIT { .jobs = FNR_BUF_INIT, .files = FNR_BUF_INIT, .uploads = FNR_BUF_INIT }
 
 /* Checks `job` completely, resolves its parameters, and adds it to the list; with `count` as many variations of it, whose
  * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */

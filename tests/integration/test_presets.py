@@ -461,6 +461,17 @@ def test_compared_by_running_them(server_with_media):
     assert fnr.get("/api/v1/batches/" + found["id"]).json["total"] == 3
 
 
+def test_a_comparison_of_what_comes_with_it(server_with_media):
+    """A file that stands in the inputs is one upload for all of its jobs, which so have the same inputs."""
+    fnr = server_with_media
+    data = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+    answer = fnr.post("/api/v1/comparisons", {"template": "apply_style", "inputs": {"image": data}, "presets": ["draft", "high"]})
+    assert answer.status == 202 and answer.json["inputs"]["image"].startswith("upload:"), answer.data
+    place = answer.headers["Location"]
+    until(lambda: fnr.get(place).json["state"] != "running", "the comparison has an end", timeout=120)
+    assert [item["state"] for item in fnr.get(place).json["items"]] == ["completed", "completed"]
+
+
 def test_comparisons_that_are_none(server_with_media):
     fnr = server_with_media
     card = {"template": "create_title_card", "inputs": {"text": "x"}}
