@@ -83,6 +83,44 @@ Test(manager, scripts_make_takes)
 	finish();
 }
 
+/* As if the manager had been killed when the result of its first attempt was there and the worker had not cleared away yet. */
+static void put_finishing(const struct fnr_id *id, const char *manifest)
+{
+	struct job_active active = { .attempt = 1, .worker = "w1", .backend = "local", .manifest = (char *)manifest, .started_at = fnr_now_ms() };
+	struct store_txn *txn = store_write(store, NULL);
+	struct job_head head;
+
+	cr_assert_eq(store_job_get(txn, id, &head), FNR_OK);
+	head.attempt = 1;
+	head.state = FNR_STATE_RUNNING;
+	cr_assert_eq(store_job_put(txn, &head, NULL), FNR_OK);
+	head.state = FNR_STATE_FINISHING;
+	cr_assert_eq(store_job_put(txn, &head, NULL), FNR_OK);
+	cr_assert_eq(store_active_put(txn, id, &active, NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+}
+
+Test(manager, what_a_kill_left_beside_a_result_goes)
+{
+	struct fnr_id id = submit(1, (struct wish){ .template_ = "script" });
+	char text[FNR_ID_TEXT], path[128], work[128];
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	put_finishing(&id, "{\"outputs\":[{\"name\":\"text\",\"file\":\"text.txt\"}],\"cpu_ms\":1,\"rss_max\":1,\"finished_at\":1}");
+	snprintf(path, sizeof path, "workspace/.jobs/.attempt-%s-1", fnr_id_format(&id, text));
+	snprintf(work, sizeof work, "workspace/.work/%s-1", text);
+	cr_assert_eq(fnr_dir_make(path, 0755, NULL), FNR_OK);
+	cr_assert_eq(fnr_dir_make(work, 0755, NULL), FNR_OK);
+	start_manager();
+	wait_finished();
+	assert_count(FNR_STATE_COMPLETED, 1);
+	while (access(work, F_OK) == 0) {
+		cr_assert_lt(fnr_mono_ms(), until, "%s stays", work);
+		poll(NULL, 0, 10);
+	}
+	finish();
+}
+
 Test(manager, cancel)
 {
 	struct fnr_id runs, waits, batch;
