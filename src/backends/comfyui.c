@@ -258,6 +258,7 @@ static bool begin(struct comfyui *comfyui)
 	comfyui->heard_at = now;
 	comfyui->executed = json_object_new_object();
 	comfyui->received = json_object_new_array();
+	comfyui->early = json_object_new_array();
 	comfyui->http = http_to(run->endpoint, COMFYUI_HTTP);
 	FNR_MUST(comfyui->http != NULL);
 	comfyui_ids(comfyui);
@@ -274,6 +275,7 @@ static void end(struct comfyui *comfyui)
 	json_object_put(comfyui->failure);
 	json_object_put(comfyui->executed);
 	json_object_put(comfyui->received);
+	json_object_put(comfyui->early);
 	free(comfyui->nodes);
 }
 

@@ -53,6 +53,8 @@ struct comfyui {
 	struct json_object *failure;      /* the data of execution_error; owned */
 	struct json_object *executed;     /* node -> output, as the messages told; owned */
 	size_t executed_size;             /* bytes of the messages that are in it */
+	struct json_object *early;        /* texts of messages of other prompts that came before ours was known; owned */
+	size_t early_size;                /* bytes in it */
 	struct json_object *received;     /* array of {"node","file"}: pictures that came over the socket, in work_dir; owned */
 };
 
@@ -71,6 +73,8 @@ enum run_result comfyui_submit(struct comfyui *comfyui);
 bool comfyui_connect(struct comfyui *comfyui, struct http_answer *answer);   /* the socket, and its first status */
 void comfyui_disconnect(struct comfyui *comfyui);
 void comfyui_listen(struct comfyui *comfyui);             /* takes what has come; a lost socket is NULL afterwards */
+/* What came before the prompt had the id by which the server calls it. */
+void comfyui_hear_early(struct comfyui *comfyui);
 void comfyui_goodbye(struct comfyui *comfyui);            /* the prompt has ended: nobody waits for the socket's end */
 
 /* ---- comfyui_progress.c: how far it is, in words ---- */

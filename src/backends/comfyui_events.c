@@ -17,6 +17,7 @@
 #define TURN_MS 250
 #define RECEIVED_MOST 1000
 #define LOG_TEXT 1000
+#define EARLY_MOST (1u << 20)
 #define EXECUTED_MOST (4u << 20)    /* of outputs that are kept in case that the server forgets them */
 
 /* ---- text frames ---- */
@@ -130,6 +131,15 @@ static const struct {
 	{ "execution_success", true, on_success }, { "execution_error", true, on_error }, { "execution_interrupted", true, on_interrupted },
 };
 
+/* A server that gives prompts ids of its own may tell of one before it has answered with its id. */
+static void keep_early(struct comfyui *comfyui, const char *text, size_t len)
+{
+	if (comfyui->early_size + len > EARLY_MOST)
+		return;
+	comfyui->early_size += len;
+	json_object_array_add(comfyui->early, json_object_new_string_len(text, (int)len));
+}
+
 static void take_text(struct comfyui *comfyui, const char *text, size_t len)
 {
 	struct json_object *message = fnr_json_parse_foreign(text, len, NULL), *data = fnr_json_get(message, "data");
@@ -139,12 +149,24 @@ static void take_text(struct comfyui *comfyui, const char *text, size_t len)
 	for (size_t i = 0; object && i < sizeof events / sizeof events[0]; i++)
 		if (strcmp(events[i].type, type) == 0 && (ours || !events[i].ours))
 			events[i].take(comfyui, data);
+	if (object && !ours && !comfyui->known && fnr_json_get(data, "prompt_id") != NULL)
+		keep_early(comfyui, text, len);
 	if (ours) {
 		comfyui->heard_at = fnr_mono_ms();
 		if (!comfyui->over)
 			comfyui_progress(comfyui);
 	}
 	json_object_put(message);
+}
+
+void comfyui_hear_early(struct comfyui *comfyui)
+{
+	for (size_t i = 0; i < json_object_array_length(comfyui->early); i++) {
+		struct json_object *text = json_object_array_get_idx(comfyui->early, i);
+		take_text(comfyui, json_object_get_string(text), (size_t)json_object_get_string_len(text));
+	}
+	json_object_put(comfyui->early);
+	comfyui->early = json_object_new_array();
 }
 
 /* ---- binary frames ---- */

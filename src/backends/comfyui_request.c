@@ -245,6 +245,7 @@ static enum run_result accepted(struct comfyui *comfyui, struct json_object *ans
 	if (prompt[0] != '\0' && strlen(prompt) < sizeof comfyui->prompt)
 		fnr_text_copy(comfyui->prompt, sizeof comfyui->prompt, prompt);
 	comfyui->known = true;
+	comfyui_hear_early(comfyui);
 	if (!some)
 		return RUN_DONE;
 	comfyui_node_errors(comfyui, node_errors, NULL);

@@ -13,9 +13,7 @@ enum entry_state { ENTRY_NEW, ENTRY_GOOD, ENTRY_BROKEN, ENTRY_DATA };
 /* One file. What it holds is known from the last time it was read. */
 struct entry {
 	char *source, *path;           /* "data/x/x.yaml", "templates/x/x.yaml" */
-	#define SCAN_SCRIPTS "scripts"
-
-enum entry_state state;
+	enum entry_state state;
 	bool changed;                  /* the file, or one that it names: to be read */
 	bool unsure;                   /* it was read so soon after a change that the next may not show in its times */
 	bool hidden;                   /* below a folder that cannot be read: nobody knows about it */
