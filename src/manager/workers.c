@@ -16,6 +16,7 @@ static void apply(struct manager *manager)
 	manager->conf.workers_min = scale->least ? (int64_t)scale->least - 1 : scale->configured_least;
 	if (manager->conf.workers_min > manager->conf.workers_max)
 		manager->conf.workers_min = manager->conf.workers_max;
+	places_freed(manager, &manager->local);
 }
 
 void workers_configured(struct manager *manager)

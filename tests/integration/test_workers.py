@@ -145,6 +145,20 @@ def test_scaled(fnr):
         fnr.wait(id)
 
 
+def test_more_at_once_while_others_run():
+    """What waits as all places of this machine are taken is started when there are more of them, not when a job ends."""
+    with System("workers: {min: 1, max: 1, idle: 600}\nstop: {grace: 0}\n") as fnr:
+        assert fnr.post("/api/v1/backends", {"id": "far", "type": "comfyui", "url": "http://127.0.0.1:1"}).status == 201
+        first = running(fnr)
+        until(lambda: "idle" in [item["state"] for item in workers(fnr)], "one that asked the server has nothing to do")
+        second = fnr.submit(**SLOW)["id"]
+        with fnr.stream(f"/api/v1/jobs/{second}/events") as stream:
+            next(iter(stream))
+        assert fnr.post(f"{WORKERS}/scale", {"max": 3}).status == 202
+        until(lambda: fnr.get(f"/api/v1/jobs/{second}").json["state"] == "running", "it is started")
+        assert fnr.get(f"/api/v1/jobs/{first}").json["state"] == "running"
+
+
 def test_what_is_refused(fnr):
     reader = fnr.post("/api/v1/keys", {"name": "reader", "scopes": ["read", "submit"]}).json["key"]
     until(lambda: workers(fnr), "one is ready")
