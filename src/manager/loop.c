@@ -214,8 +214,10 @@ static void turn(struct manager *manager)
 	attach_assign(manager);
 	limits_tick(manager->limits, manager->turn.mono);
 	backends_tick(manager);
-	if (dispatch_possible(manager))
+	if (dispatch_possible(manager)) {
 		turn_write(manager);
+		backends_read(manager);        /* the transaction may have begun just now: nothing is started where it may not be any more */
+	}
 	dispatch_jobs(manager);
 	if (manager->turn.txn)
 		batches_apply(manager);
