@@ -58,14 +58,28 @@ void discards_tell(struct manager *manager)
 	fnr_buf_free(&text);
 }
 
-void discards_done(struct manager *manager, const struct worker *worker)
+static bool is_among(struct json_object *paths, const char *path)
+{
+	size_t count = json_object_is_type(paths, json_type_array) ? json_object_array_length(paths) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *one = json_object_get_string(json_object_array_get_idx(paths, i));
+
+		if (one && strcmp(one, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+void discards_done(struct manager *manager, const struct worker *worker, struct json_object *left)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	if (worker != manager->discard_worker)
 		return;
 	for (size_t i = 0; i < manager->discard_told; i++) {
-		turn_check(manager, store_discard_done(manager->turn.txn, manager->discards[i], &err), &err, "the store cannot be written");
+		if (!is_among(left, manager->discards[i]))
+			turn_check(manager, store_discard_done(manager->turn.txn, manager->discards[i], &err), &err, "the store cannot be written");
 		free(manager->discards[i]);
 	}
 	manager->discard_count -= manager->discard_told;

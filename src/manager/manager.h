@@ -290,7 +290,8 @@ struct json_object *error_make(enum fnr_class class_, const char *code, const ch
 void task_discard(struct manager *manager, const struct task *task);  /* its folders are to be removed; needs the transaction */
 void discard_add(struct manager *manager, const char *path);
 void discards_tell(struct manager *manager);                          /* gives some to an idle worker */
-void discards_done(struct manager *manager, const struct worker *worker);   /* it has removed them; needs the transaction */
+/* It has removed them; needs the transaction. left: what could not be removed, an array; tried again at the next start. */
+void discards_done(struct manager *manager, const struct worker *worker, struct json_object *left);
 void discards_worker_lost(struct manager *manager, const struct worker *worker);
 void discards_read(struct manager *manager);                          /* at the start: what is left over */
 

@@ -132,7 +132,7 @@ static void on_discarded(struct manager *manager, struct worker *worker, struct 
 	if (worker->task)
 		return;
 	set_free(manager, worker);
-	discards_done(manager, worker);
+	discards_done(manager, worker, fnr_json_get(message, "left"));
 }
 
 static void on_thumbnail(struct manager *manager, struct worker *worker, struct json_object *message)

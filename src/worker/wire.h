@@ -39,7 +39,7 @@
  *   {"type":"finish_failed","job","attempt","reason":"exists"|"missing"|"full"|"io","message":"…"}
  *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration",…}|null,"message":"…"}   null: it failed
  *   {"type":"probed","backend":"comfy-a","found":{…}|null,"error":{…}|null,"ms":n}    found: as backends/backend.h has it
- *   {"type":"discarded"}
+ *   {"type":"discarded","left":["workspace/…"]}     left: what could not be removed
  * After manifest with outputs, failed, lost, cancelled, finished, finish_failed, thumbnail, probed and discarded the worker waits for its next task;
  * a worker that reported files is normally given its own finish.
  */

@@ -305,15 +305,18 @@ static void task_discard(struct worker *worker, struct json_object *message)
 {
 	struct json_object *paths = fnr_json_get(message, "paths");
 	size_t count = json_object_is_type(paths, json_type_array) ? json_object_array_length(paths) : 0;
+	struct json_object *answer = json_object_new_object(), *left = json_object_new_array();
 	for (size_t i = 0; i < count; i++) {
 		struct fnr_error err = FNR_ERROR_INIT;
 		const char *path = json_object_get_string(json_object_array_get_idx(paths, i));
-		if (take_discard(path != NULL ? path : "", &err) != FNR_OK)
+		if (take_discard(path != NULL ? path : "", &err) != FNR_OK) {
 			fnr_warn(NULL, "cannot discard: %s", err.message);
+			json_object_array_add(left, json_object_new_string(path != NULL ? path : ""));
+		}
 		fnr_error_clear(&err);
 	}
-	struct json_object *answer = json_object_new_object();
 	fnr_json_set_text(answer, "type", "discarded");
+	fnr_json_set(answer, "left", left);
 	worker_send(worker, answer);
 }
 

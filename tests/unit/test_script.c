@@ -587,6 +587,7 @@ Test(script, discard_removes_what_is_of_attempts_and_takes_and_nothing_else)
 	say(json("{\"type\":\"discard\",\"paths\":[\"" ATTEMPT "\",\"" WORK "\",\"" SHOT "/take_001\",\"" SHOT "/mine\",\"" SHOT "\",\"store\",\"../x\",null,7]}"));
 	struct json_object *message = answer();
 	expect_type(message, "discarded");
+	cr_expect_str_eq(fnr_json_text(fnr_json_get(message, "left"), NULL), "[\"" SHOT "/mine\",\"" SHOT "\",\"store\",\"../x\",\"\",\"7\"]");
 	json_object_put(message);
 	cr_expect_neq(access(ATTEMPT, F_OK), 0);
 	cr_expect_neq(access(WORK, F_OK), 0);
