@@ -44,6 +44,7 @@ struct run_error {
 	char code[64], message[512], suggestion[256], action[32], detail[2048];
 	double retry_after_s;                /* the other side asked for it; 0 = it did not */
 	bool backend_down;                   /* the backend cannot do anything at the moment, whatever the job */
+	bool ignores_cancel;                 /* … as it goes on with what it was told to stop */
 };
 
 /* RUN_LOST: the other side does not know this attempt, or has forgotten it (it was started anew): what was done is lost, and

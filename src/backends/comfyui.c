@@ -100,7 +100,7 @@ static enum run_result too_long(struct comfyui *comfyui)
 	bool heard = comfyui_cancel(comfyui);
 	run_fail(comfyui->error, FNR_CLASS_PERMANENT, "timeout", "Choose a lower quality, or raise timeout_s.", "reduce_quality", NULL,
 	         "It took longer than %lld seconds and was stopped.", (long long)(comfyui->run->timeout_ms + 999) / 1000);
-	comfyui->error->backend_down = !heard;
+	comfyui->error->backend_down = comfyui->error->ignores_cancel = !heard;
 	return RUN_FAILED;
 }
 
@@ -215,7 +215,7 @@ static enum run_result stopped(struct comfyui *comfyui)
 		return RUN_CANCELLED;
 	run_fail(comfyui->error, FNR_CLASS_TRANSIENT, "cancel_ignored", "Look at the server; most likely it has to be started anew.", NULL, comfyui->prompt,
 	         "The server goes on with a job that it was told to stop.");
-	comfyui->error->backend_down = true;
+	comfyui->error->backend_down = comfyui->error->ignores_cancel = true;
 	return RUN_FAILED;
 }
 

@@ -69,7 +69,7 @@ unsigned backends_concurrency(const struct manager *manager, const struct backen
 
 bool backends_usable(const struct backend *backend)
 {
-	return backend->known && !backend->drained && !backend->gone && breaker_allows(&backend->breaker);
+	return backend->known && !backend->drained && !backend->suspect && !backend->gone && breaker_allows(&backend->breaker);
 }
 
 static size_t slots(const struct manager *manager, const struct backend *backend)
@@ -115,6 +115,8 @@ static const char *state_of(const struct backend *backend)
 {
 	if (backend->drained)
 		return backend->running ? "draining" : "drained";
+	if (backend->suspect)
+		return "suspect";
 	if (!backend->known)
 		return *backend->reason ? "down" : "unknown";
 	if (backend->breaker.state != BREAKER_CLOSED)
@@ -122,21 +124,26 @@ static const char *state_of(const struct backend *backend)
 	return "ready";
 }
 
+static const char *reason_of(const struct backend *backend)
+{
+	return backend->suspect ? "It went on with a job that it was told to stop." : backend->reason;
+}
+
 void backends_tell(struct manager *manager, const struct backend *backend)
 {
 	const struct breaker *breaker = &backend->breaker;
 	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_BACKEND_CHANGED, "backend", backend->id);
-	const char *state = backend->gone ? "removed" : state_of(backend);
+	const char *state = backend->gone ? "removed" : state_of(backend), *reason = reason_of(backend);
 
 	places_freed(manager, backend);
-	fnr_log(breaker->state == BREAKER_OPEN ? FNR_LOG_WARN : FNR_LOG_INFO, NULL, "event=backend.changed backend=%s breaker=%s state=%s%s%s", backend->id,
-	        breaker_state_name(breaker->state), state, *backend->reason ? ": " : "", backend->reason);
+	fnr_log(breaker->state == BREAKER_OPEN || backend->suspect ? FNR_LOG_WARN : FNR_LOG_INFO, NULL, "event=backend.changed backend=%s breaker=%s state=%s%s%s", backend->id,
+	        breaker_state_name(breaker->state), state, *reason ? ": " : "", reason);
 	if (!out)
 		return;
 	member_text(out, "state", state);
 	member_text(out, "breaker", breaker_state_name(breaker->state));
 	member_time(out, "open_until", open_until(manager, backend));
-	member_text(out, "reason", *backend->reason ? backend->reason : NULL);
+	member_text(out, "reason", *reason ? reason : NULL);
 	event_end(manager);
 }
 
@@ -159,7 +166,7 @@ void backends_live(const struct manager *manager, const struct backend *backend,
 	member_text(text, "breaker", breaker_state_name(backend->breaker.state));
 	member_int(text, "failures", backend->breaker.failures);
 	member_time(text, "open_until", open_until(manager, backend));
-	member_text(text, "reason", *backend->reason ? backend->reason : NULL);
+	member_text(text, "reason", *reason_of(backend) ? reason_of(backend) : NULL);
 	member_int(text, "running", backend->running);
 	member_int(text, "concurrency", backends_concurrency(manager, backend));
 	member_real(text, "score", backend->score);
@@ -178,6 +185,7 @@ static void begin_anew(struct manager *manager, struct backend *backend)
 	backend->reason[0] = 0;
 	backend->score = 1.0;
 	backend->known = !backend->asked;
+	backend->suspect = false;
 	json_object_put(backend->loaded);
 	json_object_put(backend->found);
 	backend->loaded = backend->found = NULL;
@@ -361,6 +369,26 @@ void backends_reset(struct manager *manager, const char *id)
 	probes_now(manager, backend);
 	if (breaker_reset(&backend->breaker))
 		backends_tell(manager, backend);
+}
+
+/* ---- servers that ignore a cancel ---- */
+
+void backends_suspect(struct manager *manager, struct backend *backend)
+{
+	if (!is_server(backend) || backend->suspect)
+		return;
+	backend->suspect = true;
+	backend->hook = HOOK_DUE;
+	backends_tell(manager, backend);
+}
+
+void backends_trust(struct manager *manager, struct backend *backend)
+{
+	if (!backend->suspect)
+		return;
+	backend->suspect = false;
+	probes_now(manager, backend);
+	backends_tell(manager, backend);
 }
 
 /* ---- time ---- */

@@ -128,6 +128,15 @@ static void run_reset_breaker(struct manager *manager, struct json_object *comma
 	backends_reset(manager, fnr_json_get_text(command, "backend", BACKEND_LOCAL));
 }
 
+/* An operator says that all is well. */
+static void run_trust(struct manager *manager, struct json_object *command)
+{
+	struct backend *backend = backends_find(manager, fnr_json_get_text(command, "backend", ""));
+
+	if (backend)
+		backends_trust(manager, backend);
+}
+
 static void run_probe(struct manager *manager, struct json_object *command)
 {
 	struct backend *backend = backends_find(manager, fnr_json_get_text(command, "backend", ""));
@@ -301,6 +310,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "queue", run_queue },
 	{ "reset_breaker", run_reset_breaker },
 	{ "probe", run_probe },
+	{ "trust", run_trust },
 	{ "projects", run_projects },
 	{ "discard", run_discard },
 	{ "preset", run_preset },

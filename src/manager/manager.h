@@ -118,6 +118,7 @@ struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 
 /* Where jobs run: this machine, or a server that an operator added. Breaker and score say whether it works there. */
 #define BACKEND_LOCAL "local"
+enum backend_hook { HOOK_DUE, HOOK_RUNS, HOOK_FAILED, HOOK_DONE };    /* FAILED: or there is none */
 struct backend {
 	struct backend *next;
 	char id[68];
@@ -133,13 +134,15 @@ struct backend {
 	struct json_object *labels;         /* owned */
 	struct json_object *loaded;         /* models of the job that it began last, owned; NULL: none, or nobody knows */
 	bool drained;                       /* gets no more jobs */
+	bool suspect;                       /* it went on with what it was told to stop, and gets no more jobs until it is trusted again */
+	enum backend_hook hook;             /* of a suspect server: is it restarted? */
 	bool gone;                          /* its record is, and it leaves with its last attempt */
 
 	bool asked;                         /* it can be: its kind has a probe */
 	bool known;                         /* it answered once since it was added, changed or we started */
 	bool silent;                        /* its last failure was that it did not answer */
 	bool found_news;                    /* found is to be written to the live table */
-	struct worker *prober;              /* asks it now */
+	struct worker *prober;              /* asks it now, or runs its hook */
 	int64_t probe_due;                  /* CLOCK_BOOTTIME */
 	int64_t probed_at, probe_ms;        /* wall clock of the last answer, and how long it took; 0: none yet */
 	struct json_object *found;          /* what it said; owned */
@@ -372,6 +375,8 @@ void backends_failed(struct manager *manager, struct backend *backend, const cha
 void backends_worked(struct manager *manager, struct backend *backend);
 void backends_tell(struct manager *manager, const struct backend *backend);                    /* backend.changed, and its jobs look again */
 void backends_reset(struct manager *manager, const char *id);
+void backends_suspect(struct manager *manager, struct backend *backend);                       /* it ignored a cancel; no restart of ours remembers that */
+void backends_trust(struct manager *manager, struct backend *backend);                         /* not suspect any more */
 void backends_tick(struct manager *manager);
 int64_t backends_next(const struct manager *manager);     /* CLOCK_BOOTTIME when backends_tick has something to do; INT64_MAX */
 void backends_live(const struct manager *manager, const struct backend *backend, struct fnr_buf *text);
@@ -408,6 +413,7 @@ bool probes_due(const struct manager *manager);
 void probes_give(struct manager *manager);           /* to idle workers, after the commit */
 int64_t probes_next(const struct manager *manager);  /* CLOCK_BOOTTIME; INT64_MAX if there is nothing to ask */
 void probes_report(struct manager *manager, struct worker *worker, struct json_object *message);
+void probes_restarted(struct manager *manager, struct worker *worker, struct json_object *message);   /* the hook has ended */
 void probes_worker_lost(struct manager *manager, const struct worker *worker);
 
 /* ---- workers.c ---- */

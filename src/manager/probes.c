@@ -19,9 +19,17 @@ void probes_now(struct manager *manager, struct backend *backend)
 	backend->probe_due = manager->turn.mono;
 }
 
+/* When what runs there has ended. */
+static bool hook_due(const struct backend *backend)
+{
+	return backend->suspect && backend->hook == HOOK_DUE && !backend->running;
+}
+
 static bool due(const struct manager *manager, const struct backend *backend)
 {
-	return backend->asked && !backend->gone && !backend->prober && backend->breaker.state != BREAKER_OPEN && backend->probe_due <= manager->turn.mono;
+	if (backend->gone || backend->prober)
+		return false;
+	return hook_due(backend) || (backend->asked && backend->breaker.state != BREAKER_OPEN && backend->probe_due <= manager->turn.mono);
 }
 
 static unsigned asking(const struct manager *manager)
@@ -58,11 +66,17 @@ int64_t probes_next(const struct manager *manager)
 static void ask(struct manager *manager, struct backend *backend, struct worker *worker)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
+	bool restart = hook_due(backend);
 
-	fnr_buf_puts(&text, "{\"type\":\"probe\"");
+	fnr_buf_puts(&text, restart ? "{\"type\":\"restart\"" : "{\"type\":\"probe\"");
 	member_text(&text, "backend", backend->id);
-	member_text(&text, "kind", backend->kind);
-	member_json(&text, "endpoint", backend->endpoint);
+	if (restart) {
+		member_text(&text, "url", backend->url);
+		backend->hook = HOOK_RUNS;
+	} else {
+		member_text(&text, "kind", backend->kind);
+		member_json(&text, "endpoint", backend->endpoint);
+	}
 	fnr_buf_puts(&text, "}");
 	worker_tell_text(worker, text.data, text.len);
 	fnr_buf_free(&text);
@@ -100,6 +114,16 @@ static int64_t interval(const struct manager *manager)
 	return ms - bits % (uint32_t)(ms / SPREAD + 1);
 }
 
+/* A suspect server, by its answer: it was restarted before it was asked, or it does nothing any more. */
+static bool is_cured(const struct backend *backend)
+{
+	struct json_object *queue = fnr_json_get(backend->found, "queue");
+
+	if (backend->running || backend->hook < HOOK_FAILED)
+		return false;
+	return backend->hook == HOOK_DONE || (fnr_json_get_int(queue, "running", 0) == 0 && fnr_json_get_int(queue, "pending", 0) == 0);
+}
+
 static void answered(struct manager *manager, struct backend *backend, struct json_object *found)
 {
 	bool news = !backend->known;
@@ -107,12 +131,14 @@ static void answered(struct manager *manager, struct backend *backend, struct js
 	json_object_put(backend->found);
 	backend->found = json_object_get(found);
 	backend->found_news = backend->known = true;
-	backend->probe_due = manager->turn.mono + interval(manager);
+	backend->probe_due = manager->turn.mono + (backend->suspect ? AGAIN_MS : interval(manager));
 	if (!backend->breaker.failures)
 		backend->reason[0] = 0;
 	if (backend->silent)
 		backends_worked(manager, backend);
-	if (news)
+	if (backend->suspect && is_cured(backend))
+		backends_trust(manager, backend);
+	else if (news)
 		backends_tell(manager, backend);
 	else
 		places_freed(manager, backend);
@@ -156,12 +182,40 @@ void probes_report(struct manager *manager, struct worker *worker, struct json_o
 		silent(manager, backend, fnr_json_get_text(fnr_json_get(message, "error"), "message", "It does not answer."));
 }
 
+static void hook_over(struct manager *manager, struct backend *backend, bool restarted)
+{
+	backend->prober = NULL;
+	if (backend->gone) {
+		manager->servers_revision = 0;
+		return;
+	}
+	if (backend->hook == HOOK_RUNS)
+		backend->hook = restarted ? HOOK_DONE : HOOK_FAILED;
+	if (restarted) {
+		json_object_put(backend->loaded);
+		backend->loaded = NULL;
+	}
+	probes_now(manager, backend);
+}
+
+void probes_restarted(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	struct backend *backend = asked_by(manager, worker);
+
+	if (backend)
+		hook_over(manager, backend, fnr_json_get_bool(message, "restarted", false));
+}
+
 void probes_worker_lost(struct manager *manager, const struct worker *worker)
 {
 	struct backend *backend = asked_by(manager, worker);
 
 	if (!backend)
 		return;
+	if (backend->hook == HOOK_RUNS) {
+		hook_over(manager, backend, false);
+		return;
+	}
 	backend->prober = NULL;
 	if (backend->gone)
 		manager->servers_revision = 0;

@@ -151,6 +151,14 @@ static void on_probed(struct manager *manager, struct worker *worker, struct jso
 	probes_report(manager, worker, message);
 }
 
+static void on_restarted(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	if (worker->task)
+		return;
+	set_free(manager, worker);
+	probes_restarted(manager, worker, message);
+}
+
 /* ---- ends ---- */
 
 /* What is kept of a manifest while the result is filed, so that it is whole after a restart. */
@@ -230,6 +238,8 @@ static void on_failed(struct manager *manager, struct worker *worker, struct jso
 		return;
 	error = error_of(message);
 	set_free(manager, worker);
+	if (task->place && fnr_json_get_bool(fnr_json_get(message, "error"), "ignores_cancel", false))
+		backends_suspect(manager, task->place);
 	backends_ended(manager, task, fnr_json_get_bool(error, "backend_down", false) ? BACKEND_DOWN : BACKEND_WORKS, error);
 	if (load(manager, task, &head)) {
 		if (head.state == FNR_STATE_CANCELLING)
@@ -318,6 +328,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "thumbnail", true, on_thumbnail },
 	{ "discarded", true, on_discarded },
 	{ "probed", false, on_probed },
+	{ "restarted", false, on_restarted },
 	{ "hello", false, on_hello },
 };
 
@@ -422,6 +433,9 @@ static void task_orphaned(struct manager *manager, struct worker *worker)
 		attach_begin(manager, task, &head);
 		return;
 	}
+	/* It showed signs of life, so its server was not to be moved. */
+	if (task->place && task->killed_for == KILLED_CANCEL && task->progress.stage == FNR_STAGE_EXECUTION)
+		backends_suspect(manager, task->place);
 	backends_ended(manager, task, BACKEND_UNPROVED, NULL);
 	if (head.state == FNR_STATE_FINISHING) {
 		finish_worker_lost(manager, task);

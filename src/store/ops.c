@@ -984,7 +984,7 @@ static int apply_backend_drain(struct apply *a)
 {
 	struct store_backend backend;
 	struct json_object *record;
-	char id[68];
+	char id[68], command[128];
 	bool drained;
 	int code;
 
@@ -1002,6 +1002,9 @@ static int apply_backend_drain(struct apply *a)
 	code = store_backend_put(a->txn, id, fnr_json_text(record, NULL), &a->err);
 	json_object_put(record);
 	a->ring = true;
+	snprintf(command, sizeof command, "{\"command\":\"trust\",\"backend\":\"%s\"}", id);
+	if (code == FNR_OK && !drained)
+		code = store_command_add(a->txn, command, &a->err);
 	return code;
 }
 

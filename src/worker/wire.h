@@ -11,6 +11,7 @@
  *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project; endpoint is there for kinds that need one;
  *        attach: it was started before and may still run over there)
  *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…}}      ask that server what it is and has
+ *   {"type":"restart","backend":"comfy-a","url":"http://…"}     run the operator's hook for that server, if there is one
  *   {"type":"finish","job":id,"attempt":n,"attempt_dir":"…","final_dir":"workspace/demo/s010/take_003","take":{…take.json…}|null}
  *        step 2 of finishing: write take.json if there is one, flush, rename without replacing, flush the parent. If
  *        attempt_dir is gone and final_dir holds this job and attempt (file ".job"), it was done before: say finished.
@@ -32,7 +33,7 @@
  *   {"type":"manifest","job","attempt","outputs":[{"name","file","media_type","bytes","sha256","width"?,"height"?,
  *        "duration"?}],"result":{…}|null,"cpu_ms":n,"rss_max":bytes}      the work is done; files lie flushed in attempt_dir;
  *        outputs may be empty: then nothing is to be filed and the worker is free
- *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail"}}
+ *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail","backend_down","ignores_cancel"}}
  *   {"type":"lost","job","attempt","error":{…as above…}}       the other side does not know it any more
  *   {"type":"cancelled","job","attempt"}
  *   {"type":"finished","job","attempt"}             answer to finish
@@ -40,7 +41,8 @@
  *   {"type":"thumbnail","sha256":"…","found":{"made":true,"width","height","duration",…}|null,"message":"…"}   null: it failed
  *   {"type":"probed","backend":"comfy-a","found":{…}|null,"error":{…}|null,"ms":n}    found: as backends/backend.h has it
  *   {"type":"discarded","left":["workspace/…"]}     left: what could not be removed
- * After manifest with outputs, failed, lost, cancelled, finished, finish_failed, thumbnail, probed and discarded the worker waits for its next task;
+ *   {"type":"restarted","backend":"comfy-a","restarted":true}      false: there is no hook, or it failed
+ * After manifest with outputs, failed, lost, cancelled, finished, finish_failed, thumbnail, probed, restarted and discarded the worker waits for its next task;
  * a worker that reported files is normally given its own finish.
  */
 #ifndef FNR_WORKER_WIRE_H

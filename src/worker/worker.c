@@ -204,6 +204,8 @@ struct json_object *worker_error(const struct run_error *error)
 		fnr_json_set_real(object, "retry_after_s", error->retry_after_s);
 	if (error->backend_down)
 		fnr_json_set_bool(object, "backend_down", true);
+	if (error->ignores_cancel)
+		fnr_json_set_bool(object, "ignores_cancel", true);
 	return object;
 }
 
@@ -329,7 +331,7 @@ static void task_stop(struct worker *worker, struct json_object *message)
 
 static const struct { const char *type; void (*run)(struct worker *worker, struct json_object *message); } tasks[] = {
 	{ "run", task_run }, { "finish", task_finish }, { "thumbnail", task_thumbnail }, { "discard", task_discard },
-	{ "probe", task_probe }, { "stop", task_stop },
+	{ "probe", task_probe }, { "restart", task_restart }, { "stop", task_stop },
 };
 
 static struct json_object *next_message(struct worker *worker)

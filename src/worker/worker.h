@@ -60,6 +60,10 @@ struct json_object *worker_error(const struct run_error *error);        /* as me
 bool endpoint_read(struct json_object *message, struct endpoint *endpoint_r);
 void task_probe(struct worker *worker, struct json_object *message);    /* the message "probe" */
 
+/* ---- hook.c ---- */
+
+void task_restart(struct worker *worker, struct json_object *message);  /* the message "restart" */
+
 /* ---- run.c: the run handle, as backends see it (backends/backend.h) ---- */
 
 void attempt_send(struct attempt *attempt, const char *type, struct json_object *message); /* adds type, job, attempt; puts */

@@ -595,6 +595,39 @@ def test_a_server_that_does_not_listen(fnr, comfy):
     assert any("told to stop" in line for line in log_of(fnr, id))
 
 
+def test_a_server_that_does_not_listen_is_restarted(server):
+    """41.11: it is suspect, what runs there ends, the hook of the operator is run, and the next answer clears it."""
+    def add_hook(own):
+        os.mkdir(os.path.join(own.data, "hooks"))
+        path = os.path.join(own.data, "hooks", "restart-backend")
+        with open(path, "w") as file:
+            file.write('#!/bin/sh\necho "$@ $FNR_BACKEND_URL" >>hooks/ran\necho about to restart\nwhile [ ! -e hooks/go ]; do sleep 0.1; done\n')
+        os.chmod(path, 0o755)
+
+    def state():
+        return own.get(f"{BACKENDS}/comfy").json["state"]
+
+    server.reset()
+    with System(CONFIG, before_start=add_hook) as own, known(own, server):
+        server.set(hold="KSampler", deaf_interrupts=100000)
+        id = submit(own)
+        server.wait_held("KSampler")
+        assert own.post(f"{JOBS}/{id}/cancel").status == 202
+        assert own.wait(id, timeout=120)["state"] == "cancelled"
+        until(lambda: "about to restart" in own.log_text(), "the hook runs", timeout=120)
+        until(lambda: state() == "suspect", "the server is suspect")
+        assert "told to stop" in own.get(f"{BACKENDS}/comfy").json["breaker"]["reason"]
+        later = submit(own)
+        until(lambda: own.get(f"{JOBS}/{later}").json["waiting_for"] == "no_backend", "it gets no more jobs")
+        server.set(hold=None, deaf_interrupts=0)
+        open(os.path.join(own.data, "hooks", "go"), "w").close()
+        done(own, later, timeout=120)
+        until(lambda: state() == "ready", "the server is trusted again")
+        assert "event=backend.restart_hook backend=comfy exit=0" in own.log_text()
+        with open(os.path.join(own.data, "hooks", "ran")) as file:
+            assert file.read() == f"comfy {server.url}\n"
+
+
 def test_it_may_not_take_for_ever(fnr, comfy):
     comfy.set(hold="KSampler")
     job = fnr.wait(fnr.submit("text_to_image", inputs(), timeout_s=2)["id"])

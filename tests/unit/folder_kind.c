@@ -3,6 +3,8 @@
  *
  *   down          it does not answer, and nothing can be done there
  *   hold          jobs do not end, but for those whose file is not empty
+ *   deaf          what runs goes on when it is cancelled
+ *   hung          … and nothing is said of it
  *   found.json    what it says of itself
  *   model         the model that it has loaded
  *   log           one line an event: start, load, join, cancel, end
@@ -55,6 +57,13 @@ static enum run_result is_down(struct run_error *error)
 	return RUN_FAILED;
 }
 
+static enum run_result is_deaf(struct run_error *error)
+{
+	run_fail(error, FNR_CLASS_TRANSIENT, "deaf", NULL, NULL, NULL, "The server goes on.");
+	error->backend_down = error->ignores_cancel = true;
+	return RUN_FAILED;
+}
+
 static bool folder_probe(const struct endpoint *endpoint, struct json_object *found, struct run_error *error)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -98,7 +107,9 @@ static enum run_result watch(struct run *run, const char *job, int64_t until, st
 	while (has(run->endpoint, job)) {
 		struct pollfd poll_fd = { .fd = run_fd(run), .events = POLLIN };
 
-		if (run_stop(run)) {
+		if (run_stop(run) && !has(run->endpoint, "hung")) {
+			if (has(run->endpoint, "deaf"))
+				return is_deaf(error);
 			unlink(place(run->endpoint, job));
 			note(run->endpoint, "cancel", run->job);
 			return RUN_CANCELLED;

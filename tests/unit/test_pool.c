@@ -731,6 +731,153 @@ Test(pool, a_cancel_reaches_what_was_left)
 	finish();
 }
 
+/* ---- servers that ignore a cancel ---- */
+
+#define BUSY "{\"queue\":{\"running\":1,\"pending\":0}}"
+
+/* It shows in its queue what goes on there. */
+static struct fnr_id run_deaf(int concurrency)
+{
+	struct fnr_id id;
+
+	begin();
+	add_server("s1", concurrency, "");
+	put("s1", "hold", "");
+	put("s1", "deaf", "");
+	put("s1", "found.json", BUSY);
+	id = submit(1, (struct wish){ .template_ = "job" });
+	wait_running("s1", 1);
+	return id;
+}
+
+static void cancel_deaf(const struct fnr_id *id)
+{
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", id);
+	wait_state(id, FNR_STATE_CANCELLED);
+	wait_live("s1", "state", "suspect");
+}
+
+static void wait_probed(const char *server)
+{
+	char name[80], before[64];
+	struct json_object *live;
+
+	snprintf(name, sizeof name, "backend/%s", server);
+	live = live_of(name);
+	snprintf(before, sizeof before, "%s", fnr_json_get_text(live, "checked_at", ""));
+	json_object_put(live);
+	for (int64_t until = fnr_mono_ms() + WAIT_MS;; poll(NULL, 0, 20)) {
+		bool asked;
+
+		live = live_of(name);
+		asked = strcmp(fnr_json_get_text(live, "checked_at", before), before) != 0;
+		json_object_put(live);
+		if (asked)
+			return;
+		cr_assert_lt(fnr_mono_ms(), until, "%s is not asked", server);
+	}
+}
+
+static void put_hook(const char *text)
+{
+	cr_assert_eq(fnr_dir_make("hooks", 0700, NULL), FNR_OK);
+	cr_assert_eq(fnr_file_write("hooks/restart-backend", text, strlen(text), 0700, NULL), FNR_OK);
+}
+
+static void assert_hook_ran(const char *expected)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	cr_assert_eq(fnr_file_read("hooks/ran", 4096, &text, NULL), FNR_OK);
+	cr_assert_str_eq(text.data, expected);
+	fnr_buf_free(&text);
+}
+
+Test(pool, a_server_that_ignores_a_cancel_gets_no_more_jobs)
+{
+	struct fnr_id id = run_deaf(2), other = submit(1, (struct wish){ .template_ = "job" }), third;
+	char job[64], text[FNR_ID_TEXT];
+
+	wait_running("s1", 2);
+	cancel_deaf(&id);
+	third = submit(1, (struct wish){ .template_ = "job", .class_ = 7 });
+	wait_held(7);
+	cr_assert_eq(head_of(&other).state, FNR_STATE_RUNNING, "what runs there goes on");
+	snprintf(job, sizeof job, "jobs/%s-1", fnr_id_format(&other, text));
+	put("s1", job, "end");
+	wait_completed(&other);
+	wait_probed("s1");
+	wait_probed("s1");
+	wait_live("s1", "state", "suspect");
+	cr_assert_eq(head_of(&third).attempt, 0);
+	drain("s1", false);
+	wait_live("s1", "state", "ready");
+	take("s1", "hold");
+	wait_completed(&third);
+	finish();
+}
+
+Test(pool, a_server_that_hangs_when_a_job_is_cancelled_is_suspect)
+{
+	struct fnr_id id = run_deaf(1);
+
+	put("s1", "hung", "");
+	cancel_deaf(&id);
+	cr_assert_eq(running_on("s1"), 1);
+	finish();
+}
+
+Test(pool, a_server_without_a_hook_is_trusted_when_nothing_runs_there)
+{
+	struct fnr_id id = run_deaf(1), other;
+
+	cancel_deaf(&id);
+	wait_probed("s1");
+	put("s1", "found.json", "{\"queue\":{\"running\":0,\"pending\":0}}");
+	wait_live("s1", "state", "ready");
+	take("s1", "hold");
+	other = submit(1, (struct wish){ .template_ = "job" });
+	wait_completed(&other);
+	finish();
+}
+
+Test(pool, the_restart_hook_is_run_once)
+{
+	struct fnr_id id, other;
+	char expected[512];
+
+	snprintf(expected, sizeof expected, "1 s1 %s/servers/s1 none\n", data_dir);
+	put_hook("#!/bin/sh\necho \"$# $1 $FNR_BACKEND_URL ${HOME-none}\" >>hooks/ran\nrm \"$FNR_BACKEND_URL\"/deaf \"$FNR_BACKEND_URL\"/jobs/*\necho restarted\n");
+	id = run_deaf(1);
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &id);
+	wait_state(&id, FNR_STATE_CANCELLED);
+	wait_running("s1", 0);
+	wait_live("s1", "state", "ready");
+	assert_hook_ran(expected);
+	take("s1", "hold");
+	other = submit(1, (struct wish){ .template_ = "job" });
+	wait_completed(&other);
+	wait_probed("s1");
+	assert_hook_ran(expected);
+	finish();
+}
+
+Test(pool, a_hook_that_fails_does_not_count)
+{
+	struct fnr_id id;
+
+	put_hook("#!/bin/sh\necho ran >>hooks/ran\nexit 3\n");
+	id = run_deaf(1);
+	cancel_deaf(&id);
+	wait_probed("s1");
+	wait_probed("s1");
+	wait_live("s1", "state", "suspect");
+	put("s1", "found.json", "{}");
+	wait_live("s1", "state", "ready");
+	assert_hook_ran("ran\n");
+	finish();
+}
+
 Test(pool, many_kills_lose_nothing_and_do_nothing_twice)
 {
 	begin();

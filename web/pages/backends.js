@@ -11,8 +11,8 @@ import { when } from "../time.js";
 const LOCAL = "local";        // this machine: always there
 const BEHIND_MS = 1200;       // what the server says of them is a second old at most
 const TYPES = ["comfyui", "gradio"];
-const STATE_WORDS = { ready: "Ready", down: "Down", draining: "Draining", drained: "Drained", unknown: "Not asked yet" };
-const STATE_LOOKS = { ready: "completed", down: "failed", draining: "paused", drained: "paused", unknown: "" };
+const STATE_WORDS = { ready: "Ready", down: "Down", suspect: "Does not stop when told", draining: "Draining", drained: "Drained", unknown: "Not asked yet" };
+const STATE_LOOKS = { ready: "completed", down: "failed", suspect: "failed", draining: "paused", drained: "paused", unknown: "" };
 const BREAKER_WORDS = { open: "Left alone", half_open: "One job tries it" };
 
 const FIELDS = {
@@ -79,7 +79,7 @@ function columns(act) {
     { label: "Has", wide: true, long: true, draw: has },
     act && { label: "Actions", away: true, draw: (backend) => h("div", { class: "actions" },
       backend.breaker && backend.breaker.state !== "closed" && action(backend, "Try it again", post("reset-breaker")),
-      backend.id !== LOCAL && [action(backend, "Ask", post("probe")), backend.drained ? action(backend, "Resume", post("resume")) : action(backend, "Drain", post("drain")),
+      backend.id !== LOCAL && [action(backend, "Ask", post("probe")), backend.drained || backend.state === "suspect" ? action(backend, "Resume", post("resume")) : action(backend, "Drain", post("drain")),
         action(backend, "Change…", change), action(backend, "Remove…", remove)]) },
   ].filter(Boolean);
 }
