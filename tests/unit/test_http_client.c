@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ static const struct { const char *path; unsigned status; const char *type, *text
 	{ "/broken", 500, "text/plain", "500 Internal Server Error\n\nServer got itself in trouble" },
 };
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
-                              const char *data, size_t *size, void **state)
+static enum MHD_Result answer_alone(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+                                    const char *data, size_t *size, void **state)
 {
 	static int known;
 	if (*state == NULL) {
@@ -108,6 +109,17 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 		if (strcmp(path, pages[i].path) == 0)
 			return reply(connection, pages[i].status, pages[i].type, pages[i].text);
 	return reply(connection, 404, "application/json", "{}");
+}
+
+/* Each connection has a thread, and what was seen is of all of them. */
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+                              const char *data, size_t *size, void **state)
+{
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&one_at_a_time);
+	enum MHD_Result result = answer_alone(context, connection, path, method, version, data, size, state);
+	pthread_mutex_unlock(&one_at_a_time);
+	return result;
 }
 
 static void connected(void *context, struct MHD_Connection *connection, void **state, enum MHD_ConnectionNotificationCode code)
