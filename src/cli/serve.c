@@ -41,6 +41,7 @@
 #define PAUSE_MOST_MS 5000
 #define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
 #define STOP_SLACK_MS 5000         /* beyond the grace of running jobs */
+#define PORT_MS 3000               /* until a port that is in use counts as taken */
 
 struct service {
 	const char *name;
@@ -132,13 +133,18 @@ static void try_store(const struct serve *serve)
 
 /* ---- the port ---- */
 
-/* nginx would say it in its own words and only after the others were started. */
+/* nginx would say it in its own words and only after the others were started. One of a life before that was just killed
+ * may hold the port for a moment. */
 static void check_port(const struct listen *listen)
 {
 	int fd = socket(listen->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	int64_t until = fnr_mono_ms() + PORT_MS;
+	bool bound;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (const struct sockaddr *)&listen->address, listen->len) != 0)
+	while (!(bound = bind(fd, (const struct sockaddr *)&listen->address, listen->len) == 0) && errno == EADDRINUSE && fnr_mono_ms() < until)
+		usleep(50000);
+	if (!bound)
 		fnr_die("%s cannot be used: %s; choose another port with --port N", listen->text,
 		        errno == EADDRINUSE ? "another program listens there" : strerror(errno));
 	close(fd);
