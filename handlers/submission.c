@@ -25,6 +25,16 @@
 #define INT53 9007199254740991LL
 #define COUNT_MOST 1000          /* variations of one job */
 
+/* What those variations of a job share that got the same variant of its template. */
+struct shape {
+	const char *variant;                                /* NULL: the template has none */
+	struct json_object *parameters, *models;            /* models: that it loads, NULL if there are none */
+	struct json_object *payload;                        /* NULL until the first of them is added */
+	struct fnr_id payload_file;                         /* NONE if it fits into a record */
+	uint64_t class_;
+	struct shape *next;
+};
+
 /* Everything that is known of one job while it is read. */
 struct submission {
 	struct request *req;
@@ -36,7 +46,7 @@ struct submission {
 	const struct preset *quality;                       /* borrowed until the next one is looked for */
 	struct json_object *metadata, *fallback;            /* borrowed from source; may be NULL */
 	struct json_object *inputs;                         /* the same, and from resolve on owned */
-	struct json_object *parameters, *models;            /* owned; models: that it loads, NULL if there are none */
+	struct shape *shapes, *shape;                       /* all there are; that of the variation at hand */
 	struct brought brought;
 	const char *project, *shot, *queue, *node_id;
 	int64_t seed, count, priority, timeout_s, not_before, expires_at, vram_mb;
@@ -48,8 +58,8 @@ struct submission {
 	struct op_parent *parents;                          /* in the request's arena */
 	struct json_object **parent_outputs;                /* of their templates, owned; NULL where nothing is known */
 	size_t parent_count;
-	const char *ref, *on_parent_failure, *variant;      /* variant: NULL if the template has none */
-	bool dedupe;
+	const char *ref, *on_parent_failure, *variant;      /* variant: that it asks for, or NULL */
+	bool dedupe, linked;                                /* linked: names were given to a file of a payload */
 	uint8_t hash[32];                                   /* of what it asks for */
 };
 
@@ -455,6 +465,44 @@ static void read_variant(struct submission *s)
 		problem(s, "variant", "enum", "use one of the template's variants, or leave it out", "the template has no variant '%.64s'", s->variant);
 }
 
+/* ---- variants ---- */
+
+static struct shape *shape_make(struct submission *s, const char *variant)
+{
+	struct shape *shape = fnr_arena_alloc(s->req->arena, sizeof *shape);
+
+	shape->variant = variant;
+	shape->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
+	if (variant)
+		variant_lay_over(s->template_, variant, s->inputs, shape->parameters);
+	shape->models = template_models(s->template_, shape->parameters);
+	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models);
+	if (shape->models)
+		servers_check_models(s->req, template_definition(s->template_), shape->models, s->prefix);
+	shape->next = s->shapes;
+	return s->shapes = shape;
+}
+
+/* Each variation draws its own variant, by its seed, unless the job asks for one. */
+static void take_shape(struct submission *s)
+{
+	const char *variant = s->variant ? s->variant : variant_pick(s->template_, s->seed);
+	struct shape *shape = s->shapes;
+
+	while (shape && variant && strcmp(shape->variant, variant) != 0)
+		shape = shape->next;
+	s->shape = shape ? shape : shape_make(s, variant);
+}
+
+static void shapes_free(struct submission *s)
+{
+	for (struct shape *shape = s->shapes; shape; shape = shape->next) {
+		json_object_put(shape->parameters);
+		json_object_put(shape->models);
+		json_object_put(shape->payload);
+	}
+}
+
 static void resolve(struct submission *s)
 {
 	s->inputs = s->template_ ? inputs_expand(s->req->txn, s->template_, s->inputs, pointer(s, "inputs"), may_use, s, &s->req->err) : NULL;
@@ -468,7 +516,6 @@ static void resolve(struct submission *s)
 	check_files(s);
 	if (s->req->err.code != FNR_OK)
 		return;
-	s->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
 	if (s->dedupe)
 		dedupe_hash(s->req, &(struct dedupe){ template_digest(s->template_), s->variant ? fnr_arena_printf(s->req->arena, "%s/%s", s->preset, s->variant) : s->preset,
 		                                      s->project, s->shot, s->seed, fnr_json_get(s->source, "inputs") }, s->hash);
@@ -478,14 +525,8 @@ static void resolve(struct submission *s)
 		fnr_random(&random, sizeof random);
 		s->seed = random;
 	}
-	if (!s->variant)
-		s->variant = variant_pick(s->template_, s->seed);
-	if (s->variant)
-		variant_lay_over(s->template_, s->variant, s->inputs, s->parameters);
-	s->models = template_models(s->template_, s->parameters);
 	s->vram_mb = vram_of(s);
-	if (s->models)
-		servers_check_models(s->req, template_definition(s->template_), s->models, s->prefix);
+	take_shape(s);
 }
 
 /* ---- what is stored ---- */
@@ -510,8 +551,8 @@ static struct json_object *make_summary(struct submission *s)
 	fnr_json_set_text(summary, "preset", s->preset);
 	if (tier_timeout(s))
 		fnr_json_set_int(summary, "timeout_s", tier_timeout(s));
-	if (s->variant)
-		fnr_json_set_text(summary, "variant", s->variant);
+	if (s->shape->variant)
+		fnr_json_set_text(summary, "variant", s->shape->variant);
 	fnr_json_set_int(summary, "seed", s->seed);
 	fnr_json_set_text(summary, "queue", s->queue);
 	if (s->project) {
@@ -524,8 +565,8 @@ static struct json_object *make_summary(struct submission *s)
 		fnr_json_set_text(summary, "ref", s->ref);
 	if (s->metadata && json_object_object_length(s->metadata) && strlen(fnr_json_text(s->metadata, NULL)) <= EVENT_METADATA)
 		fnr_json_set(summary, "metadata", json_object_get(s->metadata));
-	if (s->models)
-		fnr_json_set(summary, "models", json_object_get(s->models));
+	if (s->shape->models)
+		fnr_json_set(summary, "models", json_object_get(s->shape->models));
 	if (s->vram_mb)
 		fnr_json_set_int(summary, "vram_mb", s->vram_mb);
 	if (s->fallback)
@@ -577,7 +618,7 @@ static struct json_object *make_payload(struct submission *s)
 	struct json_object *payload = json_object_new_object(), *pipeline = pipeline_of(s);
 
 	fnr_json_set(payload, "inputs", s->inputs ? json_object_get(s->inputs) : json_object_new_object());
-	fnr_json_set(payload, "parameters", json_object_get(s->parameters));
+	fnr_json_set(payload, "parameters", json_object_get(s->shape->parameters));
 	if (pipeline)
 		fnr_json_set(payload, "pipeline", pipeline);
 	fnr_json_set(payload, "metadata", s->metadata ? json_object_get(s->metadata) : json_object_new_object());
@@ -593,69 +634,84 @@ static void payload_file_new(struct submission *s, struct op_job *job, char path
 }
 
 /* Puts a large payload into a file that is on disk before the job that names it. */
-static int write_payload(struct submission *s, struct op_job *job, const char *text, size_t len)
+static int write_payload(struct submission *s, struct op_job *job)
 {
 	char path[64];
+	size_t len;
+	const char *text = fnr_json_text(s->shape->payload = make_payload(s), &len);
 
-	if (len <= PAYLOAD_INLINE) {
-		job->payload = text;
+	if (len <= PAYLOAD_INLINE)
 		return FNR_OK;
-	}
 	payload_file_new(s, job, path);
+	s->shape->payload_file = job->payload_file;
 	return fnr_file_write(path, text, len, 0600, &s->req->err);
 }
 
-/* Variations have the same payload: it is written once and gets a name for each of them, as each goes in its own time. */
+/* Variations of one variant have the same payload: it is written once and gets a name for each of them, as each goes in its
+ * own time. */
 static int link_payload(struct submission *s, struct op_job *job)
 {
 	char first[64], path[64];
 
-	if (job->payload)
+	if (fnr_id_is_none(&s->shape->payload_file))
 		return FNR_OK;
-	store_payload_path(&job->payload_file, first);
+	store_payload_path(&s->shape->payload_file, first);
 	payload_file_new(s, job, path);
+	s->linked = true;
 	return link(first, path) == 0 ? FNR_OK : fnr_fail_errno(&s->req->err, errno, "the inputs cannot be filed");
 }
 
-static void add_variation(struct submission *s, struct op_job *job)
+static int add_payload(struct submission *s, struct op_job *job)
 {
-	struct json_object *summary = make_summary(s);
+	int code;
 
+	job->flags &= (uint8_t)~JOB_FLAG_PAYLOAD_FILE;
+	code = s->shape->payload ? link_payload(s, job) : write_payload(s, job);
+	job->payload = job->flags & JOB_FLAG_PAYLOAD_FILE ? NULL : fnr_json_text(s->shape->payload, NULL);
+	return code;
+}
+
+static int add_variation(struct submission *s, struct op_job *job)
+{
+	int code = add_payload(s, job);
+	struct json_object *summary;
+
+	if (code != FNR_OK)
+		return code;
+	summary = make_summary(s);
+	job->class_ = s->shape->class_;
 	job->summary = fnr_json_text(summary, NULL);
 	op_job_add(&s->list->jobs, job);
 	s->list->count++;
 	json_object_put(summary);
+	return FNR_OK;
 }
 
 static int add_variations(struct submission *s, struct op_job *job)
 {
-	int code = FNR_OK;
+	int code;
 
 	job->brought = s->brought.uploads ? s->brought.uploads + s->list->brought_count : NULL;
 	job->brought_count = s->brought.count - s->list->brought_count;
-	add_variation(s, job);
+	code = add_variation(s, job);
 	job->brought_count = 0;
 	for (int64_t i = 1; i < s->count && code == FNR_OK; i++) {
 		s->seed++;
-		code = link_payload(s, job);
+		take_shape(s);
+		code = s->req->err.code;
 		if (code == FNR_OK)
-			add_variation(s, job);
+			code = add_variation(s, job);
 	}
-	return code == FNR_OK && s->count > 1 && !job->payload ? fnr_dir_flush("blobs/payload", &s->req->err) : code;
+	return code == FNR_OK && s->linked ? fnr_dir_flush("blobs/payload", &s->req->err) : code;
 }
 
 static int add_jobs(struct submission *s)
 {
-	struct json_object *payload;
 	struct op_job job = { 0 };
-	size_t len;
-	const char *text;
 	int code;
 
 	if (!s->queue)
 		s->queue = template_queue(s->template_);
-	payload = make_payload(s);
-	text = fnr_json_text(payload, &len);
 	job.project = s->project ? s->project : "";
 	job.shot = s->project ? s->shot : "";
 	job.template_ = template_id(s->template_);
@@ -672,7 +728,6 @@ static int add_jobs(struct submission *s)
 	job.parent_count = s->parent_count;
 	job.skip = strcmp(s->on_parent_failure, "skip") == 0;
 	job.key_waiting_most = s->req->access.max_waiting;
-	job.class_ = scheduling_class(s->template_, s->quality, s->fallback, s->models);
 	job.not_before = s->not_before;
 	job.expires_at = s->expires_at;
 	job.timeout_s = (uint32_t)s->timeout_s;
@@ -683,12 +738,9 @@ static int add_jobs(struct submission *s)
 		job.flags |= JOB_FLAG_UPLOADS;
 	if (template_on_lost_fail(s->template_))
 		job.flags |= JOB_FLAG_ON_LOST_FAIL;
-	code = write_payload(s, &job, text, len);
-	if (code == FNR_OK)
-		code = add_variations(s, &job);
+	code = add_variations(s, &job);
 	if (code == FNR_OK && s->list->chain)
 		chain_added(s->list->chain, s->list->job, (uint32_t)s->list->count, fnr_json_get(template_definition(s->template_), "outputs"));
-	json_object_put(payload);
 	return code;
 }
 
@@ -727,8 +779,7 @@ static int add_checked(struct submission *s)
 	code = s->req->err.code;
 	if (code == FNR_OK)
 		code = add_jobs(s);
-	json_object_put(s->parameters);
-	json_object_put(s->models);
+	shapes_free(s);
 	json_object_put(s->inputs);
 	return code;
 }

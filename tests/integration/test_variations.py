@@ -24,6 +24,8 @@ SLOW = "#!/bin/sh\ncat > /dev/null\nsleep 120\n"
 def add_templates(system):
     system.add_script("tell", TELL, inputs={"text": {"type": "string", "default": "nothing"}, "size": {"type": "integer"}},
                       outputs={"told": {"type": "text"}})
+    system.add_script("tried", TELL, inputs={"text": {"type": "string", "default": "x"}}, parameters={"echo": 1}, outputs={"told": {"type": "text"}},
+                      variants={"plain": {"weight": 1}, "loud": {"weight": 3, "parameters": {"echo": 9}}, "off": {"weight": 0, "parameters": {"echo": 5}}})
     system.add_script("slow", SLOW, outputs={}, retry={"max_attempts": 1})
 
 
@@ -82,6 +84,31 @@ def test_large_inputs_are_filed_once(fnr):
     jobs = batch_jobs(fnr, batch, 120)
     assert {job["state"] for job in jobs} == {"completed"}
     assert fnr.get(f"{JOBS}/{jobs[-1]['id']}").json["inputs"]["text"] == text
+
+
+def test_each_variation_draws_its_own_variant(fnr):
+    """By weight and seed, so that a single job of the same seed gets the same; each with the parameters of its own."""
+    jobs = batch_jobs(fnr, fnr.post(JOBS, {"template": "tried", "inputs": {}, "seed": 100, "count": 80}).json["id"])
+    drawn = [job["variant"] for job in jobs]
+    assert {job["state"] for job in jobs} == {"completed"} and [job["seed"] for job in jobs] == list(range(100, 180))
+    assert set(drawn) == {"plain", "loud"} and 40 <= drawn.count("loud") <= 76, drawn
+    for job in jobs:
+        echo = 9 if job["variant"] == "loud" else 1
+        assert fnr.get(f"{JOBS}/{job['id']}").json["parameters"]["echo"] == echo
+        assert fnr.get(f"{JOBS}/{job['id']}/result").json["result"]["parameters"]["echo"] == echo
+    assert [fnr.run("tried", seed=seed)["variant"] for seed in (100, 101, 102, 103)] == drawn[:4]
+    counts = {item["variant"]: item["completed"] for item in fnr.get("/api/v1/stats?template=tried&by=template,variant").json["items"]}
+    assert counts == {name: drawn.count(name) + drawn[:4].count(name) for name in ("plain", "loud") if name in drawn}
+    named = batch_jobs(fnr, fnr.post(JOBS, {"template": "tried", "inputs": {}, "variant": "off", "count": 3}).json["id"])
+    assert [job["variant"] for job in named] == ["off"] * 3
+    text = "y" * 100_000
+    batch = fnr.post(JOBS, {"template": "tried", "inputs": {"text": text}, "count": 40}).json["id"]
+    for job in batch_jobs(fnr, batch):
+        shown = fnr.get(f"{JOBS}/{job['id']}").json
+        assert job["state"] == "completed" and shown["inputs"]["text"] == text
+        assert shown["parameters"]["echo"] == (9 if job["variant"] == "loud" else 1)
+    entries = fnr.post("/api/v1/batches", {"defaults": {"template": "tried", "inputs": {}}, "jobs": [{} for _ in range(40)]}).json["id"]
+    assert {job["variant"] for job in batch_jobs(fnr, entries)} == {"plain", "loud"}
 
 
 def test_seeds_stay_numbers(fnr):
