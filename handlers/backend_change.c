@@ -5,6 +5,7 @@
 #include "backends/names.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "files/certificates.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/servers.h"
@@ -81,6 +82,36 @@ static const char *read_url(struct request *req)
 	for (len = strlen(url); url[len - 1] == '/'; len--)
 		;
 	return fnr_arena_printf(req->arena, "%.*s", (int)len, url);
+}
+
+/* ---- whom to believe there ---- */
+
+/* Of this machine: absolute, or below the data directory. */
+static bool path_valid(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (const char *at = path; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return false;
+	return !strstr(path, "/../") && strncmp(path, "../", 3) != 0 && !(len >= 3 && strcmp(path + len - 3, "/..") == 0);
+}
+
+/* NULL: as this machine believes. */
+static const char *read_ca_file(struct request *req)
+{
+	static const char fix[] = "name a file of the server's machine, absolute or below its data directory, with the authority's certificate in PEM";
+	struct fnr_error err = FNR_ERROR_INIT;
+	const char *path = fnr_json_get(req->body, "ca_file") ? text_member(req, "ca_file", URL_MOST, fix) : NULL;
+
+	if (!path)
+		return NULL;
+	if (!path_valid(path))
+		fnr_error_add(&req->err, "/ca_file", "format", fix, "'ca_file' must be the path of a file");
+	else if (certificates_check(path, &err) != FNR_OK)
+		fnr_error_add(&req->err, "/ca_file", "file", fix, "%s", err.message);
+	fnr_error_clear(&err);
+	return path;
 }
 
 /* ---- credentials ---- */
@@ -213,7 +244,7 @@ static void read_type(struct request *req, struct json_object *record, struct js
 /* The whole record, of the body and, for what an operator does not set, of what was before. To put. */
 static struct json_object *read_record(struct request *req, struct json_object *before)
 {
-	static const char *const members[] = { "id", "type", "url", "concurrency", "labels", "options", "credentials", NULL };
+	static const char *const members[] = { "id", "type", "url", "ca_file", "concurrency", "labels", "options", "credentials", NULL };
 	struct json_object *record = json_object_new_object();
 	int64_t concurrency = common_count(req, "concurrency", CONCURRENCY_MOST), now = fnr_now_ms();
 	const char *created = fnr_json_get_text(before, "created_at", NULL);
@@ -221,6 +252,7 @@ static struct json_object *read_record(struct request *req, struct json_object *
 	common_members_only(req, "a backend", members);
 	read_type(req, record, before);
 	fnr_json_set_text(record, "url", read_url(req));
+	fnr_json_set_text(record, "ca_file", read_ca_file(req));
 	fnr_json_set_int(record, "concurrency", concurrency ? concurrency : 1);
 	fnr_json_set(record, "labels", read_labels(req));
 	fnr_json_set(record, "options", read_options(req));

@@ -59,6 +59,7 @@ static struct json_object *make_local(struct request *req)
 	fnr_json_set_text(object, "id", LOCAL);
 	fnr_json_set_text(object, "type", "script");
 	fnr_json_set_text(object, "url", NULL);
+	fnr_json_set_text(object, "ca_file", NULL);
 	set_live(req, object, LOCAL, req->conf->workers_max);
 	fnr_json_set(object, "labels", json_object_new_array());
 	fnr_json_set(object, "options", json_object_new_object());
@@ -76,7 +77,7 @@ static struct json_object *make_server(struct request *req, const char *id, cons
 	struct fnr_buf secret = FNR_BUF_INIT;
 
 	fnr_json_set_text(object, "id", id);
-	move_members(object, record, (const char *const[]){ "type", "url", NULL });
+	move_members(object, record, (const char *const[]){ "type", "url", "ca_file", NULL });
 	set_live(req, object, id, fnr_json_get_int(record, "concurrency", 1));
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(record, "concurrency", 1));
 	fnr_json_set_bool(object, "has_credentials", store_backend_secret(req->txn, id, &secret) == FNR_OK);

@@ -15,6 +15,7 @@ struct endpoint {
 	const char *url;                     /* "http://host:8188/base", without a slash at its end */
 	struct json_object *credentials;     /* {"headers":{NAME:VALUE},"username","password","token"}: what is not given is absent; never logged */
 	struct json_object *options;         /* of the kind; an object, maybe empty */
+	const char *ca_file;                 /* whom to believe on https:// (trust.h); NULL: as this machine does */
 };
 
 /* The handle of a running attempt: what the backend reads and how it reports. Made by the worker. Borrowed members. */

@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "backends/trust.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -30,8 +31,8 @@
 
 struct http {
 	CURLM *multi;
-	CURLSH *cookies;
-	char *url, *key;                /* key: all that makes it another client */
+	CURLSH *shared;                 /* cookies, TLS sessions */
+	char *url, *ca_file, *key;      /* ca_file: or NULL; key: all that makes it another client */
 	struct fnr_buf headers;         /* lines, each with its end */
 	char *basic;                    /* "user:password", or NULL */
 	int beside;                     /* -1: nothing */
@@ -114,19 +115,23 @@ void http_add_headers(const struct endpoint *endpoint, int flags, struct fnr_buf
 static void client_free(struct http *http)
 {
 	curl_multi_cleanup(http->multi);
-	curl_share_cleanup(http->cookies);
+	curl_share_cleanup(http->shared);
 	fnr_buf_free(&http->headers);
 	free(http->url);
+	free(http->ca_file);
 	free(http->key);
 	free(http->basic);
 	free(http);
 }
 
-static void cookies_make(struct http *http)
+/* New connections take up TLS sessions of older ones. */
+static void shared_make(struct http *http)
 {
-	http->cookies = curl_share_init();
-	if (http->cookies != NULL)
-		curl_share_setopt(http->cookies, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+	http->shared = curl_share_init();
+	if (http->shared == NULL)
+		return;
+	curl_share_setopt(http->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+	curl_share_setopt(http->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
 static struct http *client_make(const struct endpoint *endpoint, int flags, const char *key)
@@ -136,13 +141,14 @@ static struct http *client_make(const struct endpoint *endpoint, int flags, cons
 	if (!ready)
 		ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 	http->multi = curl_multi_init();
-	cookies_make(http);
+	shared_make(http);
 	http->url = fnr_strdup(endpoint->url);
+	http->ca_file = endpoint->ca_file != NULL ? fnr_strdup(endpoint->ca_file) : NULL;
 	http->key = fnr_strdup(key);
 	http->basic = basic_of(endpoint, flags);
 	http->beside = -1;
 	add_credentials(endpoint, &http->headers);
-	if (http->multi != NULL && http->cookies != NULL)
+	if (http->multi != NULL && http->shared != NULL)
 		return http;
 	client_free(http);
 	return NULL;
@@ -152,7 +158,10 @@ struct http *http_to(const struct endpoint *endpoint, int flags)
 {
 	struct fnr_buf key = FNR_BUF_INIT;
 	struct http **place = &clients[0];
-	fnr_buf_printf(&key, "%d %s %s", flags, endpoint->url, fnr_json_text(endpoint->credentials, NULL));
+	char version[48];
+	trust_version(endpoint->ca_file, version);
+	fnr_buf_printf(&key, "%d %s %s %s %s", flags, endpoint->url, fnr_json_text(endpoint->credentials, NULL),
+	               endpoint->ca_file != NULL ? endpoint->ca_file : "", version);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		if (clients[i] != NULL && strcmp(clients[i]->key, key.data) == 0) {
 			place = &clients[i];
@@ -237,6 +246,8 @@ static enum http_result result_of(const struct http_stream *stream, CURLcode cod
 		return HTTP_FILE;
 	if (stream->stalled)
 		return HTTP_TIMEOUT;
+	if (trust_broken(stream->curl, code, stream->answer))
+		return HTTP_DISTRUSTED;
 	switch (code) {
 	case CURLE_OK:
 		return stream->answer->status >= 200 && stream->answer->status < 300 ? HTTP_DONE : HTTP_STATUS;
@@ -428,7 +439,7 @@ static void options_set(struct http_stream *stream, const struct http_request *r
 	struct http *http = stream->http;
 	curl_easy_setopt(curl, CURLOPT_URL, address);
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, stream);
-	curl_easy_setopt(curl, CURLOPT_SHARE, http->cookies);
+	curl_easy_setopt(curl, CURLOPT_SHARE, http->shared);
 	curl_easy_setopt(curl, CURLOPT_COOKIEFILE, "");
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -446,6 +457,7 @@ static void options_set(struct http_stream *stream, const struct http_request *r
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, took);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, stream->text);
+	trust_set(curl, http->ca_file);
 	if (http->basic != NULL) {
 		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		curl_easy_setopt(curl, CURLOPT_USERPWD, http->basic);
@@ -691,6 +703,8 @@ enum run_result http_failed(const struct http_answer *answer, struct run_error *
 		         "retry", answer->detail, "The backend's server cannot be reached.");
 		error->backend_down = true;
 		return RUN_FAILED;
+	case HTTP_DISTRUSTED:
+		return trust_failed(answer, error);
 	case HTTP_BROKEN:
 		return run_fail(error, FNR_CLASS_TRANSIENT, "backend_connection_lost", again, "retry", answer->detail,
 		                "The connection to the backend's server broke.");

@@ -2,8 +2,8 @@
  * looks up at least every 500 ms whether the run shall stop. Connections to an endpoint are kept as long as the process.
  *
  * On every request: the headers of the endpoint's credentials, and their token as "Authorization: Bearer". Never: redirects,
- * proxies, cookies of another endpoint, Expect, Origin, Accept-Encoding. Nothing waits for ever: a request ends after
- * timeout_ms, and when nothing moved for stall_ms.
+ * proxies, cookies of another endpoint, Expect, Origin, Accept-Encoding. Certificates are looked at (trust.h). Nothing waits for
+ * ever: a request ends after timeout_ms, and when nothing moved for stall_ms.
  *
  *   struct http *http = http_to(run->endpoint, 0);
  *   struct http_answer answer = HTTP_ANSWER_INIT;
@@ -35,7 +35,8 @@ void http_beside(struct http *http, int fd, void (*ready)(void *context), void *
 enum http_result {
 	HTTP_DONE,                /* a status of 2xx, and all of the body */
 	HTTP_STATUS,              /* another status; the body is kept as far as it goes */
-	HTTP_UNREACHABLE,         /* no such host, or nobody takes the connection, or TLS does not come about */
+	HTTP_UNREACHABLE,         /* no such host, or nobody takes the connection */
+	HTTP_DISTRUSTED,          /* TLS does not come about: answer->distrust says why */
 	HTTP_BROKEN,              /* the connection ended before the answer did */
 	HTTP_TIMEOUT,
 	HTTP_TOO_LARGE,           /* the answer has more bytes than limit */
@@ -43,6 +44,15 @@ enum http_result {
 	HTTP_FILE,                /* a file of ours cannot be read or written */
 	HTTP_ENOUGH,              /* take said so */
 	HTTP_STOPPED,             /* run_stop() */
+};
+
+enum http_distrust {
+	HTTP_DISTRUST_OTHER,
+	HTTP_DISTRUST_AUTHORITY,  /* who signed the certificate is not believed */
+	HTTP_DISTRUST_NAME,       /* it is another server's */
+	HTTP_DISTRUST_TIME,       /* not valid yet, or not any more */
+	HTTP_DISTRUST_FILE,       /* the endpoint's ca_file cannot be used */
+	HTTP_DISTRUST_NO_TLS,
 };
 
 /* A part of multipart/form-data: a text, or a file that is sent as it is read. */
@@ -73,6 +83,7 @@ struct http_answer {
 	struct json_object *json;         /* the body, if it is JSON; owned */
 	uint64_t bytes;                   /* of the body or file */
 	double retry_after_s;             /* 0 if not told */
+	enum http_distrust distrust;
 	char asked[160];                  /* "POST /prompt", without what follows a question mark */
 	char detail[384];                 /* for technicians; "" when it went well */
 };

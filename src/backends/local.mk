@@ -2,7 +2,8 @@ noinst_LIBRARIES += %D%/libbackends.a
 %C%_libbackends_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
 %C%_libbackends_a_SOURCES = %D%/backend.c %D%/backend.h %D%/http.c %D%/http.h %D%/kinds.c %D%/kinds.h \
 	%D%/names.c %D%/names.h %D%/noop.c %D%/sandbox.c %D%/sandbox.h \
-	%D%/script.c %D%/script.h %D%/script_lines.c %D%/script_request.c %D%/tree.c %D%/tree.h %D%/websocket.c %D%/websocket.h
+	%D%/script.c %D%/script.h %D%/script_lines.c %D%/script_request.c %D%/tree.c %D%/tree.h \
+	%D%/trust.c %D%/trust.h %D%/websocket.c %D%/websocket.h
 
 # what all that speak HTTP have of Server-Sent Events, and Gradio
 

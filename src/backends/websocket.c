@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <wslay/wslay.h>
 
+#include "backends/trust.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -122,14 +123,16 @@ static enum http_result stop_or_late(struct run *run, int64_t deadline)
 	return fnr_mono_ms() >= deadline ? HTTP_TIMEOUT : HTTP_DONE;
 }
 
-static enum http_result connect_to(struct websocket *socket, struct run *run, const char *url, char text[CURL_ERROR_SIZE])
+static enum http_result connect_to(struct websocket *socket, struct run *run, const struct endpoint *endpoint, char text[CURL_ERROR_SIZE],
+                                   struct http_answer *answer)
 {
 	int64_t deadline = fnr_mono_ms() + OPEN_MS;
 	enum http_result result = HTTP_DONE;
 	CURL *curl = socket->curl;
 	CURLMsg *message;
 	int running = 1, left;
-	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_URL, endpoint->url);
+	trust_set(curl, endpoint->ca_file);
 	curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -150,6 +153,8 @@ static enum http_result connect_to(struct websocket *socket, struct run *run, co
 		return result == HTTP_TIMEOUT ? HTTP_UNREACHABLE : result;
 	message = curl_multi_info_read(socket->multi, &left);
 	curl_socket_t fd = CURL_SOCKET_BAD;
+	if (message != NULL && trust_broken(curl, message->data.result, answer))
+		return HTTP_DISTRUSTED;
 	if (message == NULL || message->data.result != CURLE_OK || curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
 	    fd == CURL_SOCKET_BAD)
 		return HTTP_UNREACHABLE;
@@ -388,7 +393,7 @@ struct websocket *websocket_open(struct run *run, const struct websocket_wish *w
 	socket->multi = curl_multi_init();
 	socket->curl = curl_easy_init();
 	FNR_MUST(socket->multi != NULL && socket->curl != NULL);
-	answer->result = connect_to(socket, run, wish->endpoint->url, text);
+	answer->result = connect_to(socket, run, wish->endpoint, text, answer);
 	if (answer->result == HTTP_DONE)
 		answer->result = handshake(socket, run, wish, answer);
 	if (answer->result == HTTP_DONE) {

@@ -10,10 +10,10 @@
 #define CREDENTIALS_MOST 65536
 
 static struct {
-	const char *url, *credentials;
+	const char *url, *ca_file, *credentials;
 	long concurrency;
 	struct list labels;
-	bool no_credentials, no_labels;
+	bool no_ca_file, no_credentials, no_labels;
 } options;
 
 /* ---- showing ---- */
@@ -46,6 +46,7 @@ static void print_whole(struct json_object *backend)
 	ask_line(backend, "id", "id");
 	ask_line(backend, "type", "type");
 	ask_line(backend, "url", "url");
+	ask_line(backend, "ca file", "ca_file");
 	ask_line(backend, "state", "state");
 	printf("%-10s %lld of %lld\n", "running", (long long)fnr_json_get_int(backend, "running", 0), (long long)fnr_json_get_int(backend, "concurrency", 0));
 	if (ask_count(fnr_json_get(backend, "labels")))
@@ -100,6 +101,15 @@ static bool set_credentials(struct json_object *body)
 	return credentials != NULL;
 }
 
+/* Of the machine where the command runs, if it is there: most often that is the same. */
+static void set_ca_file(struct json_object *body)
+{
+	char *path = realpath(options.ca_file, NULL);
+
+	fnr_json_set_text(body, "ca_file", path ? path : options.ca_file);
+	free(path);
+}
+
 static void set_labels(struct json_object *body)
 {
 	struct json_object *labels = json_object_new_array();
@@ -119,6 +129,8 @@ static int add(int count, char **operands)
 	fnr_json_set_text(body, "url", operands[2]);
 	if (options.concurrency > 0)
 		fnr_json_set_int(body, "concurrency", options.concurrency);
+	if (options.ca_file)
+		set_ca_file(body);
 	set_labels(body);
 	if (set_credentials(body))
 		return ask_do("POST", ASK_PATH("backends", NULL), body, print_row);
@@ -129,13 +141,17 @@ static int add(int count, char **operands)
 /* What it is now, and what is to be another. */
 static struct json_object *changed(struct json_object *backend)
 {
-	static const char *const kept[] = { "url", "concurrency", "labels", "options" };
+	static const char *const kept[] = { "url", "ca_file", "concurrency", "labels", "options" };
 	struct json_object *body = json_object_new_object();
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
 		fnr_json_set(body, kept[i], json_object_get(fnr_json_get(backend, kept[i])));
 	if (options.url)
 		fnr_json_set_text(body, "url", options.url);
+	if (options.no_ca_file)
+		fnr_json_set(body, "ca_file", NULL);
+	if (options.ca_file)
+		set_ca_file(body);
 	if (options.concurrency > 0)
 		fnr_json_set_int(body, "concurrency", options.concurrency);
 	if (options.labels.count || options.no_labels)
@@ -262,6 +278,8 @@ static const struct action actions[] = {
 
 static const struct option_row rows[] = {
 	TEXT("--url", 0, &options.url, "URL", "set: its address; credentials are cleared unless new ones are given"),
+	TEXT("--ca-file", 0, &options.ca_file, "FILE", "add, set: an https server is believed if an authority whose certificate is in it (PEM) vouches for it"),
+	FLAG("--no-ca-file", 0, &options.no_ca_file, "set: it is believed if an authority that this machine knows vouches for it"),
 	NUMBER("--concurrency", 0, &options.concurrency, 1, 64, "N", "add, set: so many jobs at a time (default 1)"),
 	LIST("--label", 0, &options.labels, "LABEL", "add, set: what templates can ask for; several are allowed"),
 	FLAG("--no-labels", 0, &options.no_labels, "set: it has none any more"),

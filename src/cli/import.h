@@ -3,7 +3,7 @@
 #define FNR_CLI_IMPORT_H
 
 /* What the options said. */
-struct import_gradio { const char *api, *username; };
+struct import_gradio { const char *api, *username, *ca_file; };
 extern struct import_gradio import_gradio_options;
 
 int import_comfyui(int count, char **operands);   /* FILE */

@@ -112,7 +112,7 @@ static struct json_object *credentials(void)
 int import_gradio(int count, char **operands)
 {
 	char *url = fnr_strdup(operands[0]);
-	struct endpoint at = { .id = "import", .url = url };
+	struct endpoint at = { .id = "import", .url = url, .ca_file = import_gradio_options.ca_file };
 	size_t len = strlen(url);
 	int status;
 

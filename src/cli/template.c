@@ -289,6 +289,7 @@ static const struct option_row rows[] = {
 	TEXT("--successor", 0, &template_options.successor, "TEMPLATE", "deprecate: what to use instead"),
 	FLAG("--undo", 0, &template_options.undo, "deprecate: it is not deprecated any more"),
 	TEXT("--api", 0, &import_gradio_options.api, "NAME", "import-gradio: which function, like /predict; not needed if the app has but one"),
+	TEXT("--ca-file", 0, &import_gradio_options.ca_file, "FILE", "import-gradio: certificates (PEM) of the authorities that vouch for an https app"),
 	TEXT("--username", 0, &import_gradio_options.username, "NAME",
 	     "import-gradio: log in as; the password is FNR_BACKEND_PASSWORD, a token FNR_BACKEND_TOKEN of the environment"),
 	OPTIONS_END,

@@ -197,6 +197,7 @@ static void begin_anew(struct manager *manager, struct backend *backend)
 static char *endpoint_text(struct manager *manager, const struct backend *backend, struct json_object *record)
 {
 	struct json_object *options = fnr_json_get(record, "options");
+	const char *ca_file = fnr_json_get_text(record, "ca_file", NULL);
 	struct fnr_buf text = FNR_BUF_INIT, secret = FNR_BUF_INIT;
 	char *out;
 
@@ -204,6 +205,8 @@ static char *endpoint_text(struct manager *manager, const struct backend *backen
 	fnr_buf_puts(&text, "{\"id\":");
 	render_text(&text, backend->id);
 	member_text(&text, "url", backend->url);
+	if (ca_file)
+		member_text(&text, "ca_file", ca_file);
 	member_json(&text, "credentials", secret.len ? secret.data : "{}");
 	member_json(&text, "options", options ? fnr_json_text(options, NULL) : "{}");
 	fnr_buf_puts(&text, "}");
@@ -211,6 +214,26 @@ static char *endpoint_text(struct manager *manager, const struct backend *backen
 	fnr_buf_free(&text);
 	fnr_buf_free(&secret);
 	return out;
+}
+
+/* What may mend it was changed: it has another chance. */
+static void ask_anew(struct manager *manager, struct backend *backend)
+{
+	breaker_reset(&backend->breaker);
+	backend->reason[0] = 0;
+	probes_now(manager, backend);
+}
+
+/* False if they are as they were. */
+static bool set_endpoint(struct manager *manager, struct backend *backend, struct json_object *record)
+{
+	char *before = backend->endpoint;
+	bool another;
+
+	backend->endpoint = endpoint_text(manager, backend, record);
+	another = !before || strcmp(before, backend->endpoint) != 0;
+	free(before);
+	return another;
 }
 
 static void fill(struct manager *manager, struct backend *backend, struct json_object *record)
@@ -227,10 +250,10 @@ static void fill(struct manager *manager, struct backend *backend, struct json_o
 	json_object_put(backend->labels);
 	backend->labels = json_object_get(fnr_json_get(record, "labels"));
 	free(backend->url);
-	free(backend->endpoint);
 	backend->url = fnr_strdup(url);
-	backend->endpoint = endpoint_text(manager, backend, record);
-	if (another)
+	if (set_endpoint(manager, backend, record) && !another)
+		ask_anew(manager, backend);
+	else if (another)
 		begin_anew(manager, backend);
 	else
 		probes_now(manager, backend);

@@ -124,7 +124,7 @@ struct backend {
 	char id[68];
 	char kind[68];                      /* of the templates whose jobs it does; this machine: "", for all kinds that need no server */
 	struct breaker breaker;
-	char reason[256];                   /* what it said last when it could do nothing */
+	char reason[512];                   /* what it said last when it could do nothing */
 	double score;                       /* health, 0 to 1 (queue/choice.h) */
 	unsigned running, concurrency;      /* attempts there; so many at a time */
 	int64_t used_at;                    /* CLOCK_BOOTTIME: a job was started there last */

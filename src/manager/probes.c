@@ -2,6 +2,7 @@
  * answer. One that is silent is asked again soon, until its breaker opens; then when that may close again. */
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -154,6 +155,18 @@ static void silent(struct manager *manager, struct backend *backend, const char 
 	backend->silent = true;
 }
 
+/* What is wrong, and what to do about it. */
+static void failed(struct manager *manager, struct backend *backend, struct json_object *error)
+{
+	const char *what = fnr_json_get_text(error, "message", "It does not answer."), *mend = fnr_json_get_text(error, "suggestion", "");
+	char reason[sizeof backend->reason];
+
+	fnr_text_copy(reason, sizeof reason, what);
+	if (*mend && strlen(what) + strlen(mend) + 1 < sizeof reason)
+		snprintf(reason, sizeof reason, "%s %s", what, mend);
+	silent(manager, backend, reason);
+}
+
 static struct backend *asked_by(const struct manager *manager, const struct worker *worker)
 {
 	for (struct backend *backend = manager->servers; backend; backend = backend->next)
@@ -179,7 +192,7 @@ void probes_report(struct manager *manager, struct worker *worker, struct json_o
 	if (json_object_is_type(found, json_type_object))
 		answered(manager, backend, found);
 	else
-		silent(manager, backend, fnr_json_get_text(fnr_json_get(message, "error"), "message", "It does not answer."));
+		failed(manager, backend, fnr_json_get(message, "error"));
 }
 
 static void hook_over(struct manager *manager, struct backend *backend, bool restarted)

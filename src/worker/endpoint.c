@@ -13,6 +13,7 @@ bool endpoint_read(struct json_object *message, struct endpoint *endpoint_r)
 		return false;
 	endpoint_r->id = fnr_json_get_text(endpoint, "id", "");
 	endpoint_r->url = fnr_json_get_text(endpoint, "url", "");
+	endpoint_r->ca_file = fnr_json_get_text(endpoint, "ca_file", NULL);
 	endpoint_r->credentials = fnr_json_get(endpoint, "credentials");
 	endpoint_r->options = fnr_json_get(endpoint, "options");
 	return endpoint_r->id[0] != '\0' && endpoint_r->url[0] != '\0' && json_object_is_type(endpoint_r->credentials, json_type_object) &&

@@ -7,7 +7,7 @@
  *    "payload":{…inputs, parameters, metadata, pipeline…} | "payload_file":"blobs/payload/<id>",
  *    "uploads":[{"id","media_type","name"}],
  *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>",
- *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…}}, "attach":true}
+ *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…},"ca_file":"…"?}, "attach":true}
  *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project; endpoint is there for kinds that need one;
  *        attach: it was started before and may still run over there)
  *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…}}      ask that server what it is and has

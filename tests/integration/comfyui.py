@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ class Comfyui:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if '--tls' in self.options else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self):
         return self.start()
@@ -55,7 +56,10 @@ class Comfyui:
         return self.start()
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if "--tls" in self.options:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=ssl._create_unverified_context())
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body=None if body is None else json.dumps(body))
             answer = connection.getresponse()

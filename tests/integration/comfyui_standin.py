@@ -1,6 +1,6 @@
 """A stand-in for a ComfyUI server: it speaks the protocol, runs the nodes of comfyui_nodes.py, and makes the mistakes it is told to.
 
-    comfyui_standin.py --port 8188 [--folder DIR] [--without jobs,client_ids,interrupt_id,metadata] [--token SECRET]
+    comfyui_standin.py --port 8188 [--folder DIR] [--without jobs,client_ids,interrupt_id,metadata] [--token SECRET] [--tls PEM]
 
 prints "listening PORT" when it is ready. Without arguments it behaves well. Tests steer it by
 
@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import tempfile
 import time
 import uuid
@@ -727,7 +728,11 @@ async def serve(options):
     app.add_routes(standin.routes())
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", options.port, backlog=1024)
+    context = None
+    if options.tls:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(options.tls)
+    site = web.TCPSite(runner, "127.0.0.1", options.port, backlog=1024, ssl_context=context)
     await site.start()
     print("listening", site._server.sockets[0].getsockname()[1], flush=True)
     await standin.work()
@@ -739,6 +744,7 @@ def main():
     parser.add_argument("--folder")
     parser.add_argument("--without", default="")
     parser.add_argument("--token")
+    parser.add_argument("--tls", metavar="PEM", help="certificate and key: it speaks https")
     asyncio.run(serve(parser.parse_args()))
 
 

@@ -6,6 +6,7 @@ says by `standin.on[METHOD, PATH]`: a function that gets the handler. Everything
 
 import http.server
 import json
+import ssl
 import threading
 import time
 
@@ -89,9 +90,13 @@ class Standin(http.server.ThreadingHTTPServer):
     """Behaves well until it is told otherwise: the answer to /ask is "answer"."""
     daemon_threads = True
 
-    def __init__(self, **changes):
+    def __init__(self, tls=None, **changes):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_address[1]}"
+        if tls:       # a PEM file with certificate and key
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(tls)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.asked = []
         self.config = config(**changes)
         prefix = self.config.get("api_prefix", "")

@@ -19,6 +19,7 @@ const FIELDS = {
   url: { type: "string", title: "Address", maxLength: 100, description: "As in a browser, with its port: ComfyUI has 8188, Gradio 7860." },
   concurrency: { type: "integer", minimum: 1, title: "Jobs at the same time", default: 1 },
   labels: { type: "array", items: { type: "string" }, title: "Labels", description: "What functions may ask for, like gpu24." },
+  ca_file: { type: "string", maxLength: 1024, title: "Certificates of its authority", description: "For https, where this machine does not know who vouches for it: a file there, in PEM.", "x-group": "More" },
   options: { type: "object", title: "Options", description: "As JSON, for those who know what this kind takes.", "x-group": "More" },
   token: { type: "string", maxLength: 120, title: "Token", "x-group": "Credentials" },
   username: { type: "string", maxLength: 100, title: "User name", "x-group": "Credentials" },
@@ -31,7 +32,8 @@ const changing = (backend) => ({ required: ["url"], properties: { ...FIELDS,
   token: { ...FIELDS.token, description: backend.has_credentials ? "Credentials are stored, and stay if nothing is given here and the address does not change." : "" } } });
 
 /** As the API takes it: without credentials where none are given, so that those that are stored stay. */
-function record({ token, username, password, forget, ...rest }) {
+function record({ token, username, password, forget, ca_file, ...members }) {
+  const rest = { ...members, ...(ca_file && { ca_file }) };
   const credentials = { ...(token && { token }), ...(username && { username }), ...(password && { password }) };
   if (Object.keys(credentials).length) return { ...rest, credentials };
   return forget ? { ...rest, credentials: null } : rest;
@@ -41,8 +43,8 @@ const add = () => askFor("New backend", ADDING, { action: "Add it", run: (values
 
 async function change({ id }) {
   const { value, tag } = await getTagged(`backends/${id}`);
-  const { url, concurrency, labels, options } = value;
-  return askFor(`Change ${id}`, changing(value), { action: "Change it", values: { url, concurrency, labels, ...(Object.keys(options ?? {}).length && { options }) },
+  const { url, ca_file, concurrency, labels, options } = value;
+  return askFor(`Change ${id}`, changing(value), { action: "Change it", values: { url, ...(ca_file && { ca_file }), concurrency, labels, ...(Object.keys(options ?? {}).length && { options }) },
     run: (values) => call("PUT", `backends/${id}`, record(values), { "If-Match": tag }) });
 }
 
