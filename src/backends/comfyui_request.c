@@ -264,6 +264,7 @@ enum run_result comfyui_submit(struct comfyui *comfyui)
 	struct http_request request = { .path = "/prompt", .json = body, .once = true, .timeout_ms = 60000 };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result;
+	run_begun(comfyui->run);
 	switch (http_ask(comfyui->http, comfyui->run, &request, &answer)) {
 	case HTTP_DONE:
 		result = answer.json != NULL ? accepted(comfyui, answer.json) : http_failed(&answer, comfyui->error);

@@ -17,14 +17,13 @@ bool attach_possible(struct manager *manager, const struct task *task, const str
 {
 	struct backend *backend = backends_find(manager, task->backend);
 
-	return task->function && task->function->attachable && backend && backend->endpoint && strcmp(backend->kind, task->function->kind) == 0 &&
+	return task->begun && task->function && task->function->attachable && backend && backend->endpoint && strcmp(backend->kind, task->function->kind) == 0 &&
 	       task->joins < JOINS_MOST && (head->state == FNR_STATE_RUNNING || head->state == FNR_STATE_CANCELLING);
 }
 
 void attach_begin(struct manager *manager, struct task *task, const struct job_head *head)
 {
 	task->head = *head;
-	task->begun = true;
 	task->attach_due = true;
 	task->joins++;
 	task->deadline = task->cancel_by = 0;

@@ -73,6 +73,7 @@ struct task {
 	bool attach_due;                    /* it goes on over there, and a worker is to join it */
 	unsigned joins;                     /* how often that was wanted */
 	bool begun;                         /* its function was started, for all we know */
+	bool excused;                       /* we were stopped in good order since it was heard of last: should it be lost, that was no crash */
 	bool reported;                      /* progress was told by the worker at least once */
 	bool untold;                        /* … and not yet by us */
 	int64_t told_at;                    /* CLOCK_BOOTTIME */

@@ -532,14 +532,14 @@ static void wait_again(struct manager *manager, struct job_head *head, struct ta
 	task_free(manager, task);
 }
 
-/* What the attempts before this one were: when the first began, and how many failed because their backend was down, which
- * is not held against the job. */
-static void look_back(struct manager *manager, const struct job_head *head, const struct task *task, int64_t *began_r, unsigned *down_r)
+/* What the attempts before this one were: when the first began, and how many are not held against the job: they were lost to
+ * us, given back, or failed because their backend was down. */
+static void look_back(struct manager *manager, const struct job_head *head, const struct task *task, int64_t *began_r, unsigned *excused_r)
 {
 	struct fnr_buf json = FNR_BUF_INIT;
 
 	*began_r = task->started_at;
-	*down_r = 0;
+	*excused_r = 0;
 	for (uint16_t attempt = 1; attempt < head->attempt; attempt++) {
 		struct json_object *record;
 		int64_t began;
@@ -549,7 +549,8 @@ static void look_back(struct manager *manager, const struct job_head *head, cons
 		record = fnr_json_parse_own(json.data, json.len, NULL);
 		if (fnr_time_parse(fnr_json_get_text(record, "started_at", ""), &began) && began < *began_r)
 			*began_r = began;
-		*down_r += fnr_json_get_bool(fnr_json_get(record, "error"), "backend_down", false);
+		*excused_r += strcmp(fnr_json_get_text(record, "state", ""), "lost") == 0 ||
+		              fnr_json_get_bool(fnr_json_get(record, "error"), "backend_down", false);
 		json_object_put(record);
 	}
 	fnr_buf_free(&json);
@@ -562,12 +563,12 @@ bool move_failed(struct manager *manager, struct job_head *head, struct task *ta
 	struct retry_failure failure = { .class_ = class_ < 0 ? FNR_CLASS_UNKNOWN : (enum fnr_class)class_, .max_attempts = head->max_attempts,
 	                                 .retry_after_ms = (int64_t)(fnr_json_get_real(error, "retry_after_s", 0) * 1000.0), .random = random_bits() };
 	struct job_head before = *head;
-	unsigned down, uncounted = head->lost;
+	unsigned excused;
 	int64_t began, delay;
 
-	look_back(manager, head, task, &began, &down);
-	uncounted += down + fnr_json_get_bool(error, "backend_down", false);
-	failure.attempts = head->attempt > uncounted ? head->attempt - uncounted : 1;
+	look_back(manager, head, task, &began, &excused);
+	excused += fnr_json_get_bool(error, "backend_down", false);
+	failure.attempts = head->attempt > excused ? head->attempt - excused : 1;
 	failure.spent_ms = manager->turn.now > began ? manager->turn.now - began : 0;
 	if (!retry_wanted(policies, &failure, &delay))
 		return move_fail(manager, head, task, error);
@@ -584,12 +585,12 @@ bool move_lost(struct manager *manager, struct job_head *head, struct task *task
 {
 	struct job_head before = *head;
 	bool may_repeat = !(head->flags & JOB_FLAG_ON_LOST_FAIL) || !task->begun;
-	bool again = may_repeat && head->lost < manager->conf.job_max_lost;
+	bool again = may_repeat && (task->excused || head->lost < manager->conf.job_max_lost);
 
 	if (!move(head, head->state == FNR_STATE_CANCELLING || again ? TRIGGER_LOST : TRIGGER_FAIL))
 		return false;
 	tell_untold(manager, task, &before);
-	head->lost++;
+	head->lost += !task->excused;
 	if (head->state == FNR_STATE_CANCELLED)
 		put_attempt(manager, head, task, "cancelled", NULL);
 	else
@@ -625,7 +626,6 @@ bool move_give_back(struct manager *manager, struct job_head *head, struct task 
 		return false;
 	tell_untold(manager, task, &before);
 	error = error_make(FNR_CLASS_TRANSIENT, "stopped", NULL, NULL, "The server was stopped; the job starts again with it.");
-	head->lost++; /* so it does not count as one of the job's own */
 	put_attempt(manager, head, task, "lost", error);
 	json_object_put(error);
 	head->queued_at = manager->turn.now;

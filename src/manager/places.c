@@ -68,12 +68,10 @@ static void sweep(struct manager *manager)
 			forget(manager, need);
 }
 
-static void fill(struct manager *manager, struct need *need, struct json_object *summary)
+static void fill(struct manager *manager, struct need *need, const struct function *function, struct json_object *summary)
 {
-	struct function *function = function_hold(manager->functions, manager->turn.txn, fnr_json_get_text(summary, "digest", NULL), NULL);
-
 	need->number = GATE_LOCAL;
-	if (function && function->needs_endpoint) {
+	if (function->needs_endpoint) {
 		need->number = ++manager->need_number + GATE_FIRST;
 		fnr_text_copy(need->kind, sizeof need->kind, function->kind);
 		need->backends = json_object_get(function->backends);
@@ -81,24 +79,35 @@ static void fill(struct manager *manager, struct need *need, struct json_object 
 		need->vram_mb = fnr_json_get_int(summary, "vram_mb", 0);
 		need->models = json_object_get(fnr_json_get(summary, "models"));
 	}
-	function_drop(function);
 }
 
+static struct need *add(struct manager *manager, uint64_t class_, const struct function *function, struct json_object *summary)
+{
+	struct need *need = fnr_alloc(sizeof *need);
+
+	sweep(manager);
+	need->class_ = class_;
+	fill(manager, need, function, summary);
+	HASH_ADD(hh, manager->needs, class_, sizeof need->class_, need);
+	return need;
+}
+
+/* NULL: the record of this job is damaged, which says nothing about others of its class. */
 static struct need *need_of(struct manager *manager, uint64_t class_, const struct job_head *head)
 {
 	struct json_object *summary;
+	struct function *function;
 	struct need *need;
 
 	HASH_FIND(hh, manager->needs, &class_, sizeof class_, need);
 	if (need)
 		return need;
-	sweep(manager);
-	need = fnr_alloc(sizeof *need);
-	need->class_ = class_;
 	summary = job_summary(manager, &head->id);
-	fill(manager, need, summary);
+	function = function_hold(manager->functions, manager->turn.txn, fnr_json_get_text(summary, "digest", NULL), NULL);
+	if (function)
+		need = add(manager, class_, function, summary);
+	function_drop(function);
 	json_object_put(summary);
-	HASH_ADD(hh, manager->needs, class_, sizeof need->class_, need);
 	return need;
 }
 
@@ -297,6 +306,10 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 	char failed[68] = "";
 	size_t best;
 
+	if (!need) {
+		*place_r = (struct place){ .backend = &manager->local };      /* where it is found out that it cannot be run, and said */
+		return true;
+	}
 	choice.count = choice.small = choice.usable = 0;
 	choice.warm_busy = false;
 	if (need->kind[0])

@@ -45,11 +45,12 @@ static void file_again(struct manager *manager, struct task *task)
 	task->finish_due = true;
 }
 
-static void bring_back(struct manager *manager, struct job_head *head)
+static void bring_back(struct manager *manager, struct job_head *head, bool was_stopped)
 {
 	struct task *task = task_again(manager, head);
 	struct json_object *error;
 
+	task->excused = was_stopped;
 	fnr_info(NULL, "job=%s event=job.brought_back state=%s attempt=%d", task->id, fnr_state_name(head->state), head->attempt);
 	if (head->state == FNR_STATE_FINISHING) {
 		file_again(manager, task);
@@ -75,17 +76,29 @@ static bool keep(const struct job_head *head, void *context)
 	return true;
 }
 
+/* Was the life before this one ended in good order? Said once. */
+static bool was_stopped(struct manager *manager)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (!store_meta_get(manager->turn.txn, STORE_META_STOPPED))
+		return false;
+	turn_check(manager, store_meta_put(manager->turn.txn, STORE_META_STOPPED, 0, &err), &err, "the start cannot be noted");
+	return true;
+}
+
 void recover_jobs(struct manager *manager)
 {
 	struct heads *heads = fnr_alloc(sizeof *heads);
 	struct fnr_id after = FNR_ID_NONE;
+	bool stopped = was_stopped(manager);
 
 	do {
 		heads->count = 0;
 		store_jobs_active(manager->turn.txn, fnr_id_is_none(&after) ? NULL : &after, ACTIVE_A_WALK, keep, heads);
 		for (size_t i = 0; i < heads->count; i++) {
 			after = heads->items[i].id;
-			bring_back(manager, &heads->items[i]);
+			bring_back(manager, &heads->items[i], stopped);
 		}
 	} while (heads->count == ACTIVE_A_WALK);
 	free(heads);

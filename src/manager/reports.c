@@ -78,6 +78,8 @@ static void on_progress(struct manager *manager, struct worker *worker, struct j
 
 	if (!task || stage < 0 || task->head.state != FNR_STATE_RUNNING)
 		return;
+	if (stage > FNR_STAGE_PREPARATION)
+		task->excused = false;         /* it lives */
 	progress_report(&task->progress, task->function, (enum fnr_stage)stage, fnr_json_get_real(message, "fraction", 0.0),
 	                fnr_json_get_text(message, "message", NULL), manager->turn.now);
 	task->reported = task->untold = true;

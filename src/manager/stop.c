@@ -47,13 +47,25 @@ static void give_back(struct manager *manager, struct task *task)
 	}
 }
 
+/* Whatever we do not come to any more, the next life knows that it was no crash. */
+static void note_stop(struct manager *manager)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	if (!manager->task_count || store_meta_get(manager->turn.txn, STORE_META_STOPPED))
+		return;
+	turn_check(manager, store_meta_put(manager->turn.txn, STORE_META_STOPPED, 1, &err), &err, "the stop cannot be noted");
+}
+
 void stop_apply(struct manager *manager)
 {
 	struct task *task, *next;
 
-	if (manager->stopping)
-		attach_leave(manager);
-	if (!manager->stopping || manager->turn.mono < manager->stop_by)
+	if (!manager->stopping)
+		return;
+	note_stop(manager);
+	attach_leave(manager);
+	if (manager->turn.mono < manager->stop_by)
 		return;
 	for (task = manager->tasks; task; task = next) {
 		next = task->next;

@@ -132,7 +132,7 @@ struct job_head {
 	uint32_t timeout_s;           /* longest attempt; 0 = as configured */
 	uint16_t queue;
 	uint16_t attempt;             /* number of the last attempt started; 0 before the first */
-	uint16_t lost;                /* how many of them were lost to us */
+	uint16_t lost;                /* how many of them were lost in crashes; what a graceful stop gave back is none */
 	uint16_t max_attempts;
 	uint8_t version;              /* of this record: 1 */
 	uint8_t state, stage, quality, priority, class_of_error, flags, reserved;
@@ -267,6 +267,7 @@ int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, stru
 
 #define STORE_META_WORKERS_MIN "workers_min"   /* what operators want instead of what is configured, plus 1; 0: nothing */
 #define STORE_META_WORKERS_MAX "workers_max"
+#define STORE_META_STOPPED "stopped"       /* 1: the manager was told to stop, and has not begun again since */
 #define STORE_META_TAKES "takes"           /* takes of all shots have numbers above this since the store was restored */
 
 /* ---- queues ---- */

@@ -168,6 +168,11 @@ void run_result(struct run *run, struct json_object *result)
 	attempt->result = fnr_json_copy(result);
 }
 
+void run_begun(struct run *run)
+{
+	attempt_send(attempt_of(run), "begun", json_object_new_object());
+}
+
 void run_memory(struct run *run, uint64_t bytes)
 {
 	struct attempt *attempt = attempt_of(run);

@@ -217,11 +217,12 @@ static void send_failed(struct attempt *attempt, const struct run_error *error, 
 	attempt_send(attempt, lost ? "lost" : "failed", message);
 }
 
-static bool begin(struct attempt *attempt, struct run_error *error)
+static bool begin(struct attempt *attempt, const struct backend_kind *kind, struct run_error *error)
 {
 	if (!folders_make(attempt, error))
 		return false;
-	attempt_send(attempt, "begun", json_object_new_object());
+	if (!kind->tells_begin)
+		run_begun(&attempt->run);
 	return true;
 }
 
@@ -233,7 +234,7 @@ static void attempt_run(struct attempt *attempt)
 	struct json_object *outputs = NULL;
 	const struct backend_kind *kind = backend_find(fnr_json_get_text(attempt->message, "kind", ""));
 	enum run_result result = RUN_FAILED;
-	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, &error) && attempt_fetch(attempt, &error)))) {
+	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, kind, &error) && attempt_fetch(attempt, &error)))) {
 		attempt->said_at = fnr_mono_ms();
 		bool attach = kind->attach != NULL && fnr_json_get_bool(attempt->message, "attach", false);
 		result = (attach ? kind->attach : kind->execute)(&attempt->run, &error);

@@ -2,12 +2,13 @@
  * when nobody watches them, and are forgotten when the files are removed.
  *
  *   down          it does not answer, and nothing can be done there
+ *   early         jobs do not begin
  *   hold          jobs do not end, but for those whose file is not empty
  *   deaf          what runs goes on when it is cancelled
  *   hung          … and nothing is said of it
  *   found.json    what it says of itself
  *   model         the model that it has loaded
- *   log           one line an event: start, load, join, cancel, end
+ *   log           one line an event: early, start, load, join, cancel, end
  *
  * A job's metadata: {"model":"a","ms":20,"fail_on":"id of a server"}
  */
@@ -131,6 +132,20 @@ static void name_job(const struct run *run, char job[64])
 	snprintf(job, 64, "jobs/%.40s-%d", run->job, run->attempt);
 }
 
+static bool may_begin(struct run *run)
+{
+	if (has(run->endpoint, "early"))
+		note(run->endpoint, "early", run->job);
+	while (has(run->endpoint, "early")) {
+		struct pollfd poll_fd = { .fd = run_fd(run), .events = POLLIN };
+
+		if (run_stop(run))
+			return false;
+		poll(&poll_fd, 1, 5);
+	}
+	return true;
+}
+
 static enum run_result folder_execute(struct run *run, struct run_error *error)
 {
 	const char *model = fnr_json_get_text(run->metadata, "model", NULL);
@@ -140,6 +155,9 @@ static enum run_result folder_execute(struct run *run, struct run_error *error)
 		return is_down(error);
 	if (strcmp(fnr_json_get_text(run->metadata, "fail_on", ""), run->endpoint->id) == 0)
 		return run_fail(error, FNR_CLASS_TRANSIENT, "bad_luck", NULL, NULL, NULL, "It failed there.");
+	if (!may_begin(run))
+		return RUN_CANCELLED;
+	run_begun(run);
 	name_job(run, job);
 	note(run->endpoint, "start", run->job);
 	if (model)
@@ -159,7 +177,7 @@ static enum run_result folder_attach(struct run *run, struct run_error *error)
 }
 
 static const struct backend_kind backend_folder = {
-	.name = "folder", .needs_endpoint = true, .attachable = true, .execute = folder_execute, .attach = folder_attach,
+	.name = "folder", .needs_endpoint = true, .attachable = true, .tells_begin = true, .execute = folder_execute, .attach = folder_attach,
 	.probe_endpoint = folder_probe,
 };
 

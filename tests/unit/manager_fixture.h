@@ -174,7 +174,7 @@ static inline void close_data_dir(void)
 
 /* ---- jobs ---- */
 
-struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority; uint64_t class_; };
+struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority, flags; uint64_t class_; };
 
 static inline struct fnr_id submit(size_t count, struct wish wish)
 {
@@ -196,7 +196,7 @@ static inline struct fnr_id submit(size_t count, struct wish wish)
 		op_job_add(&operation, &(struct op_job){ .summary = summary, .payload = payload, .project = wish.project ? wish.project : "",
 			.shot = wish.project ? "s010" : "", .template_ = wish.template_, .queue = "cpu", .key = "", .class_ = wish.class_ ? wish.class_ : 7,
 			.not_before = wish.not_before, .expires_at = wish.expires_at, .max_attempts = 3, .quality = FNR_QUALITY_STANDARD,
-			.priority = wish.priority ? wish.priority : 5 });
+			.priority = wish.priority ? wish.priority : 5, .flags = wish.flags });
 	reply = apply(&operation);
 	cr_assert_eq(reply.code, FNR_OK, "%s", reply.message);
 	fnr_buf_free(&operation);

@@ -56,6 +56,10 @@ void run_result(struct run *run, struct json_object *result)
 {
 }
 
+void run_begun(struct run *run)
+{
+}
+
 void run_memory(struct run *run, uint64_t bytes)
 {
 }

@@ -301,7 +301,56 @@ Test(manager, what_does_not_finish_is_given_back)
 	wait_finished();
 	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
 	cr_assert_eq(head_of(&id).attempt, 2);
-	cr_assert_eq(head_of(&id).lost, 1, "it does not count as the job's own");
+	cr_assert_eq(head_of(&id).lost, 0, "nothing crashed");
+	finish();
+}
+
+Test(manager, graceful_stops_are_no_losses, .timeout = 240)
+{
+	struct fnr_id id;
+	enum { STOPS = 4 };
+
+	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 0}\njob: {max_lost: 1}\n");
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"transient\",\"duration_ms\":1500}}" });
+	for (int i = 0; i < STOPS; i++) {
+		wait_state(&id, FNR_STATE_RUNNING);
+		cr_assert_eq(end_manager(SIGTERM), 0);
+		assert_attempt(&id, (uint16_t)(i + 1), "error", "code", "stopped");
+		start_manager();
+	}
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_FAILED);
+	cr_assert_eq(head_of(&id).lost, 0);
+	cr_assert_eq(head_of(&id).attempt, STOPS + 3, "it had all of its own attempts as well");
+	finish();
+}
+
+/* A stop that is cut short: the manager was told, and is gone before the grace is over. */
+Test(manager, a_stop_that_is_cut_short_is_no_loss)
+{
+	struct fnr_id id;
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+	bool noted = false;
+
+	start_manager();
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":3000}}" });
+	wait_state(&id, FNR_STATE_RUNNING);
+	cr_assert_eq(kill(manager, SIGTERM), 0);
+	while (!noted) {
+		struct store_txn *txn = store_read(store, NULL);
+
+		noted = store_meta_get(txn, STORE_META_STOPPED) == 1;
+		store_read_end(txn);
+		cr_assert_lt(fnr_mono_ms(), until);
+		poll(NULL, 0, 5);
+	}
+	end_manager(SIGKILL);
+	start_manager();
+	wait_finished();
+	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
+	cr_assert_eq(head_of(&id).attempt, 2);
+	cr_assert_eq(head_of(&id).lost, 0);
 	finish();
 }
 

@@ -402,6 +402,21 @@ Test(pool, labels_and_lists_decide)
 	finish();
 }
 
+Test(pool, a_damaged_job_does_not_mislead_those_like_it)
+{
+	struct fnr_id damaged, id;
+
+	begin();
+	add_server("s1", 1, "");
+	damaged = submit(1, (struct wish){ .template_ = "gone", .class_ = 77 });
+	wait_state(&damaged, FNR_STATE_FAILED);
+	assert_attempt(&damaged, 0, "error", "code", "record_lost");
+	id = submit(1, (struct wish){ .template_ = "job", .class_ = 77 });
+	wait_completed(&id);
+	assert_attempt(&id, 1, NULL, "backend", "s1");
+	finish();
+}
+
 Test(pool, a_server_that_lacks_the_model_is_passed_over)
 {
 	struct fnr_id id;
@@ -715,6 +730,73 @@ Test(pool, what_a_server_has_forgotten_is_done_again)
 	cr_assert_eq(head_of(&id).attempt, 2);
 	cr_assert_eq(head_of(&id).lost, 1, "it does not count against the job");
 	assert_attempt(&id, 1, "error", "code", "forgotten");
+	finish();
+}
+
+/* The whole machine was restarted in good order: its server has forgotten the job, but nothing crashed. */
+Test(pool, what_was_forgotten_in_a_graceful_stop_is_no_loss)
+{
+	struct fnr_id id = run_held();
+	char job[64], text[FNR_ID_TEXT];
+
+	cr_assert_eq(end_manager(SIGTERM), 0);
+	snprintf(job, sizeof job, "jobs/%s-1", fnr_id_format(&id, text));
+	take("s1", job);
+	start_manager();
+	wait_running("s1", 1);
+	cr_assert_eq(head_of(&id).lost, 0);
+	end_manager(SIGKILL);
+	snprintf(job, sizeof job, "jobs/%s-2", text);
+	take("s1", job);
+	take("s1", "hold");
+	start_manager();
+	wait_completed(&id);
+	cr_assert_eq(head_of(&id).attempt, 3);
+	cr_assert_eq(head_of(&id).lost, 1, "this was a crash");
+	finish();
+}
+
+/* What never reached its server can be repeated, whatever its template says. */
+Test(pool, a_worker_that_dies_before_its_server_knows)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+	struct fnr_id id;
+	pid_t worker;
+
+	begin();
+	add_server("s1", 1, "");
+	put("s1", "early", "");
+	id = submit(1, (struct wish){ .template_ = "job", .flags = JOB_FLAG_ON_LOST_FAIL });
+	wait_logged("s1", "early", 1);
+	while (!(worker = worker_with_job())) {
+		cr_assert_lt(fnr_mono_ms(), until);
+		poll(NULL, 0, 20);
+	}
+	take("s1", "early");
+	cr_assert_eq(kill(worker, SIGKILL), 0);
+	wait_completed(&id);
+	cr_assert_eq(head_of(&id).attempt, 2);
+	cr_assert_eq(logged("s1", "start"), 1);
+	cr_assert_eq(logged("s1", "join"), 0, "there was nothing to join");
+	finish();
+}
+
+Test(pool, what_a_server_forgot_is_not_repeated_if_it_must_not_be)
+{
+	struct fnr_id id;
+	char job[64], text[FNR_ID_TEXT];
+
+	begin();
+	add_server("s1", 1, "");
+	put("s1", "hold", "");
+	id = submit(1, (struct wish){ .template_ = "job", .flags = JOB_FLAG_ON_LOST_FAIL });
+	wait_running("s1", 1);
+	end_manager(SIGKILL);
+	snprintf(job, sizeof job, "jobs/%s-1", fnr_id_format(&id, text));
+	take("s1", job);
+	start_manager();
+	wait_state(&id, FNR_STATE_FAILED);
+	cr_assert_eq(head_of(&id).attempt, 1);
 	finish();
 }
 
