@@ -6,6 +6,7 @@
 #include "handlers/handlers.h"
 #include "handlers/retry.h"
 #include "handlers/submission.h"
+#include "http/problem.h"
 #include "http/view.h"
 
 #define SCAN_MOST 20000
@@ -125,7 +126,7 @@ int dead_letters_discard(struct request *req)
 /* Text members of the filter; what may be changed in the jobs goes on to retry.c. */
 static int read_body(struct filter *filter)
 {
-	static const char *const members[] = { "project", "template", "class", "inputs", "quality", "seed", NULL };
+	static const char *const members[] = { "project", "template", "class", "inputs", "quality", "queue", "seed", NULL };
 	struct request *req = filter->req;
 
 	common_members_only(req, "a replay", members);
@@ -141,28 +142,93 @@ static int read_body(struct filter *filter)
 	                   fnr_json_get_text(req->body, "class", NULL));
 }
 
-/* All that the filter finds, as one batch: accepted whole or not at all. */
+/* Is this what is wrong with one job, and none of the others' business? */
+static bool concerns_one(int code)
+{
+	return fnr_code_status(code) < 500 || code == FNR_E_CORRUPT || code == FNR_E_IO;
+}
+
+static void add_skipped(struct request *req, const struct job_head *head, struct json_object *skipped)
+{
+	struct json_object *problem = problem_make(&req->err, NULL, NULL);
+	char id[FNR_ID_TEXT];
+
+	fnr_json_set_text(problem, "job", fnr_id_format(&head->id, id));
+	json_object_array_add(skipped, problem);
+}
+
+/* One that cannot be run again does not hold up the others: it is skipped, and stays a dead letter. If none can, the first says
+ * why. */
+static int add_all(struct filter *filter, struct submissions *list, struct json_object *skipped)
+{
+	struct request *req = filter->req;
+	struct fnr_error first = FNR_ERROR_INIT;
+	int code = FNR_OK;
+
+	for (size_t i = filter->count; i-- > 0 && (code == FNR_OK || concerns_one(code));) {     /* the oldest first */
+		struct submissions_mark mark = submissions_mark(list);
+
+		fnr_error_clear(&req->err);
+		code = retry_add(req, &filter->rows[i], list);
+		if (code == FNR_OK)
+			continue;
+		submissions_back(list, mark);
+		add_skipped(req, &filter->rows[i], skipped);
+		if (first.code == FNR_OK)
+			fnr_error_move(&first, &req->err);
+	}
+	if (code != FNR_OK && !concerns_one(code)) {
+		fnr_error_clear(&first);
+		return code;
+	}
+	fnr_error_clear(&req->err);
+	if (list->count == 0)
+		return fnr_error_move(&req->err, &first);
+	fnr_error_clear(&first);
+	return FNR_OK;
+}
+
+static int reply_replayed(struct request *req, const struct op_reply *reply, struct json_object *skipped)
+{
+	struct json_object *object;
+	struct batch batch;
+
+	if (reply->replayed)
+		return submission_reply(req, &reply->id, reply->is_batch, true);
+	if (store_batch_get(req->txn, &reply->id, &batch) != FNR_OK)
+		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "the batch is gone");
+	common_location(req, "batches", &reply->id);
+	object = view_batch(req->txn, request_journal(req), &batch);
+	fnr_json_set(object, "skipped", json_object_get(skipped));
+	return reply_json(req, 202, object);
+}
+
+/* All that the filter finds, as one batch. */
 int dead_letters_replay_all(struct request *req)
 {
-	struct filter filter = { .req = req, .limit = REPLAY_MOST };
+	size_t most = (size_t)req->conf->batch_max_jobs;
+	struct filter filter = { .req = req, .limit = most < REPLAY_MOST ? most : REPLAY_MOST };
 	struct submissions list = SUBMISSIONS_INIT;
+	struct json_object *skipped = json_object_new_array();
 	struct op_submit submit = { .is_batch = true };
 	struct store_idempotency known;
-	bool is_known;
+	struct op_reply reply;
+	bool is_known = false;
 	int code = read_body(&filter);
 
 	if (code == FNR_OK)
 		code = submission_idempotency(req, &submit, &known, &is_known);
-	if (code == FNR_OK && is_known)
-		return submission_reply(req, &known.id, known.is_batch, true);
-	if (code == FNR_OK)
+	if (code == FNR_OK && !is_known)
 		code = find(&filter, NULL);
-	if (code == FNR_OK && filter.count == 0)
+	if (code == FNR_OK && !is_known && filter.count == 0)
 		code = fnr_fail(&req->err, FNR_E_NOT_FOUND, "there are no such dead letters");
-	for (size_t i = filter.count; i-- > 0 && code == FNR_OK;)      /* the oldest first */
-		code = retry_add(req, &filter.rows[i], &list);
+	if (code == FNR_OK && !is_known)
+		code = add_all(&filter, &list, skipped);
+	if (code == FNR_OK && !is_known)
+		code = submission_post(req, &submit, &list, &reply);
 	if (code == FNR_OK)
-		code = submission_finish(req, &submit, &list);
+		code = is_known ? submission_reply(req, &known.id, known.is_batch, true) : reply_replayed(req, &reply, skipped);
 	submissions_free(&list);
+	json_object_put(skipped);
 	return code;
 }

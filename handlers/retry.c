@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/queues.h"
 #include "base/text.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
@@ -10,23 +11,7 @@
 #include "handlers/submission.h"
 #include "schema/inputs.h"
 
-static void check_members(struct request *req)
-{
-	static const char *const members[] = { "inputs", "quality", "seed" };
-
-	json_object_object_foreach(req->body, name, value) {
-		const char *nearest;
-		char place[256] = "";
-
-		(void)value;
-		if (strcmp(name, "inputs") == 0 || strcmp(name, "quality") == 0 || strcmp(name, "seed") == 0)
-			continue;
-		nearest = fnr_text_nearest(name, members, 3);
-		fnr_json_pointer_add(place, sizeof place, name);
-		fnr_error_add(&req->err, place, "unknown_member", nearest ? fnr_arena_printf(req->arena, "did you mean '%s'?", nearest) :
-		              "remove it: only inputs, quality and seed may be changed", "a retry has no member '%s'", name);
-	}
-}
+static const char *const members[] = { "inputs", "quality", "queue", "seed", NULL };
 
 /* The first job's inputs with those given over them; null takes one away. */
 static struct json_object *changed_inputs(struct json_object *inputs, struct json_object *given)
@@ -88,38 +73,68 @@ static void describe_parents(struct request *req, const struct job_head *head, c
 	store_parents_free(&parents.of);
 }
 
-/* The very preset that the first one ran with, as long as that version is kept: so it is the same work again. */
-static const char *same_quality(struct request *req, struct json_object *summary)
+static bool changes_inputs(const struct request *req)
 {
-	const char *label = fnr_json_get_text(summary, "preset", "");
+	struct json_object *inputs = fnr_json_get(req->body, "inputs");
+
+	return inputs && !(json_object_is_type(inputs, json_type_object) && json_object_object_length(inputs) == 0);
+}
+
+static bool may_use_preset(struct request *req, const char *reference)
+{
+	const struct preset_viewer viewer = common_viewer(req);
 	const struct preset *preset;
 
-	return preset_find(req->txn, label, NULL, &preset, NULL) == FNR_OK ? label : fnr_json_get_text(summary, "quality", NULL);
+	return preset_find(req->txn, reference, &viewer, &preset, NULL) == FNR_OK;
+}
+
+/* The very preset that the first one ran with, as long as that version is kept: so it is the same work again. Where it is gone,
+ * what was made of it still is there; *kept_r. Only changed inputs need a preset: then it is the newest version. */
+static const char *same_quality(struct request *req, struct json_object *summary, struct json_object *payload, bool *kept_r)
+{
+	const char *label = fnr_json_get_text(summary, "preset", ""), *id = fnr_json_get_text(summary, "quality", "");
+
+	*kept_r = false;
+	if (may_use_preset(req, label))
+		return label;
+	*kept_r = !changes_inputs(req) && json_object_is_type(fnr_json_get(payload, "parameters"), json_type_object);
+	return !*kept_r && may_use_preset(req, id) ? id : label;
+}
+
+/* One that is not configured any more is as if the job had named none. */
+static struct json_object *same_queue(struct json_object *summary)
+{
+	const char *queue = fnr_json_get_text(summary, "queue", NULL);
+
+	return queue && fnr_queue_find(queue) ? json_object_new_string(queue) : NULL;
 }
 
 /* The new job as a client would describe it. Times that were asked of the first one have passed. */
-static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload)
+static struct json_object *describe(struct request *req, const struct job_head *head, struct json_object *summary, struct json_object *payload, bool *kept_r)
 {
-	static const char *const kept[] = { "queue", "project", "shot", "node_id", "fallback", "seed", "variant" };
-	struct json_object *job = json_object_new_object(), *seed;
+	static const char *const same[] = { "project", "shot", "node_id", "fallback", "seed", "variant" };
+	struct json_object *job = json_object_new_object(), *given;
 
 	fnr_json_set_text(job, "template", fnr_arena_printf(req->arena, "%s@%s", fnr_json_get_text(summary, "template", "?"),
 	                                                    fnr_json_get_text(summary, "version", "?")));
-	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-		if (fnr_json_get(summary, kept[i]))
-			fnr_json_set(job, kept[i], json_object_get(fnr_json_get(summary, kept[i])));
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+		if (fnr_json_get(summary, same[i]))
+			fnr_json_set(job, same[i], json_object_get(fnr_json_get(summary, same[i])));
 	fnr_json_set(job, "inputs", changed_inputs(fnr_json_get(payload, "inputs"), fnr_json_get(req->body, "inputs")));
 	fnr_json_set(job, "metadata", json_object_get(fnr_json_get(payload, "metadata")));
 	fnr_json_set_int(job, "priority", head->priority);
 	if (head->timeout_s)
 		fnr_json_set_int(job, "timeout_s", head->timeout_s);
 	describe_parents(req, head, fnr_json_get_text(summary, "digest", ""), job);
-	if (fnr_json_get(req->body, "quality"))
-		fnr_json_set(job, "quality", json_object_get(fnr_json_get(req->body, "quality")));
+	*kept_r = false;
+	if ((given = fnr_json_get(req->body, "quality")))
+		fnr_json_set(job, "quality", json_object_get(given));
 	else
-		fnr_json_set_text(job, "quality", same_quality(req, summary));
-	if (json_object_object_get_ex(req->body, "seed", &seed))
-		fnr_json_set(job, "seed", json_object_get(seed));
+		fnr_json_set_text(job, "quality", same_quality(req, summary, payload, kept_r));
+	given = fnr_json_get(req->body, "queue");
+	fnr_json_set(job, "queue", given ? json_object_get(given) : same_queue(summary));
+	if (json_object_object_get_ex(req->body, "seed", &given))
+		fnr_json_set(job, "seed", json_object_get(given));
 	return job;
 }
 
@@ -127,13 +142,16 @@ int retry_add(struct request *req, const struct job_head *head, struct submissio
 {
 	struct fnr_buf summary_text = FNR_BUF_INIT, payload_text = FNR_BUF_INIT;
 	struct json_object *summary, *payload, *job;
+	struct submission_kept kept;
+	bool keeps;
 	int code = store_job_body(req->txn, &head->id, &summary_text, &payload_text, &req->err);
 
 	if (code == FNR_OK) {
 		summary = common_parse(&summary_text);
 		payload = common_parse(&payload_text);
-		job = describe(req, head, summary, payload);
-		code = submission_add_again(req, job, &(struct submission_again){ fnr_json_get_text(summary, "digest", ""), head->id }, list);
+		job = describe(req, head, summary, payload, &keeps);
+		kept = (struct submission_kept){ summary, payload, head->class_, (enum fnr_quality)head->quality };
+		code = submission_add_again(req, job, &(struct submission_again){ fnr_json_get_text(summary, "digest", ""), head->id, keeps ? &kept : NULL }, list);
 		json_object_put(job);
 		json_object_put(payload);
 		json_object_put(summary);
@@ -160,7 +178,7 @@ int job_retry(struct request *req)
 		return submission_reply(req, &known.id, known.is_batch, true);
 	if (!fnr_state_terminal(head.state))
 		return fnr_fail(&req->err, FNR_E_CONFLICT, "job %s cannot be run again yet: it is %s", req->args[0], fnr_state_name(head.state));
-	check_members(req);
+	common_members_only(req, "a retry", members);
 	code = retry_add(req, &head, &list);
 	if (code == FNR_OK)
 		code = submission_finish(req, &submit, &list);

@@ -4,7 +4,7 @@
 
 #include "handlers/submission.h"
 
-/* Adds the job again, with what the request's body changes (inputs, quality, seed). Problems go to req->err. */
+/* Adds the job again, with what the request's body changes (inputs, quality, queue, seed). Problems go to req->err. */
 int retry_add(struct request *req, const struct job_head *head, struct submissions *list);
 
 #endif

@@ -164,16 +164,42 @@ static const char *name_member(struct submission *s, const char *name)
 	return text;
 }
 
+static const struct submission_kept *kept(const struct submission *s)
+{
+	return s->again ? s->again->kept : NULL;
+}
+
+/* The scheduler goes by the tier that it was of; everything else is as it was resolved then. */
+static void keep_quality(struct submission *s)
+{
+	fnr_text_copy(s->preset, sizeof s->preset, fnr_json_get_text(kept(s)->summary, "preset", ""));
+	preset_of_tier(s->req->txn, kept(s)->tier, &s->quality, &s->req->err);
+}
+
+static void quality_problem(struct submission *s, const char *text, const struct fnr_error *err)
+{
+	const char *fix = err->suggestion[0] ? err->suggestion : "use draft, standard, high or ultra, or a preset of your own";
+
+	if (s->again && !fnr_json_get(s->req->body, "quality"))
+		problem(s, "quality", "enum", "name another one, like \"quality\": \"standard\", or leave the inputs as they were",
+		        "the preset '%.80s' that the job ran with is gone, and what other inputs make of it cannot be found out", text);
+	else
+		problem(s, "quality", "enum", fix, "there is no quality '%.80s': %s", text, err->message);
+}
+
 static void read_quality(struct submission *s)
 {
 	const char *text = text_member(s, "quality");
 	const struct preset_viewer viewer = common_viewer(s->req);
 	struct fnr_error err = FNR_ERROR_INIT;
 
+	if (kept(s)) {
+		keep_quality(s);
+		return;
+	}
 	if (preset_find(s->req->txn, text ? text : "standard", &viewer, &s->quality, &err) != FNR_OK) {
 		s->quality = NULL;
-		problem(s, "quality", "enum", err.suggestion[0] ? err.suggestion : "use draft, standard, high or ultra, or a preset of your own",
-		        "there is no quality '%.80s': %s", text ? text : "standard", err.message);
+		quality_problem(s, text ? text : "standard", &err);
 	}
 	fnr_error_clear(&err);
 	if (s->quality)
@@ -467,16 +493,36 @@ static void read_variant(struct submission *s)
 
 /* ---- variants ---- */
 
+static void shape_resolve(struct submission *s, struct shape *shape)
+{
+	shape->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
+	if (shape->variant)
+		variant_lay_over(s->template_, shape->variant, s->inputs, shape->parameters);
+	shape->models = template_models(s->template_, shape->parameters);
+	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models);
+}
+
+/* Inputs win over everything, and of these some name files in another way by now. */
+static void shape_keep(struct submission *s, struct shape *shape)
+{
+	shape->parameters = fnr_json_copy(fnr_json_get(kept(s)->payload, "parameters"));
+	json_object_object_foreach(s->inputs, name, value) {
+		if (value && fnr_json_get(shape->parameters, name))
+			fnr_json_set(shape->parameters, name, json_object_get(value));
+	}
+	shape->models = json_object_get(fnr_json_get(kept(s)->summary, "models"));
+	shape->class_ = kept(s)->class_;
+}
+
 static struct shape *shape_make(struct submission *s, const char *variant)
 {
 	struct shape *shape = fnr_arena_alloc(s->req->arena, sizeof *shape);
 
 	shape->variant = variant;
-	shape->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
-	if (variant)
-		variant_lay_over(s->template_, variant, s->inputs, shape->parameters);
-	shape->models = template_models(s->template_, shape->parameters);
-	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models);
+	if (kept(s))
+		shape_keep(s, shape);
+	else
+		shape_resolve(s, shape);
 	if (shape->models)
 		servers_check_models(s->req, template_definition(s->template_), shape->models, s->prefix);
 	shape->next = s->shapes;
@@ -525,7 +571,7 @@ static void resolve(struct submission *s)
 		fnr_random(&random, sizeof random);
 		s->seed = random;
 	}
-	s->vram_mb = vram_of(s);
+	s->vram_mb = kept(s) ? fnr_json_get_int(kept(s)->summary, "vram_mb", 0) : vram_of(s);
 	take_shape(s);
 }
 
@@ -535,7 +581,7 @@ static void resolve(struct submission *s)
 static int64_t tier_timeout(struct submission *s)
 {
 	int64_t own = fnr_json_get_int(template_definition(s->template_), "timeout_s", 0);
-	int64_t most = fnr_json_get_int(fnr_json_get(s->quality->record, "pipeline"), "timeout_s", 0);
+	int64_t most = kept(s) ? fnr_json_get_int(kept(s)->summary, "timeout_s", 0) : fnr_json_get_int(fnr_json_get(s->quality->record, "pipeline"), "timeout_s", 0);
 
 	return s->timeout_s || (own > 0 && own <= most) ? 0 : most;
 }
@@ -547,7 +593,7 @@ static struct json_object *make_summary(struct submission *s)
 	fnr_json_set_text(summary, "template", template_id(s->template_));
 	fnr_json_set_text(summary, "version", template_version(s->template_));
 	fnr_json_set_text(summary, "digest", template_digest(s->template_));
-	fnr_json_set_text(summary, "quality", s->quality->id);
+	fnr_json_set_text(summary, "quality", kept(s) ? fnr_json_get_text(kept(s)->summary, "quality", NULL) : s->quality->id);
 	fnr_json_set_text(summary, "preset", s->preset);
 	if (tier_timeout(s))
 		fnr_json_set_int(summary, "timeout_s", tier_timeout(s));
@@ -601,6 +647,8 @@ static struct json_object *pipeline_of(struct submission *s)
 	struct json_object *definition = template_definition(s->template_), *pipeline = NULL;
 	int64_t memory_mb = more_memory(s);
 
+	if (kept(s))
+		return json_object_get(fnr_json_get(kept(s)->payload, "pipeline"));
 	if (fnr_json_get(definition, "optimizations") || fnr_json_get_int(fnr_json_get(definition, "resources"), "vram_mb", 0) > 0) {
 		pipeline = preset_pipeline(definition, s->quality);
 		json_object_object_del(pipeline, "concurrency");
@@ -826,9 +874,9 @@ int submission_add_again(struct request *req, struct json_object *job, const str
 
 typedef void file_path(const struct fnr_id *id, char path[64]);
 
-static void discard_files(struct fnr_buf *files, file_path *path_of)
+static void remove_files(const struct fnr_buf *files, size_t from, file_path *path_of)
 {
-	for (size_t at = 0; at + sizeof(struct fnr_id) <= files->len; at += sizeof(struct fnr_id)) {
+	for (size_t at = from; at + sizeof(struct fnr_id) <= files->len; at += sizeof(struct fnr_id)) {
 		struct fnr_id id;
 		char path[64];
 
@@ -836,13 +884,28 @@ static void discard_files(struct fnr_buf *files, file_path *path_of)
 		path_of(&id, path);
 		unlink(path);
 	}
-	fnr_buf_free(files);
+}
+
+struct submissions_mark submissions_mark(const struct submissions *list)
+{
+	return (struct submissions_mark){ list->jobs.len, list->files.len, list->uploads.len, list->count };
+}
+
+void submissions_back(struct submissions *list, struct submissions_mark mark)
+{
+	remove_files(&list->files, mark.files, store_payload_path);
+	remove_files(&list->uploads, mark.uploads, content_path);
+	list->jobs.len = mark.jobs;
+	list->files.len = mark.files;
+	list->uploads.len = mark.uploads;
+	list->count = mark.count;
 }
 
 void submissions_free(struct submissions *list)
 {
-	discard_files(&list->files, store_payload_path);
-	discard_files(&list->uploads, content_path);
+	submissions_back(list, (struct submissions_mark){ 0 });
+	fnr_buf_free(&list->files);
+	fnr_buf_free(&list->uploads);
 	fnr_buf_free(&list->jobs);
 	chain_free(list->chain);
 }

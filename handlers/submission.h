@@ -25,9 +25,16 @@ struct submissions {
  * seeds follow one another. All problems at once in req->err, their pointers below `prefix` ("", "/jobs/3"). */
 int submission_add(struct request *req, struct json_object *job, const char *prefix, struct submissions *list);
 /* The same for a job that is run again: `job` is described in the same way, but it is of the definition with this digest
- * (hex), whatever its template has become. FNR_E_CONFLICT if that is gone. */
-struct submission_again { const char *digest; struct fnr_id of; };
+ * (hex), whatever its template has become. FNR_E_CONFLICT if that is gone. kept: its preset is gone and its inputs are the same,
+ * so it gets the parameters that were resolved then, as the records of the first job (borrowed) have them; NULL: they are
+ * resolved anew. */
+struct submission_kept { struct json_object *summary, *payload; uint64_t class_; enum fnr_quality tier; };
+struct submission_again { const char *digest; struct fnr_id of; const struct submission_kept *kept; };
 int submission_add_again(struct request *req, struct json_object *job, const struct submission_again *again, struct submissions *list);
+/* Takes back what was added since the mark: a job that turned out not to be acceptable. */
+struct submissions_mark { size_t jobs, files, uploads, count; };
+struct submissions_mark submissions_mark(const struct submissions *list);
+void submissions_back(struct submissions *list, struct submissions_mark mark);
 /* Removes the files too, unless submission_finish has handed them over. */
 void submissions_free(struct submissions *list);
 

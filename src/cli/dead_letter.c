@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 
 static struct {
-	const char *project, *template_, *class_;
+	const char *project, *template_, *class_, *quality, *queue;
 	long limit;
 	bool all;
 } options = { .limit = 20 };
@@ -31,12 +31,31 @@ static int list(int count, char **operands)
 
 static void print_made(struct json_object *made)
 {
+	struct json_object *skipped = fnr_json_get(made, "skipped");
+
 	printf("%s %s\n", fnr_json_get(made, "jobs") ? "Batch" : "Job", fnr_json_get_text(made, "id", ""));
+	for (size_t i = 0; skipped && i < json_object_array_length(skipped); i++) {
+		struct json_object *problem = json_object_array_get_idx(skipped, i), *error = json_object_array_get_idx(fnr_json_get(problem, "errors"), 0);
+		const char *message = fnr_json_get_text(problem, "message", "");
+
+		printf("%s is skipped: %s\n", fnr_json_get_text(problem, "job", ""), *message ? message : fnr_json_get_text(error, "message", ""));
+	}
+}
+
+static struct json_object *changes(void)
+{
+	struct json_object *body = json_object_new_object();
+
+	if (options.quality)
+		fnr_json_set_text(body, "quality", options.quality);
+	if (options.queue)
+		fnr_json_set_text(body, "queue", options.queue);
+	return body;
 }
 
 static int replay_all(void)
 {
-	struct json_object *body = json_object_new_object();
+	struct json_object *body = changes();
 
 	if (options.project)
 		fnr_json_set_text(body, "project", options.project);
@@ -53,7 +72,7 @@ static int replay(int count, char **operands)
 		return replay_all();
 	if (count == 0 || options.all)
 		return usage_error(&command_dead_letter, "replay takes an ID, or --all with what they have in common");
-	return ask_do("POST", ASK_PATH("dead-letters/{}/replay", operands[0]), NULL, print_made);
+	return ask_do("POST", ASK_PATH("dead-letters/{}/replay", operands[0]), changes(), print_made);
 }
 
 static int discard(int count, char **operands)
@@ -77,6 +96,8 @@ static const struct option_row rows[] = {
 	TEXT("--template", 0, &options.template_, "NAME", "only of this template"),
 	WORD("--class", 0, &options.class_, "CLASS", "transient resource validation permanent unknown", "only with errors of this class"),
 	FLAG("--all", 0, &options.all, "replay: all of them, at most 1000, as a batch"),
+	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "replay: at another quality"),
+	TEXT("--queue", 0, &options.queue, "QUEUE", "replay: in another queue"),
 	NUMBER("--limit", 0, &options.limit, 1, 1000000, "N", "list: so many (default 20)"),
 	OPTIONS_END,
 };

@@ -10,7 +10,7 @@
 #include "cli/follow.h"
 
 static struct {
-	const char *state, *project, *shot, *template_, *batch, *quality;
+	const char *state, *project, *shot, *template_, *batch, *quality, *queue;
 	long limit, seed, priority;
 	bool mine, new_seed;
 	struct download_options download;
@@ -194,6 +194,8 @@ static int retry(int count, char **operands)
 	(void)count;
 	if (options.quality)
 		fnr_json_set_text(body, "quality", options.quality);
+	if (options.queue)
+		fnr_json_set_text(body, "queue", options.queue);
 	if (options.seed >= 0)
 		fnr_json_set_int(body, "seed", options.seed);
 	else if (options.new_seed)
@@ -279,6 +281,7 @@ static const struct option_row rows[] = {
 	NUMBER("--priority", 0, &options.priority, 1, 10, "N", "change: 1 to 10, 10 goes first"),
 	NUMBER("--limit", 0, &options.limit, 1, 1000000, "N", "list: so many (default 20)"),
 	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "retry: at another quality"),
+	TEXT("--queue", 0, &options.queue, "QUEUE", "retry: in another queue"),
 	NUMBER("--seed", 0, &options.seed, 0, 9007199254740991L, "N", "retry: with this seed (default the same)"),
 	FLAG("--new-seed", 0, &options.new_seed, "retry: with a new seed"),
 	DOWNLOAD_OPTIONS(options.download),

@@ -1,5 +1,6 @@
 """Jobs that failed for good: listed, run again one by one or all, with changed inputs too, discarded, and dropped when too many."""
 
+import os
 import subprocess
 
 import pytest
@@ -17,12 +18,16 @@ else:
     open("it.txt", "w").write("it")
     print(json.dumps({"output": "file", "path": "it.txt"}))
 """
+REFUSES = """#!/usr/bin/python3
+print('{"error": {"class": "validation", "code": "refused", "message": "No."}}')
+"""
 
 
 def make_system(config=""):
     system = System("workers: {min: 2, max: 2}\n" + config)
     for name in ("fussy", "picky"):
         system.add_script(name, FUSSY, inputs={"fail": {"type": "string", "default": ""}, "note": {"type": "string", "default": ""}}, retry={"max_attempts": 1})
+    system.add_script("reader", REFUSES, inputs={"file": {"type": "file", "required": True}}, retry={"max_attempts": 1})
     return system
 
 
@@ -98,6 +103,46 @@ def test_replay_all(fnr):
     one = fnr.post(f"{DEAD}/replay", {"inputs": {"fail": None}}).json
     assert one["total"] == 1 and fnr.wait(one["jobs"][0])["state"] == "completed"
     assert_problem(fnr.post(f"{DEAD}/replay"), 404, "not_found")
+
+
+def test_replay_all_skips_what_cannot_be_run(fnr):
+    """A file that one of them needs is gone: the others do not wait for it."""
+    take = fnr.run("fussy", {}, project="a", shot="s1")
+    stuck = fnr.run("reader", {"file": f"take:a/s1/{take['take']}/it.txt"})
+    assert stuck["state"] == "failed", stuck
+    ids = [fail(fnr) for _ in range(2)]
+    assert fnr.request("DELETE", f"/api/v1/projects/a/shots/s1/takes/{take['take']}").status == 204
+    answer = fnr.post(f"{DEAD}/replay", {"inputs": {}})
+    assert answer.status == 202 and answer.json["total"] == 2, answer.data
+    assert [(skipped["job"], skipped["status"]) for skipped in answer.json["skipped"]] == [(stuck["id"], 422)]
+    assert answer.json["skipped"][0]["errors"][0]["pointer"] == "/inputs/file"
+    assert [fnr.wait(id)["retry_of"] for id in answer.json["jobs"]] == ids
+    assert stuck["id"] in dead(fnr)
+    assert_problem(fnr.post(f"{DEAD}/replay", {"template": "reader"}), 422, "invalid")     # none can be
+    assert fnr.post(f"{DEAD}/replay", {"template": "fussy"}).json["skipped"] == []
+
+
+def test_replay_after_its_queue_and_preset_are_gone():
+    """42.4, 50.3: whatever was deleted since, a dead letter can be run again as it was, or with another quality and queue."""
+    with make_system("queue: {names: render}\n") as fnr:
+        preset = fnr.post("/api/v1/presets", {"name": "House", "base": "high"}).json
+        ids = [fail(fnr, queue="render", quality="house") for _ in range(3)]
+        assert fnr.request("DELETE", f"/api/v1/presets/{preset['id']}", headers={"If-Match": "*"}).status == 204
+        fnr.stop()
+        os.remove(os.path.join(fnr.data, "config.yaml"))
+        fnr.start()
+        one = fnr.post(f"{DEAD}/{ids[0]}/replay").json
+        assert (one["queue"], one["preset"], one["quality"]) == ("cpu", "house@1", "house"), one
+        other = fnr.post(f"{DEAD}/{ids[1]}/replay", {"queue": "io", "quality": "draft"}).json
+        assert (other["queue"], other["preset"]) == ("io", "draft@1"), other
+        answer = fnr.post(f"{DEAD}/{ids[2]}/replay", {"queue": "render"})
+        assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/queue"
+        answer = fnr.post(f"{DEAD}/{ids[2]}/replay", {"inputs": {"fail": ""}})
+        assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/quality"
+        every = fnr.post(f"{DEAD}/replay", {"inputs": {"fail": ""}, "quality": "draft", "queue": "gpu"}).json
+        jobs = [fnr.wait(id) for id in every["jobs"]]
+        assert jobs and {(job["queue"], job["quality"], job["state"]) for job in jobs} == {("gpu", "draft", "completed")}
+        fnr.check()
 
 
 def test_replay_once_by_key(fnr):

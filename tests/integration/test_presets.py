@@ -129,8 +129,16 @@ def test_used_like_those_that_ship(fnr):
     assert fnr.post("/api/v1/route", {"template": "picture", "quality": "house"}).json["quality"] == "house"
     assert delete(fnr, preset).status == 204
     assert fnr.post("/api/v1/jobs", {"template": "picture", "inputs": {}, "quality": "house"}).status == 422
-    assert fnr.post(f"/api/v1/jobs/{job['id']}/retry", {}).status == 422, "nobody knows any more what it said"
-    assert fnr.post(f"/api/v1/jobs/{job['id']}/retry", {"quality": "high"}).status == 202
+    retry = f"/api/v1/jobs/{job['id']}/retry"
+    kept = fnr.wait(fnr.post(retry, {"inputs": {}}).json["id"])
+    same = ("quality", "tier", "preset", "parameters", "seed", "queue")
+    assert kept["state"] == "completed" and [kept[name] for name in same] == [job[name] for name in same], "it has what was made of it then"
+    assert fnr.wait(fnr.post(f"/api/v1/jobs/{kept['id']}/retry", {"seed": 7}).json["id"])["parameters"] == job["parameters"], "again and again"
+    answer = fnr.post(retry, {"inputs": {"steps": 3}})
+    assert answer.status == 422 and [error["pointer"] for error in answer.json["errors"]] == ["/quality"], answer.data
+    assert "house@1" in answer.json["errors"][0]["message"] and "standard" in answer.json["errors"][0]["fix"]
+    assert fnr.post(retry, {"inputs": {"steps": 3}, "quality": "high"}).status == 202
+    assert fnr.post(retry, {"quality": "high"}).json["preset"] == "high@1"
 
 
 def test_derived_from_one_that_was_derived(fnr):

@@ -30,7 +30,8 @@ function columns(templates, act) {
   ].filter(Boolean);
 }
 
-const said = (made) => made?.jobs ? [h("a", { href: `#batch=${made.id}` }, made.total === 1 ? "One job" : `${made.total} jobs`), " run again."]
+const said = (made) => made?.jobs ? [h("a", { href: `#batch=${made.id}` }, made.total === 1 ? "One job" : `${made.total} jobs`), " run again.",
+  made.skipped?.length > 0 && ` ${made.skipped.length} cannot be: ${made.skipped[0].message || made.skipped[0].errors[0]?.message}.`].filter(Boolean)
   : made?.id && ["It runs again as ", h("a", { href: `#job=${made.id}` }, "a new job"), "."];
 
 export async function deadLettersView(parameters, user) {
