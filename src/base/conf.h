@@ -47,6 +47,7 @@
 	X(cost_gpu, INT, "cost.gpu", 1000, 0, 1000000000, "thousandths", "what an hour of a GPU costs") \
 	X(cost_memory, INT, "cost.memory", 5, 0, 1000000000, "thousandths", "what an hour of a GiB of memory costs") \
 	X(preview_interval, INT, "preview.interval", 500, 50, 600000, "milliseconds", "previews of a running job come at most this often") \
+	X(preview_size, INT, "preview.size", 512, 64, 4096, "pixels", "larger previews are made smaller; for the longer side") \
 	X(store_max_bytes, INT, "store.max_bytes", 34359738368, 16777216, 1099511627776, "bytes", "the store refuses new jobs above this") \
 	X(journal_max_bytes, INT, "journal.max_bytes", 2147483648, 1048576, 1099511627776, "bytes", "events, progress and logs are cut to this") \
 	X(journal_max_age, INT, "journal.max_age", 86400, 60, 31536000, "seconds", "events, progress and logs are kept this long") \

@@ -44,5 +44,6 @@ int path_copy_in_watched(int from_dir, const char *from, int to_dir, const char 
 
 /* Width and height of PNG, JPEG, GIF, WebP by their headers. False if unknown. */
 bool path_picture_size(int fd, int *width_r, int *height_r);
+bool path_picture_size_of(const void *data, size_t len, int *width_r, int *height_r);
 
 #endif

@@ -9,6 +9,19 @@
 #define HEAD_SIZE 32
 #define JPEG_SEGMENTS 1000     /* more than any real file has before its frame header */
 
+/* A file, or bytes in memory. */
+struct source { int fd; const uint8_t *data; size_t len; };
+
+static bool read_at(const struct source *source, uint8_t *out, size_t size, off_t at)
+{
+	if (source->data == NULL)
+		return pread(source->fd, out, size, at) == (ssize_t)size;
+	if ((uint64_t)at + size > source->len)
+		return false;
+	memcpy(out, source->data + at, size);
+	return true;
+}
+
 static int be16(const uint8_t *at) { return at[0] << 8 | at[1]; }
 static int le16(const uint8_t *at) { return at[1] << 8 | at[0]; }
 static int le24(const uint8_t *at) { return at[2] << 16 | at[1] << 8 | at[0]; }
@@ -65,14 +78,14 @@ static bool jpeg_is_frame(int marker)
 	return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
-static bool jpeg_size(int fd, const uint8_t *head, int *width_r, int *height_r)
+static bool jpeg_size(const struct source *source, const uint8_t *head, int *width_r, int *height_r)
 {
 	if (head[0] != 0xff || head[1] != 0xd8)
 		return false;
 	off_t at = 2;
 	for (int i = 0; i < JPEG_SEGMENTS; i++) {
 		uint8_t part[9];
-		if (pread(fd, part, sizeof part, at) != (ssize_t)sizeof part || part[0] != 0xff)
+		if (!read_at(source, part, sizeof part, at) || part[0] != 0xff)
 			return false;
 		if (part[1] == 0xff) { /* fill byte */
 			at++;
@@ -89,17 +102,29 @@ static bool jpeg_size(int fd, const uint8_t *head, int *width_r, int *height_r)
 	return false;
 }
 
-bool path_picture_size(int fd, int *width_r, int *height_r)
+static bool size_of(const struct source *source, const uint8_t head[HEAD_SIZE], int *width_r, int *height_r)
 {
-	uint8_t head[HEAD_SIZE] = { 0 };
 	int width = 0, height = 0;
-	if (pread(fd, head, sizeof head, 0) < 4)
-		return false;
 	bool known = png_size(head, &width, &height) || gif_size(head, &width, &height) ||
-	             webp_size(head, &width, &height) || jpeg_size(fd, head, &width, &height);
+	             webp_size(head, &width, &height) || jpeg_size(source, head, &width, &height);
 	if (!known || width <= 0 || height <= 0)
 		return false;
 	*width_r = width;
 	*height_r = height;
 	return true;
+}
+
+bool path_picture_size(int fd, int *width_r, int *height_r)
+{
+	struct source source = { .fd = fd };
+	uint8_t head[HEAD_SIZE] = { 0 };
+	return pread(fd, head, sizeof head, 0) >= 4 && size_of(&source, head, width_r, height_r);
+}
+
+bool path_picture_size_of(const void *data, size_t len, int *width_r, int *height_r)
+{
+	struct source source = { .fd = -1, .data = data, .len = len };
+	uint8_t head[HEAD_SIZE] = { 0 };
+	memcpy(head, data, len < sizeof head ? len : sizeof head);
+	return len >= 4 && size_of(&source, head, width_r, height_r);
 }

@@ -17,6 +17,7 @@
 #include "base/proc.h"
 #include "base/text.h"
 #include "files/path.h"
+#include "worker/preview.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -66,8 +67,14 @@ static void progress_send(struct attempt *attempt, int64_t now)
 	attempt_send(attempt, "progress", message);
 }
 
+/* The latest of those that came meanwhile. */
 static void preview_send(struct attempt *attempt, int64_t now)
 {
+	attempt->preview_sent = now;
+	if (!preview_fit(&attempt->preview, attempt->preview_type, (int)attempt->worker->conf.preview_size)) {
+		fnr_buf_reset(&attempt->preview);
+		return;
+	}
 	unsigned char *data = fnr_alloc(attempt->preview.len / 3 * 4 + 8);
 	EVP_EncodeBlock(data, (const unsigned char *)attempt->preview.data, (int)attempt->preview.len);
 	struct json_object *message = json_object_new_object();
@@ -75,7 +82,6 @@ static void preview_send(struct attempt *attempt, int64_t now)
 	fnr_json_set_text(message, "data", (const char *)data);
 	free(data);
 	fnr_buf_reset(&attempt->preview);
-	attempt->preview_sent = now;
 	attempt_send(attempt, "preview", message);
 }
 

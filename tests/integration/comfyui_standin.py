@@ -36,6 +36,7 @@ CONTROLS = {
     "step_ms": 0,             # each step of a sampler
     "load_ms": 0,             # another model being loaded
     "previews": False,        # also for jobs that do not ask
+    "preview": "64x64",       # their size; "broken": megabytes that say they are 1024 wide and are no picture
     "hold": None,             # stop where "queued", "started", "success", "ended" or a node class is reached, until this changes
     "deaf": False,            # samplers do not look whether they are interrupted
     "vram": 24 << 30,
@@ -368,7 +369,12 @@ class Standin:
             await self.send("progress", {"value": step + 1, "max": inputs["steps"], "prompt_id": job["id"], "node": name}, job["client"])
             await self.progress_state(job, name, step + 1, inputs["steps"], "running")
             if self.control["previews"] or job["extra"].get("preview_method", "none") != "none":
-                await self.send_preview(job, name, nodes.png(64, 64, step * 10), "PNG")
+                await self.send_preview(job, name, self.preview(step), "PNG")
+
+    def preview(self, step):
+        if self.control["preview"] == "broken":
+            return nodes.png(1024, 1024, step)[:200] + os.urandom(2 << 20)
+        return nodes.png(*map(int, self.control["preview"].split("x")), step * 10)
 
     async def send_preview(self, job, name, data, kind):
         client = job["client"]

@@ -175,6 +175,21 @@ def test_previews_come_while_it_runs(fnr, comfy):
     assert fnr.get(f"{JOBS}/{id}/preview").data.startswith(b"\x89PNG")
 
 
+def test_large_previews_are_made_smaller(fnr, comfy):
+    """48.4: to a JPEG of preview.size; what is no picture, and large, is not shown, and the job goes on."""
+    comfy.set(step_ms=30, hold="KSampler", preview="1600x900")
+    id = submit(fnr)
+    assert "job.preview" in names_of_events(fnr, comfy, id)
+    preview = fnr.get(f"{JOBS}/{id}/preview")
+    assert preview.headers["Content-Type"] == "image/jpeg" and preview.data.startswith(b"\xff\xd8")
+    assert (512).to_bytes(2, "big") in preview.data[:700] and (288).to_bytes(2, "big") + (512).to_bytes(2, "big") in preview.data
+    comfy.set(hold="KSampler", preview="broken")
+    id = submit(fnr)
+    assert "job.preview" not in names_of_events(fnr, comfy, id)
+    assert fnr.wait(id)["state"] == "completed" and fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["attempt"] == 1
+    assert fnr.get(f"{JOBS}/{id}/preview").status == 404
+
+
 def test_old_servers(fnr):
     """60.8, points 5, 16, 17: without the jobs routes, ids that clients choose, interrupts of one prompt, previews with names."""
     with Comfyui("--without", "jobs,client_ids,interrupt_id,metadata", step_ms=30, hold="KSampler") as old, known(fnr, old):

@@ -357,6 +357,13 @@ def bench_previews(fnr, turns=3):
     system.stop()
 
 
+def bench_shrink(program):
+    """Previews of 1024 x 1024 pixels, made as large as they are shown."""
+    figures = json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
+    for kind, found in figures.items():
+        show(f"a preview ({kind}, {found['bytes'] / 1e3:.0f} kB) made smaller", f"p50 {found['p50_ms']} ms, p99 {found['p99_ms']} ms", "target 20 ms each")
+
+
 def bench_templates(program):
     """The templates that ship, each validated on its own."""
     files = sorted(glob.glob(os.path.join(os.environ["FNR_SHARE"], "templates", "*", "*.yaml")))
@@ -423,6 +430,7 @@ def main():
     parser.add_argument("--schema")
     parser.add_argument("--templates")
     parser.add_argument("--presets")
+    parser.add_argument("--shrink")
     parser.add_argument("--slow-flush")
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--only", help="a part of a name below")
@@ -437,7 +445,7 @@ def main():
         "accepts": lambda: bench_accepts(options.fnr, options.load, options.seconds, options.slow_flush),
         "throughput": lambda: bench_throughput(options.fnr),
         "rates": lambda: bench_rates(options.fnr, options.load, options.seconds),
-        "previews": lambda: bench_previews(options.fnr),
+        "previews": lambda: (bench_previews(options.fnr), bench_shrink(options.shrink) if options.shrink else None),
         "comfyui": lambda: bench_comfyui.main(options.fnr, System, show, percentile),
         "million": lambda: bench_million(options.fnr, options.dispatch),
         "templates": lambda: bench_templates(options.templates) if options.templates else None,

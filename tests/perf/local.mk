@@ -26,6 +26,11 @@ noinst_PROGRAMS += %D%/bench_presets
 %C%_bench_presets_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
 	$(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) -lm
 
+noinst_PROGRAMS += %D%/bench_shrink
+%C%_bench_shrink_SOURCES = %D%/bench_shrink.c
+%C%_bench_shrink_CPPFLAGS = $(AM_CPPFLAGS) $(PICTURE_CFLAGS)
+%C%_bench_shrink_LDADD = src/worker/libworker.a src/files/libfiles.a src/base/libbase.a $(PICTURE_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS)
+
 # Preloaded by the benchmark; no library of the project, so made without libtool.
 EXTRA_DIST += %D%/slow_flush.c
 CLEANFILES += %D%/slow_flush.so

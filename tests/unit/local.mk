@@ -32,6 +32,18 @@ check_PROGRAMS += %D%/test_files
 %C%_test_files_LDADD = src/files/libfiles.a $(UNIT_BASE) $(CURL_LIBS)
 TESTS += %D%/test_files
 
+check_PROGRAMS += %D%/test_shrink
+%C%_test_shrink_SOURCES = %D%/test_shrink.c
+%C%_test_shrink_CFLAGS = $(UNIT_CFLAGS) $(PICTURE_CFLAGS)
+%C%_test_shrink_LDADD = src/files/libfiles.a $(UNIT_BASE) $(PICTURE_LIBS)
+TESTS += %D%/test_shrink
+
+check_PROGRAMS += %D%/test_preview
+%C%_test_preview_SOURCES = %D%/test_preview.c
+%C%_test_preview_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_preview_LDADD = src/worker/libworker.a src/files/libfiles.a $(UNIT_BASE)
+TESTS += %D%/test_preview
+
 check_PROGRAMS += %D%/test_wire
 %C%_test_wire_SOURCES = %D%/test_wire.c
 %C%_test_wire_CFLAGS = $(UNIT_CFLAGS)
@@ -44,7 +56,7 @@ check_PROGRAMS += %D%/test_script
 	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
 %C%_test_script_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
-	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(WSLAY_LIBS) $(LMDB_LIBS) -lm
+	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(PICTURE_LIBS) $(WSLAY_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_script
 
 check_PROGRAMS += %D%/test_http_client
