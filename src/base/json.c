@@ -32,6 +32,28 @@ static struct json_object *must(struct json_object *value)
 	return value;
 }
 
+/* What to do about some of what is refused, by a part of the message. */
+static const struct { const char *what, *fix; } advice[] = {
+	{ "a member's name", "write \"name\": value; JSON has no comments, and no ',' before '}'" },
+	{ "a value is missing", "put texts in double quotes; JSON has no comments, and no ',' before ']'" },
+	{ "',' or", "put ',' between values, and texts in double quotes" },
+	{ "is there twice", "remove one of them" },
+	{ "has no end", "end it with a double quote" },
+	{ "unknown escape", "write \\\\ for a backslash" },
+	{ "not valid UTF-8", "save the text as UTF-8" },
+	{ "byte order mark", "save the text as UTF-8 without a byte order mark" },
+	{ "nested deeper", "nest it less deep" },
+};
+
+static void advise(struct fnr_error *err, const char *what)
+{
+	for (size_t i = 0; err && i < sizeof advice / sizeof advice[0]; i++)
+		if (strstr(what, advice[i].what)) {
+			fnr_text_copy(err->suggestion, sizeof err->suggestion, advice[i].fix);
+			return;
+		}
+}
+
 static bool refuse(struct parser *p, const char *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static bool refuse(struct parser *p, const char *at, const char *format, ...)
@@ -53,6 +75,7 @@ static bool refuse(struct parser *p, const char *at, const char *format, ...)
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	fnr_fail(p->err, FNR_E_MALFORMED, "JSON, line %lu, column %lu: %s", line, column, what);
+	advise(p->err, what);
 	return false;
 }
 
@@ -595,5 +618,23 @@ void fnr_json_pointer_add(char *pointer, size_t size, const char *name)
 		step = step ? step : 1;
 		piece = *name == '~' ? "~0" : *name == '/' ? "~1" : name;
 		len = *name == '~' || *name == '/' ? 2 : step;
+	}
+}
+
+const char *fnr_json_found(struct json_object *value, char out[FNR_JSON_FOUND])
+{
+	char text[48];
+
+	switch (json_object_get_type(value)) {
+	case json_type_null: return "nothing";
+	case json_type_array: return "a list";
+	case json_type_object: return "an object";
+	case json_type_string:
+		fnr_text_copy(text, sizeof text, json_object_get_string(value));
+		snprintf(out, FNR_JSON_FOUND, "the text \"%s%s\"", text, strlen(text) < strlen(json_object_get_string(value)) ? "…" : "");
+		return out;
+	default:
+		fnr_text_copy(out, FNR_JSON_FOUND, fnr_json_text(value, NULL));
+		return out;
 	}
 }

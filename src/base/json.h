@@ -56,6 +56,10 @@ double fnr_json_get_real(struct json_object *object, const char *name, double fa
 /* A deep copy; NULL stays NULL. The caller puts it. */
 struct json_object *fnr_json_copy(struct json_object *value);
 
+/* What a value is, for a message: `the text "64MB"`, `5`, `true`, "a list", "an object", "nothing". Long texts are cut. */
+#define FNR_JSON_FOUND 80
+const char *fnr_json_found(struct json_object *value, char out[FNR_JSON_FOUND]);
+
 /* Appends "/" + name to a JSON Pointer (RFC 6901), escaping ~ and /. Cuts at size. */
 void fnr_json_pointer_add(char *pointer, size_t size, const char *name);
 

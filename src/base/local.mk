@@ -22,4 +22,4 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/sock.c %D%/sock.h \
 	%D%/text.c %D%/text.h \
 	%D%/vocab.c %D%/vocab.h \
-	%D%/yaml.c %D%/yaml.h %D%/yaml_text.c
+	%D%/yaml.c %D%/yaml.h %D%/yaml_problem.c %D%/yaml_problem.h %D%/yaml_text.c

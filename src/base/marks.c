@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/yaml.h"
 
 #define MOST 100000
 #define DEPTH_MOST 128
@@ -141,6 +142,7 @@ static bool read_text(struct reader *r)
 struct fnr_marks *fnr_marks_read(const char *text, size_t len)
 {
 	struct reader r = { .marks = fnr_alloc(sizeof *r.marks) };
+	size_t mark = fnr_yaml_mark(text, len);
 	bool good;
 
 	if (!yaml_parser_initialize(&r.parser)) {
@@ -148,7 +150,7 @@ struct fnr_marks *fnr_marks_read(const char *text, size_t len)
 		return NULL;
 	}
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(len ? text : ""), len);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(len ? text + mark : ""), len - mark);
 	good = read_text(&r);
 	yaml_parser_delete(&r.parser);
 	if (good)
@@ -187,25 +189,66 @@ size_t fnr_marks_find(const struct fnr_marks *marks, const char *pointer, size_t
 	return best ? strlen(best->pointer) : 0;
 }
 
-void fnr_marks_line(const char *text, size_t len, size_t line, char *out, size_t size)
-{
-	const char *end = text + len, *stop;
-	char *copy;
+/* ---- excerpts ---- */
 
-	out[0] = 0;
-	while (line > 1 && text < end) {
+/* The line, without its end and what follows it; *len_r bytes. */
+static const char *find_line(const char *text, const char *end, size_t line, size_t *len_r)
+{
+	const char *stop;
+
+	*len_r = 0;
+	for (; line > 1 && text < end; line--) {
 		text = memchr(text, '\n', (size_t)(end - text));
 		if (!text)
-			return;
+			return end;
 		text++;
-		line--;
 	}
 	if (text >= end)
-		return;
+		return end;
 	stop = memchr(text, '\n', (size_t)(end - text));
-	stop = stop ? stop : end;
-	copy = fnr_memdup0(text, (size_t)(stop - text));
-	fnr_text_clean(copy);
-	fnr_text_copy(out, size, copy);
-	free(copy);
+	for (stop = stop ? stop : end; stop > text && strchr(" \t\r", stop[-1]); stop--)
+		;
+	*len_r = (size_t)(stop - text);
+	return text;
+}
+
+/* Marks that turn the direction of all that follows: nobody would see what stands where. */
+static void clean_directions(char *text)
+{
+	for (; *text; text++)
+		if (memcmp(text, "\xe2\x80", 2) == 0 && (unsigned char)text[2] >= 0xaa && (unsigned char)text[2] <= 0xae)
+			memcpy(text, "\xef\xbf\xbd", 3);
+		else if (memcmp(text, "\xe2\x81", 2) == 0 && (unsigned char)text[2] >= 0xa6 && (unsigned char)text[2] <= 0xa9)
+			memcpy(text, "\xef\xbf\xbd", 3);
+}
+
+/* Where the character of this number, from 0, begins; the end if there are fewer. */
+static const char *nth(const char *text, const char *end, size_t n)
+{
+	for (; text < end && n > 0; n--)
+		for (text++; text < end && ((unsigned char)*text & 0xc0) == 0x80;)
+			text++;
+	return text;
+}
+
+size_t fnr_marks_excerpt(const char *text, size_t len, size_t line, size_t column, char *out, size_t size)
+{
+	size_t mark = fnr_yaml_mark(text, len), line_len, skipped = 0, before = size / 8;
+	const char *begin = find_line(text + mark, text + len, line, &line_len), *end = begin + line_len;
+	bool long_ = line_len >= size;
+	char *part, *at;
+
+	if (long_ && column > before)
+		skipped = column - before;
+	begin = nth(begin, end, skipped);
+	part = fnr_memdup0(begin, (size_t)(end - begin) < size ? (size_t)(end - begin) : size);
+	fnr_text_clean(part);
+	clean_directions(part);
+	snprintf(out, size, "%s", skipped ? "…" : "");
+	at = out + strlen(out);
+	fnr_text_copy(at, size - (size_t)(at - out) - (long_ ? strlen("…") : 0), part);
+	if (strlen(at) < strlen(part))      /* then it is long: there is room */
+		strcat(at, "…");
+	free(part);
+	return column - skipped + (skipped ? 1 : 0);
 }

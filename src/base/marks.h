@@ -15,7 +15,8 @@ void fnr_marks_free(struct fnr_marks *marks);   /* NULL is allowed */
  * were found: all of them if the value itself is there. */
 size_t fnr_marks_find(const struct fnr_marks *marks, const char *pointer, size_t *line_r, size_t *column_r);
 
-/* The line, without its end, cut after `size` - 1 bytes at a character boundary; "" if there is none. */
-void fnr_marks_line(const char *text, size_t len, size_t line, char *out, size_t size);
+/* The line, without what cannot be seen; of a line that does not fit in `size` bytes, the part at the column, with "…" where
+ * something is left out. Returns the column, from 1, that the place has in it. "" if there is no such line. */
+size_t fnr_marks_excerpt(const char *text, size_t len, size_t line, size_t column, char *out, size_t size);
 
 #endif

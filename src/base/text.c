@@ -3,11 +3,13 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 
 #define MOST_EDITS 3
 #define LONGEST_WORD 127
+#define BEGIN_LEAST 3   /* characters that may stand for the word that begins so */
 
 size_t fnr_utf8_step(const char *data, size_t len)
 {
@@ -133,7 +135,12 @@ static size_t least_of(size_t a, size_t b, size_t c)
 	return least < c ? least : c;
 }
 
-/* Levenshtein's distance; only one row of the table is kept. */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Levenshtein's distance; only one row of the table is kept. Capitals are no difference. */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t row[LONGEST_WORD + 1], i, j, corner, above;
@@ -145,11 +152,27 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 		row[0] = i;
 		for (j = 1; j <= b_len; j++) {
 			above = row[j];
-			row[j] = least_of(above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
+			row[j] = least_of(above + 1, row[j - 1] + 1, corner + (lower(a[i - 1]) != lower(b[j - 1])));
 			corner = above;
 		}
 	}
 	return row[b_len];
+}
+
+/* The only word that begins so, for who left out the rest ("str", "desc"). */
+static const char *only_one_with(const char *begin, const char *const *words, size_t count)
+{
+	const char *found = NULL;
+	size_t len = strlen(begin);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strncasecmp(words[i], begin, len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = words[i];
+	}
+	return len >= BEGIN_LEAST ? found : NULL;
 }
 
 const char *fnr_text_nearest(const char *text, const char *const *words, size_t count)
@@ -168,5 +191,5 @@ const char *fnr_text_nearest(const char *text, const char *const *words, size_t 
 			nearest = words[i];
 		}
 	}
-	return nearest;
+	return nearest ? nearest : only_one_with(text, words, count);
 }

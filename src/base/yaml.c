@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/yaml_problem.h"
 
 #define MOST_NODES 100000
 #define MOST_ANCHORS 1000 /* they are looked up one by one */
@@ -26,7 +27,8 @@ struct anchor {
 
 struct reader {
 	yaml_parser_t parser;
-	const char *name;
+	const char *name, *text;
+	size_t len;
 	struct fnr_error *err;
 	struct anchor *anchors; /* the newest first: a name may be used again */
 	size_t nodes, anchor_count;
@@ -50,6 +52,14 @@ static bool refuse(struct reader *r, const yaml_mark_t *mark, const char *format
 	return false;
 }
 
+/* What to do about it, where the message does not say that; false. */
+static bool advise(struct reader *r, const char *fix)
+{
+	if (r->err)
+		fnr_text_copy(r->err->suggestion, sizeof r->err->suggestion, fix);
+	return false;
+}
+
 static struct json_object *must(struct json_object *value)
 {
 	FNR_MUST(value);
@@ -59,15 +69,13 @@ static struct json_object *must(struct json_object *value)
 /* The next event, which the caller deletes. */
 static bool next(struct reader *r, yaml_event_t *event)
 {
-	const yaml_parser_t *parser = &r->parser;
-	yaml_mark_t mark;
+	struct yaml_problem problem;
 
 	if (yaml_parser_parse(&r->parser, event))
 		return true;
-	FNR_MUST(parser->error != YAML_MEMORY_ERROR);
-	mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
-	return refuse(r, &mark, "%s%s%s", parser->problem ? parser->problem : "no YAML", parser->context ? ", " : "",
-	              parser->context ? parser->context : "");
+	FNR_MUST(r->parser.error != YAML_MEMORY_ERROR);
+	yaml_problem_explain(&r->parser, r->text, r->len, &problem);
+	return refuse(r, &problem.mark, "%s", problem.what) || advise(r, problem.fix);
 }
 
 static const char *sign_skipped(const char *text)
@@ -258,7 +266,7 @@ static void anchors_free(struct reader *r)
 static bool count_nodes(struct reader *r, const yaml_mark_t *mark, size_t nodes)
 {
 	r->nodes += nodes;
-	return r->nodes <= MOST_NODES || refuse(r, mark, "more than %d values", MOST_NODES);
+	return r->nodes <= MOST_NODES || refuse(r, mark, "more than %d values", MOST_NODES) || advise(r, "make it smaller; aliases (*name) count as what they name");
 }
 
 static bool read_alias(struct reader *r, const yaml_event_t *event, struct json_object **value_r, int *height_r)
@@ -266,13 +274,13 @@ static bool read_alias(struct reader *r, const yaml_event_t *event, struct json_
 	struct anchor *anchor = anchor_find(r, event->data.alias.anchor);
 
 	if (!anchor)
-		return refuse(r, &event->start_mark, "no anchor &%.80s before this alias",
-		              (const char *)event->data.alias.anchor);
+		return refuse(r, &event->start_mark, "no anchor &%.80s before this alias", (const char *)event->data.alias.anchor) ||
+		       advise(r, "put a text that begins with * in quotes, or name a part before it with &");
 	if (!anchor->complete)
 		return refuse(r, &event->start_mark, "the alias *%.80s lies within what it names",
 		              (const char *)event->data.alias.anchor);
 	if (r->depth + anchor->height > FNR_JSON_DEPTH)
-		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH);
+		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH) || advise(r, "nest it less deep");
 	if (!count_nodes(r, &event->start_mark, anchor->nodes))
 		return false;
 	*value_r = fnr_json_copy(anchor->value);
@@ -320,7 +328,7 @@ static bool check_name(struct reader *r, const yaml_event_t *event, struct json_
 	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(name, "<<") == 0)
 		return refuse(r, &event->start_mark, "merging with << is not supported; write the members out");
 	if (json_object_object_get_ex(object, name, NULL))
-		return refuse(r, &event->start_mark, "\"%.80s\" is there twice", name);
+		return refuse(r, &event->start_mark, "\"%.80s\" is there twice", name) || advise(r, "remove one of them");
 	return true;
 }
 
@@ -368,7 +376,7 @@ static bool read_collection(struct reader *r, const yaml_event_t *event, struct 
 	if (!kind || (*kind && strcmp(kind, array ? "seq" : "map") != 0))
 		return refuse(r, &event->start_mark, "the tag %.80s is not taken", (const char *)tag);
 	if (r->depth == FNR_JSON_DEPTH)
-		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH);
+		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH) || advise(r, "nest it less deep");
 	r->depth++;
 	*value_r = must(array ? json_object_new_array() : json_object_new_object());
 	good = array ? read_items(r, *value_r, height_r) : read_members(r, *value_r, height_r);
@@ -389,6 +397,12 @@ static const yaml_char_t *anchor_name(const yaml_event_t *event)
 	default:
 		return NULL;
 	}
+}
+
+/* libyaml takes the byte order mark for a column of the first line. */
+size_t fnr_yaml_mark(const char *data, size_t len)
+{
+	return len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
 /* Reads the node that begins with event. On failure nothing is left to put. */
@@ -420,14 +434,14 @@ static bool read_node(struct reader *r, const yaml_event_t *event, struct json_o
 }
 
 /* Takes one event that must be of this type. */
-static bool expect(struct reader *r, yaml_event_type_t type, const char *otherwise)
+static bool expect(struct reader *r, yaml_event_type_t type, const char *otherwise, const char *fix)
 {
 	yaml_event_t event;
 	bool good;
 
 	if (!next(r, &event))
 		return false;
-	good = event.type == type || refuse(r, &event.start_mark, "%s", otherwise);
+	good = event.type == type || refuse(r, &event.start_mark, "%s", otherwise) || advise(r, fix);
 	yaml_event_delete(&event);
 	return good;
 }
@@ -438,25 +452,26 @@ static bool read_document(struct reader *r, struct json_object **value_r)
 	int height;
 	bool good;
 
-	if (!expect(r, YAML_STREAM_START_EVENT, "no YAML") ||
-	    !expect(r, YAML_DOCUMENT_START_EVENT, "the document is empty") || !next(r, &event))
+	if (!expect(r, YAML_STREAM_START_EVENT, "no YAML", "") || !expect(r, YAML_DOCUMENT_START_EVENT, "the document is empty", "") ||
+	    !next(r, &event))
 		return false;
 	good = read_node(r, &event, value_r, &height);
 	if (good && !*value_r)
 		good = refuse(r, &event.start_mark, "the document is empty");
 	yaml_event_delete(&event);
-	return good && expect(r, YAML_DOCUMENT_END_EVENT, "no YAML") &&
-	       expect(r, YAML_STREAM_END_EVENT, "a second document; only one is allowed");
+	return good && expect(r, YAML_DOCUMENT_END_EVENT, "no YAML", "") &&
+	       expect(r, YAML_STREAM_END_EVENT, "a second document; only one is allowed", "give it a file of its own, without ---");
 }
 
 struct json_object *fnr_yaml_parse(const char *data, size_t len, const char *name, struct fnr_error *err)
 {
-	struct reader r = { .name = name, .err = err };
+	size_t mark = fnr_yaml_mark(data, len);
+	struct reader r = { .name = name, .text = len ? data + mark : "", .len = len - mark, .err = err };
 	struct json_object *value = NULL;
 
 	FNR_MUST(yaml_parser_initialize(&r.parser));
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(len ? data : ""), len);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)r.text, r.len);
 	if (!read_document(&r, &value)) {
 		json_object_put(value);
 		value = NULL;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -20,14 +21,14 @@ bool template_is_yaml(const char *file)
 {
 	const char *dot = strrchr(file, '.');
 
-	return !dot || strcmp(dot, ".json") != 0;
+	return !dot || strcasecmp(dot, ".json") != 0;
 }
 
 bool template_is_file(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return strchr(name, '/') || (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0));
+	return strchr(name, '/') || (dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0 || strcasecmp(dot, ".json") == 0));
 }
 
 static char *folder_of(const char *file)
@@ -63,18 +64,6 @@ static void around_free(struct around *around)
 	free(around->rules);
 }
 
-static struct json_object *unreadable(const char *file, const char *message)
-{
-	struct json_object *report = json_object_new_object();
-
-	fnr_json_set_bool(report, "valid", false);
-	fnr_json_set_text(report, "file", file);
-	fnr_json_set_text(report, "message", message);
-	fnr_json_set(report, "errors", json_object_new_array());
-	fnr_json_set(report, "warnings", json_object_new_array());
-	return report;
-}
-
 static struct json_object *report_on(const char *file, int count, char **operands)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
@@ -83,7 +72,7 @@ static struct json_object *report_on(const char *file, int count, char **operand
 	struct around around;
 
 	if (fnr_file_read(file, TEMPLATE_MOST, &text, &err) != FNR_OK) {
-		report = unreadable(file, err.message);
+		report = template_report_unreadable(file, err.message);
 	} else {
 		struct template_draft *draft;
 

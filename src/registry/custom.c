@@ -104,7 +104,9 @@ static void read_rule(const char *path, custom_rule_broken *broken, void *contex
 
 	if (rule.source)
 		check_rule(rule.source, &rule, &err);
-	if (err.code == FNR_OK && kept.count < RULES_MOST) {
+	if (err.code == FNR_OK && kept.count == RULES_MOST)
+		fnr_fail(&err, FNR_E_INVALID, "there are more than %d rules; put some of them into one, with allOf", RULES_MOST);
+	if (err.code == FNR_OK) {
 		fnr_json_set_text(rule.source, "file", path);
 		kept.items = fnr_realloc(kept.items, (kept.count + 1) * sizeof *kept.items);
 		kept.items[kept.count++] = rule;

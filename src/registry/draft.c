@@ -8,14 +8,29 @@
 #include "base/yaml.h"
 #include "registry/internal.h"
 
+#define PROBLEMS_MOST 100
+
 /* ---- texts ---- */
+
+struct json_object *template_parse(const char *text, size_t len, bool yaml, const char *name, struct fnr_error *err)
+{
+	struct fnr_error own = FNR_ERROR_INIT, *why = err ? err : &own;
+	size_t mark = fnr_yaml_mark(text, len);
+	struct json_object *value;
+
+	value = yaml ? fnr_yaml_parse(text, len, name, why) : fnr_json_parse(text + mark, len - mark, why);
+	if (!value && why->code == FNR_OK)
+		fnr_fail(why, FNR_E_MALFORMED, "it holds nothing");
+	fnr_error_clear(&own);
+	return value;
+}
 
 /* A text that cannot be parsed has one problem, whose place is in its message. */
 static void not_parsed(struct template_draft *draft, struct fnr_error *why)
 {
 	struct fnr_error own = FNR_ERROR_INIT;
 
-	fnr_error_add(&own, "", "syntax", "correct the text at the place that is named", "%s", why->message);
+	fnr_error_add(&own, "", "syntax", why->suggestion[0] ? why->suggestion : "begin it with id: and version:", "%s", why->message);
 	fnr_error_move(&draft->err, &own);
 	fnr_error_clear(why);
 }
@@ -24,12 +39,7 @@ static void parse(struct template_draft *draft, struct template_source *source)
 {
 	struct fnr_error why = FNR_ERROR_INIT;
 
-	if (source->yaml)
-		source->value = fnr_yaml_parse(source->text, source->len, source->name, &why);
-	else
-		source->value = fnr_json_parse(source->text, source->len, &why);
-	if (!source->value && why.code == FNR_OK)
-		fnr_fail(&why, FNR_E_MALFORMED, "it holds nothing; a template begins with id: and version:");
+	source->value = template_parse(source->text, source->len, source->yaml, source->name, &why);
 	if (why.code != FNR_OK)
 		not_parsed(draft, &why);
 }
@@ -178,6 +188,17 @@ static void drop_definition(struct template_draft *draft)
 	draft->version.definition = NULL;
 }
 
+/* Nobody reads a thousand problems, and a client cannot make a large answer of a small mistake that is repeated. */
+static void keep_first(struct fnr_error *err)
+{
+	size_t count = err->errors ? json_object_array_length(err->errors) : 0;
+
+	if (count <= PROBLEMS_MOST)
+		return;
+	json_object_array_del_idx(err->errors, PROBLEMS_MOST, count - PROBLEMS_MOST);
+	fnr_error_add(err, "", "more", "mend these first", "there are %zu problems more", count - PROBLEMS_MOST);
+}
+
 static void apply_rules(struct template_draft *draft, struct json_object *whole, const char *rules)
 {
 	custom_rules_apply(rules, whole, &draft->err, &draft->warnings);
@@ -200,6 +221,8 @@ struct template_draft *template_draft_read(const struct template_text *text, con
 	template_read_in(whole, &draft->folders, &draft->version, &draft->err);
 	if (draft->err.code == FNR_OK && places->rules)
 		apply_rules(draft, whole, places->rules);
+	keep_first(&draft->err);
+	keep_first(&draft->warnings);
 	json_object_put(whole);
 	return draft;
 }

@@ -35,6 +35,11 @@ void template_gradio_check(struct json_object *source, struct fnr_error *err);
 int template_read_in(struct json_object *source, const struct template_folders *folders, struct template_version *out, struct fnr_error *err);
 int template_store_files_of(const struct template_version *template_, const struct template_folders *folders, struct fnr_error *err);
 
+/* ---- identity.c ---- */
+
+/* id, version, name, category, description, author, icon. out gets id and version, if they are sound. */
+void identity_check(struct json_object *source, struct template_version *out, struct fnr_error *err);
+
 /* ---- draft.c ---- */
 
 struct template_source {
@@ -53,6 +58,10 @@ struct template_draft {
 	struct template_version version;
 	struct fnr_error err, warnings;
 };
+
+/* A template's or rule's text: a value to put, or NULL with *err (which may be NULL) set. name: what messages call it. A byte
+ * order mark, which some editors write, is skipped. */
+struct json_object *template_parse(const char *text, size_t len, bool yaml, const char *name, struct fnr_error *err);
 
 /* ---- shape.c ---- */
 

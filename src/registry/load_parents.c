@@ -23,7 +23,7 @@ bool loading_put_off(struct registry *registry, struct entry *entry, const struc
 
 	if (!text->len || !memmem(text->data, text->len, "extends", 7))
 		return false;
-	value = scan_is_json(entry->path) ? fnr_json_parse(text->data, text->len, NULL) : fnr_yaml_parse(text->data, text->len, entry->source, NULL);
+	value = template_parse(text->data, text->len, !scan_is_json(entry->path), entry->source, NULL);
 	extends = fnr_json_get_text(value, "extends", NULL);
 	if (extends) {
 		struct pending *pending;

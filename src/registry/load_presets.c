@@ -11,12 +11,8 @@
 
 static void presets_broken(struct registry *registry, const char *path, const struct fnr_error *err)
 {
-	struct json_object *report = loading_plain_report(path, err->message);
-
 	registry->presets_broken[registry->presets_broken[0] != NULL] = path;
-	if (err->errors)
-		fnr_json_set(report, "errors", json_object_get(err->errors));
-	loading_add_broken(registry, path, path, report);
+	loading_add_broken(registry, path, path, template_report_file(path, err));
 }
 
 /* The record with the number of its version: that of the stored one while it says the same. */
@@ -187,12 +183,9 @@ int loading_presets(struct registry *registry, const char *path, struct fnr_erro
 static void rule_broken(const char *path, const struct fnr_error *err, void *context)
 {
 	struct registry *registry = context;
-	struct json_object *report = loading_plain_report(path, err->message);
 
-	if (err->errors)
-		fnr_json_set(report, "errors", json_object_get(err->errors));
 	sources_add(&registry->rules_broken, path);
-	loading_add_broken(registry, path, path, report);
+	loading_add_broken(registry, path, path, template_report_file(path, err));
 }
 
 /* True if every template has to be read again. */

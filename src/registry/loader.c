@@ -158,28 +158,12 @@ void loading_add_broken(struct registry *registry, const char *source, const cha
 	json_object_put(report);
 }
 
-struct json_object *loading_plain_report(const char *source, const char *message)
-{
-	struct json_object *report = json_object_new_object();
-
-	fnr_json_set_bool(report, "valid", false);
-	fnr_json_set_text(report, "file", source);
-	fnr_json_set_text(report, "id", NULL);
-	fnr_json_set_text(report, "version", NULL);
-	fnr_json_set_text(report, "message", message);
-	fnr_json_set(report, "errors", json_object_new_array());
-	fnr_json_set(report, "warnings", json_object_new_array());
-	return report;
-}
-
 static void report_closed(struct registry *registry)
 {
 	for (size_t i = 0; i < registry->scan.closed_count; i++) {
 		const struct scan_closed *closed = &registry->scan.closed[i];
-		char message[400];
 
-		snprintf(message, sizeof message, "the folder cannot be read: %s; make it readable for the owner of the data directory, or install again", closed->why);
-		loading_add_broken(registry, closed->source, NULL, loading_plain_report(closed->source, message));
+		loading_add_broken(registry, closed->source, NULL, template_report_unreadable(closed->source, closed->why));
 	}
 }
 
@@ -322,7 +306,7 @@ bool loading_read_text(struct registry *registry, struct entry *entry, struct fn
 	if (err.code == FNR_OK)
 		fnr_fail(&err, FNR_E_MALFORMED, "the file holds a 0 byte; save it as plain text in UTF-8");
 	set_state(registry, entry, ENTRY_BROKEN);
-	loading_add_broken(registry, entry->source, entry->path, loading_plain_report(entry->source, err.message));
+	loading_add_broken(registry, entry->source, entry->path, template_report_unreadable(entry->source, err.message));
 	fnr_error_clear(&err);
 	return false;
 }
@@ -525,15 +509,9 @@ struct json_object *template_parse_file(const char *path, struct fnr_error *err)
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *value = NULL;
 
-	if (fnr_file_read(path, TEMPLATE_MOST, &text, err) == FNR_OK) {
-		if (scan_is_json(path))
-			value = fnr_json_parse(text.data ? text.data : "", text.len, err);
-		else
-			value = fnr_yaml_parse(text.data ? text.data : "", text.len, path, err);
-	}
+	if (fnr_file_read(path, TEMPLATE_MOST, &text, err) == FNR_OK)
+		value = template_parse(text.data ? text.data : "", text.len, !scan_is_json(path), path, err);
 	fnr_buf_free(&text);
-	if (!value && err->code == FNR_OK)
-		fnr_fail(err, FNR_E_MALFORMED, "it holds nothing; a template begins with id: and version:");
 	return value;
 }
 

@@ -47,7 +47,6 @@ void loading_add(struct registry *registry, const struct op_template *change); /
 void loading_flush(struct registry *registry);
 /* report is put; path may be NULL. Says nothing that was said already. */
 void loading_add_broken(struct registry *registry, const char *source, const char *path, struct json_object *report);
-struct json_object *loading_plain_report(const char *source, const char *message);
 
 void sources_add(struct sources *sources, const char *source);
 bool sources_have(const struct sources *sources, const char *source);

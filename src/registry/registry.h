@@ -150,9 +150,13 @@ struct json_object *template_schema(struct fnr_error *err);
 #define REGISTRY_RULES "rules"
 struct json_object *template_custom_rules(const char *folder);
 
-/* {"valid","file","id","version","message","errors":[{"pointer","rule","message","fix","file","line","column","excerpt"}],
+/* {"valid","file","id","version","message","errors":[{"pointer","rule","message","fix","file","line","column","excerpt","excerpt_column"}],
  * "warnings":[…]}; to put. Problems stand where the text has what they are about, in whichever of the files. */
 struct json_object *template_report(const struct template_draft *draft);
+/* The same of a file or folder that cannot be read, with one error of the rule "readable". */
+struct json_object *template_report_unreadable(const char *file, const char *message);
+/* The same of a file of rules or presets, with the problems that were found in it. */
+struct json_object *template_report_file(const char *file, const struct fnr_error *err);
 /* Of one or several reports: for a terminal; a page. */
 void template_report_text(struct json_object *report, struct fnr_buf *out);
 void template_report_html(struct json_object *const *reports, size_t count, struct fnr_buf *out);

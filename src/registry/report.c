@@ -3,10 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/marks.h"
+#include "base/text.h"
 #include "registry/internal.h"
 
 #define EXCERPT 200
+#define TEXT_MOST (1u << 20)
 
 /* ---- places ---- */
 
@@ -45,25 +48,39 @@ static struct place find_place(const struct template_draft *draft, struct fnr_ma
 static void add_place(struct json_object *entry, const struct place *place)
 {
 	char excerpt[EXCERPT];
+	size_t column = fnr_marks_excerpt(place->source->text, place->source->len, place->line, place->column, excerpt, sizeof excerpt);
 
-	fnr_marks_line(place->source->text, place->source->len, place->line, excerpt, sizeof excerpt);
 	fnr_json_set_text(entry, "file", place->source->name);
 	fnr_json_set_int(entry, "line", (int64_t)place->line);
 	fnr_json_set_int(entry, "column", (int64_t)place->column);
 	fnr_json_set_text(entry, "excerpt", excerpt);
+	fnr_json_set_int(entry, "excerpt_column", (int64_t)column);
+}
+
+/* A text that cannot be parsed, or names a parent that is not to be had, is the last that was fetched. */
+static bool is_of_last(const char *rule, const char *pointer)
+{
+	static const char *const rules[] = { "type", "max_items", "unknown_template" };
+
+	return strcmp(rule, "syntax") == 0 || (strcmp(pointer, "/extends") == 0 && rules_among(rule, rules, sizeof rules / sizeof rules[0]));
 }
 
 static struct json_object *with_place(const struct template_draft *draft, struct fnr_marks *const *marks, struct json_object *problem)
 {
 	struct json_object *entry = fnr_json_copy(problem);
+	const char *rule = fnr_json_get_text(problem, "rule", ""), *pointer = fnr_json_get_text(problem, "pointer", "");
+	size_t last = draft->count - 1;
 	struct place place;
 
-	if (strcmp(fnr_json_get_text(problem, "rule", ""), "syntax") == 0) {
-		place = (struct place){ &draft->chain[draft->count - 1], 1, 1 };
-		fnr_json_set_text(entry, "message", place_in_message(place.source, fnr_json_get_text(problem, "message", ""), &place));
+	if (!is_of_last(rule, pointer)) {
+		place = find_place(draft, marks, pointer);
 	} else {
-		place = find_place(draft, marks, fnr_json_get_text(problem, "pointer", ""));
+		place = (struct place){ &draft->chain[last], 1, 1 };
+		if (marks[last])
+			fnr_marks_find(marks[last], pointer, &place.line, &place.column);
 	}
+	if (strcmp(rule, "syntax") == 0)
+		fnr_json_set_text(entry, "message", place_in_message(place.source, fnr_json_get_text(problem, "message", ""), &place));
 	add_place(entry, &place);
 	return entry;
 }
@@ -130,20 +147,69 @@ struct json_object *template_report(const struct template_draft *draft)
 	return report;
 }
 
+struct json_object *template_report_unreadable(const char *file, const char *message)
+{
+	struct json_object *report = json_object_new_object(), *errors = json_object_new_array(), *entry = json_object_new_object();
+
+	fnr_json_set_text(entry, "pointer", "");
+	fnr_json_set_text(entry, "rule", "readable");
+	fnr_json_set_text(entry, "message", message);
+	fnr_json_set_text(entry, "fix", NULL);
+	add_place(entry, &(struct place){ &(struct template_source){ .name = (char *)(uintptr_t)file, .text = (char *)(uintptr_t)"" }, 1, 1 });
+	json_object_array_add(errors, entry);
+	fnr_json_set_bool(report, "valid", false);
+	fnr_json_set_text(report, "file", file);
+	fnr_json_set_text(report, "id", NULL);
+	fnr_json_set_text(report, "version", NULL);
+	fnr_json_set_text(report, "message", message);
+	fnr_json_set(report, "errors", errors);
+	fnr_json_set(report, "warnings", json_object_new_array());
+	return report;
+}
+
+static struct json_object *problems_of(const struct fnr_error *err)
+{
+	struct fnr_error own = FNR_ERROR_INIT;
+
+	if (err->errors)
+		return json_object_get(err->errors);
+	fnr_error_add(&own, "", "syntax", err->suggestion[0] ? err->suggestion : NULL, "%s", err->message);
+	return own.errors;
+}
+
+struct json_object *template_report_file(const char *file, const struct fnr_error *err)
+{
+	struct json_object *report = template_report_unreadable(file, err->message), *problems;
+	struct template_draft draft = { .count = 1 };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_marks *marks;
+
+	if (fnr_file_read(file, TEXT_MOST, &text, NULL) == FNR_OK && text.len) {
+		draft.chain[0] = (struct template_source){ .name = (char *)(uintptr_t)file, .text = text.data, .len = text.len };
+		marks = fnr_marks_read(text.data, text.len);
+		problems = problems_of(err);
+		fnr_json_set(report, "errors", with_places(&draft, &marks, problems));
+		json_object_put(problems);
+		fnr_marks_free(marks);
+	}
+	fnr_buf_free(&text);
+	return report;
+}
+
 /* ---- as text ---- */
 
 static void entry_text(struct json_object *entry, const char *kind, struct fnr_buf *out)
 {
 	const char *pointer = fnr_json_get_text(entry, "pointer", ""), *fix = fnr_json_get_text(entry, "fix", NULL);
 	const char *excerpt = fnr_json_get_text(entry, "excerpt", "");
-	int64_t line = fnr_json_get_int(entry, "line", 1), column = fnr_json_get_int(entry, "column", 1);
+	int64_t line = fnr_json_get_int(entry, "line", 1), column = fnr_json_get_int(entry, "column", 1), mark = fnr_json_get_int(entry, "excerpt_column", column);
 
 	fnr_buf_printf(out, "%s:%lld:%lld: %s: %s [%s%s%s]\n", fnr_json_get_text(entry, "file", ""), (long long)line, (long long)column, kind,
 	               fnr_json_get_text(entry, "message", ""), fnr_json_get_text(entry, "rule", ""), *pointer ? " " : "", pointer);
 	if (*excerpt)
 		fnr_buf_printf(out, "%6lld | %s\n", (long long)line, excerpt);
-	if (*excerpt && column <= (int64_t)strlen(excerpt))
-		fnr_buf_printf(out, "       | %*s^\n", (int)column - 1, "");
+	if (*excerpt && mark <= (int64_t)fnr_utf8_length(excerpt) + 1)
+		fnr_buf_printf(out, "       | %*s^\n", (int)mark - 1, "");
 	if (fix)
 		fnr_buf_printf(out, "         %s\n", fix);
 }
@@ -156,15 +222,11 @@ static void entries_text(struct json_object *entries, const char *kind, struct f
 
 void template_report_text(struct json_object *report, struct fnr_buf *out)
 {
-	struct json_object *errors = fnr_json_get(report, "errors");
-
-	entries_text(errors, "error", out);
+	entries_text(fnr_json_get(report, "errors"), "error", out);
 	entries_text(fnr_json_get(report, "warnings"), "warning", out);
 	if (fnr_json_get_bool(report, "valid", false))
 		fnr_buf_printf(out, "%s: %s %s is valid\n", fnr_json_get_text(report, "file", ""), fnr_json_get_text(report, "id", ""),
 		               fnr_json_get_text(report, "version", ""));
-	else if (!errors || json_object_array_length(errors) == 0)
-		fnr_buf_printf(out, "%s: error: %s\n", fnr_json_get_text(report, "file", ""), fnr_json_get_text(report, "message", ""));
 }
 
 /* ---- as a page ---- */

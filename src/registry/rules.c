@@ -24,19 +24,56 @@ bool rules_among(const char *text, const char *const *list, size_t count)
 	return false;
 }
 
+#define FIX 256
+
+/* "red, blue and green", as many as there is room for. */
+static void add_words(struct fnr_buf *out, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (out->len + strlen(list[i]) + 8 > FIX) {
+			fnr_buf_puts(out, ", …");
+			return;
+		}
+		fnr_buf_printf(out, "%s%s", i == 0 ? "" : i + 1 == count ? " and " : ", ", list[i]);
+	}
+}
+
+/* What an unknown name may have been meant to be, and which there are. */
+static void fix_name(const char *name, const char *const *list, size_t count, char fix[FIX])
+{
+	const char *nearest = fnr_text_nearest(name, list, count);
+	struct fnr_buf out = FNR_BUF_INIT;
+
+	if (nearest)
+		fnr_buf_printf(&out, "did you mean '%s'? There are ", nearest);
+	else
+		fnr_buf_puts(&out, "remove it; there are ");
+	add_words(&out, list, count);
+	fnr_text_copy(fix, FIX, out.data);
+	fnr_buf_free(&out);
+}
+
 void rules_only(struct json_object *object, const char *pointer, const char *const *list, size_t count, struct fnr_error *err)
 {
-	char at[REGISTRY_PATH], fix[128];
+	char at[REGISTRY_PATH], fix[FIX];
 
 	json_object_object_foreach(object, name, value) {
-		const char *nearest;
-
 		(void)value;
 		if (rules_among(name, list, count))
 			continue;
-		nearest = fnr_text_nearest(name, list, count);
-		snprintf(fix, sizeof fix, nearest ? "did you mean '%s'?" : "remove it%.0s", nearest ? nearest : "");
+		fix_name(name, list, count, fix);
 		fnr_error_add(err, rules_below(at, pointer, name), "unknown_member", fix, "there is no member '%.64s' here", name);
+	}
+}
+
+static const char *needed(enum json_type type)
+{
+	switch (type) {
+	case json_type_object: return "an object";
+	case json_type_array: return "a list";
+	case json_type_boolean: return "true or false";
+	case json_type_string: return "text";
+	default: return "a number";
 	}
 }
 
@@ -44,11 +81,11 @@ struct json_object *rules_want(struct json_object *object, const char *pointer, 
                                const char *fix, struct fnr_error *err)
 {
 	struct json_object *value = fnr_json_get(object, name);
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (!value || json_object_is_type(value, type))
 		return value;
-	fnr_error_add(err, rules_below(at, pointer, name), "type", fix, "'%s' has a value of the wrong type", name);
+	fnr_error_add(err, rules_below(at, pointer, name), "type", fix, "'%s' must be %s, not %s", name, needed(type), fnr_json_found(value, found));
 	return NULL;
 }
 
@@ -56,38 +93,41 @@ void rules_text(struct json_object *object, const char *pointer, const char *nam
                 const char *const *list, size_t count, const char *fix, struct fnr_error *err)
 {
 	struct json_object *value = fnr_json_get(object, name);
-	const char *text = fnr_json_get_text(object, name, NULL);
-	char at[REGISTRY_PATH];
+	const char *text = fnr_json_get_text(object, name, NULL), *nearest;
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND], own[FIX];
 
 	rules_below(at, pointer, name);
 	if (!value && need == RULES_OPTIONAL)
 		return;
-	if (value && !text)
-		fnr_error_add(err, at, "type", fix, "'%s' must be text", name);
-	else if (!text || (!*text && need == RULES_REQUIRED))
-		fnr_error_add(err, at, "required", fix, "'%s' is missing", name);
-	else if (fnr_utf8_length(text) > most)
-		fnr_error_add(err, at, "max_length", "shorten it", "'%s' has more than %zu characters", name, most);
-	else if (list && !rules_among(text, list, count))
-		fnr_error_add(err, at, "enum", fix, "'%s' cannot be '%.64s'", name, text);
+	if (value && !text) {
+		fnr_error_add(err, at, "type", fix, "'%s' must be text, not %s", name, fnr_json_found(value, found));
+	} else if (!text || (!*text && need == RULES_REQUIRED)) {
+		fnr_error_add(err, at, "required", fix, text ? "'%s' is empty" : "'%s' is missing", name);
+	} else if (fnr_utf8_length(text) > most) {
+		fnr_error_add(err, at, "max_length", "shorten it", "'%s' has %zu characters; the most are %zu", name, fnr_utf8_length(text), most);
+	} else if (list && !rules_among(text, list, count)) {
+		nearest = fnr_text_nearest(text, list, count);
+		snprintf(own, sizeof own, nearest ? "did you mean '%s'? Else %s" : "%.0s%s", nearest ? nearest : "", fix);
+		fnr_error_add(err, at, "enum", own, "'%s' cannot be '%.64s'", name, text);
+	}
 }
 
 void rules_number(struct json_object *object, const char *pointer, const struct rules_number *rule, struct fnr_error *err)
 {
 	struct json_object *value = fnr_json_get(object, rule->name);
 	double number = json_object_get_double(value);
-	char at[REGISTRY_PATH], fix[96];
+	char at[REGISTRY_PATH], fix[96], found[FNR_JSON_FOUND];
 
 	if (!value)
 		return;
 	rules_below(at, pointer, rule->name);
 	snprintf(fix, sizeof fix, "give a %snumber from %.15g to %.15g", rule->whole ? "whole " : "", rule->least, rule->most);
 	if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
-		fnr_error_add(err, at, "type", fix, "'%s' must be a number", rule->name);
+		fnr_error_add(err, at, "type", fix, "'%s' must be a number, not %s", rule->name, fnr_json_found(value, found));
 	else if (number < rule->least || number > rule->most)
 		fnr_error_add(err, at, "range", fix, "'%s' cannot be %.15g", rule->name, number);
 	else if (rule->whole && floor(number) != number)
-		fnr_error_add(err, at, "type", fix, "'%s' must be a whole number", rule->name);
+		fnr_error_add(err, at, "type", fix, "'%s' must be a whole number, not %.15g", rule->name, number);
 }
 
 void rules_numbers(struct json_object *object, const char *pointer, const struct rules_number *rules, size_t count, struct fnr_error *err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define DEPTH_MOST 4
 #define CHAINS 4096
@@ -168,14 +170,14 @@ bool scan_is_json(const char *path)
 {
 	const char *dot = strrchr(path, '.');
 
-	return dot && strcmp(dot, ".json") == 0;
+	return dot && strcasecmp(dot, ".json") == 0;
 }
 
 static bool is_template_name(const char *name)
 {
 	const char *dot = strrchr(name, '.');
 
-	return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+	return dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0 || strcasecmp(dot, ".json") == 0);
 }
 
 static void watch(struct scan *scan, const char *path)
@@ -194,6 +196,21 @@ static void see_closed(struct scan *scan, const char *source, const char *why)
 	scan->closed[scan->closed_count++] = (struct scan_closed){ fnr_strdup(source), fnr_strdup(why) };
 }
 
+static bool is_plain(const char *name)
+{
+	for (const char *at = name; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 127)
+			return false;
+	return fnr_utf8_valid(name, strlen(name));
+}
+
+/* What nobody could name in a report or an address. */
+static void see_strange(struct scan *scan, char *below)
+{
+	fnr_text_clean(below);
+	see_closed(scan, below, "its name is not plain text in UTF-8; give it another one");
+}
+
 static void see_folder(struct scan *scan, const char *folder, const char *source, int depth);
 
 static void see_entry(struct scan *scan, const char *folder, const char *source, const char *name, int depth)
@@ -202,7 +219,9 @@ static void see_entry(struct scan *scan, const char *folder, const char *source,
 	struct stat info, link;
 
 	if (name[0] != '.' && stat(path, &info) == 0) {
-		if (S_ISDIR(info.st_mode) && strcmp(name, "__pycache__") != 0) {
+		if (!is_plain(name) && (S_ISDIR(info.st_mode) || is_template_name(name)))
+			see_strange(scan, below);
+		else if (S_ISDIR(info.st_mode) && strcmp(name, "__pycache__") != 0) {
 			see_folder(scan, path, below, depth + 1);
 		} else if (S_ISREG(info.st_mode) && is_template_name(name)) {
 			if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode))
@@ -228,8 +247,12 @@ static void see_folder(struct scan *scan, const char *folder, const char *source
 	watch(scan, folder);
 	count = scandir(folder, &entries, NULL, alphasort);
 	/* An operator may do without templates of his own; that none are shipped means that something is wrong. */
-	if (count < 0 && (errno != ENOENT || strcmp(source, "shipped") == 0))
-		see_closed(scan, source, strerror(errno));
+	if (count < 0 && (errno != ENOENT || strcmp(source, "shipped") == 0)) {
+		char why[160];
+
+		snprintf(why, sizeof why, "the folder cannot be read: %s; make it readable for the owner of the data directory, or install again", strerror(errno));
+		see_closed(scan, source, why);
+	}
 	for (int i = 0; i < count; i++) {
 		see_entry(scan, folder, source, entries[i]->d_name, depth);
 		free(entries[i]);

@@ -38,7 +38,7 @@ struct scan {
 	struct entry **entries;        /* in order of their sources, folders first */
 	size_t count, size;
 	struct entry *gone;            /* of the last look; free with scan_forget_gone */
-	struct scan_closed *closed;    /* folders that could not be read */
+	struct scan_closed *closed;    /* what could not be looked at: folders, names */
 	size_t closed_count;
 	struct entry **chains;         /* by source */
 };

@@ -34,81 +34,11 @@ struct reading {
 	struct fnr_error *err;
 };
 
-/* ---- version ---- */
-
-int template_version_parse(const char *text, struct store_version *version)
-{
-	uint32_t *const parts[] = { &version->major, &version->minor, &version->patch };
-	int count = 0;
-
-	memset(version, 0, sizeof *version);
-	while (count < 3) {
-		char *end;
-		unsigned long number;
-
-		if (*text < '0' || *text > '9' || (text[0] == '0' && text[1] >= '0' && text[1] <= '9'))
-			return 0;
-		number = strtoul(text, &end, 10);
-		if (number > 1000000000 || end - text > 10)
-			return 0;
-		*parts[count++] = (uint32_t)number;
-		if (!*end)
-			return count;
-		if (*end != '.')
-			return 0;
-		text = end + 1;
-	}
-	return 0;
-}
-
-void template_version_format(struct store_version version, char out[40])
-{
-	snprintf(out, 40, "%u.%u.%u", version.major, version.minor, version.patch);
-}
-
-bool template_version_fits(struct store_version version, struct store_version wanted, int parts)
-{
-	return (parts < 1 || version.major == wanted.major) && (parts < 2 || version.minor == wanted.minor) && (parts < 3 || version.patch == wanted.patch);
-}
-
-int template_version_compare(struct store_version a, struct store_version b)
-{
-	if (a.major != b.major)
-		return a.major < b.major ? -1 : 1;
-	if (a.minor != b.minor)
-		return a.minor < b.minor ? -1 : 1;
-	return a.patch < b.patch ? -1 : a.patch > b.patch;
-}
-
-/* ---- who it is ---- */
-
-static void check_identity(struct reading *r, struct template_version *out)
-{
-	struct json_object *version = fnr_json_get(r->source, "version");
-	const char *id = fnr_json_get_text(r->source, "id", ""), *text = fnr_json_get_text(r->source, "version", "");
-
-	if (!fnr_name_valid(id) || strpbrk(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-		fnr_error_add(r->err, "/id", *id ? "name" : "required", "use " FNR_NAME_RULE ", in lower case",
-		              *id ? "'%.64s' is not a valid id" : "'id' is missing%s", id);
-	else
-		snprintf(out->id, sizeof out->id, "%s", id);
-	if (template_version_parse(text, &out->version) != 3)
-		fnr_error_add(r->err, "/version", version ? "version" : "required", "write it like 1.0.0",
-		              version ? "%.64s is not a version: it must be text, major.minor.patch" : "'version' is missing%s",
-		              version ? fnr_json_text(version, NULL) : "");
-	rules_text(r->source, "", "name", RULES_REQUIRED, 200, NULL, 0, "say what people call it", r->err);
-	rules_text(r->source, "", "category", RULES_REQUIRED, 64, registry_categories, REGISTRY_CATEGORIES,
-	           "use image, video, audio, text or generic", r->err);
-	rules_text(r->source, "", "description", RULES_OPTIONAL, 10000, NULL, 0, "write text, in quotes if need be", r->err);
-	rules_text(r->source, "", "author", RULES_OPTIONAL, 200, NULL, 0, "write text, in quotes if need be", r->err);
-	rules_text(r->source, "", "icon", RULES_OPTIONAL, 200, NULL, 0, "write text, in quotes if need be", r->err);
-}
-
 /* A list of texts. */
 static void check_words(struct reading *r, const char *name, size_t most)
 {
 	struct json_object *list = rules_want(r->source, "", name, json_type_array, "write a list of texts, like [red, blue]", r->err);
-	char at[REGISTRY_PATH], index[24], item[REGISTRY_PATH];
+	char at[REGISTRY_PATH], index[24], item[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (list && json_object_array_length(list) > most)
 		fnr_error_add(r->err, rules_below(at, "", name), "max_items", "leave some out", "'%s' has more than %zu items", name, most);
@@ -117,7 +47,7 @@ static void check_words(struct reading *r, const char *name, size_t most)
 			continue;
 		snprintf(index, sizeof index, "%zu", i);
 		fnr_error_add(r->err, rules_below(item, rules_below(at, "", name), index), "type", "write text, in quotes if need be",
-		              "%.64s is not text", fnr_json_text(json_object_array_get_idx(list, i), NULL));
+		              "here text is needed, not %s", fnr_json_found(json_object_array_get_idx(list, i), found));
 	}
 }
 
@@ -152,12 +82,22 @@ static void check_inputs(struct reading *r)
 	}
 }
 
+static void check_media_type(struct reading *r, struct json_object *output, const char *pointer)
+{
+	const char *type = fnr_json_get_text(output, "media_type", "");
+	char at[REGISTRY_PATH];
+
+	rules_text(output, pointer, "media_type", RULES_OPTIONAL, 100, NULL, 0, "write it like image/png", r->err);
+	if (*type && !strchr(type, '/'))
+		fnr_error_add(r->err, rules_below(at, pointer, "media_type"), "media", "write it like image/png", "'%.64s' is not a media type", type);
+}
+
 static void check_outputs(struct reading *r)
 {
 	static const char *const names[] = { "type", "media_type", "description", "label", "many", "optional" };
 	static const char *const types[] = { "image", "video", "audio", "text", "json", "file" };
 	struct json_object *outputs = rules_want(r->source, "", "outputs", json_type_object, "write {} if there are none", r->err);
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (!outputs)
 		return;
@@ -166,14 +106,12 @@ static void check_outputs(struct reading *r)
 		if (!fnr_name_valid(name))
 			fnr_error_add(r->err, at, "name", "use " FNR_NAME_RULE, "'%.64s' is not a valid name of an output", name);
 		if (!json_object_is_type(output, json_type_object)) {
-			fnr_error_add(r->err, at, "type", "write it like {type: image}", "an output must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {type: image}", "an output must be an object, not %s", fnr_json_found(output, found));
 			continue;
 		}
 		rules_only(output, at, names, COUNT(names), r->err);
 		rules_text(output, at, "type", RULES_REQUIRED, 64, types, COUNT(types), "use image, video, audio, text, json or file", r->err);
-		rules_text(output, at, "media_type", RULES_OPTIONAL, 100, NULL, 0, "write it like image/png", r->err);
-		if (*fnr_json_get_text(output, "media_type", "") && !strchr(fnr_json_get_text(output, "media_type", ""), '/'))
-			fnr_error_add(r->err, at, "media", "write it like image/png", "'media_type' is not a media type");
+		check_media_type(r, output, at);
 		rules_text(output, at, "description", RULES_OPTIONAL, 10000, NULL, 0, "write text", r->err);
 		rules_text(output, at, "label", RULES_OPTIONAL, 200, NULL, 0, "write text", r->err);
 		rules_want(output, at, "many", json_type_boolean, "write true or false", r->err);
@@ -207,11 +145,35 @@ static bool same_kind(struct json_object *a, struct json_object *b)
 	return !a || !b || (left == json_type_double ? json_type_int : left) == (right == json_type_double ? json_type_int : right);
 }
 
+#define NAMES_COMPARED 256
+
+static size_t add_names(struct json_object *object, const char *names[NAMES_COMPARED], size_t count)
+{
+	if (!json_object_is_type(object, json_type_object))
+		return count;
+	json_object_object_foreach(object, name, value) {
+		(void)value;
+		if (count < NAMES_COMPARED)
+			names[count++] = name;
+	}
+	return count;
+}
+
+static void unknown_parameter(struct reading *r, struct json_object *parameters, const char *at, const char *name)
+{
+	const char *names[NAMES_COMPARED], *nearest = fnr_text_nearest(name, names, add_names(parameters, names, add_names(r->inputs, names, 0)));
+	char fix[160] = "declare it in inputs or parameters";
+
+	if (nearest)
+		snprintf(fix, sizeof fix, "did you mean '%.64s'? Else declare it in inputs or parameters", nearest);
+	fnr_error_add(r->err, at, "unknown_parameter", fix, "the template has no parameter '%.64s'", name);
+}
+
 /* Inputs by their rules, other parameters by the kind of their default. */
 static void check_preset_values(struct reading *r, struct json_object *values, const char *pointer)
 {
 	struct json_object *parameters = fnr_json_get(r->source, "parameters");
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[2][FNR_JSON_FOUND];
 
 	json_object_object_foreach(values, name, value) {
 		struct json_object *usual = NULL, *input = fnr_json_get(r->inputs, name);
@@ -220,16 +182,17 @@ static void check_preset_values(struct reading *r, struct json_object *values, c
 		if (input)
 			input_check_value(input, value, at, r->err);
 		else if (!json_object_is_type(parameters, json_type_object) || !json_object_object_get_ex(parameters, name, &usual))
-			fnr_error_add(r->err, at, "unknown_parameter", "declare it in inputs or parameters", "the template has no parameter '%.64s'", name);
+			unknown_parameter(r, parameters, at, name);
 		else if (!same_kind(usual, value))
-			fnr_error_add(r->err, at, "type", "give a value of the same type as in parameters", "'%.64s' has another type in parameters", name);
+			fnr_error_add(r->err, at, "type", "give a value of the same type as there", "'%.64s' is %s here, but %s in parameters", name,
+			              fnr_json_found(value, found[0]), fnr_json_found(usual, found[1]));
 	}
 }
 
 static void check_presets(struct reading *r)
 {
 	struct json_object *presets = rules_want(r->source, "", "presets", json_type_object, "write it like {draft: {height: 360}}", r->err);
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (!presets)
 		return;
@@ -239,7 +202,7 @@ static void check_presets(struct reading *r)
 		if (json_object_is_type(values, json_type_object))
 			check_preset_values(r, values, at);
 		else
-			fnr_error_add(r->err, at, "type", "write it like {height: 720}", "a preset must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {height: 720}", "a preset must be an object, not %s", fnr_json_found(values, found));
 	}
 }
 
@@ -272,7 +235,7 @@ static void check_variants(struct reading *r)
 {
 	struct json_object *variants = rules_want(r->source, "", "variants", json_type_object, "write it like {plain: {weight: 1}, bold: {weight: 1}}", r->err);
 	double sum = 0;
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (!variants)
 		return;
@@ -285,7 +248,7 @@ static void check_variants(struct reading *r)
 		if (json_object_is_type(variant, json_type_object))
 			check_variant(r, variant, at);
 		else
-			fnr_error_add(r->err, at, "type", "write it like {weight: 1, parameters: {…}}", "a variant must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {weight: 1, parameters: {…}}", "a variant must be an object, not %s", fnr_json_found(variant, found));
 		sum += fnr_json_get_real(variant, "weight", 1);
 	}
 	if (sum <= 0)
@@ -299,7 +262,7 @@ static void check_stages(struct reading *r)
 	static const char *const stages_[] = { "preparation", "execution", "finalization" }, *const names[] = { "weight", "message" };
 	static const struct rules_number weight = { "weight", 0, 1000, false };
 	struct json_object *stages = rules_want(r->source, "", "stages", json_type_object, "write it like {execution: {message: Working…}}", r->err);
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (!stages)
 		return;
@@ -307,7 +270,7 @@ static void check_stages(struct reading *r)
 	json_object_object_foreach(stages, name, stage) {
 		rules_below(at, "/stages", name);
 		if (!json_object_is_type(stage, json_type_object)) {
-			fnr_error_add(r->err, at, "type", "write it like {weight: 0.8, message: Working…}", "a stage must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {weight: 0.8, message: Working…}", "a stage must be an object, not %s", fnr_json_found(stage, found));
 			continue;
 		}
 		rules_only(stage, at, names, COUNT(names), r->err);
@@ -359,7 +322,7 @@ static void check_resources(struct reading *r, struct json_object *part, const s
 {
 	struct json_object *tiers = rules_want(part, "/resources", "tiers", json_type_object, "write it like {draft: {memory_mb: 256}}", r->err);
 	struct json_object *rest = fnr_json_copy(part);
-	char at[REGISTRY_PATH];
+	char at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	json_object_object_del(rest, "tiers");
 	rules_numbers(rest, "/resources", amounts, count, r->err);
@@ -372,7 +335,7 @@ static void check_resources(struct reading *r, struct json_object *part, const s
 		if (json_object_is_type(values, json_type_object))
 			rules_numbers(values, at, amounts, count, r->err);
 		else
-			fnr_error_add(r->err, at, "type", "write it like {memory_mb: 256}", "the resources of a tier must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {memory_mb: 256}", "the resources of a tier must be an object, not %s", fnr_json_found(values, found));
 	}
 }
 
@@ -447,7 +410,7 @@ static void check_examples(struct reading *r)
 	struct json_object *examples = rules_want(r->source, "", "examples", json_type_array, "write a list", r->err);
 	struct json_object *expected = inputs_for_examples(r->inputs);
 	struct schema *schema = schema_of_examples(r);
-	char index[24], at[REGISTRY_PATH];
+	char index[24], at[REGISTRY_PATH], found[FNR_JSON_FOUND];
 
 	if (examples && json_object_array_length(examples) > EXAMPLES_MOST)
 		fnr_error_add(r->err, "/examples", "max_items", "leave some out", "there are more than %d examples", EXAMPLES_MOST);
@@ -459,7 +422,7 @@ static void check_examples(struct reading *r)
 		if (json_object_is_type(example, json_type_object))
 			check_example(r, example, expected, schema, at);
 		else
-			fnr_error_add(r->err, at, "type", "write it like {name: …, inputs: {…}}", "an example must be an object");
+			fnr_error_add(r->err, at, "type", "write it like {name: …, inputs: {…}}", "an example must be an object, not %s", fnr_json_found(example, found));
 	}
 	json_object_put(expected);
 	schema_free(schema);
@@ -516,18 +479,20 @@ static bool class_name_valid(const char *text)
 static void check_python(struct json_object *backend, struct fnr_error *err)
 {
 	struct json_object *class_ = fnr_json_get(backend, "class");
+	char found[FNR_JSON_FOUND];
 
 	if (!ends_with(fnr_json_get_text(backend, "python", ""), ".py"))
-		fnr_error_add(err, "/backend/python", "file", "name a file that ends with .py", "'python' is not the name of a Python file");
+		fnr_error_add(err, "/backend/python", "file", "name a file that ends with .py", "'python' cannot be %s", fnr_json_found(fnr_json_get(backend, "python"), found));
 	if (!class_name_valid(fnr_json_get_text(backend, "class", "")))
 		fnr_error_add(err, "/backend/class", class_ ? "name" : "required", "name the class in the file, like class: TitleCard",
-		              class_ ? "%.64s is not the name of a class" : "'class' is missing%s", class_ ? fnr_json_text(class_, NULL) : "");
+		              class_ ? "'class' cannot be %s" : "'class' is missing%.0s", fnr_json_found(class_, found));
 }
 
 static void check_script(struct reading *r, struct json_object *backend, struct fnr_error *err)
 {
 	static const char *const names[] = { "type", "python", "class", "command", "files" };
 	struct json_object *python = fnr_json_get(backend, "python"), *command = fnr_json_get(backend, "command");
+	char found[FNR_JSON_FOUND];
 
 	rules_only(backend, "/backend", names, COUNT(names), err);
 	if ((python != NULL) == (command != NULL))
@@ -536,7 +501,7 @@ static void check_script(struct reading *r, struct json_object *backend, struct 
 		check_python(backend, err);
 	else if (!list_of_texts(command, 1, WORDS_MOST))
 		fnr_error_add(err, "/backend/command", "type", "write it like [program, \"argument\"], each in quotes if need be",
-		              "'command' must be a list of 1 to %d texts", WORDS_MOST);
+		              "'command' must be a list of 1 to %d texts, not %s", WORDS_MOST, fnr_json_found(command, found));
 	if (command && fnr_json_get(backend, "class"))
 		fnr_error_add(err, "/backend/class", "unknown_member", "remove it", "'class' goes with python, not with command");
 	if (fnr_json_get(backend, "files") && !list_of_texts(fnr_json_get(backend, "files"), 0, REGISTRY_FILES_MOST))
@@ -576,6 +541,7 @@ static void check_backend(struct reading *r)
 	const char *type = fnr_json_get_text(backend, "type", ""), *types[COUNT(kinds)];
 	struct fnr_error own = FNR_ERROR_INIT;
 	size_t i = 0;
+	char found[FNR_JSON_FOUND];
 
 	while (i < COUNT(kinds) && strcmp(kinds[i].type, type) != 0)
 		i++;
@@ -583,7 +549,7 @@ static void check_backend(struct reading *r)
 		types[k] = kinds[k].type;
 	if (!json_object_is_type(backend, json_type_object))
 		fnr_error_add(&own, "/backend", backend ? "type" : "required", "write it like {type: script, python: file.py, class: Name}",
-		              backend ? "'backend' must be an object" : "'backend' is missing");
+		              backend ? "'backend' must be an object, not %s" : "'backend' is missing%.0s", fnr_json_found(backend, found));
 	else if (i < COUNT(kinds))
 		kinds[i].check(r, backend, &own);
 	else
@@ -597,9 +563,10 @@ static void check_model(struct reading *r, struct json_object *model, const char
 {
 	static const char *const names[] = { "category", "name", "parameter" };
 	bool name = fnr_json_get(model, "name") != NULL, parameter = fnr_json_get(model, "parameter") != NULL;
+	char found[FNR_JSON_FOUND];
 
 	if (!json_object_is_type(model, json_type_object)) {
-		fnr_error_add(r->err, at, "type", "write it like {category: checkpoints, name: model.safetensors}", "a model must be an object");
+		fnr_error_add(r->err, at, "type", "write it like {category: checkpoints, name: model.safetensors}", "a model must be an object, not %s", fnr_json_found(model, found));
 		return;
 	}
 	rules_only(model, at, names, COUNT(names), r->err);
@@ -634,7 +601,7 @@ static void check_models(struct reading *r)
 static void check(struct reading *r, struct template_version *out)
 {
 	rules_only(r->source, "", members, COUNT(members), r->err);
-	check_identity(r, out);
+	identity_check(r->source, out, r->err);
 	check_words(r, "tags", 100);
 	check_models(r);
 	check_words(r, "capabilities", 100);
@@ -754,11 +721,11 @@ int template_read_in(struct json_object *source, const struct template_folders *
 {
 	struct fnr_error own = FNR_ERROR_INIT;
 	struct reading r = { .source = source, .folders = *folders, .err = &own };
-	char hex[FNR_SHA256_TEXT];
+	char hex[FNR_SHA256_TEXT], found[FNR_JSON_FOUND];
 
 	memset(out, 0, sizeof *out);
 	if (!json_object_is_type(source, json_type_object)) {
-		fnr_error_add(err, "", "type", "begin it with id: and version:", "a template must be an object");
+		fnr_error_add(err, "", "type", "begin it with id: and version:", "a template must be an object, not %s", fnr_json_found(source, found));
 		return FNR_E_INVALID;
 	}
 	r.inputs = json_object_new_object();

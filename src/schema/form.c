@@ -1,6 +1,7 @@
 /* The short form itself: whether it is sound, and what it is as JSON Schema. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "schema/internal.h"
@@ -44,6 +45,12 @@ static const struct member { const char *name; unsigned types; enum member_kind 
 static const char *const kind_names[] = {
 	[M_TEXT] = "text", [M_FLAG] = "true or false", [M_LENGTH] = "a whole number, at least 0", [M_NUMBER] = "a number",
 	[M_LIST] = "a list with at least one value", [M_OBJECT] = "an object", [M_ANY] = "a value",
+};
+
+static const char *const kind_fixes[] = {
+	[M_TEXT] = "write text, in quotes if need be", [M_FLAG] = "write true or false, without quotes", [M_LENGTH] = "write a whole number, like 100",
+	[M_NUMBER] = "write a number, without quotes and unit", [M_LIST] = "write a list in brackets, like [first, second]",
+	[M_OBJECT] = "write it like {type: string}", [M_ANY] = "give it a value",
 };
 
 enum input_type input_type_of(struct json_object *input)
@@ -108,24 +115,49 @@ static void unknown_member(const char *name, const char *place, struct fnr_error
 	for (size_t i = 0; i < MEMBERS; i++)
 		names[i] = members[i].name;
 	nearest = fnr_text_nearest(name, names, MEMBERS);
+	for (size_t i = 0; i < MEMBERS; i++)
+		if (members[i].keyword && strcmp(members[i].keyword, name) == 0)
+			nearest = members[i].name;
 	if (nearest)
 		snprintf(fix, sizeof fix, "did you mean '%s'?", nearest);
 	fnr_error_add(err, place, "unknown_member", fix, "an input has no member '%.64s'", name);
 }
 
+/* "max" of a text: what has its meaning for that type. NULL: nothing has. */
+static const char *for_type(const char *name, enum input_type type)
+{
+	static const char *const same[][3] = { { "min", "min_length", "min_items" }, { "max", "max_length", "max_items" } };
+
+	for (size_t i = 0; i < 2; i++)
+		for (size_t j = 0; j < 3; j++)
+			for (size_t k = 0; strcmp(same[i][j], name) == 0 && k < 3; k++)
+				if (find_member(same[i][k])->types & FOR(type))
+					return same[i][k];
+	return NULL;
+}
+
+static void wrong_for_type(const char *name, enum input_type type, const char *place, struct fnr_error *err)
+{
+	const char *other = for_type(name, type);
+	char fix[96] = "remove it";
+
+	if (other)
+		snprintf(fix, sizeof fix, "for this type it is '%s'", other);
+	fnr_error_add(err, place, "unknown_member", fix, "'%s' does not apply to type %s", name, type_names[type]);
+}
+
 static void check_member(const char *name, struct json_object *value, enum input_type type, const char *pointer, struct fnr_error *err)
 {
 	const struct member *member = find_member(name);
-	char place[INPUT_POINTER], fix[96];
+	char place[INPUT_POINTER], found[FNR_JSON_FOUND];
 
 	input_below(place, pointer, name);
 	if (!member) {
 		unknown_member(name, place, err);
 	} else if (!(member->types & FOR(type))) {
-		fnr_error_add(err, place, "unknown_member", "remove it", "'%s' does not apply to type %s", name, type_names[type]);
+		wrong_for_type(name, type, place, err);
 	} else if (!kind_fits(value, member->kind)) {
-		snprintf(fix, sizeof fix, "give %s", kind_names[member->kind]);
-		fnr_error_add(err, place, "type", fix, "'%s' must be %s", name, kind_names[member->kind]);
+		fnr_error_add(err, place, "type", kind_fixes[member->kind], "'%s' must be %s, not %s", name, kind_names[member->kind], fnr_json_found(value, found));
 	}
 }
 
@@ -244,19 +276,44 @@ static void check_own_values(struct json_object *input, const char *pointer, str
 	json_object_put(bare);
 }
 
+/* What the type is called here: that of JSON Schema, of programs. */
+static const char *type_meant(const char *text)
+{
+	static const char *const others[][2] = {
+		{ "int", "integer" }, { "long", "integer" }, { "float", "number" }, { "double", "number" }, { "real", "number" }, { "text", "string" },
+		{ "list", "array" }, { "dict", "object" }, { "map", "object" }, { "image", "file" }, { "video", "file" }, { "audio", "file" }, { "enum", "string" },
+	};
+
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (strcasecmp(others[i][0], text) == 0)
+			return others[i][1];
+	return fnr_text_nearest(text, type_names, T_COUNT);
+}
+
+static void unknown_type(struct json_object *type, const char *place, struct fnr_error *err)
+{
+	const char *text = json_object_is_type(type, json_type_string) ? json_object_get_string(type) : NULL, *meant = text ? type_meant(text) : NULL;
+	char fix[160] = "use " INPUT_TYPES, found[FNR_JSON_FOUND];
+
+	if (meant)
+		snprintf(fix, sizeof fix, "did you mean '%s'? Else use " INPUT_TYPES, meant);
+	if (!type)
+		fnr_error_add(err, place, "required", fix, "the type is missing");
+	else
+		fnr_error_add(err, place, "enum", fix, "the type cannot be %s", fnr_json_found(type, found));
+}
+
 static void check_form(struct json_object *input, const char *pointer, struct fnr_error *err)
 {
 	enum input_type type = input_type_of(input);
-	const char *text = fnr_json_get_text(input, "type", NULL);
-	char place[INPUT_POINTER];
+	char place[INPUT_POINTER], found[FNR_JSON_FOUND];
 
 	if (!json_object_is_type(input, json_type_object)) {
-		fnr_error_add(err, pointer, "type", "write it like {type: string}", "an input must be an object");
+		fnr_error_add(err, pointer, "type", "write it like {type: string}", "an input must be an object, not %s", fnr_json_found(input, found));
 		return;
 	}
 	if (type == T_COUNT) {
-		fnr_error_add(err, input_below(place, pointer, "type"), text ? "enum" : "required", "use " INPUT_TYPES,
-		              text ? "there is no type '%.64s'" : "the type is missing%s", text ? text : "");
+		unknown_type(fnr_json_get(input, "type"), input_below(place, pointer, "type"), err);
 		return;
 	}
 	json_object_object_foreach(input, name, value)

@@ -200,6 +200,29 @@ def test_broken_files_leave_what_was_good(fnr):
     until(lambda: not there(fnr, "half") and not there(fnr, "other"), "after")
 
 
+def test_what_cannot_be_read_is_said(fnr):
+    """Names that nobody could write, what is too large, no text at all: each is in the list with its error, and stops no other."""
+    names = {b"a\nb.yaml": "its name", b"caf\xe9.yaml": "its name", b"large.yaml": "larger than", b"zero.yaml": "0 byte"}
+    for name in names:
+        with open(os.path.join(folder(fnr).encode(), name), "wb") as file:
+            file.write({b"large.yaml": b"#" * (2 << 20), b"zero.yaml": b"a\0b"}.get(name, text("strange").encode()))
+    write(folder(fnr, "UPPER.YAML"), text("upper"))
+    os.mkfifo(folder(fnr, "pipe.yaml"))
+    os.symlink("nowhere.yaml", folder(fnr, "away.yaml"))
+    os.symlink("round.yaml", folder(fnr, "round.yaml"))
+    os.symlink("editor@host.1:2", folder(fnr, ".#locked.yaml"))
+    until(lambda: there(fnr, "upper") and len(broken(fnr)) == len(names), "all of them are seen")
+    found = broken(fnr)
+    assert set(found) == {"data/a b.yaml", "data/caf?.yaml", "data/large.yaml", "data/zero.yaml"}
+    for (name, message), item in zip(sorted(names.items()), (found[source] for source in sorted(found))):
+        error, = item["errors"]
+        assert error["rule"] == "readable" and message in error["message"], (name, item)
+    assert not there(fnr, "strange")
+    for name in [*names, b"UPPER.YAML", b"pipe.yaml", b"away.yaml", b"round.yaml", b".#locked.yaml"]:
+        os.remove(os.path.join(folder(fnr).encode(), name))
+    until(lambda: not broken(fnr) and not there(fnr, "upper"), "after")
+
+
 def test_the_same_version_twice(fnr):
     write(folder(fnr, "b.yaml"), text("twice", name="First"))
     until(lambda: there(fnr, "twice"), "before")
@@ -334,7 +357,10 @@ def test_rules_of_the_operator(fnr):
     until(lambda: "house_tags" in {warning["rule"] for warning in fnr.post("/api/v1/templates/validate", plain).json["warnings"]}, "it is a warning now")
     write(rule, "rule: house description\nthen: {type: 5}\n")
     until(lambda: "rules/house.yaml" in broken(fnr), "a broken rule is said to be")
-    assert {error["pointer"] for error in broken(fnr)["rules/house.yaml"]["errors"]} == {"/rule", "/then"}
+    assert {(error["pointer"], error["line"], error["file"]) for error in broken(fnr)["rules/house.yaml"]["errors"]} == {("/rule", 1, "rules/house.yaml"), ("/then", 2, "rules/house.yaml")}
+    write(rule, "rule: house\nthen: [1\n")
+    until(lambda: broken(fnr)["rules/house.yaml"]["errors"][0]["rule"] == "syntax", "one that is no YAML")
+    assert broken(fnr)["rules/house.yaml"]["errors"][0]["line"] == 2
     os.remove(rule)
     until(lambda: not broken(fnr), "it is gone")
     os.remove(folder(fnr, "ruled.yaml"))

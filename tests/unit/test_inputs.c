@@ -51,7 +51,7 @@ Test(inputs, forms)
 		{ "null", "type /a" },
 		{ "[]", "type /a" },
 		{ "{}", "required /a/type" },
-		{ "{\"type\":5}", "required /a/type" },
+		{ "{\"type\":5}", "enum /a/type" },
 		{ "{\"type\":\"text\"}", "enum /a/type" },
 		{ "{\"type\":\"string\",\"min\":1}", "unknown_member /a/min" },
 		{ "{\"type\":\"string\",\"requird\":true}", "unknown_member /a/requird" },

@@ -97,6 +97,10 @@ Test(text, nearest)
 	cr_assert_str_eq(fnr_text_nearest("step", words, count), "steps");
 	cr_assert_str_eq(fnr_text_nearest("wrokers.max", words, count), "workers.max");
 	cr_assert_str_eq(fnr_text_nearest("workers.mix", words, count), "workers.max");
+	cr_assert_str_eq(fnr_text_nearest("PROMPT", words, count), "prompt");
+	cr_assert_null(fnr_text_nearest("workers", words, count));
+	cr_assert_str_eq(fnr_text_nearest("str", (const char *const[]){ "integer", "string" }, 2), "string");
+	cr_assert_null(fnr_text_nearest("wo", words, count));
 	cr_assert_null(fnr_text_nearest("prxxxxt", words, count));
 	cr_assert_null(fnr_text_nearest("xyz", words, count));
 	cr_assert_null(fnr_text_nearest("", words, count));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/marks.h"
 #include "base/yaml.h"
 
 static void gives(const char *yaml, const char *json)
@@ -49,7 +50,7 @@ Test(yaml, scalars_of_the_core_schema)
 		{ "%YAML 1.1\n---\na: 1", "{\"a\":1}" },
 		{ "1: a\ntrue: b\n~: c", "{\"1\":\"a\",\"true\":\"b\",\"~\":\"c\"}" },
 		{ "\"<<\": 1", "{\"<<\":1}" },
-		{ "\xef\xbb\xbf" "a: 1", "{\"a\":1}" },
+		{ "\xef\xbb\xbf" "a: 1\nb: 2", "{\"a\":1,\"b\":2}" },
 	};
 	size_t i;
 
@@ -117,6 +118,80 @@ Test(yaml, refuses)
 	for (i = 0; i < sizeof cases / sizeof cases[0]; i++)
 		refused(cases[i][0], strlen(cases[i][0]), cases[i][1]);
 	refused("a\0b", 3, "t.yaml:1:");
+}
+
+/* Where it is, what is wrong, and what to do, for whoever wrote it. */
+Test(yaml, says_what_to_do)
+{
+	static const char *const cases[][3] = {
+		{ "a: b: c", "t.yaml:1:5: there is a ': '", "in quotes" },
+		{ "a: 1\nb: \"x\nc: 2\n", "t.yaml:2:4: the text in quotes that begins here does not end", "the same quote" },
+		{ "a:\n  b: 1\n\tc: 2\n", "t.yaml:3:1: ", "spaces" },
+		{ "a:\n  b: 1\n   c: 2\n", "t.yaml:3:5: there is a ': '", "indentation" },
+		{ "a:\n  b: {}\n   c: {}\n", "t.yaml:3:4: this does not go on", "line 2, column 3" },
+		{ "a: [1, 2\nb: 3\n", "t.yaml:2:2: here ',' or ']' is missing", "line 1, column 4" },
+		{ "a: {b: 1\n", "t.yaml:1:4: here ',' or '}' is missing", "end it with }" },
+		{ "a: @b", "t.yaml:1:4: a value cannot begin", "in quotes" },
+		{ "a: *", "t.yaml:1:4: ", "in quotes" },
+		{ "a: \"\\d\"", "t.yaml:1:5: in double quotes", "single quotes" },
+		{ "a\nb: 1\n", "t.yaml:2:2: there is a ': '", "line above" },
+		{ "a: 1\nb\n", "t.yaml:2:1: behind this name comes no ':'", "name: value" },
+		{ "a: 1\na: 2", "t.yaml:2:1: ", "remove one" },
+		{ "a: 1\n---\n", "t.yaml:2:1: a second document", "file of its own" },
+		{ "a: x\nb: y\xff\n", "t.yaml:2:5: this is not UTF-8", "UTF-8" },
+		{ "a: x\nb: \x01\n", "t.yaml:2:4: this is a control character", "take it out" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+
+		cr_expect_null(fnr_yaml_parse(cases[i][0], strlen(cases[i][0]), "t.yaml", &err), "%s", cases[i][0]);
+		cr_expect(strncmp(err.message, cases[i][1], strlen(cases[i][1])) == 0, "%s: %s", cases[i][0], err.message);
+		cr_expect(strstr(err.suggestion, cases[i][2]), "%s: %s", cases[i][0], err.suggestion);
+	}
+}
+
+/* ---- places ---- */
+
+static void excerpt_is(const char *text, size_t line, size_t column, const char *expected, size_t at)
+{
+	char out[40];
+	size_t found = fnr_marks_excerpt(text, strlen(text), line, column, out, sizeof out);
+
+	cr_expect_str_eq(out, expected, "%s", out);
+	cr_expect_eq(found, at, "%s: %zu", text, found);
+}
+
+Test(yaml, excerpts)
+{
+	static const char digits[] = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+
+	excerpt_is("a: 1\r\nb: 2 \r\n", 2, 4, "b: 2", 4);
+	excerpt_is("\xef\xbb\xbf" "a: 1", 1, 1, "a: 1", 1);
+	excerpt_is("a: 1", 2, 1, "", 1);
+	excerpt_is("", 1, 1, "", 1);
+	excerpt_is("a:\t\x01\xff", 1, 1, "a: ??", 1);
+	excerpt_is("a: \xe2\x80\xae" "b \xe2\x81\xa7", 1, 1, "a: \xef\xbf\xbd" "b \xef\xbf\xbd", 1);
+	excerpt_is("012345678901234567890123456789012345678", 1, 39, "012345678901234567890123456789012345678", 39);
+	excerpt_is("0123456789012345678901234567890123456789", 1, 3, "012345678901234567890123456789012345…", 3);
+	excerpt_is(digits, 1, 51, "…678901234567890123456789012345678…", 6);
+	excerpt_is(digits, 1, 100, "…56789", 6);
+}
+
+Test(yaml, places)
+{
+	const char *text = "\xef\xbb\xbf" "a: 1\nb:\n  c: [1, {d/e: 2}]\n";
+	struct fnr_marks *marks = fnr_marks_read(text, strlen(text));
+	size_t line, column;
+
+	cr_assert(marks);
+	cr_expect_eq(fnr_marks_find(marks, "/a", &line, &column), 2);
+	cr_expect(line == 1 && column == 1, "%zu:%zu", line, column);
+	cr_expect_eq(fnr_marks_find(marks, "/b/c/1/d~1e", &line, &column), strlen("/b/c/1/d~1e"));
+	cr_expect(line == 3 && column == 11, "%zu:%zu", line, column);
+	cr_expect_eq(fnr_marks_find(marks, "/b/x/y", &line, &column), 2);
+	cr_expect(line == 2 && column == 1, "%zu:%zu", line, column);
+	fnr_marks_free(marks);
 }
 
 static char *nest(int depth, const char *middle)
