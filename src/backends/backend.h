@@ -31,6 +31,7 @@ struct run {
 	const char *preset;                  /* "studio@3" */
 	int64_t seed;
 	int64_t timeout_ms;                  /* longest attempt */
+	struct json_object *took;            /* {PART: ms}: what parts of earlier runs of its kind took there, as run_took told them. May be NULL */
 	const char *data_dir;                /* absolute */
 	const char *work_dir;                /* absolute; exists, empty, the only place that the backend may write */
 	const char *definition_dir;          /* absolute; the template's files, read only */
@@ -70,6 +71,9 @@ const char *run_path_within(const struct run *run, const char *path);
 bool run_output(struct run *run, const char *name, const char *path, struct run_error *error);
 void run_result(struct run *run, struct json_object *result);   /* free data for the job's result; takes a copy */
 void run_memory(struct run *run, uint64_t bytes);   /* memory seen in use by what the backend started; the most is reported */
+
+/* How long a part of the run took, by a name that the next run will know it by; kept if the run comes to a good end. */
+void run_took(struct run *run, const char *part, double ms);
 
 /* Call at least every 500 ms while waiting: sends the heartbeat and reads the manager's messages. fd is what to poll
  * for reading beside one's own descriptors. True: stop now (cancelled, or the manager is gone). */

@@ -46,6 +46,13 @@ static int64_t longer(int64_t ms)
 
 /* ---- the end ---- */
 
+static enum run_result succeeded(struct comfyui *comfyui, struct json_object *outputs)
+{
+	if (!comfyui->joined)
+		comfyui_tell_took(comfyui);
+	return comfyui_collect(comfyui, outputs);
+}
+
 static void free_memory(struct comfyui *comfyui)
 {
 	struct json_object *body = json_object_new_object();
@@ -71,7 +78,7 @@ static enum run_result finished(struct comfyui *comfyui, struct json_object *ent
 	comfyui_goodbye(comfyui);
 	switch (comfyui_end_of(entry, &failure)) {
 	case COMFYUI_SUCCEEDED:
-		return comfyui_collect(comfyui, fnr_json_get(entry, "outputs"));
+		return succeeded(comfyui, fnr_json_get(entry, "outputs"));
 	case COMFYUI_INTERRUPTED:
 		return run_fail(comfyui->error, FNR_CLASS_TRANSIENT, "comfyui_interrupted", "It is tried again.", "retry", NULL,
 		                "Somebody stopped it on the server.");
@@ -134,7 +141,7 @@ static void ask_later(struct comfyui *comfyui, struct watch *watch, enum comfyui
 static enum run_result unknown(struct comfyui *comfyui)
 {
 	switch (comfyui->end) {
-	case COMFYUI_SUCCEEDED: return comfyui_collect(comfyui, comfyui->executed);
+	case COMFYUI_SUCCEEDED: return succeeded(comfyui, comfyui->executed);
 	case COMFYUI_FAILED: return failed(comfyui, comfyui->failure);
 	default: return lost(comfyui);
 	}
@@ -310,7 +317,7 @@ static enum run_result comfyui_execute(struct run *run, struct run_error *error)
 /* Whoever watched before is gone; the server has the prompt, or had it, or never got it. */
 static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 {
-	struct comfyui comfyui = { .run = run, .error = error };
+	struct comfyui comfyui = { .run = run, .error = error, .joined = true };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result = RUN_FAILED;
 	if (begin(&comfyui)) {

@@ -19,6 +19,7 @@ struct comfyui_node {
 	const char *id, *class_;          /* borrowed from the workflow */
 	double weight, fraction;
 	int64_t began;                    /* 0: it has not begun, or has ended */
+	int64_t took_ms;                  /* 0: it did not run before our eyes */
 	bool counts;                      /* it is expected to be run */
 };
 
@@ -32,6 +33,7 @@ struct comfyui {
 	struct json_object *backend;      /* of the template's definition; borrowed */
 	struct json_object *workflow;
 	char prompt[FNR_ID_TEXT], client[FNR_ID_TEXT];
+	bool joined;                      /* it ran before we saw it */
 	bool known;                       /* the server has told that it is our prompt's id */
 	enum { COMFYUI_JOBS_MAYBE, COMFYUI_JOBS, COMFYUI_NO_JOBS } jobs;      /* has the server the newer routes? */
 	int64_t deadline;                 /* CLOCK_MONOTONIC */
@@ -85,6 +87,7 @@ void comfyui_node_begins(struct comfyui *comfyui, const char *id);
 void comfyui_node_is_at(struct comfyui *comfyui, const char *id, double value, double most);
 void comfyui_node_done(struct comfyui *comfyui, const char *id, bool cached);
 void comfyui_progress(struct comfyui *comfyui);           /* reports it */
+void comfyui_tell_took(struct comfyui *comfyui);          /* how long nodes of each class took, for the weights of later runs */
 
 /* ---- comfyui_state.c: what the server says when it is asked ---- */
 

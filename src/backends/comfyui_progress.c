@@ -10,8 +10,6 @@
 #include "base/text.h"
 #include "registry/workflow.h"
 
-#define KNOWN_CLASSES 128
-
 /* What people read while a node of such a class runs, and how long it takes compared with others, until it is known better.
  * The first row whose word is in the name of the class counts. */
 static const struct { const char *part, *words; double weight; } classes[] = {
@@ -25,24 +23,6 @@ static const struct { const char *part, *words; double weight; } classes[] = {
 	{ "Save", "Saving the result…", 3 }, { "Preview", "Saving the result…", 2 }, { "CreateVideo", "Making the film…", 8 },
 };
 
-/* How long nodes of a class took in this process, smoothed. */
-static struct { char class_[64]; double ms; } known[KNOWN_CLASSES];
-
-static double *known_ms(const char *class_, bool make)
-{
-	for (size_t i = 0; i < KNOWN_CLASSES; i++) {
-		if (known[i].class_[0] == '\0') {
-			if (!make)
-				return NULL;
-			fnr_text_copy(known[i].class_, sizeof known[i].class_, class_);
-			return &known[i].ms;
-		}
-		if (strcmp(known[i].class_, class_) == 0)
-			return &known[i].ms;
-	}
-	return NULL;
-}
-
 static const char *class_words(const char *class_)
 {
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
@@ -51,12 +31,12 @@ static const char *class_words(const char *class_)
 	return NULL;
 }
 
-/* In tenths of a second, roughly. */
-static double weight_of(const char *class_)
+/* In tenths of a second, roughly: as earlier runs had it. */
+static double weight_of(struct comfyui *comfyui, const char *class_)
 {
-	const double *ms = known_ms(class_, false);
-	if (ms != NULL)
-		return *ms / 100 + 0.1;
+	double ms = fnr_json_get_real(comfyui->run->took, class_, -1);
+	if (ms >= 0)
+		return ms / 100 + 0.1;
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
 		if (strstr(class_, classes[i].part) != NULL)
 			return classes[i].weight;
@@ -103,7 +83,7 @@ void comfyui_nodes_make(struct comfyui *comfyui)
 		struct comfyui_node *made = &comfyui->nodes[comfyui->node_count++];
 		made->id = id;
 		made->class_ = fnr_json_get_text(node, "class_type", "");
-		made->weight = weight_of(made->class_);
+		made->weight = weight_of(comfyui, made->class_);
 	}
 	qsort(comfyui->nodes, comfyui->node_count, sizeof *comfyui->nodes, by_id);
 	for (size_t i = 0; i < comfyui->node_count; i++) {
@@ -116,21 +96,14 @@ void comfyui_nodes_make(struct comfyui *comfyui)
 		comfyui->nodes[i].counts = true;
 }
 
-static void remember(struct comfyui_node *node)
-{
-	double *ms = known_ms(node->class_, true), took = (double)(fnr_mono_ms() - node->began);
-	if (ms != NULL)
-		*ms = *ms > 0 ? *ms * 0.7 + took * 0.3 : took + 0.01;
-	node->began = 0;
-}
-
 void comfyui_node_done(struct comfyui *comfyui, const char *id, bool cached)
 {
 	struct comfyui_node *node = comfyui_node(comfyui, id);
 	if (node == NULL)
 		return;
 	if (node->began > 0 && !cached)
-		remember(node);
+		node->took_ms = fnr_mono_ms() - node->began + 1;
+	node->began = 0;
 	node->counts = true;
 	node->fraction = 1;
 }
@@ -180,4 +153,28 @@ void comfyui_progress(struct comfyui *comfyui)
 	if (all > 0 && done / all > comfyui->fraction)
 		comfyui->fraction = done / all;
 	run_progress(comfyui->run, FNR_STAGE_EXECUTION, comfyui->fraction, words_of(comfyui));
+}
+
+/* Once for each class, at its first node: what its nodes took on average. */
+static void tell_class(struct comfyui *comfyui, size_t first)
+{
+	const char *class_ = comfyui->nodes[first].class_;
+	double sum = 0, count = 0;
+	for (size_t i = 0; i < comfyui->node_count; i++) {
+		const struct comfyui_node *node = &comfyui->nodes[i];
+		if (node->took_ms == 0 || strcmp(node->class_, class_) != 0)
+			continue;
+		if (i < first)
+			return;
+		sum += (double)node->took_ms;
+		count++;
+	}
+	if (count > 0)
+		run_took(comfyui->run, class_, sum / count);
+}
+
+void comfyui_tell_took(struct comfyui *comfyui)
+{
+	for (size_t i = 0; i < comfyui->node_count; i++)
+		tell_class(comfyui, i);
 }

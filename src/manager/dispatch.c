@@ -216,6 +216,17 @@ static bool add_payload(struct manager *manager, struct fnr_buf *text, const str
 	return code == FNR_OK;
 }
 
+/* What parts of such jobs took there, where that is known. */
+static void add_took(struct manager *manager, struct fnr_buf *text, const struct job_head *head, const struct task *task)
+{
+	const char *preset = fnr_json_get_text(task->summary, "quality", fnr_quality_name((enum fnr_quality)head->quality));
+	struct fnr_buf took = FNR_BUF_INIT;
+
+	if (store_took_get(manager->turn.txn, task->function->digest, preset, task->backend, &took) == FNR_OK)
+		member_json(text, "took", took.data);
+	fnr_buf_free(&took);
+}
+
 bool dispatch_tell_run(struct manager *manager, const struct task *task, const struct job_head *head, const struct backend *backend,
                        int64_t timeout_ms, bool attach)
 {
@@ -241,8 +252,10 @@ bool dispatch_tell_run(struct manager *manager, const struct task *task, const s
 	member_text(&text, "work", path);
 	take_attempt_dir(path, project, shot, &task->job, task->attempt);
 	member_text(&text, "attempt_dir", path);
-	if (backend->endpoint)
+	if (backend->endpoint) {
 		member_json(&text, "endpoint", backend->endpoint);
+		add_took(manager, &text, head, task);
+	}
 	if (attach)
 		fnr_buf_puts(&text, ",\"attach\":true");
 	good = add_payload(manager, &text, task);

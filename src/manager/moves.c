@@ -460,6 +460,24 @@ bool move_manifest(struct manager *manager, struct job_head *head, struct task *
 	return true;
 }
 
+static void remember_parts(struct manager *manager, const struct task *task, const char *preset)
+{
+	struct json_object *took = fnr_json_get(task->manifest, "took"), *past, *parts;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (!took)
+		return;
+	store_took_get(manager->turn.txn, task->function->digest, preset, task->backend, &text);
+	past = text.len ? fnr_json_parse_own(text.data, text.len, NULL) : NULL;
+	parts = estimate_parts(past, took);
+	turn_check(manager, store_took_put(manager->turn.txn, task->function->digest, preset, task->backend, fnr_json_text(parts, NULL), &err), &err,
+	           "an estimate cannot be written");
+	json_object_put(past);
+	json_object_put(parts);
+	fnr_buf_free(&text);
+}
+
 /* The next ones will be told how long this one took. */
 static void remember_time(struct manager *manager, const struct job_head *head, const struct task *task)
 {
@@ -478,6 +496,7 @@ static void remember_time(struct manager *manager, const struct job_head *head, 
 	estimate_add(&past, (struct store_run){ (uint32_t)ms, (uint32_t)task->cpu_ms, (uint32_t)(task->rss_max >> 20) });
 	turn_check(manager, store_estimate_put(txn, task->function->digest, preset, task->backend, &past, &err), &err,
 	           "an estimate cannot be written");
+	remember_parts(manager, task, preset);
 }
 
 bool move_done(struct manager *manager, struct job_head *head, struct task *task)

@@ -166,7 +166,7 @@ static void on_restarted(struct manager *manager, struct worker *worker, struct 
 /* What is kept of a manifest while the result is filed, so that it is whole after a restart. */
 static struct json_object *manifest_make(struct manager *manager, struct json_object *message)
 {
-	static const char *const kept[] = { "outputs", "result", "cpu_ms", "rss_max" };
+	static const char *const kept[] = { "outputs", "result", "took", "cpu_ms", "rss_max" };
 	struct json_object *manifest = json_object_new_object();
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)

@@ -57,6 +57,44 @@ struct estimate estimate_of(const struct store_estimate *past)
 	return estimate;
 }
 
+#define PART_MOST 64              /* bytes of a name */
+#define PART_MS_MOST 1e9
+
+static double part_ms(struct json_object *parts, const char *name)
+{
+	double ms = fnr_json_get_real(parts, name, -1);
+
+	return ms >= 0 && ms <= PART_MS_MOST && strlen(name) <= PART_MOST ? ms : -1;
+}
+
+static void parts_add(struct json_object *to, const char *name, double ms)
+{
+	if (ms >= 0 && (fnr_json_get(to, name) || json_object_object_length(to) < ESTIMATE_PARTS))
+		fnr_json_set_real(to, name, round(ms));
+}
+
+struct json_object *estimate_parts(struct json_object *past, struct json_object *run)
+{
+	struct json_object *parts = json_object_new_object();
+
+	if (json_object_is_type(run, json_type_object)) {
+		json_object_object_foreach(run, name, value) {
+			double before = part_ms(past, name), now = part_ms(run, name);
+
+			(void)value;
+			parts_add(parts, name, now < 0 || before < 0 ? now : before + (now - before) * ESTIMATE_PARTS_NEW);
+		}
+	}
+	if (json_object_is_type(past, json_type_object)) {
+		json_object_object_foreach(past, name, value) {
+			(void)value;
+			if (!fnr_json_get(parts, name))
+				parts_add(parts, name, part_ms(past, name));
+		}
+	}
+	return parts;
+}
+
 double estimate_confidence(const struct estimate *past)
 {
 	double spread;

@@ -4,6 +4,7 @@
 #ifndef FNR_QUEUE_ESTIMATE_H
 #define FNR_QUEUE_ESTIMATE_H
 
+#include "base/json.h"
 #include "store/store.h"
 
 /* ms: median of the latest runs; spread_ms: how far they usually are from it; cpu: cores in use on average; memory_mb: the most
@@ -13,6 +14,12 @@ struct estimate { uint32_t count; double ms, spread_ms, cpu, memory_mb; };
 /* One more completed attempt, from its start to its finished result. */
 void estimate_add(struct store_estimate *past, struct store_run run);
 struct estimate estimate_of(const struct store_estimate *past);
+
+/* Parts of runs and what they took, {PART: ms}: past ones (may be NULL) with those of one more run, which count for ESTIMATE_PARTS_NEW
+ * of the mean. At most ESTIMATE_PARTS, and what is no time is left out. A new object. */
+#define ESTIMATE_PARTS 64
+#define ESTIMATE_PARTS_NEW 0.3
+struct json_object *estimate_parts(struct json_object *past, struct json_object *run);
 
 /* 0..1: how far one may rely on it; runs that were alike, and many of them, make it high. */
 double estimate_confidence(const struct estimate *past);

@@ -3,6 +3,8 @@
  *   key    digest of the template (32), then of a tier its number u8, else 255, the preset's id, 0; then the backend as text
  *   value  version u8 2, count u32, kept u8, and as many runs, the newest first: ms u32, cpu_ms u32, memory_mb u32
  *
+ *   took: the same key -> JSON text
+ *
  * Version 1 had count u32, mean and deviation u64 (microseconds): its mean is read as one run.
  */
 #include "store/internal.h"
@@ -101,4 +103,18 @@ int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], const ch
 		fnr_put_u32(value, estimate->runs[i].memory_mb);
 	}
 	return env_put(&txn->t, DB_ESTIMATE, &key, value->data, value->len, err);
+}
+
+int store_took_get(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, struct fnr_buf *json_r)
+{
+	struct key key = estimate_key(digest, preset, backend);
+
+	return env_get_text(&txn->t, DB_TOOK, &key, json_r);
+}
+
+int store_took_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, const char *json, struct fnr_error *err)
+{
+	struct key key = estimate_key(digest, preset, backend);
+
+	return env_put_text(&txn->t, DB_TOOK, &key, json, err);
 }

@@ -40,6 +40,7 @@
  *   preset_owner owner as text, 0, id         -> (nothing)   owner "@": built in
  *   key         SHA-256 of the API key (32)   -> JSON text
  *   estimate    digest (32), preset, backend as text -> struct store_estimate, packed (estimate.c)
+ *   took        the same                      -> JSON text {PART: ms}: how long parts of such runs took
  *   session     SHA-256 of its secret (32)    -> struct store_session, packed
  *   removal     job id                        -> path of its payload's file, or nothing; a deleted job whose files may
  *                                                still be there
@@ -249,6 +250,9 @@ int store_estimate_get(struct store_txn *txn, const uint8_t digest[32], const ch
                        struct store_estimate *estimate_r);   /* OK, NOT_FOUND (it is all zero then), CORRUPT */
 int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend,
                        const struct store_estimate *estimate, struct fnr_error *err);
+/* How long parts of them took, as JSON text {PART: ms}, where their kind of backend tells parts apart. Get empties json_r first. */
+int store_took_get(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, struct fnr_buf *json_r);   /* OK, NOT_FOUND */
+int store_took_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, const char *json, struct fnr_error *err);
 /* Of the backend that ran most of them. */
 int store_estimate_best(struct store_txn *txn, const uint8_t digest[32], const char *preset, struct store_estimate *estimate_r);
 

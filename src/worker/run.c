@@ -186,6 +186,14 @@ void run_memory(struct run *run, uint64_t bytes)
 		attempt->memory_most = bytes;
 }
 
+void run_took(struct run *run, const char *part, double ms)
+{
+	struct attempt *attempt = attempt_of(run);
+	if (attempt->took == NULL)
+		attempt->took = json_object_new_object();
+	fnr_json_set_real(attempt->took, part, ms);
+}
+
 /* ---- outputs ---- */
 
 const char *run_path_within(const struct run *run, const char *path)

@@ -114,6 +114,7 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 	run->quality = (enum fnr_quality)quality;
 	run->preset = fnr_json_get_text(message, "preset", NULL);
 	run->seed = fnr_json_get_int(message, "seed", 0);
+	run->took = fnr_json_get(message, "took");
 	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
 	run->timeout_ms = fnr_json_get_int(message, "timeout_ms", attempt->worker->conf.job_timeout * 1000);
 	return payload_read(attempt, error) && uploads_read(attempt, error);
@@ -167,6 +168,8 @@ static void send_manifest(struct attempt *attempt, struct json_object *outputs)
 	run_memory(&attempt->run, (uint64_t)self.ru_maxrss * 1024);
 	fnr_json_set(message, "outputs", outputs);
 	fnr_json_set(message, "result", json_object_get(attempt->result));
+	if (attempt->took != NULL)
+		fnr_json_set(message, "took", json_object_get(attempt->took));
 	fnr_json_set_int(message, "cpu_ms", tree_cpu_ms(NULL) - attempt->cpu_before);
 	fnr_json_set_int(message, "rss_max", (int64_t)attempt->memory_most);
 	attempt_send(attempt, "manifest", message);
@@ -280,6 +283,7 @@ static void task_run(struct worker *worker, struct json_object *message)
 	json_object_put(attempt.outputs);
 	json_object_put(attempt.payload);
 	json_object_put(attempt.result);
+	json_object_put(attempt.took);
 	fnr_buf_free(&attempt.preview);
 }
 

@@ -24,7 +24,7 @@ struct attempt {
 	struct json_object *message;       /* the "run" message, which most members of run point into */
 	struct json_object *payload;       /* owned when it came from a file */
 	struct json_object *outputs;       /* array of {"name","path","file","media_type"}, accepted, not copied yet */
-	struct json_object *result;
+	struct json_object *result, *took; /* took: NULL if nothing was told */
 	const char *attempt_dir;           /* relative to the data directory; checked */
 	const char *work;                  /* the same */
 	char work_dir[4352], definition_dir[4352];

@@ -167,6 +167,28 @@ def test_progress_counts_all_nodes_and_speaks_plainly(fnr, comfy):
     assert fnr.wait(id)["state"] == "completed"
 
 
+def percent_at_decoding(fnr, comfy):
+    """Of a job that is held there; it comes to its end."""
+    comfy.set(hold="VAEDecode")
+    id = submit(fnr)
+    progress = lambda: fnr.get(f"{JOBS}/{id}").json["progress"]
+    percent = until(lambda: (at := progress())["message"] == "Developing the picture…" and at["percent"], "it has come so far")
+    comfy.set(hold=None)
+    done(fnr, id)
+    return percent
+
+
+def test_weights_are_learned_and_kept():
+    """48.2, 60.2: nodes that took as long as the others count as much, also when everything was started anew."""
+    with Comfyui(node_ms=250) as comfy, System(CONFIG) as fnr, known(fnr, comfy):
+        before = percent_at_decoding(fnr, comfy)       # the sampler counts for most of it, as long as nothing else is known
+        fnr.stop()
+        fnr.start()
+        until(lambda: fnr.get(f"{BACKENDS}/comfy").json["state"] == "ready", "it was asked")
+        after = percent_at_decoding(fnr, comfy)
+        assert before > 80 and after < before - 10, (before, after)
+
+
 def test_previews_come_while_it_runs(fnr, comfy):
     """48.4, point 17: the picture without its frame, of the newer kind."""
     comfy.set(step_ms=30, hold="KSampler")

@@ -60,6 +60,10 @@ void run_begun(struct run *run)
 {
 }
 
+void run_took(struct run *run, const char *part, double ms)
+{
+}
+
 void run_memory(struct run *run, uint64_t bytes)
 {
 }

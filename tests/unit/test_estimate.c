@@ -1,5 +1,7 @@
 /* Estimates: robust, sure of themselves when they may be, and quick to follow a change. */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "queue/estimate.h"
 
@@ -89,4 +91,50 @@ Test(estimate, of_another_preset_is_a_guess)
 	guess = estimate_scaled(&estimate, 2.5);
 	cr_assert_float_eq(guess.ms, 2500, 0.001);
 	cr_assert(estimate_confidence(&guess) > 0.3 && estimate_confidence(&guess) <= 0.5);
+}
+
+static struct json_object *parse(const char *text)
+{
+	return fnr_json_parse(text, strlen(text), NULL);
+}
+
+Test(estimate, parts_move_towards_what_they_took_last)
+{
+	struct json_object *first = parse("{\"load\":1000,\"draw\":100,\"bad\":-1,\"worse\":1e300,\"words\":\"x\"}"), *second = parse("{\"draw\":200,\"save\":7.4}");
+	struct json_object *past = estimate_parts(NULL, first), *parts = estimate_parts(past, second);
+
+	cr_assert_eq(json_object_object_length(past), 2);
+	cr_assert_eq(json_object_object_length(parts), 3);
+	cr_assert_float_eq(fnr_json_get_real(parts, "load", 0), 1000, 0.001, "it did not run this time");
+	cr_assert_float_eq(fnr_json_get_real(parts, "draw", 0), 130, 0.001);
+	cr_assert_float_eq(fnr_json_get_real(parts, "save", 0), 7, 0.001);
+	json_object_put(first);
+	json_object_put(second);
+	json_object_put(past);
+	json_object_put(parts);
+}
+
+Test(estimate, parts_are_few_and_those_that_ran_last_stay)
+{
+	struct json_object *past = json_object_new_object(), *run = json_object_new_object(), *parts;
+	char name[80];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof name, "part %d", i);
+		fnr_json_set_real(i < 100 ? past : run, name, i);
+	}
+	memset(name, 'x', 70);
+	name[70] = 0;
+	fnr_json_set_real(run, name, 1);
+	parts = estimate_parts(past, run);
+	cr_assert_eq(json_object_object_length(parts), ESTIMATE_PARTS);
+	cr_assert_not_null(fnr_json_get(parts, "part 100"));
+	cr_assert_null(fnr_json_get(parts, "part 1"));
+	cr_assert_null(fnr_json_get(parts, name));
+	json_object_put(past);
+	json_object_put(run);
+	json_object_put(parts);
+	parts = estimate_parts(NULL, NULL);
+	cr_assert_eq(json_object_object_length(parts), 0);
+	json_object_put(parts);
 }

@@ -564,6 +564,7 @@ Test(store, estimates)
 	const uint8_t digest[32] = { 1 };
 	struct store_txn *txn = fixture_write();
 	struct store_estimate read;
+	struct fnr_buf text = FNR_BUF_INIT;
 
 	cr_assert_eq(store_estimate_get(txn, digest, "high", "local", &read), FNR_E_NOT_FOUND);
 	cr_assert_eq(read.count, 0);
@@ -580,6 +581,12 @@ Test(store, estimates)
 	cr_assert_eq(store_estimate_best(txn, digest, "high", &read), FNR_OK);
 	cr_assert_eq(read.runs[0].ms, 7, "of the backend that ran most");
 	cr_assert_eq(store_estimate_best(txn, digest, "highes", &read), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_took_get(txn, digest, "high", "local", &text), FNR_E_NOT_FOUND);
+	cr_assert_eq(store_took_put(txn, digest, "high", "local", "{\"a\":1}", NULL), FNR_OK);
+	cr_assert_eq(store_took_put(txn, digest, "high", "other", "{\"a\":2}", NULL), FNR_OK);
+	cr_assert_eq(store_took_get(txn, digest, "high", "local", &text), FNR_OK);
+	cr_assert_str_eq(text.data, "{\"a\":1}");
+	fnr_buf_free(&text);
 	fixture_commit(txn);
 }
 
