@@ -62,6 +62,7 @@ static int unknown_version(struct request *req)
 static int read_given(struct request *req, struct given *given)
 {
 	struct fnr_buf source = FNR_BUF_INIT;
+	struct json_object *definition;
 	uint8_t digest[32];
 	int code;
 
@@ -72,8 +73,11 @@ static int read_given(struct request *req, struct given *given)
 	fnr_buf_free(&source);
 	if (code != FNR_OK)
 		return unknown_version(req);
-	if (store_template_text_get(req->txn, req->args[0], given->version, &given->yaml, &given->text) != FNR_OK)
-		store_definition_get(req->txn, digest, &given->text);
+	if (store_template_text_get(req->txn, req->args[0], given->version, &given->yaml, &given->text) != FNR_OK &&
+	    store_definition_get(req->txn, digest, &definition, NULL) == FNR_OK) {
+		fnr_buf_puts(&given->text, fnr_json_text(definition, NULL));
+		json_object_put(definition);
+	}
 	fnr_sha256_of(given->text.data ? given->text.data : "", given->text.len, given->sha);
 	return FNR_OK;
 }
@@ -195,7 +199,7 @@ static int put_draft(struct request *req, const struct template_draft *draft, st
 	change->version = version->version;
 	change->source = STORE_SOURCE_API;
 	change->digest = version->digest;
-	change->definition = fnr_json_text(version->definition, NULL);
+	change->definition = version->definition;
 	change->text = req->body_text;
 	change->yaml = request_is_yaml(req);
 	if (code == FNR_OK)

@@ -25,28 +25,35 @@ static struct store_version version_of(const struct template_ *template_)
 	return version;
 }
 
-static struct json_object *deprecation_of(struct request *req, const struct template_ *template_)
+static struct json_object *deprecation_of(struct request *req, struct json_object *definition)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *deprecation = NULL;
+	struct store_version version;
 
-	if (store_deprecation_get(req->txn, template_id(template_), version_of(template_), &text) == FNR_OK)
+	template_version_parse(fnr_json_get_text(definition, "version", ""), &version);
+	if (store_deprecation_get(req->txn, fnr_json_get_text(definition, "id", ""), version, &text) == FNR_OK)
 		deprecation = common_parse(&text);
 	fnr_buf_free(&text);
 	return deprecation;
 }
 
-struct json_object *templates_shown(struct request *req, const struct template_ *template_)
+/* The definition becomes what is shown of it. */
+static struct json_object *show(struct request *req, struct json_object *definition)
 {
-	struct json_object *shown = fnr_json_copy(template_definition(template_));
 	struct servers_fit fit;
 
-	json_object_object_del(shown, "input_schema");
-	json_object_object_del(shown, "files");
-	fnr_json_set(shown, "deprecated", deprecation_of(req, template_));
-	servers_find(req, template_definition(template_), NULL, &fit);
-	fnr_json_set_bool(shown, "available", fit.local || fit.usable);
-	return shown;
+	servers_find(req, definition, NULL, &fit);
+	json_object_object_del(definition, "input_schema");
+	json_object_object_del(definition, "files");
+	fnr_json_set(definition, "deprecated", deprecation_of(req, definition));
+	fnr_json_set_bool(definition, "available", fit.local || fit.usable);
+	return definition;
+}
+
+struct json_object *templates_shown(struct request *req, const struct template_ *template_)
+{
+	return show(req, fnr_json_copy(template_definition(template_)));
 }
 
 static void set_successor(struct request *req, const char *reference)
@@ -63,7 +70,7 @@ static void set_successor(struct request *req, const char *reference)
 
 void templates_set_deprecation(struct request *req, const struct template_ *template_)
 {
-	struct json_object *deprecation = deprecation_of(req, template_);
+	struct json_object *deprecation = deprecation_of(req, template_definition(template_));
 	const char *successor = fnr_json_get_text(deprecation, "successor", NULL);
 	int64_t at, sunset;
 	char date[64];
@@ -143,16 +150,18 @@ static struct json_object *ports(struct json_object *from, bool input)
 	return list;
 }
 
-static struct json_object *node(struct request *req, const struct template_ *template_)
+/* The definition is put. */
+static struct json_object *node(struct request *req, struct json_object *definition)
 {
 	static const char *const members[] = { "id", "version", "name", "description", "category", "icon", "tags", "capabilities", "queue" };
-	struct json_object *definition = template_definition(template_), *made = json_object_new_object(), *both = json_object_new_object();
+	struct json_object *made = json_object_new_object(), *both = json_object_new_object();
 
 	copy_members(made, definition, members, sizeof members / sizeof members[0]);
 	fnr_json_set(both, "inputs", ports(fnr_json_get(definition, "inputs"), true));
 	fnr_json_set(both, "outputs", ports(fnr_json_get(definition, "outputs"), false));
 	fnr_json_set(made, "ports", both);
-	fnr_json_set(made, "deprecated", deprecation_of(req, template_));
+	fnr_json_set(made, "deprecated", deprecation_of(req, definition));
+	json_object_put(definition);
 	return made;
 }
 
@@ -160,80 +169,76 @@ static struct json_object *node(struct request *req, const struct template_ *tem
 
 #define EXAMINED_MOST 20000     /* templates that one request looks at; then its page is short */
 
-struct newest { struct request *req; char (*ids)[68]; size_t count, size; const char *after; };
-
-static bool collect_id(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
-{
-	struct newest *newest = context;
-
-	(void)version, (void)digest, (void)source;
-	if ((newest->count && strcmp(newest->ids[newest->count - 1], id) == 0) || (newest->after && strcmp(id, newest->after) <= 0))
-		return true;
-	if (newest->count == newest->size) {
-		char (*more)[68] = fnr_arena_alloc(newest->req->arena, (newest->size * 2 + 64) * sizeof *more);
-
-		if (newest->count)
-			memcpy(more, newest->ids, newest->count * sizeof *more);
-		newest->ids = more;
-		newest->size = newest->size * 2 + 64;
-	}
-	snprintf(newest->ids[newest->count++], sizeof newest->ids[0], "%s", id);
-	return true;
-}
-
 struct filter { const char *q, *category, *backend, *capability; };
 
-static bool list_has(struct json_object *list, const char *word, bool part)
-{
-	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-		const char *text = json_object_get_string(json_object_array_get_idx(list, i));
+/* Templates are gone through by their cards; definitions are read of those that fit. newest: of the id at hand, one that is not
+ * deprecated before others; its card lies in the store. */
+struct listing {
+	struct request *req;
+	struct filter filter;
+	bool as_node, more;
+	size_t limit, examined;
+	struct json_object *items;
+	char id[68];
+	struct { uint8_t digest[32]; struct store_card card; bool deprecated; } newest;
+};
 
-		if (part ? strcasestr(text, word) != NULL : strcmp(text, word) == 0)
+static bool list_has(const char *list, const char *word, bool part)
+{
+	for (; *list; list += strlen(list) + 1)
+		if (part ? strcasestr(list, word) != NULL : strcmp(list, word) == 0)
 			return true;
-	}
 	return false;
 }
 
-static bool has_words(struct json_object *definition, const char *q)
+static bool has_words(const char *id, const struct store_card *card, const char *q)
 {
-	static const char *const texts[] = { "id", "name", "description" };
-
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		if (strcasestr(fnr_json_get_text(definition, texts[i], ""), q))
-			return true;
-	return list_has(fnr_json_get(definition, "tags"), q, true) || list_has(fnr_json_get(definition, "capabilities"), q, true);
+	return strcasestr(id, q) || strcasestr(card->name, q) || strcasestr(card->description, q) || list_has(card->tags, q, true) ||
+	       list_has(card->capabilities, q, true);
 }
 
-static bool fits(const struct filter *filter, struct json_object *definition)
+static bool fits(const struct filter *filter, const char *id, const struct store_card *card)
 {
-	if (filter->q && !has_words(definition, filter->q))
+	if (filter->q && !has_words(id, card, filter->q))
 		return false;
-	if (filter->category && strcmp(fnr_json_get_text(definition, "category", ""), filter->category) != 0)
+	if (filter->category && strcmp(card->category, filter->category) != 0)
 		return false;
-	if (filter->capability && !list_has(fnr_json_get(definition, "capabilities"), filter->capability, false))
+	if (filter->capability && !list_has(card->capabilities, filter->capability, false))
 		return false;
-	return !filter->backend || strcmp(fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""), filter->backend) == 0;
+	return !filter->backend || strcmp(card->backend, filter->backend) == 0;
 }
 
-/* A look at the bare text, so that of many templates only few are parsed. Words with what JSON escapes are left to the other. */
-static bool may_fit(const struct filter *filter, const char *text)
+/* All versions of the id at hand have been seen. */
+static void list_one(struct listing *listing)
 {
-	if (filter->q && !strpbrk(filter->q, "\"\\/") && !strcasestr(text, filter->q))
-		return false;
-	return (!filter->category || strstr(text, filter->category)) && (!filter->backend || strpbrk(filter->backend, "\"\\/") || strstr(text, filter->backend)) &&
-	       (!filter->capability || strpbrk(filter->capability, "\"\\/") || strstr(text, filter->capability));
-}
+	struct json_object *definition;
 
-static void add_if_fits(struct request *req, const struct filter *filter, const char *id, bool as_node, struct json_object *items)
-{
-	static struct fnr_buf text;
-	const struct template_ *template_;
-	uint8_t digest[32];
-
-	if (template_find_reference(req->txn, id, digest, NULL) != FNR_OK || store_definition_get(req->txn, digest, &text) != FNR_OK ||
-	    !may_fit(filter, text.data) || template_find_digest(req->txn, digest, &template_, NULL) != FNR_OK || !fits(filter, template_definition(template_)))
+	if (!listing->id[0])
 		return;
-	json_object_array_add(items, as_node ? node(req, template_) : templates_shown(req, template_));
+	listing->examined++;
+	if (fits(&listing->filter, listing->id, &listing->newest.card) &&
+	    store_definition_get(listing->req->txn, listing->newest.digest, &definition, NULL) == FNR_OK)
+		json_object_array_add(listing->items, (listing->as_node ? node : show)(listing->req, definition));
+}
+
+static bool card_row(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context)
+{
+	struct listing *listing = context;
+	bool deprecated = store_deprecation_get(listing->req->txn, id, version, NULL) == FNR_OK, other = strcmp(listing->id, id) != 0;
+
+	if (other) {
+		list_one(listing);
+		listing->more = json_object_array_length(listing->items) == listing->limit || listing->examined == EXAMINED_MOST;
+		if (listing->more)
+			return false;
+		fnr_text_copy(listing->id, sizeof listing->id, id);
+	}
+	if (other || !deprecated || listing->newest.deprecated) {
+		memcpy(listing->newest.digest, digest, 32);
+		listing->newest.card = *card;
+		listing->newest.deprecated = deprecated;
+	}
+	return true;
 }
 
 static int check_word(struct request *req, const char *name, const char *const *words, size_t count, const char *what)
@@ -264,22 +269,21 @@ static int check_query(struct request *req, size_t *limit_r)
 
 int templates_list(struct request *req)
 {
-	struct newest newest = { .req = req, .after = request_query(req, "cursor") };
-	struct filter filter = { request_query(req, "q"), request_query(req, "category"), request_query(req, "backend"), request_query(req, "capability") };
-	bool as_node = request_query(req, "view") != NULL;
-	struct json_object *items;
-	size_t limit, i = 0;
-	int code = check_query(req, &limit);
+	struct listing listing = {
+		.req = req, .as_node = request_query(req, "view") != NULL,
+		.filter = { request_query(req, "q"), request_query(req, "category"), request_query(req, "backend"), request_query(req, "capability") },
+	};
+	int code = check_query(req, &listing.limit);
 
 	if (code != FNR_OK)
 		return code;
 	if (request_query(req, "state"))
-		return templates_broken(req, limit);
-	store_templates(req->txn, NULL, collect_id, &newest);
-	items = json_object_new_array();
-	for (; i < newest.count && i < EXAMINED_MOST && json_object_array_length(items) < limit; i++)
-		add_if_fits(req, &filter, newest.ids[i], as_node, items);
-	return common_reply_list(req, items, i < newest.count ? newest.ids[i - 1] : NULL);
+		return templates_broken(req, listing.limit);
+	listing.items = json_object_new_array();
+	store_cards(req->txn, request_query(req, "cursor"), card_row, &listing);
+	if (!listing.more)
+		list_one(&listing);
+	return common_reply_list(req, listing.items, listing.more ? listing.id : NULL);
 }
 
 /* ---- what is broken ---- */

@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/heap.c %D%/heap.h \
 	%D%/id.c %D%/id.h \
 	%D%/json.c %D%/json.h \
+	%D%/json_pack.c %D%/json_pack.h \
 	%D%/log.c %D%/log.h \
 	%D%/marks.c %D%/marks.h \
 	%D%/mem.c %D%/mem.h \

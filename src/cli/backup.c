@@ -78,9 +78,9 @@ static bool upload_row(const struct store_upload *upload, void *context)
 	return true;
 }
 
-static bool definition_row(const uint8_t digest[32], const char *json, size_t len, void *context)
+static bool definition_row(const uint8_t digest[32], struct json_object *definition, void *context)
 {
-	struct json_object *definition = fnr_json_parse_own(json, len, NULL), *files = fnr_json_get(definition, "files");
+	struct json_object *files = fnr_json_get(definition, "files");
 	char hex[FNR_SHA256_TEXT];
 	uint8_t sha256[FNR_SHA256_SIZE];
 
@@ -91,7 +91,6 @@ static bool definition_row(const uint8_t digest[32], const char *json, size_t le
 			name(context, fnr_asprintf("blobs/templates/%s/%s", fnr_hex(digest, 32, hex), file), hashed ? sha256 : NULL);
 		}
 	}
-	json_object_put(definition);
 	return true;
 }
 

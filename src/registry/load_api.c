@@ -32,16 +32,17 @@ static bool api_row(const char *id, struct store_version version, const uint8_t 
 static bool api_depends(struct registry *registry, const struct api_one *one, bool *yaml_r, struct fnr_buf *text)
 {
 	struct store_txn *txn = store_read(registry->store, NULL);
-	struct fnr_buf definition = FNR_BUF_INIT;
+	struct json_object *definition;
 	bool depends = false;
 
 	if (txn && store_template_text_get(txn, one->id, one->version, yaml_r, text) == FNR_OK) {
 		depends = text->len && memmem(text->data, text->len, "extends", 7);
-		if (!depends && store_definition_get(txn, one->digest, &definition) == FNR_OK)
-			depends = strstr(definition.data, "\"type\":\"script\"") != NULL;
+		if (!depends && store_definition_get(txn, one->digest, &definition, NULL) == FNR_OK) {
+			depends = strcmp(fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""), "script") == 0;
+			json_object_put(definition);
+		}
 	}
 	store_read_end(txn);
-	fnr_buf_free(&definition);
 	return depends;
 }
 
@@ -50,7 +51,7 @@ static void put_again(struct registry *registry, const struct api_one *one, cons
 {
 	const struct template_version *version = template_draft_version(draft);
 	struct op_template change = { .what = OP_TEMPLATE_PUT, .id = version->id, .version = version->version, .source = STORE_SOURCE_API,
-	                              .digest = version->digest, .definition = fnr_json_text(version->definition, NULL), .text = draft->chain[0].text,
+	                              .digest = version->digest, .definition = version->definition, .text = draft->chain[0].text,
 	                              .yaml = draft->chain[0].yaml, .expect = OP_EXPECT_TEXT };
 	struct fnr_buf operation = FNR_BUF_INIT;
 

@@ -16,7 +16,7 @@
 #define TEMPLATE_MOST (1u << 20)
 #define LINES_MOST 20           /* of the log, about one file */
 #define BATCH_BYTES (1u << 20)  /* of changes that become one operation */
-#define BATCH_MOST 500
+#define BATCH_MOST 250
 
 /* ---- posting ---- */
 
@@ -225,7 +225,7 @@ static void put_template(struct registry *registry, struct template_draft *draft
 	} else if (!is_stored(registry, version, source, text->text)) {
 		loading_add(registry, &(struct op_template){
 			.what = OP_TEMPLATE_PUT, .id = version->id, .version = version->version, .source = source, .digest = version->digest,
-			.definition = fnr_json_text(version->definition, NULL), .text = text->text, .yaml = text->yaml });
+			.definition = version->definition, .text = text->text, .yaml = text->yaml });
 		fnr_info(NULL, "event=template.loaded template=%s version=%s source=%s", version->id,
 		         fnr_json_get_text(version->definition, "version", ""), source);
 	}

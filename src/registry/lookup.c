@@ -1,5 +1,5 @@
 /* Finding templates: by reference in the store's list of versions, compiled by digest in a small cache. A digest names
- * its content, so what is in the cache never becomes stale. */
+ * its content, so what is in the cache never becomes stale. There is a cache in each of many processes: it is bounded by bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,8 @@
 #include "schema/schema.h"
 
 #define CACHE 64
+#define CACHE_BYTES (256u << 10)
+#define CACHE_LEAST 8         /* so many stay whatever they take */
 #define NAMES_MOST 512
 #define VERSIONS_NAMED 200    /* bytes, about */
 
@@ -19,13 +21,15 @@ struct template_ {
 	char hex[FNR_SHA256_TEXT];
 	char id[68], version[40];
 	uint64_t used;
-	struct json_object *definition;
+	size_t memory;                          /* of the definition, about */
+	struct json_object *definition, *input_schema;   /* the latter, where the inputs make it, made when it is first asked for */
 	double weight[FNR_STAGE_COUNT];
 	const char *message[FNR_STAGE_COUNT];   /* in definition, or a constant */
 	struct schema *inputs;                  /* compiled when it is first needed */
 };
 
 static struct template_ *cache[CACHE];
+static size_t cached, cached_bytes;
 static uint64_t uses;
 
 static const char *const usual_messages[FNR_STAGE_COUNT] = { "Waiting in the queue", "Getting ready…", "Working…", "Filing the result…" };
@@ -60,49 +64,59 @@ static struct template_ *compile(const uint8_t digest[32], struct json_object *d
 	return template_;
 }
 
-/* The place of the digest, or of what was used least recently. */
-static struct template_ **slot_of(const uint8_t digest[32])
+static void drop(size_t at)
 {
-	struct template_ **slot = &cache[0];
+	struct template_ *template_ = cache[at];
 
-	for (size_t i = 0; i < CACHE; i++) {
-		if (cache[i] && memcmp(cache[i]->digest, digest, 32) == 0)
-			return &cache[i];
-		if (!cache[i] || (*slot && cache[i]->used < (*slot)->used))
-			slot = &cache[i];
+	cached_bytes -= template_->memory;
+	cache[at] = cache[--cached];
+	schema_free(template_->inputs);
+	json_object_put(template_->input_schema);
+	json_object_put(template_->definition);
+	free(template_);
+}
+
+/* What was used least recently leaves, until there is room for one of so many bytes. */
+static void make_room(size_t memory)
+{
+	while (cached == CACHE || (cached >= CACHE_LEAST && cached_bytes + memory > CACHE_BYTES)) {
+		size_t oldest = 0;
+
+		for (size_t i = 1; i < cached; i++)
+			if (cache[i]->used < cache[oldest]->used)
+				oldest = i;
+		drop(oldest);
 	}
-	return slot;
+}
+
+static struct template_ *cached_one(const uint8_t digest[32])
+{
+	for (size_t i = 0; i < cached; i++)
+		if (memcmp(cache[i]->digest, digest, 32) == 0)
+			return cache[i];
+	return NULL;
 }
 
 int template_find_digest(struct store_txn *txn, const uint8_t digest[32], const struct template_ **template_r, struct fnr_error *err)
 {
-	struct template_ **slot = slot_of(digest);
-	struct fnr_buf text = FNR_BUF_INIT;
+	struct template_ *found = cached_one(digest);
 	struct json_object *definition;
+	size_t memory;
 
-	if (*slot && memcmp((*slot)->digest, digest, 32) == 0) {
-		(*slot)->used = ++uses;
-		*template_r = *slot;
-		return FNR_OK;
+	if (!found) {
+		int code = store_definition_get(txn, digest, &definition, &memory);
+
+		if (code == FNR_E_CORRUPT)
+			return fnr_fail(err, code, "the definition of the template cannot be read; run fnr check");
+		if (code != FNR_OK)
+			return fnr_fail(err, FNR_E_NOT_FOUND, "the definition of the template is not stored");
+		make_room(memory);
+		cache[cached++] = found = compile(digest, definition);
+		found->memory = memory;
+		cached_bytes += memory;
 	}
-	if (store_definition_get(txn, digest, &text) != FNR_OK) {
-		fnr_buf_free(&text);
-		return fnr_fail(err, FNR_E_NOT_FOUND, "the definition of the template is not stored");
-	}
-	definition = fnr_json_parse_own(text.data, text.len, NULL);
-	fnr_buf_free(&text);
-	if (!json_object_is_type(definition, json_type_object)) {
-		json_object_put(definition);
-		return fnr_fail(err, FNR_E_CORRUPT, "the definition of the template cannot be read; run fnr check");
-	}
-	if (*slot) {
-		schema_free((*slot)->inputs);
-		json_object_put((*slot)->definition);
-		free(*slot);
-	}
-	*slot = compile(digest, definition);
-	(*slot)->used = ++uses;
-	*template_r = *slot;
+	found->used = ++uses;
+	*template_r = found;
 	return FNR_OK;
 }
 
@@ -225,12 +239,21 @@ const struct schema *template_input_program(const struct template_ *template_)
 	return own->inputs;
 }
 
+struct json_object *template_input_schema(const struct template_ *template_)
+{
+	struct template_ *own = (struct template_ *)(uintptr_t)template_;
+
+	if (fnr_json_get(own->definition, "input_schema"))
+		return fnr_json_get(own->definition, "input_schema");
+	if (!own->input_schema)
+		own->input_schema = inputs_schema(fnr_json_get(own->definition, "inputs"));
+	return own->input_schema;
+}
 
 const char *template_id(const struct template_ *template_) { return template_->id; }
 const char *template_version(const struct template_ *template_) { return template_->version; }
 const char *template_digest(const struct template_ *template_) { return template_->hex; }
 struct json_object *template_definition(const struct template_ *template_) { return template_->definition; }
-struct json_object *template_input_schema(const struct template_ *template_) { return fnr_json_get(template_->definition, "input_schema"); }
 const char *template_queue(const struct template_ *template_) { return fnr_json_get_text(template_->definition, "queue", "cpu"); }
 
 int template_max_attempts(const struct template_ *template_, int fallback)

@@ -61,8 +61,8 @@
  * a third, up to REGISTRY_EXTENDS_MOST of them. When it changes, what extends it is read again.
  *
  * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
- * hex digits), "input_schema" (JSON Schema 2020-12; where it was given, "input_form": "schema" says so, and "inputs" has what
- * the short form can say) and "files" ({"title_card.py": sha256 hex}). The digest is over
+ * hex digits) and "files" ({"title_card.py": sha256 hex}); where "input_schema" was given, "input_form": "schema" says so, and
+ * "inputs" has what the short form can say. The digest is over
  * content: the order of members does not count, but for that of inputs and outputs, which people see. The folder
  * blobs/templates/<digest>/ holds its files, so that later edits never reach a job that was accepted with it.
  */

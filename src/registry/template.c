@@ -742,8 +742,6 @@ int template_read_in(struct json_object *source, const struct template_folders *
 		normalise(out->definition, r.files);
 		digest_of(out->definition, out->digest);
 		fnr_json_set_text(out->definition, "digest", fnr_hex(out->digest, 32, hex));
-		if (!fnr_json_get(source, "input_schema"))
-			fnr_json_set(out->definition, "input_schema", inputs_schema(fnr_json_get(out->definition, "inputs")));
 	}
 	json_object_put(r.inputs);
 	json_object_put(r.files);

@@ -1,4 +1,5 @@
 /* What backup and restore need of the store: the files that it names, and moving its numbers on. */
+#include "base/json_pack.h"
 #include "store/internal.h"
 
 #define TAKE_MOST 900000000u      /* a take number has at most nine digits */
@@ -23,6 +24,7 @@ size_t store_uploads(struct store_txn *txn, store_upload_row *row, void *context
 
 size_t store_definitions(struct store_txn *txn, store_definition_row *row, void *context)
 {
+	struct json_object *definition;
 	struct walk walk;
 	size_t visited = 0;
 
@@ -30,7 +32,10 @@ size_t store_definitions(struct store_txn *txn, store_definition_row *row, void 
 		if (walk.key.mv_size != 32)
 			continue;
 		visited++;
-		if (!row(walk.key.mv_data, walk.value.mv_data, walk.value.mv_size, context))
+		definition = fnr_json_unpack(walk.value.mv_data, walk.value.mv_size, NULL);
+		on = row(walk.key.mv_data, definition, context);
+		json_object_put(definition);
+		if (!on)
 			break;
 	}
 	walk_end(&walk);

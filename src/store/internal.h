@@ -149,6 +149,8 @@ int upload_count_add(struct store_txn *txn, const struct fnr_id *id, int add, st
 int session_put(struct store_txn *txn, const uint8_t hash[32], const struct store_session *session, int64_t now, struct fnr_error *err);
 void session_delete_of_key(struct store_txn *txn, const uint8_t key[32]);
 
+int templates_from_2(struct store_txn *txn, struct fnr_error *err);      /* a step of upgrade.c */
+
 /* OP_TEMPLATES, behind its first byte (ops_template.c). *ring_r: the manager should look. */
 struct fnr_reader;
 int op_templates_apply(struct store_txn *txn, struct fnr_reader *in, bool *ring_r, struct fnr_error *err);

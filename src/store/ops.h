@@ -70,7 +70,8 @@ struct op_template {
 	/* Of the API and of files each change only their own: FNR_E_CONFLICT for the API; what comes from files is then passed over. */
 	const char *source;
 	const uint8_t *digest;     /* PUT */
-	const char *definition, *text, *report;
+	struct json_object *definition;
+	const char *text, *report;
 	bool yaml;                 /* the text is */
 	enum op_template_expect expect;
 	uint8_t expected[32];

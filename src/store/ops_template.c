@@ -1,14 +1,14 @@
 /* Changes among templates, as the loader and the API post them.
  *
  *   a change   u8 what; texts id, source; u32 major, minor, patch; u8 expect, yaml; bytes expected; bytes digest;
- *              texts definition, text; u8 1 and text report, or u8 0
+ *              bytes definition (packed JSON, none if there is none); text text; u8 1 and text report, or u8 0
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/json.h"
+#include "base/json_pack.h"
 #include "base/mem.h"
 #include "base/pack.h"
 #include "store/internal.h"
@@ -24,6 +24,16 @@ void op_templates_begin(struct fnr_buf *out, size_t count)
 	fnr_put_u32(out, (uint32_t)count);
 }
 
+static void put_definition(struct fnr_buf *out, struct json_object *definition)
+{
+	struct fnr_buf packed = FNR_BUF_INIT;
+
+	if (definition)
+		fnr_json_pack(&packed, definition);
+	fnr_put_bytes(out, packed.data, packed.len);
+	fnr_buf_free(&packed);
+}
+
 void op_template_add(struct fnr_buf *out, const struct op_template *change)
 {
 	fnr_put_u8(out, (uint8_t)change->what);
@@ -36,7 +46,7 @@ void op_template_add(struct fnr_buf *out, const struct op_template *change)
 	fnr_put_u8(out, change->yaml);
 	fnr_put_bytes(out, change->expected, sizeof change->expected);
 	fnr_put_bytes(out, change->digest ? change->digest : change->expected, DIGEST_SIZE);
-	fnr_put_text(out, change->definition);
+	put_definition(out, change->definition);
 	fnr_put_text(out, change->text);
 	fnr_put_u8(out, change->report != NULL);
 	if (change->report)
@@ -48,7 +58,8 @@ void op_template_add(struct fnr_buf *out, const struct op_template *change)
 /* A change as it came; its texts are owned. */
 struct change {
 	struct op_template op;
-	char *id, *source, *definition, *text, *report;
+	char *id, *source, *text, *report;
+	struct json_object *definition;
 	uint8_t digest[DIGEST_SIZE];
 };
 
@@ -73,6 +84,16 @@ static void get_digest(struct fnr_reader *in, uint8_t out[DIGEST_SIZE])
 		in->failed = true;
 }
 
+static struct json_object *get_definition(struct fnr_reader *in)
+{
+	size_t len;
+	const void *data = fnr_get_bytes(in, &len);
+	struct json_object *definition = in->failed || !len ? NULL : fnr_json_unpack(data, len, NULL);
+
+	in->failed |= len && !definition;
+	return definition;
+}
+
 static void change_get(struct fnr_reader *in, struct change *change)
 {
 	memset(change, 0, sizeof *change);
@@ -86,7 +107,7 @@ static void change_get(struct fnr_reader *in, struct change *change)
 	change->op.yaml = fnr_get_u8(in);
 	get_digest(in, change->op.expected);
 	get_digest(in, change->digest);
-	change->definition = get_text(in);
+	change->definition = get_definition(in);
 	change->text = get_text(in);
 	if (fnr_get_u8(in))
 		change->report = get_text(in);
@@ -96,7 +117,7 @@ static void change_free(struct change *change)
 {
 	free(change->id);
 	free(change->source);
-	free(change->definition);
+	json_object_put(change->definition);
 	free(change->text);
 	free(change->report);
 }

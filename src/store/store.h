@@ -30,8 +30,8 @@
  *   take        project u32, shot u32, n u32  -> JSON text, as in take.json
  *   upload      upload id                     -> struct store_upload, packed
  *   content     SHA-256 (32), upload id       -> (nothing)
- *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text
- *   definition  digest (32)                   -> JSON text of the normalised template
+ *   template    id, 0, major u32, minor u32, patch u32 -> digest (32), source text, 0, what lists and searches look at
+ *   definition  digest (32)                   -> the normalised template, packed JSON
  *   template_text  as template                -> u8 1 if YAML, else 0; the text as it was given
  *   deprecation    as template                -> JSON text {"at","sunset","successor"}; none: it is not deprecated
  *   broken      source                        -> JSON text: why what is there is not in force
@@ -77,7 +77,7 @@
 #include "base/id.h"
 #include "base/vocab.h"
 
-#define STORE_SCHEMA 2
+#define STORE_SCHEMA 3
 
 struct store;
 struct store_txn;
@@ -412,15 +412,23 @@ size_t store_uploads_expire(struct store_txn *txn, int64_t before, struct fnr_id
 
 /* ---- templates, presets, keys ---- */
 
+struct json_object;
 struct store_version { uint32_t major, minor, patch; };
 int store_template_put(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32],
-                       const char *source, const char *definition, struct fnr_error *err);
+                       const char *source, struct json_object *definition, struct fnr_error *err);
 int store_template_delete(struct store_txn *txn, const char *id, struct store_version version);   /* with its text and deprecation */
 int store_template_get(struct store_txn *txn, const char *id, struct store_version version, uint8_t digest_r[32], struct fnr_buf *source_r);   /* OK, NOT_FOUND */
 typedef bool store_template_row(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context);
 /* Versions of one template, newest first (id given), or every version of every template, ids rising (id NULL). */
 size_t store_templates(struct store_txn *txn, const char *id, store_template_row *row, void *context);
-int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct fnr_buf *json_r);   /* OK, NOT_FOUND */
+/* What lists and searches look at of every version, ids and versions rising, behind all of the id `after` (NULL: from the first).
+ * Texts are borrowed until the transaction ends; lists are texts, each ended by 0, the last one empty. */
+struct store_card { const char *category, *backend, *name, *description, *tags, *capabilities; };
+typedef bool store_card_row(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context);
+void store_cards(struct store_txn *txn, const char *after, store_card_row *row, void *context);
+/* OK, with an object to put, whose texts and numbers may be shared (base/json_pack.h), and about how many bytes it takes (may be
+ * NULL); NOT_FOUND, CORRUPT. */
+int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct json_object **definition_r, size_t *memory_r);
 
 /* The source of a version that was made by the API; else it is the path of its file (registry/registry.h). */
 #define STORE_SOURCE_API "api"
@@ -513,7 +521,7 @@ int store_dedupe_find(struct store_txn *txn, const uint8_t hash[32], struct fnr_
 
 typedef bool store_upload_row(const struct store_upload *upload, void *context);
 size_t store_uploads(struct store_txn *txn, store_upload_row *row, void *context);                    /* all of them */
-typedef bool store_definition_row(const uint8_t digest[32], const char *json, size_t len, void *context);
+typedef bool store_definition_row(const uint8_t digest[32], struct json_object *definition, void *context);
 size_t store_definitions(struct store_txn *txn, store_definition_row *row, void *context);            /* all of them */
 
 /* For a store that was restored: events get numbers at least so many (or half of what is left) higher than any it knows,

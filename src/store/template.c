@@ -1,20 +1,23 @@
 /* Templates with their definitions, API keys.
  *
- *   template    key  id, 0, major u32, minor u32, patch u32   value  digest (32), source text, 0
- *   definition  key  digest (32)                              value  JSON text
+ *   template    key  id, 0, major u32, minor u32, patch u32   value  digest (32), source text, 0, card
+ *   definition  key  digest (32)                              value  packed JSON (base/json_pack.h)
  *   template_text  key  as template                           value  u8 1 if YAML, else 0, text, 0
  *   deprecation key  as template                              value  JSON text
  *   broken      key  source; a long one is cut, and its SHA-256 put in place of the rest
  *                                                             value  source, 0, JSON text, 0
  *   key         key  SHA-256 of the API key (32)              value  JSON text
  *
- * Definitions stay when their template goes: a job or take may name the digest for as long as it lives.
+ *   a card      texts category, backend, name, description; lists tags, capabilities: texts, then an empty one. Each ends with 0.
+ *
+ * A card is what lists and searches look at, so that they need not read ten times as much. Definitions stay when their template
+ * goes: a job or take may name the digest for as long as it lives.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/json.h"
+#include "base/json_pack.h"
 #include "base/mem.h"
 #include "store/internal.h"
 
@@ -43,20 +46,60 @@ static struct key template_key(const char *id, struct store_version version)
 	return key;
 }
 
-int store_template_put(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32],
-                       const char *source, const char *definition, struct fnr_error *err)
+static void add_text(struct fnr_buf *card, const char *text)
 {
-	struct key key, by_digest = hash_key(digest);
+	fnr_buf_add(card, text, strlen(text) + 1);
+}
+
+static void add_list(struct fnr_buf *card, struct json_object *list)
+{
+	size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct json_object *text = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(text, json_type_string) && json_object_get_string_len(text))
+			add_text(card, json_object_get_string(text));
+	}
+	add_text(card, "");
+}
+
+static int put_template(struct store_txn *txn, const struct key *key, const uint8_t digest[32], const char *source, struct json_object *definition,
+                        struct fnr_error *err)
+{
 	struct fnr_buf *value = env_scratch(&txn->t);
+
+	fnr_buf_add(value, digest, DIGEST_SIZE);
+	add_text(value, source);
+	add_text(value, fnr_json_get_text(definition, "category", ""));
+	add_text(value, fnr_json_get_text(fnr_json_get(definition, "backend"), "type", ""));
+	add_text(value, fnr_json_get_text(definition, "name", ""));
+	add_text(value, fnr_json_get_text(definition, "description", ""));
+	add_list(value, fnr_json_get(definition, "tags"));
+	add_list(value, fnr_json_get(definition, "capabilities"));
+	return env_put(&txn->t, DB_TEMPLATE, key, value->data, value->len, err);
+}
+
+static int put_definition(struct store_txn *txn, const uint8_t digest[32], struct json_object *definition, struct fnr_error *err)
+{
+	struct fnr_buf *value = env_scratch(&txn->t);
+	struct key key = hash_key(digest);
+
+	fnr_json_pack(value, definition);
+	return env_put(&txn->t, DB_DEFINITION, &key, value->data, value->len, err);
+}
+
+int store_template_put(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32],
+                       const char *source, struct json_object *definition, struct fnr_error *err)
+{
+	struct key key;
 	int code;
 
 	if (!id || !id[0] || strlen(id) > ID_MOST)
 		return fnr_fail(err, FNR_E_INVALID, "a template's id must have 1 to %d bytes", ID_MOST);
 	key = template_key(id, version);
-	fnr_buf_add(value, digest, DIGEST_SIZE);
-	fnr_buf_add(value, source, strlen(source) + 1);
-	code = env_put(&txn->t, DB_TEMPLATE, &key, value->data, value->len, err);
-	return code == FNR_OK ? env_put_text(&txn->t, DB_DEFINITION, &by_digest, definition, err) : code;
+	code = put_template(txn, &key, digest, source, definition, err);
+	return code == FNR_OK ? put_definition(txn, digest, definition, err) : code;
 }
 
 int store_template_delete(struct store_txn *txn, const char *id, struct store_version version)
@@ -89,22 +132,31 @@ int store_template_get(struct store_txn *txn, const char *id, struct store_versi
 	return FNR_OK;
 }
 
-/* Calls row for the record; a record that cannot be read is passed over. */
-static bool show_template(const struct walk *walk, store_template_row *row, void *context)
+/* The record that a walk stands on. source and what follows it lie in the store. */
+struct stored { const char *id, *source; struct store_version version; uint8_t digest[DIGEST_SIZE]; };
+
+static bool read_template(const struct walk *walk, struct stored *stored)
 {
-	const char *name = walk->key.mv_data, *source = (const char *)walk->value.mv_data + DIGEST_SIZE;
-	size_t len = strnlen(name, walk->key.mv_size);
-	struct store_version version;
-	uint8_t digest[DIGEST_SIZE];
+	const char *source = (const char *)walk->value.mv_data + DIGEST_SIZE;
+	size_t len = strnlen(walk->key.mv_data, walk->key.mv_size);
 
 	if (walk->key.mv_size != len + 1 + VERSION_SIZE || walk->value.mv_size <= DIGEST_SIZE
 	    || !memchr(source, 0, walk->value.mv_size - DIGEST_SIZE))
-		return true;
-	version.major = (uint32_t)walk_key(walk, len + 1, 4);
-	version.minor = (uint32_t)walk_key(walk, len + 5, 4);
-	version.patch = (uint32_t)walk_key(walk, len + 9, 4);
-	memcpy(digest, walk->value.mv_data, sizeof digest);
-	return row(name, version, digest, source, context);
+		return false;
+	*stored = (struct stored){ .id = walk->key.mv_data, .source = source };
+	stored->version.major = (uint32_t)walk_key(walk, len + 1, 4);
+	stored->version.minor = (uint32_t)walk_key(walk, len + 5, 4);
+	stored->version.patch = (uint32_t)walk_key(walk, len + 9, 4);
+	memcpy(stored->digest, walk->value.mv_data, DIGEST_SIZE);
+	return true;
+}
+
+/* Calls row for the record; a record that cannot be read is passed over. */
+static bool show_template(const struct walk *walk, store_template_row *row, void *context)
+{
+	struct stored stored;
+
+	return !read_template(walk, &stored) || row(stored.id, stored.version, stored.digest, stored.source, context);
 }
 
 size_t store_templates(struct store_txn *txn, const char *id, store_template_row *row, void *context)
@@ -130,11 +182,147 @@ size_t store_templates(struct store_txn *txn, const char *id, store_template_row
 	return visited;
 }
 
-int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct fnr_buf *json_r)
+/* ---- cards ---- */
+
+/* The next text; "" where the record ends. */
+static const char *next_text(const char **at, const char *end)
+{
+	const char *text = *at, *zero = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+
+	*at = zero ? zero + 1 : end;
+	return zero ? text : "";
+}
+
+static const char *next_list(const char **at, const char *end)
+{
+	const char *list = *at;
+
+	for (;;) {
+		if (*at >= end || !memchr(*at, 0, (size_t)(end - *at)))
+			return "";
+		if (!*next_text(at, end))
+			return list;
+	}
+}
+
+static bool show_card(const struct walk *walk, store_card_row *row, void *context)
+{
+	const char *end = (const char *)walk->value.mv_data + walk->value.mv_size, *at;
+	struct store_card card;
+	struct stored stored;
+
+	if (!read_template(walk, &stored))
+		return true;
+	at = stored.source + strlen(stored.source) + 1;
+	card.category = next_text(&at, end);
+	card.backend = next_text(&at, end);
+	card.name = next_text(&at, end);
+	card.description = next_text(&at, end);
+	card.tags = next_list(&at, end);
+	card.capabilities = next_list(&at, end);
+	return row(stored.id, stored.version, stored.digest, &card, context);
+}
+
+void store_cards(struct store_txn *txn, const char *after, store_card_row *row, void *context)
+{
+	struct key key = KEY_INIT;
+	struct walk walk;
+
+	if (after && *after) {
+		key_bytes(&key, after, strnlen(after, ID_MOST));
+		key_u8(&key, 1);                /* behind all versions */
+	}
+	for (bool on = walk_from(&walk, &txn->t, DB_TEMPLATE, &key); on; on = walk_next(&walk))
+		if (!show_card(&walk, row, context))
+			break;
+	walk_end(&walk);
+}
+
+/* ---- definitions ---- */
+
+int store_definition_get(struct store_txn *txn, const uint8_t digest[32], struct json_object **definition_r, size_t *memory_r)
 {
 	struct key key = hash_key(digest);
+	MDB_val value;
+	int code = env_get(&txn->t, DB_DEFINITION, &key, &value);
 
-	return env_get_text(&txn->t, DB_DEFINITION, &key, json_r);
+	*definition_r = code == FNR_OK ? fnr_json_unpack(value.mv_data, value.mv_size, memory_r) : NULL;
+	if (code != FNR_OK || json_object_is_type(*definition_r, json_type_object))
+		return code;
+	json_object_put(*definition_r);
+	*definition_r = NULL;
+	return FNR_E_CORRUPT;
+}
+
+/* ---- from schema version 2 ---- */
+
+static struct key *all_keys(struct store_txn *txn, unsigned db, size_t *count_r)
+{
+	struct key *keys = fnr_alloc((env_entries(&txn->t, db) + 1) * sizeof *keys);
+	struct walk walk;
+
+	*count_r = 0;
+	for (bool on = walk_from(&walk, &txn->t, db, NULL); on; on = walk_next(&walk)) {
+		keys[*count_r] = (struct key)KEY_INIT;
+		key_bytes(&keys[(*count_r)++], walk.key.mv_data, walk.key.mv_size);
+	}
+	walk_end(&walk);
+	return keys;
+}
+
+/* Definitions were JSON text, with the schema of the inputs where these make it. One that cannot be read stays as it is. */
+static int pack_definition(struct store_txn *txn, const struct key *key, struct fnr_error *err)
+{
+	struct json_object *definition;
+	MDB_val value;
+	int code = FNR_OK;
+
+	if (key->len != DIGEST_SIZE || env_get(&txn->t, DB_DEFINITION, key, &value) != FNR_OK)
+		return FNR_OK;
+	definition = fnr_json_parse_own(value.mv_data, value.mv_size, NULL);
+	if (json_object_is_type(definition, json_type_object)) {
+		if (!fnr_json_get(definition, "input_form"))
+			json_object_object_del(definition, "input_schema");
+		code = put_definition(txn, key->data, definition, err);
+	}
+	json_object_put(definition);
+	return code;
+}
+
+static int add_card(struct store_txn *txn, const struct key *key, struct fnr_error *err)
+{
+	struct json_object *definition;
+	uint8_t digest[DIGEST_SIZE];
+	char *source;
+	MDB_val value;
+	int code;
+
+	if (env_get(&txn->t, DB_TEMPLATE, key, &value) != FNR_OK || value.mv_size <= DIGEST_SIZE)
+		return FNR_OK;
+	memcpy(digest, value.mv_data, DIGEST_SIZE);
+	source = fnr_memdup0((const char *)value.mv_data + DIGEST_SIZE, value.mv_size - DIGEST_SIZE);
+	store_definition_get(txn, digest, &definition, NULL);
+	code = put_template(txn, key, digest, source, definition, err);
+	json_object_put(definition);
+	free(source);
+	return code;
+}
+
+int templates_from_2(struct store_txn *txn, struct fnr_error *err)
+{
+	static const struct { unsigned db; int (*step)(struct store_txn *txn, const struct key *key, struct fnr_error *err); } steps[] = {
+		{ DB_DEFINITION, pack_definition }, { DB_TEMPLATE, add_card } };
+	int code = FNR_OK;
+
+	for (size_t i = 0; i < 2 && code == FNR_OK; i++) {
+		size_t count;
+		struct key *keys = all_keys(txn, steps[i].db, &count);
+
+		for (size_t k = 0; k < count && code == FNR_OK; k++)
+			code = steps[i].step(txn, &keys[k], err);
+		free(keys);
+	}
+	return code;
 }
 
 /* ---- what belongs to a version beside it ---- */

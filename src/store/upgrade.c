@@ -29,7 +29,13 @@ static int from_1(struct store_txn *txn, struct fnr_error *err)
 	return code;
 }
 
-store_step *const store_steps[] = { from_0, from_1 };
+/* Version 3 has templates with cards, and packed definitions. */
+static int from_2(struct store_txn *txn, struct fnr_error *err)
+{
+	return templates_from_2(txn, err);
+}
+
+store_step *const store_steps[] = { from_0, from_1, from_2 };
 _Static_assert(sizeof store_steps / sizeof store_steps[0] == STORE_SCHEMA, "each version but the last needs its step");
 
 static int refuse_newer(uint64_t schema, uint64_t newest, struct fnr_error *err)

@@ -14,6 +14,7 @@ check_PROGRAMS += %D%/test_base
 	%D%/test_heap.c \
 	%D%/test_id.c \
 	%D%/test_json.c \
+	%D%/test_json_pack.c \
 	%D%/test_log.c \
 	%D%/test_mem.c \
 	%D%/test_pack.c \

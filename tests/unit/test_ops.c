@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "base/json.h"
 #include "store_fixture.h"
 
 TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
@@ -425,9 +426,10 @@ static size_t told(const char *what)
 Test(ops, templates_of_the_api_and_of_files)
 {
 	static const uint8_t one[32] = { 1 }, two[32] = { 2 };
-	struct op_template api = { .what = OP_TEMPLATE_PUT, .source = STORE_SOURCE_API, .digest = one, .definition = "{\"n\":1}", .text = "n: 1", .yaml = true,
+	struct json_object *definition = json_object_new_object();
+	struct op_template api = { .what = OP_TEMPLATE_PUT, .source = STORE_SOURCE_API, .digest = one, .definition = definition, .text = "n: 1", .yaml = true,
 	                           .expect = OP_EXPECT_NONE };
-	struct op_template file = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = two, .definition = "{\"n\":2}", .text = "{}" };
+	struct op_template file = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = two, .definition = definition, .text = "{}" };
 	struct op_template change = api, gone = { .what = OP_TEMPLATE_DELETE, .source = STORE_SOURCE_API }, absent = file;
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct store_txn *txn;
@@ -462,13 +464,15 @@ Test(ops, templates_of_the_api_and_of_files)
 	cr_expect_eq(told("removed"), 1);
 	cr_expect_eq(told("added"), 2);
 	cr_expect_eq(told("changed"), 1);
+	json_object_put(definition);
 	fnr_buf_free(&text);
 }
 
 Test(ops, templates_are_deprecated_and_break)
 {
 	static const uint8_t one[32] = { 1 };
-	struct op_template put = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = one, .definition = "{}", .text = "{}" };
+	struct json_object *definition = json_object_new_object();
+	struct op_template put = { .what = OP_TEMPLATE_PUT, .source = "data/t.yaml", .digest = one, .definition = definition, .text = "{}" };
 	struct op_template deprecate = { .what = OP_TEMPLATE_DEPRECATE, .report = "{\"at\":1}" }, restore = { .what = OP_TEMPLATE_DEPRECATE };
 	struct op_template broken = { .what = OP_TEMPLATE_BROKEN, .source = "data/t.yaml", .report = "{\"message\":\"bad\"}" };
 	struct op_template elsewhere = broken, mended = { .what = OP_TEMPLATE_MENDED, .source = "data/u.yaml" };
@@ -500,6 +504,7 @@ Test(ops, templates_are_deprecated_and_break)
 	txn = fixture_read();
 	cr_expect_eq(store_deprecation_get(txn, "t", (struct store_version){ 1, 2, 3 }, NULL), FNR_E_NOT_FOUND);
 	store_read_end(txn);
+	json_object_put(definition);
 	fnr_buf_free(&text);
 }
 

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "base/json.h"
+#include "store/internal.h"
 #include "store_fixture.h"
 
 TestSuite(store, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
@@ -27,13 +28,15 @@ Test(store, refuses_a_newer_schema)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct store_txn *txn = fixture_write();
+	char newer[40];
 
+	snprintf(newer, sizeof newer, "version %d", STORE_SCHEMA + 1);
 	cr_assert_eq(store_meta_put(txn, "schema", STORE_SCHEMA + 1, NULL), FNR_OK);
 	fixture_commit(txn);
 	store_close(fixture_store);
 	cr_assert_eq(store_open(&fixture_store, true, &err), FNR_E_CORRUPT);
 	cr_assert_null(fixture_store);
-	cr_assert_not_null(strstr(err.message, "version 3"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, newer), "%s", err.message);
 }
 
 Test(store, refuses_what_is_not_a_store)
@@ -794,35 +797,88 @@ static bool see_template(const char *id, struct store_version version, const uin
 	return true;
 }
 
+static int put_template(struct store_txn *txn, const char *id, struct store_version version, const uint8_t digest[32], const char *source, const char *text)
+{
+	struct json_object *definition = fnr_json_parse(text, strlen(text), NULL);
+	int code = store_template_put(txn, id, version, digest, source, definition, NULL);
+
+	json_object_put(definition);
+	return code;
+}
+
 Test(store, templates)
 {
 	struct store_txn *txn = fixture_write();
-	struct fnr_buf json = FNR_BUF_INIT;
+	struct json_object *definition;
 	uint8_t one[32] = { 1 }, two[32] = { 2 };
 	char text[200] = "";
+	size_t memory = 0;
 
-	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 10, 0 }, one, "f1", "{\"n\":1}", NULL),
-	             FNR_OK);
-	cr_assert_eq(store_template_put(txn, "b", (struct store_version){ 1, 9, 300 }, two, "f2", "{\"n\":2}", NULL),
-	             FNR_OK);
-	cr_assert_eq(store_template_put(txn, "ba", (struct store_version){ 2, 0, 0 }, two, "f3", "{\"n\":2}", NULL),
-	             FNR_OK);
-	cr_assert_eq(store_template_put(txn, "a", (struct store_version){ 0, 0, 1 }, two, "", "{\"n\":2}", NULL), FNR_OK);
-	cr_assert_eq(store_template_put(txn, "", (struct store_version){ 0, 0, 1 }, two, "", "{}", NULL), FNR_E_INVALID);
+	cr_assert_eq(put_template(txn, "b", (struct store_version){ 1, 10, 0 }, one, "f1", "{\"n\":1}"), FNR_OK);
+	cr_assert_eq(put_template(txn, "b", (struct store_version){ 1, 9, 300 }, two, "f2", "{\"n\":2}"), FNR_OK);
+	cr_assert_eq(put_template(txn, "ba", (struct store_version){ 2, 0, 0 }, two, "f3", "{\"n\":2}"), FNR_OK);
+	cr_assert_eq(put_template(txn, "a", (struct store_version){ 0, 0, 1 }, two, "", "{\"n\":2}"), FNR_OK);
+	cr_assert_eq(put_template(txn, "", (struct store_version){ 0, 0, 1 }, two, "", "{}"), FNR_E_INVALID);
 	cr_assert_eq(store_templates(txn, "b", see_template, text), 2);
 	cr_assert_str_eq(text, " b@1.10.0:1:f1 b@1.9.300:2:f2", "newest first");
 	text[0] = 0;
 	cr_assert_eq(store_templates(txn, NULL, see_template, text), 4);
 	cr_assert_str_eq(text, " a@0.0.1:2: b@1.9.300:2:f2 b@1.10.0:1:f1 ba@2.0.0:2:f3");
 	cr_assert_eq(store_templates(txn, "c", see_template, text), 0);
-	cr_assert_eq(store_definition_get(txn, one, &json), FNR_OK);
-	cr_assert_str_eq(json.data, "{\"n\":1}");
+	cr_assert_eq(store_definition_get(txn, one, &definition, &memory), FNR_OK);
+	cr_assert_str_eq(fnr_json_text(definition, NULL), "{\"n\":1}");
+	cr_assert_gt(memory, 0);
+	json_object_put(definition);
 	cr_assert_eq(store_template_delete(txn, "b", (struct store_version){ 1, 10, 0 }), FNR_OK);
 	cr_assert_eq(store_template_delete(txn, "b", (struct store_version){ 1, 10, 0 }), FNR_E_NOT_FOUND);
-	cr_assert_eq(store_definition_get(txn, one, &json), FNR_OK, "jobs may still name it");
+	cr_assert_eq(store_definition_get(txn, one, &definition, NULL), FNR_OK, "jobs may still name it");
+	json_object_put(definition);
+	two[0] = 3;
+	cr_assert_eq(store_definition_get(txn, two, &definition, NULL), FNR_E_NOT_FOUND);
+	cr_assert_null(definition);
 	fixture_audit(txn, 0);
 	fixture_commit(txn);
-	fnr_buf_free(&json);
+}
+
+static bool see_card(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context)
+{
+	char *text = context;
+
+	snprintf(text + strlen(text), 400 - strlen(text), " %s@%u:%u(%s,%s,%s,%s", id, version.major, digest[0], card->category, card->backend, card->name, card->description);
+	for (const char *tag = card->tags; *tag; tag += strlen(tag) + 1)
+		snprintf(text + strlen(text), 400 - strlen(text), " #%s", tag);
+	for (const char *word = card->capabilities; *word; word += strlen(word) + 1)
+		snprintf(text + strlen(text), 400 - strlen(text), " +%s", word);
+	strcat(text, ")");
+	return strcmp(id, "stop") != 0;
+}
+
+/* What lists look at, also of records that end too early or hold nonsense. */
+Test(store, cards)
+{
+	static const char full[] = "{\"name\":\"N\",\"description\":\"D\",\"category\":\"image\",\"backend\":{\"type\":\"noop\"},\"tags\":[\"x\",\"\",5,\"y\"],\"capabilities\":[\"z\"]}";
+	static const char early[] = "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0src\0image\0noop\0N\0D\0tag\0no end";
+	struct store_txn *txn = fixture_write();
+	struct key key = KEY_INIT;
+	uint8_t one[32] = { 1 };
+	char text[400] = "";
+
+	cr_assert_eq(put_template(txn, "a", (struct store_version){ 1, 0, 0 }, one, "f", full), FNR_OK);
+	cr_assert_eq(put_template(txn, "a", (struct store_version){ 2, 0, 0 }, one, "f", "{}"), FNR_OK);
+	key_text(&key, "e");
+	key_bytes(&key, "\0\0\0\0\1\0\0\0\0\0\0\0\0", 13);
+	cr_assert_eq(env_put(&txn->t, DB_TEMPLATE, &key, early, sizeof early - 1, NULL), FNR_OK);
+	cr_assert_eq(put_template(txn, "stop", (struct store_version){ 1, 0, 0 }, one, "f", "{}"), FNR_OK);
+	cr_assert_eq(put_template(txn, "unseen", (struct store_version){ 1, 0, 0 }, one, "f", "{}"), FNR_OK);
+	store_cards(txn, NULL, see_card, text);
+	cr_expect_str_eq(text, " a@1:1(image,noop,N,D #x #y +z) a@2:1(,,,) e@1:1(image,noop,N,D) stop@1:1(,,,)");
+	text[0] = 0;
+	store_cards(txn, "a", see_card, text);
+	cr_expect_str_eq(text, " e@1:1(image,noop,N,D) stop@1:1(,,,)", "behind all versions");
+	text[0] = 0;
+	store_cards(txn, "zz", see_card, text);
+	cr_expect_str_eq(text, "");
+	fixture_commit(txn);
 }
 
 static bool see_text(const char *id, const char *json, size_t len, void *context)

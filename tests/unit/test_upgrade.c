@@ -1,4 +1,5 @@
 /* Schema versions, and numbers that are moved on after a restore. */
+#include "base/json.h"
 #include "store/internal.h"
 #include "store_fixture.h"
 
@@ -68,6 +69,57 @@ Test(upgrade, version_1)
 	cr_assert_eq(store_waiting(txn, STORE_QUEUE, 77), 0);
 	cr_assert_eq(store_waiting(txn, STORE_PROJECT, store_name_find(txn, STORE_PROJECT, "p")), 3);
 	store_read_end(txn);
+	fixture_check();
+}
+
+static bool see_card(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context)
+{
+	char *text = context;
+
+	(void)digest;
+	snprintf(text + strlen(text), 200 - strlen(text), " %s@%u.%u.%u %s %s %s", id, version.major, version.minor, version.patch, card->category, card->backend, card->name);
+	return true;
+}
+
+/* Version 2 had definitions as text, and nothing beside them to search in. */
+Test(upgrade, version_2)
+{
+	static const char text[] = "{\"id\":\"t\",\"name\":\"Title\",\"category\":\"image\",\"backend\":{\"type\":\"noop\"},\"inputs\":{},\"input_schema\":{\"type\":\"object\"}}";
+	static const char given[] = "{\"id\":\"u\",\"input_form\":\"schema\",\"input_schema\":{\"type\":\"object\"}}";
+	const uint8_t one[32] = { 1 }, two[32] = { 2 }, lost[32] = { 3 };
+	struct store_txn *txn = fixture_write();
+	struct key key = KEY_INIT, by_one = hash_key(one), by_two = hash_key(two), by_lost = hash_key(lost);
+	struct fnr_buf source = FNR_BUF_INIT;
+	struct json_object *definition;
+	uint8_t digest[32], value[36] = { 1 };
+	char seen[200] = "";
+
+	key_text(&key, "t");
+	key_bytes(&key, "\0\0\0\0\1\0\0\0\2\0\0\0\3", 13);
+	memcpy(value + 32, "api", 4);
+	cr_assert_eq(env_put(&txn->t, DB_TEMPLATE, &key, value, sizeof value, NULL), FNR_OK);
+	cr_assert_eq(env_put(&txn->t, DB_DEFINITION, &by_one, text, strlen(text), NULL), FNR_OK);
+	cr_assert_eq(env_put(&txn->t, DB_DEFINITION, &by_two, given, strlen(given), NULL), FNR_OK);
+	cr_assert_eq(env_put(&txn->t, DB_DEFINITION, &by_lost, "no json", 7, NULL), FNR_OK);
+	fixture_commit(txn);
+	set_schema(2);
+	reopen(true);
+	cr_assert_eq(meta("schema"), STORE_SCHEMA);
+	txn = fixture_read();
+	store_cards(txn, NULL, see_card, seen);
+	cr_expect_str_eq(seen, " t@1.2.3 image noop Title");
+	cr_assert_eq(store_template_get(txn, "t", (struct store_version){ 1, 2, 3 }, digest, &source), FNR_OK);
+	cr_expect(strcmp(source.data, "api") == 0 && memcmp(digest, one, 32) == 0);
+	cr_assert_eq(store_definition_get(txn, one, &definition, NULL), FNR_OK);
+	cr_expect_str_eq(fnr_json_text(definition, NULL), "{\"id\":\"t\",\"name\":\"Title\",\"category\":\"image\",\"backend\":{\"type\":\"noop\"},\"inputs\":{}}",
+	                 "the schema is made of the inputs");
+	json_object_put(definition);
+	cr_assert_eq(store_definition_get(txn, two, &definition, NULL), FNR_OK);
+	cr_expect_str_eq(fnr_json_text(definition, NULL), given);
+	json_object_put(definition);
+	cr_expect_eq(store_definition_get(txn, lost, &definition, NULL), FNR_E_CORRUPT);
+	store_read_end(txn);
+	fnr_buf_free(&source);
 	fixture_check();
 }
 
@@ -157,10 +209,12 @@ Test(upgrade, a_step_that_fails_changes_nothing)
 
 Test(upgrade, readers_are_told_to_wait)
 {
+	store_step *const steps[STORE_SCHEMA + 1] = { NULL };
 	struct fnr_error err = FNR_ERROR_INIT;
+	bool fresh;
 
 	reopen(false);
-	cr_assert_eq(settle(to_3, &err), FNR_E_UNAVAILABLE);
+	cr_assert_eq(store_settle_schema(fixture_store, steps, STORE_SCHEMA + 1, &fresh, &err), FNR_E_UNAVAILABLE);
 	cr_assert_not_null(strstr(err.message, "fnr serve"), "%s", err.message);
 }
 
