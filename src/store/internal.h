@@ -87,6 +87,7 @@ void take_place_put(struct fnr_buf *out, const struct take_place *place);
 struct key take_use_key(const struct take_place *place, const struct fnr_id *job);
 int take_uses_put(struct store_txn *txn, const struct fnr_id *job, const uint8_t *places, size_t count, struct fnr_error *err);
 int take_uses_release(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
+int take_uses_from_2(struct store_txn *txn, struct fnr_error *err);   /* those of jobs that were accepted before they were noted */
 bool take_used(struct store_txn *txn, const struct take_place *place, struct fnr_id *job_r);
 int dead_move(struct store_txn *txn, const struct job_head *from, const struct job_head *to, struct fnr_error *err);
 int dead_delete(struct store_txn *txn, const struct job_head *head, struct fnr_error *err);   /* not there: OK */

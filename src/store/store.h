@@ -8,7 +8,7 @@
  * Everything a change depends on is read again in the write transaction that makes it. All programs run with the data
  * directory as working directory.
  *
- * Sub-databases (integers big-endian, so that byte order is scan order; schema version 2, in `meta`):
+ * Sub-databases (integers big-endian, so that byte order is scan order; schema version 3, in `meta`):
  *
  *   meta        text                          -> schema version, seq, event number block, counters, last job id,
  *                                                last round of the committer, generation of the journal, the secret of the

@@ -29,10 +29,12 @@ static int from_1(struct store_txn *txn, struct fnr_error *err)
 	return code;
 }
 
-/* Version 3 has templates with cards, and packed definitions. */
+/* Version 3 has templates with cards, packed definitions, and knows of every job that has not finished which takes it needs. */
 static int from_2(struct store_txn *txn, struct fnr_error *err)
 {
-	return templates_from_2(txn, err);
+	int code = templates_from_2(txn, err);
+
+	return code == FNR_OK ? take_uses_from_2(txn, err) : code;
 }
 
 store_step *const store_steps[] = { from_0, from_1, from_2 };

@@ -123,6 +123,51 @@ Test(upgrade, version_2)
 	fixture_check();
 }
 
+static int delete_take(uint32_t take)
+{
+	struct store_txn *txn = fixture_write();
+	struct take_place place = { store_name_find(txn, STORE_PROJECT, "film"), store_name_find(txn, STORE_SHOT, "s010"), take };
+	int code = store_take_delete(txn, place, "workspace/film/s010/take", NULL);
+
+	if (code == FNR_OK)
+		fixture_commit(txn);
+	else
+		store_abort(txn);
+	return code;
+}
+
+/* Version 2 did not note which takes a job needs: those of jobs that have not finished are found in their inputs. */
+Test(upgrade, version_2_takes)
+{
+	static const char needs[] = "{\"inputs\":{\"a\":[\"take:film/s010/1/x.png\",\"take:film/s010/1/y.png\"],\"b\":{\"c\":\"take:film/s010/2/x.png\"},"
+	                            "\"d\":\"take:film/s010/9/x.png\",\"e\":\"take:\",\"f\":\"take:film\"},\"parameters\":{}}";
+	struct op_job job = plain;
+	struct store_txn *txn = fixture_write();
+	uint32_t project = store_name_make(txn, STORE_PROJECT, "film", NULL), shot = store_name_make(txn, STORE_SHOT, "s010", NULL);
+	struct fnr_id id, ended;
+
+	for (uint32_t take = 1; take <= 3; take++) {
+		cr_assert_eq(store_shot_raise(txn, project, shot, take, NULL), FNR_OK);
+		cr_assert_eq(store_take_put(txn, project, shot, take, "{}", NULL), FNR_OK);
+	}
+	fixture_commit(txn);
+	job.payload = needs;
+	ended = fixture_submit(&job);
+	fixture_move(&ended, FNR_STATE_CANCELLED, 0);
+	fixture_submit(&plain);
+	id = fixture_submit(&job);
+	set_schema(2);
+	reopen(true);
+	cr_assert_eq(meta("schema"), STORE_SCHEMA);
+	fixture_check();
+	cr_assert_eq(delete_take(1), FNR_E_CONFLICT);
+	cr_assert_eq(delete_take(2), FNR_E_CONFLICT);
+	cr_assert_eq(delete_take(3), FNR_OK, "nobody needs it");
+	fixture_move(&id, FNR_STATE_CANCELLED, 0);
+	cr_assert_eq(delete_take(1), FNR_OK);
+	fixture_check();
+}
+
 /* Estimates were a mean and a deviation in microseconds, of tiers alone: the mean is read as one run, the next write is of now. */
 Test(upgrade, estimates_of_means)
 {
