@@ -12,6 +12,7 @@
 
 #define ROWS_A_PAGE 2000     /* looked at for one page; a page may be short and have a cursor */
 #define RECORD_MOST 65536    /* bytes of one preset, with what it inherits */
+#define IMPORT_TRIES 5
 #define IMPORT_MOST 100
 #define NAMES_TRIED 100
 
@@ -194,13 +195,22 @@ static bool is_taken(struct request *req, const char *id)
 	return taken;
 }
 
-static void free_id(struct request *req, const char *name, char id[68])
+/* Is it one of those that come with it? ids may be NULL. */
+static bool is_listed(struct json_object *ids, const char *id)
+{
+	for (size_t i = 0; ids && i < json_object_array_length(ids); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(ids, i)), id) == 0)
+			return true;
+	return false;
+}
+
+static void free_id(struct request *req, const char *name, struct json_object *ids, char id[68])
 {
 	char stem[68];
 
 	id_of_name(name, stem);
 	fnr_text_copy(id, 68, stem);
-	for (int i = 2; i < NAMES_TRIED && is_taken(req, id); i++)
+	for (int i = 2; i < NAMES_TRIED && (is_taken(req, id) || is_listed(ids, id)); i++)
 		snprintf(id, 68, "%.50s_%d", stem, i);
 }
 
@@ -258,8 +268,8 @@ static int post(struct request *req, struct fnr_buf *operation)
 	return code;
 }
 
-/* Checks a preset that somebody gives, and names it. */
-static bool check_new(struct request *req, struct json_object *source, const char *pointer, char id[68])
+/* Checks a preset that somebody gives, and names it, unlike those of ids (may be NULL). */
+static bool check_new(struct request *req, struct json_object *source, const char *pointer, struct json_object *ids, char id[68])
 {
 	const char *given = fnr_json_get_text(source, "id", NULL);
 
@@ -269,7 +279,7 @@ static bool check_new(struct request *req, struct json_object *source, const cha
 	if (given)
 		fnr_text_copy(id, 68, given);
 	else
-		free_id(req, fnr_json_get_text(source, "name", ""), id);
+		free_id(req, fnr_json_get_text(source, "name", ""), ids, id);
 	if (is_reserved(id))
 		fnr_fail(&req->err, FNR_E_EXISTS, "'%s' is the name of a tier or of an operation; give the preset another id", id);
 	return req->err.code == FNR_OK;
@@ -283,7 +293,7 @@ int presets_create(struct request *req)
 	char id[68];
 	int code;
 
-	if (!check_new(req, req->body, "", id))
+	if (!check_new(req, req->body, "", NULL, id))
 		return req->err.code;
 	version = store_preset_last(req->txn, id) + 1;
 	record = make_record(req, req->body, id, NULL, version, "");
@@ -413,10 +423,13 @@ static void import_one(struct request *req, struct json_object *source, const ch
 	uint32_t version, expected;
 	char id[68], owner[68];
 
-	if (!check_new(req, source, pointer, id))
+	if (!check_new(req, source, pointer, ids, id))
 		return;
-	if (is_taken(req, id) && conflict == CONFLICT_RENAME)
-		free_id(req, id, id);
+	if (conflict == CONFLICT_RENAME && (is_taken(req, id) || is_listed(ids, id)))
+		free_id(req, id, ids, id);
+	else if (is_listed(ids, id))
+		fnr_error_add(&req->err, fnr_arena_printf(req->arena, "%s/id", pointer), "unique", "give it another id, or import with conflict=rename",
+		              "two presets of the file have the id '%s'", id);
 	else if (is_taken(req, id) && conflict == CONFLICT_REPLACE && preset_find(req->txn, id, NULL, &now, &req->err) != FNR_OK)
 		return;
 	if (now && now->builtin) {
@@ -445,15 +458,38 @@ static int reply_imported(struct request *req, struct json_object *ids)
 	return common_reply_list(req, items, NULL);
 }
 
+/* All of the list as one operation; ids_r: what they are called. */
+static int import_list(struct request *req, struct json_object *list, int conflict, struct json_object *ids)
+{
+	struct fnr_buf operation = FNR_BUF_INIT;
+	size_t count = json_object_array_length(list);
+
+	for (size_t i = 0; i < count && (req->err.code == FNR_OK || req->err.code == FNR_E_INVALID); i++)
+		import_one(req, json_object_array_get_idx(list, i), fnr_arena_printf(req->arena, "/presets/%zu", i), conflict, &operation, ids);
+	if (req->err.code == FNR_OK)
+		return post(req, &operation);
+	fnr_buf_free(&operation);
+	return req->err.code;
+}
+
+/* Somebody else took a name meanwhile: there are others. */
+static bool rename_again(struct request *req, int code, int conflict, int tries, struct json_object *ids)
+{
+	if (conflict != CONFLICT_RENAME || tries >= IMPORT_TRIES || (code != FNR_E_EXISTS && code != FNR_E_PRECONDITION))
+		return false;
+	fnr_error_clear(&req->err);
+	json_object_array_del_idx(ids, 0, json_object_array_length(ids));
+	return true;
+}
+
 /* A file as export gives it, or as presets.yaml is: all of it or nothing. */
 int presets_import(struct request *req)
 {
 	static const char *const names[] = { "conflict", NULL };
 	static const char *const members[] = { "presets", NULL };
 	struct json_object *list = fnr_json_get(req->body, "presets"), *ids;
-	struct fnr_buf operation = FNR_BUF_INIT;
 	size_t count = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-	int code = request_query_only(req, names), conflict = read_conflict(req);
+	int code = request_query_only(req, names), conflict = read_conflict(req), tries = 0;
 
 	common_members_only(req, "a file of presets", members);
 	if (count == 0 || count > IMPORT_MOST)
@@ -461,14 +497,11 @@ int presets_import(struct request *req)
 	if (code != FNR_OK || req->err.code != FNR_OK)
 		return req->err.code;
 	ids = json_object_new_array();
-	for (size_t i = 0; i < count && (req->err.code == FNR_OK || req->err.code == FNR_E_INVALID); i++)
-		import_one(req, json_object_array_get_idx(list, i), fnr_arena_printf(req->arena, "/presets/%zu", i), conflict, &operation, ids);
-	code = req->err.code;
-	if (code == FNR_OK)
-		code = post(req, &operation);
+	do
+		code = import_list(req, list, conflict, ids);
+	while (rename_again(req, code, conflict, ++tries, ids));
 	if (code == FNR_OK)
 		code = reply_imported(req, ids);
-	fnr_buf_free(&operation);
 	json_object_put(ids);
 	return code;
 }

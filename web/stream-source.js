@@ -1,7 +1,8 @@
 // The event stream of everything that this browser may see. Used by the SharedWorker, or by a page without one.
 
 const NAMES = ["job.queued", "job.started", "job.progress", "job.preview", "job.log", "job.retrying", "job.completed", "job.failed", "job.cancelled",
-  "job.expired", "batch.progress", "template.changed", "preset.changed", "queue.changed", "backend.changed", "worker.changed"];
+  "job.expired", "batch.progress", "template.changed", "preset.changed", "queue.changed", "backend.changed", "worker.changed",
+  "take.chosen", "take.deleted", "key.created", "key.revoked"];
 const AGAIN_MS = 2000;
 const TICK_MS = 1000;
 const ASLEEP_MS = 5000;   // a clock that jumps so far: the machine slept, and nobody can tell a connection that is dead from one that is silent

@@ -81,7 +81,11 @@ enum fnr_class {
 	X(BACKEND_CHANGED, 14, "backend.changed") \
 	X(WORKER_CHANGED, 15, "worker.changed") \
 	X(QUEUE_CHANGED, 16, "queue.changed") \
-	X(ALERT_RAISED, 17, "alert.raised")
+	X(ALERT_RAISED, 17, "alert.raised") \
+	X(TAKE_CHOSEN, 18, "take.chosen") \
+	X(TAKE_DELETED, 19, "take.deleted") \
+	X(KEY_CREATED, 20, "key.created") /* these two: for those who may administer */ \
+	X(KEY_REVOKED, 21, "key.revoked")
 enum fnr_event {
 #define X(name, number, text) FNR_EVENT_##name = number,
 	FNR_EVENTS(X)

@@ -105,6 +105,24 @@ static struct json_object *look_data(struct filter_look *look)
 	return look->data;
 }
 
+/* What belongs to no project: most of it is for those who see all projects, some for others. */
+bool filter_may_see(const struct access *access, struct filter_look *look)
+{
+	struct json_object *data;
+
+	switch (look->event->type) {
+	case FNR_EVENT_KEY_CREATED:
+	case FNR_EVENT_KEY_REVOKED:
+		return access->scopes & FNR_SCOPE_ADMIN;
+	case FNR_EVENT_PRESET_CHANGED:
+		data = look_data(look);
+		return access->scopes & FNR_SCOPE_ADMIN || fnr_json_get_bool(data, "shared", false) ||
+		       (access->key[0] && strcmp(fnr_json_get_text(data, "owner", ""), access->key) == 0);
+	default:
+		return access_project(access, look->event->project);
+	}
+}
+
 bool filter_lets(const struct filter *filter, struct filter_look *look)
 {
 	const struct journal_event *event = look->event;

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "events/stream.h"
+#include "http/access.h"
 #include "store/journal.h"
 
 struct filter *filter_make(void);     /* lets everything through; free() it */
@@ -17,6 +18,7 @@ struct filter_look {
 	struct json_object *data;         /* NULL until parsed */
 	bool parsed;
 };
+bool filter_may_see(const struct access *access, struct filter_look *look);    /* by its project's number, and by what it is about */
 bool filter_lets(const struct filter *filter, struct filter_look *look);
 bool filter_batch_ended(struct filter_look *look);      /* batch.progress: its state is not "running" */
 void filter_look_end(struct filter_look *look);

@@ -118,12 +118,12 @@ static void name_project(struct filter *filter, const struct delivery *delivery)
 }
 
 /* The same for the projects of a key. */
-static bool may_see(struct access *access, const struct delivery *delivery)
+static bool may_see(struct access *access, struct delivery *delivery)
 {
 	char name[68];
 	uint32_t number = delivery->event.event->project;
 
-	if (access_project(access, number))
+	if (filter_may_see(access, &delivery->event))
 		return true;
 	for (size_t i = 0; number && i < access->project_count; i++)
 		if (!access->project_numbers[i] && store_name_text(delivery->look->store, STORE_PROJECT, number, name)

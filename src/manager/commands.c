@@ -184,7 +184,41 @@ static void run_preset(struct manager *manager, struct json_object *command)
 		member_int(out, "version", version);
 	else
 		member_json(out, "version", NULL);
+	member_text(out, "owner", fnr_json_get_text(command, "owner", NULL));
+	member_json(out, "shared", fnr_json_get_bool(command, "shared", true) ? "true" : "false");
 	event_end(manager);
+}
+
+/* One was chosen or deleted. `active` is the one that counts now; null: there is none. */
+static void run_take(struct manager *manager, struct json_object *command)
+{
+	const char *project = fnr_json_get_text(command, "project", ""), *shot = fnr_json_get_text(command, "shot", "");
+	uint32_t project_number = store_name_find(manager->turn.txn, STORE_PROJECT, project);
+	uint32_t active = store_shot_active(manager->turn.txn, project_number, store_name_find(manager->turn.txn, STORE_SHOT, shot));
+	int type = fnr_event_parse(fnr_json_get_text(command, "event", ""));
+	struct fnr_buf *out = type > 0 ? event_begin_named(manager, (enum fnr_event)type, "shot", shot) : NULL;
+
+	if (!out)
+		return;
+	event_of_project(manager, project_number);
+	member_text(out, "project", project);
+	if (fnr_json_get_int(command, "take", 0))
+		member_int(out, "take", fnr_json_get_int(command, "take", 0));
+	else
+		member_json(out, "take", NULL);
+	if (active)
+		member_int(out, "active", active);
+	else
+		member_json(out, "active", NULL);
+	event_end(manager);
+}
+
+static void run_key(struct manager *manager, struct json_object *command)
+{
+	int type = fnr_event_parse(fnr_json_get_text(command, "event", ""));
+
+	if (type > 0 && event_begin_named(manager, (enum fnr_event)type, "key", fnr_json_get_text(command, "key", "")))
+		event_end(manager);
 }
 
 static void over_batch(struct manager *manager, struct json_object *command, bool waiting_only, struct json_object *error)
@@ -314,6 +348,8 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "projects", run_projects },
 	{ "discard", run_discard },
 	{ "preset", run_preset },
+	{ "take", run_take },
+	{ "key", run_key },
 	{ "scale", workers_scale },
 	{ "worker", workers_command },
 	{ "templates", run_templates },

@@ -254,6 +254,7 @@ void event_end_log(struct manager *manager, const char *level, const char *text)
 struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *batch, uint64_t *number_r);
 /* … of something else: seq, time and its name. */
 struct fnr_buf *event_begin_named(struct manager *manager, enum fnr_event type, const char *member, const char *name);
+void event_of_project(struct manager *manager, uint32_t project);                     /* the one that was begun: for those who may see that project */
 /* What the journal keeps beside events. */
 void note_break(struct manager *manager);
 void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */

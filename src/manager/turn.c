@@ -139,6 +139,11 @@ struct fnr_buf *event_begin_named(struct manager *manager, enum fnr_event type, 
 	return out;
 }
 
+void event_of_project(struct manager *manager, uint32_t project)
+{
+	manager->turn.notes[manager->turn.note_count - 1].project = project;
+}
+
 void event_end(struct manager *manager)
 {
 	struct turn *turn = &manager->turn;

@@ -657,19 +657,45 @@ static int check_preset(struct apply *a, const char *id, uint32_t expected, uint
 	return FNR_OK;
 }
 
-static int tell_preset(struct apply *a, const char *id)
+/* Has the manager tell of it; the command is put here. */
+static int tell(struct apply *a, struct json_object *command)
 {
-	char command[160];
+	int code = store_command_add(a->txn, fnr_json_text(command, NULL), &a->err);
 
-	snprintf(command, sizeof command, "{\"command\":\"preset\",\"preset\":\"%s\"}", id);
+	json_object_put(command);
 	a->ring = true;
-	return store_command_add(a->txn, command, &a->err);
+	return code;
+}
+
+/* May everybody see it as it is now? */
+static bool is_public(struct apply *a, const char *id)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *record = store_preset_get(a->txn, id, &text) == FNR_OK ? fnr_json_parse_own(text.data, text.len, NULL) : NULL;
+	bool is = record && (fnr_json_get_bool(record, "shared", false) || !fnr_json_get(record, "owner"));
+
+	json_object_put(record);
+	fnr_buf_free(&text);
+	return is;
+}
+
+/* The event goes to those who may see it, or could before. */
+static int tell_preset(struct apply *a, const char *id, const char *owner, bool public)
+{
+	struct json_object *command = json_object_new_object();
+
+	fnr_json_set_text(command, "command", "preset");
+	fnr_json_set_text(command, "preset", id);
+	fnr_json_set_text(command, "owner", owner);
+	fnr_json_set_bool(command, "shared", public);
+	return tell(a, command);
 }
 
 static int put_preset(struct apply *a, const struct store_preset *preset, uint32_t expected)
 {
 	uint32_t last = store_preset_last(a->txn, preset->id);
 	int code = check_preset(a, preset->id, expected, last);
+	bool public = is_public(a, preset->id);
 
 	if (code == FNR_OK && expected != OP_PRESET_ANY && preset->version != last + 1)
 		code = fnr_fail(&a->err, FNR_E_PRECONDITION, "the preset '%s' was changed in the meantime; try again", preset->id);
@@ -677,7 +703,7 @@ static int put_preset(struct apply *a, const struct store_preset *preset, uint32
 		code = fnr_fail(&a->err, FNR_E_CONFLICT, "this key has %d presets, more than which it may not have; delete some", STORE_PRESETS_MOST);
 	if (code == FNR_OK)
 		code = store_preset_put(a->txn, preset, &a->err);
-	return code == FNR_OK ? tell_preset(a, preset->id) : code;
+	return code == FNR_OK ? tell_preset(a, preset->id, preset->owner, public || is_public(a, preset->id)) : code;
 }
 
 static int apply_preset(struct apply *a)
@@ -712,7 +738,7 @@ static int apply_preset_delete(struct apply *a)
 {
 	char id[NAME_SIZE], owner[NAME_SIZE];
 	uint32_t expected;
-	bool owned;
+	bool owned, public;
 	int code;
 
 	fnr_get_text(&a->in, id, sizeof id);
@@ -721,12 +747,37 @@ static int apply_preset_delete(struct apply *a)
 	expected = fnr_get_u32(&a->in);
 	if (!ended(&a->in))
 		return malformed(a);
+	public = is_public(a, id);
 	code = check_preset(a, id, expected, store_preset_last(a->txn, id));
 	if (code == FNR_OK)
 		code = store_preset_delete(a->txn, id, owned ? owner : NULL, &a->err);
 	if (code == FNR_E_NOT_FOUND && a->err.code == FNR_OK)
 		fnr_fail(&a->err, code, "there is no preset '%s'", id);
-	return code == FNR_OK ? tell_preset(a, id) : code;
+	return code == FNR_OK ? tell_preset(a, id, owned ? owner : NULL, public) : code;
+}
+
+static int tell_key(struct apply *a, enum fnr_event event, const char *id)
+{
+	struct json_object *command = json_object_new_object();
+
+	fnr_json_set_text(command, "command", "key");
+	fnr_json_set_text(command, "event", fnr_event_name(event));
+	fnr_json_set_text(command, "key", id);
+	return tell(a, command);
+}
+
+static int put_key(struct apply *a, const uint8_t hash[32], const char *json)
+{
+	struct json_object *key = fnr_json_parse_own(json, strlen(json), NULL);
+	struct fnr_buf before = FNR_BUF_INIT;
+	bool new = store_key_get(a->txn, hash, &before) == FNR_E_NOT_FOUND;
+	int code = store_key_put(a->txn, hash, json, &a->err);
+
+	if (code == FNR_OK && new)
+		code = tell_key(a, FNR_EVENT_KEY_CREATED, fnr_json_get_text(key, "id", ""));
+	fnr_buf_free(&before);
+	json_object_put(key);
+	return code;
 }
 
 static int apply_key_put(struct apply *a)
@@ -737,7 +788,7 @@ static int apply_key_put(struct apply *a)
 
 	get_hash(&a->in, hash);
 	json = get_long(&a->in);
-	code = ended(&a->in) ? store_key_put(a->txn, hash, json, &a->err) : malformed(a);
+	code = ended(&a->in) ? put_key(a, hash, json) : malformed(a);
 	free(json);
 	return code;
 }
@@ -749,6 +800,8 @@ static int apply_key_delete(struct apply *a)
 
 	if (code != FNR_OK && a->err.code == FNR_OK)
 		fnr_fail(&a->err, code, "there is no key '%s'", id);
+	if (code == FNR_OK)
+		code = tell_key(a, FNR_EVENT_KEY_REVOKED, id);
 	free(id);
 	return code;
 }
@@ -838,6 +891,25 @@ static struct store_limit get_limit(struct fnr_reader *in)
 	return limit;
 }
 
+static int tell_take(struct apply *a, enum fnr_event event, const char *project, const char *shot, uint32_t take)
+{
+	struct json_object *command = json_object_new_object();
+
+	fnr_json_set_text(command, "command", "take");
+	fnr_json_set_text(command, "event", fnr_event_name(event));
+	fnr_json_set_text(command, "project", project);
+	fnr_json_set_text(command, "shot", shot);
+	fnr_json_set_int(command, "take", take);
+	return tell(a, command);
+}
+
+static int choose_take(struct apply *a, const char *project, const char *shot, struct take_place place)
+{
+	int code = store_shot_choose(a->txn, place.project, place.shot, place.take, &a->err);
+
+	return code == FNR_OK ? tell_take(a, FNR_EVENT_TAKE_CHOSEN, project, shot, place.take) : code;
+}
+
 static int delete_take(struct apply *a, const char *project, const char *shot, struct take_place place)
 {
 	char path[STORE_DISCARD_PATH], command[STORE_DISCARD_PATH + 64];
@@ -848,8 +920,8 @@ static int delete_take(struct apply *a, const char *project, const char *shot, s
 	if (code != FNR_OK)
 		return code;
 	snprintf(command, sizeof command, "{\"command\":\"discard\",\"path\":\"%s\"}", path);     /* names have nothing to escape */
-	a->ring = true;
-	return store_command_add(a->txn, command, &a->err);
+	code = store_command_add(a->txn, command, &a->err);
+	return code == FNR_OK ? tell_take(a, FNR_EVENT_TAKE_DELETED, project, shot, place.take) : code;
 }
 
 static int apply_take(struct apply *a, bool remove)
@@ -864,7 +936,7 @@ static int apply_take(struct apply *a, bool remove)
 		return malformed(a);
 	place.project = store_name_find(a->txn, STORE_PROJECT, project);
 	place.shot = store_name_find(a->txn, STORE_SHOT, shot);
-	return remove ? delete_take(a, project, shot, place) : store_shot_choose(a->txn, place.project, place.shot, place.take, &a->err);
+	return (remove ? delete_take : choose_take)(a, project, shot, place);
 }
 
 static int apply_project(struct apply *a)

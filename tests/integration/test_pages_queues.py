@@ -184,6 +184,14 @@ def test_keys(page, fnr):
     assert fnr.get("/api/v1/sessions", key=secret).status == 401
 
 
+def test_keys_are_seen_as_they_come_and_go(page, fnr):
+    show(page, fnr, "keys", "Keys")
+    key = fnr.post("/api/v1/keys", {"name": "by another way", "scopes": ["read"]}).json
+    row(page, "Keys", "by another way", "look")
+    assert fnr.request("DELETE", f"/api/v1/keys/{key['id']}").status == 204
+    page.until(lambda: not [one for one in rows(page, "Keys") if "by another way" in one], "it is gone")
+
+
 def test_who_may_only_look(fnr):
     key = fnr.post("/api/v1/keys", {"name": "looker", "scopes": ["read"]}).json["key"]
     with Browser() as browser:

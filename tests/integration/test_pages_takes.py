@@ -35,6 +35,46 @@ def takes(page):
     return [one.text for one in page.all(".tile .name")]
 
 
+@pytest.fixture
+def beside(page, fnr):
+    """Two tabs: the second one, which the test leaves, and a function that says which is in front."""
+    page.new_tab(f"http://127.0.0.1:{fnr.port}/")
+    yield page.tab
+    page.tab(1)
+    page.driver.close()
+    page.tab(0)
+
+
+def test_two_tabs_see_the_same(page, fnr, beside):
+    """What is chosen or deleted in one tab is seen in the other, in the gallery and at the take itself."""
+    page.expected = ["404"]       # one tab asks for what the other has just deleted
+    for i in range(3):
+        fnr.run("create_title_card", {"text": f"Tab {i}"}, project="tabs", shot="one", quality="draft")
+    beside(0)
+    show(page, fnr, "takes=tabs/one", "tabs / one")
+    page.find(".tile.active", "Take 3")
+    beside(1)
+    show(page, fnr, "take=tabs/one/1", "Take 1")
+    page.click("button", "Choose this take")
+    page.find(".news", "is the one of one now")
+    beside(0)
+    page.find(".tile.active", "Take 1")
+    show(page, fnr, "take=tabs/one/2", "Take 2")
+    beside(1)
+    show(page, fnr, "take=tabs/one/2", "Take 2")
+    page.click("button", "Delete")
+    page.click("dialog button", "Delete")
+    page.heading("tabs / one")
+    page.until(lambda: takes(page) == ["Take 3", "Take 1"], "it is gone")
+    beside(0)
+    page.find(".news", "This take was deleted.")
+    page.until(lambda: not page.all(".actions button"), "nothing can be done with it")
+    show(page, fnr, "takes=tabs/one", "tabs / one")
+    page.until(lambda: takes(page) == ["Take 3", "Take 1"], "two are left")
+    assert fnr.request("DELETE", "/api/v1/projects/tabs/shots/one/takes/1").status == 204
+    page.until(lambda: takes(page) == ["Take 3"], "by itself")
+
+
 def test_projects_and_gallery(page, fnr):
     show(page, fnr, "takes", "Takes")
     page.find(".panel", "radio")

@@ -1,6 +1,7 @@
 """Presets that people make: 50.2, 50.3, 50.8, and what becomes of them in jobs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 import os
 
 import pytest
@@ -85,6 +86,31 @@ def test_those_who_show_presets_hear_of_changes(fnr):
         assert next(events)["version"] == 2
         assert delete(fnr, preset).status == 204
         assert next(events)["version"] is None
+
+
+def test_only_those_hear_who_may_see(fnr):
+    """A preset that is not shared is nobody else's business: not even its id is told. Sharing it, and taking that back, is."""
+    reader = fnr.post("/api/v1/keys", {"name": "r", "scopes": ["read"]}).json["key"]
+    elsewhere = fnr.post("/api/v1/keys", {"name": "e", "scopes": ["read"], "projects": ["elsewhere"]}).json["key"]
+    path = "/api/v1/events?types=preset.changed"
+    with fnr.stream(path) as ours, fnr.stream(path, key=reader) as theirs, fnr.stream(path, key=elsewhere) as others:
+        streams = [(event.data for event in stream if event.name == "preset.changed") for stream in (ours, theirs, others)]
+        secret, seen = make(fnr, name="Hidden"), make(fnr, name="Seen", shared=True)
+        assert change(fnr, secret, level=7).status == 200
+        assert change(fnr, seen, shared=False).status == 200        # they could see it before
+        assert change(fnr, fnr.get(PRESETS + "/seen").json, level=8).status == 200
+        for ident in ("hidden", "seen"):
+            assert delete(fnr, {"id": ident}).status == 204
+        last = make(fnr, name="Last", shared=True)
+        heard = []
+        for stream in streams:
+            heard.append([])
+            while not heard[-1] or heard[-1][-1][0] != "last":
+                event = next(stream)
+                heard[-1].append((event["preset"], event["version"]))
+        assert heard[0] == [("hidden", 1), ("seen", 1), ("hidden", 2), ("seen", 2), ("seen", 3), ("hidden", None), ("seen", None), ("last", 1)]
+        assert heard[1] == heard[2] == [("seen", 1), ("seen", 2), ("last", 1)]
+    assert delete(fnr, last).status == 204
 
 
 def test_those_that_ship_stay_as_they_are(fnr):
@@ -202,7 +228,25 @@ def test_files(fnr):
     assert fnr.post(PRESETS + "/import?conflict=replace", {"presets": [{"id": "draft", "name": "x", "base": "high"}]}).status == 409
     answer = fnr.post(PRESETS + "/import", {"presets": [{"name": "x", "base": "draft"}, {"name": "y"}]})
     assert answer.status == 422 and answer.json["errors"][0]["pointer"] == "/presets/1/base"
-    for ident in ("under", "over", "over_2"):
+    twins = {"presets": [{"id": "over", "name": "A", "base": "draft"}, {"id": "over", "name": "B", "base": "draft"}, {"name": "Over", "base": "draft"}]}
+    renamed = fnr.post(PRESETS + "/import?conflict=rename", twins)
+    assert renamed.status == 200 and [item["id"] for item in renamed.json["items"]] == ["over_3", "over_4", "over_5"], "each gets a name of its own"
+    answer = fnr.post(PRESETS + "/import?conflict=replace", twins)
+    assert answer.status == 422 and [error["pointer"] for error in answer.json["errors"]] == ["/presets/1/id"], answer.data
+    same = {"presets": [{"name": "Same", "base": "draft"}, {"name": "Same", "base": "high"}]}
+    assert [item["id"] for item in fnr.post(PRESETS + "/import", same).json["items"]] == ["same", "same_2"]
+    for ident in ("under", "over", "over_2", "over_3", "over_4", "over_5", "same", "same_2"):
+        assert delete(fnr, {"id": ident}).status == 204
+
+
+def test_many_import_the_same_at_once(fnr):
+    file = {"presets": [{"id": "rush", "name": "Rush", "base": "draft"}, {"id": "rush", "name": "Rush", "base": "draft"}]}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: fnr.post(PRESETS + "/import?conflict=rename", file), range(4)))
+    assert [answer.status for answer in answers] == [200] * 4, [answer.data for answer in answers]
+    ids = [item["id"] for answer in answers for item in answer.json["items"]]
+    assert len(set(ids)) == 8
+    for ident in ids:
         assert delete(fnr, {"id": ident}).status == 204
 
 

@@ -92,6 +92,22 @@ def open_stream(fnr, path, **headers):
 # ---- the cookie ----
 
 
+def test_keys_are_told_to_those_who_administer(fnr):
+    reader = fnr.post("/api/v1/keys", {"name": "r", "scopes": ["read", "submit"]}).json
+    path = "/api/v1/events?types=key.created,key.revoked,job.completed"
+    with fnr.stream(path) as ours, fnr.stream(path, key=reader["key"]) as theirs:
+        made = fnr.post("/api/v1/keys", {"name": "x", "scopes": ["read"]}).json
+        assert fnr.request("DELETE", f"/api/v1/keys/{made['id']}").status == 204
+        assert fnr.request("DELETE", f"/api/v1/keys/{made['id']}").status == 404
+        job = fnr.run()["id"]
+        events = (event for event in ours if event.name != "snapshot" and event.data.get("key") != reader["id"])
+        got = [next(events) for _ in range(3)]
+        assert [(event.name, event.data.get("key")) for event in got] == [("key.created", made["id"]), ("key.revoked", made["id"]), ("job.completed", None)]
+        assert made["key"] not in repr(got[0].data)
+        first = next(event for event in theirs if event.name != "snapshot")
+        assert (first.name, first.data["job"]) == ("job.completed", job)
+
+
 def test_sign_in_look_and_sign_out(fnr):
     answer = fnr.post(SESSIONS, {})
     parts = answer.headers["Set-Cookie"].split("; ")

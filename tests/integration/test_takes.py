@@ -194,3 +194,29 @@ def test_command(fnr, tmp_path):
     run("export", "p", "cli", "7", status=1)
     run("delete", "p", "cli", "1", "2")
     assert fnr.get(takes("cli")).json["items"] == []
+
+
+# ---- those who look ----
+
+def test_those_who_show_takes_hear_of_changes(fnr):
+    """What is chosen or deleted is told to those who may see the project, and to nobody else."""
+    for _ in range(3):
+        fnr.run("write", {}, project="heard", shot="s")
+    key = fnr.post("/api/v1/keys", {"name": "o", "scopes": ["read"], "projects": ["heard", "other"]}).json["key"]
+    other = fnr.post("/api/v1/keys", {"name": "o", "scopes": ["read"], "projects": ["other"]}).json["key"]
+    path = "/api/v1/events?types=take.chosen,take.deleted"
+    with fnr.stream(path, key=key) as ours, fnr.stream(path, key=other) as theirs, fnr.stream(path + "&project=heard") as wide:
+        assert fnr.request("PUT", "/api/v1/projects/heard/shots/s/active-take", {"take": 1}).status == 200
+        assert fnr.request("PUT", "/api/v1/projects/heard/shots/s/active-take", {"take": None}).status == 200
+        assert fnr.request("DELETE", takes("s", "heard") + "/3").status == 204
+        fnr.run("write", {}, project="other", shot="s")
+        assert fnr.request("DELETE", takes("s", "other") + "/1").status == 204
+        expected = [("take.chosen", 1, 1), ("take.chosen", None, 3), ("take.deleted", 3, 2)]
+        for stream in (ours, wide):
+            events = (event for event in stream if event.name.startswith("take."))
+            got = [next(events) for _ in expected]
+            assert [(event.name, event.data["take"], event.data["active"]) for event in got] == expected
+            assert {(event.data["project"], event.data["shot"]) for event in got} == {("heard", "s")}
+        first = next(event for event in theirs if event.name.startswith("take."))
+        assert (first.data["project"], first.data["take"], first.data["active"]) == ("other", 1, None)
+    assert fnr.request("PUT", "/api/v1/projects/heard/shots/s/active-take", {"take": 99}).status == 404

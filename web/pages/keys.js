@@ -4,6 +4,7 @@ import { acting, rowButton } from "../acting.js";
 import { call, get } from "../api.js";
 import { ask, askFor, tell } from "../dialog.js";
 import { h } from "../dom.js";
+import { keepRight } from "../live.js";
 import { Table } from "../table.js";
 import { when } from "../time.js";
 
@@ -47,7 +48,7 @@ function columns(user, act) {
 }
 
 export async function keysView(parameters, user) {
-  const { news, act } = acting(null, read);
+  const { news, act } = acting(null, () => right.soon());
   const table = new Table("Keys", columns(user, act), { key: (key) => key.id, empty: "There are no keys." });
 
   async function make() {
@@ -60,9 +61,10 @@ export async function keysView(parameters, user) {
     table.show((await get("keys")).items);
   }
 
-  await read();
+  const right = keepRight(read, (name) => name.startsWith("key."));
+  await right.first();
   return {
-    title: "Keys", wide: true,
+    title: "Keys", wide: true, stop: right.stop,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Keys"),
       h("button", { type: "button", class: "main", onclick: () => act(make) }, "New key…")), news, table.element),
   };

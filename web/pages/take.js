@@ -4,10 +4,11 @@ import { acting } from "../acting.js";
 import { address, call, get, Problem } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, valueWords } from "../dom.js";
+import { keepRight } from "../live.js";
 import { outputView } from "../outputs.js";
 import { findTemplate } from "../templates.js";
 import { took, when } from "../time.js";
-import { outputOf, shotPath, takePlace } from "./takes.js";
+import { movesTakes, outputOf, shotPath, takePlace } from "./takes.js";
 
 function factsView(take, template) {
   const facts = [
@@ -32,11 +33,20 @@ export async function takeView(parameters, user) {
   const actions = h("div", { class: "actions" });
   const { news, act } = acting((words) => words);
   const mayRun = user.scopes.includes("submit");
-  let take = await get(path);
-  const template = await findTemplate(take.template);
+  let take;
+  let template;
+  let drawn = "";
 
   function draw() {
+    const look = take.gone ? "gone" : String(take.active);
+    if (look === drawn) return;
+    drawn = look;
     state.hidden = !take.active;
+    if (take.gone) {
+      actions.replaceChildren();
+      news.textContent = "This take was deleted.";
+      return;
+    }
     actions.replaceChildren(...[
       mayRun && !take.active && h("button", { type: "button", class: "main", onclick: () => act(choose) }, "Choose this take"),
       h("a", { class: "button", href: address(`${path}/export`), download: true }, "Export"),
@@ -45,10 +55,20 @@ export async function takeView(parameters, user) {
     ].filter(Boolean));
   }
 
+  async function read() {
+    try {
+      take = await get(path);
+    } catch (error) {
+      if (!take || error.status !== 404) throw error;
+      take = { ...take, active: false, gone: true };   // somebody else did that
+    }
+    template ??= await findTemplate(take.template);
+    draw();
+  }
+
   async function choose() {
     await call("PUT", `${shotPath(project, shot)}/active-take`, { take: take.take });
-    take = await get(path);
-    draw();
+    await read();
     return `Take ${take.take} is the one of ${shot} now.`;
   }
 
@@ -58,9 +78,10 @@ export async function takeView(parameters, user) {
     location.hash = `takes=${takePlace(project, shot)}`;
   }
 
-  draw();
+  const right = keepRight(read, (name, data) => name.startsWith("take.") && movesTakes(name, data, project, shot));
+  await right.first();
   return {
-    title: `${project} / ${shot} / take ${take.take}`, wide: true,
+    title: `${project} / ${shot} / take ${take.take}`, wide: true, stop: right.stop,
     element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: `#takes=${takePlace(project, shot)}` }, `${project} / ${shot}`)),
       h("div", { class: "head" }, h("h1", { tabindex: -1 }, `Take ${take.take}`), state),
       h("div", { class: "results" }, take.files.map((file) => outputView(outputOf(file), `${template?.name ?? take.template}: ${file.name}`))),

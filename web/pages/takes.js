@@ -44,12 +44,15 @@ async function projectsView() {
     list.replaceChildren(...projects.map(projectView));
     none.hidden = projects.length > 0;
   }
-  const right = keepRight(read, (name) => name === "job.completed");
+  const right = keepRight(read, (name) => name === "job.completed" || name === "take.deleted");
   await right.first();
   return { title: "Takes", wide: true, stop: right.stop, element: h("section", { class: "list" }, h("h1", { tabindex: -1 }, "Takes"), none, list) };
 }
 
 /* ---- the gallery of a shot ---- */
+
+/** Is it an event after which the takes of this shot look different? */
+export const movesTakes = (name, data, project, shot) => data.project === project && (name === "job.completed" || (name.startsWith("take.") && data.shot === shot));
 
 const awaited = (take) => Date.now() - Date.parse(take.finished_at) < AWAITED_MS &&
   take.files.some((file) => file.thumbnail === null && /^(image|video|audio)\//.test(file.media_type));
@@ -102,7 +105,7 @@ async function galleryView(project, shot) {
     none.hidden = takes.length > 0;
   }
 
-  const right = keepRight(read, (name, data) => name === "job.completed" && data.project === project);
+  const right = keepRight(read, (name, data) => movesTakes(name, data, project, shot));
   await right.first();
   return {
     title: `${project} / ${shot}`, wide: true, stop: right.stop,
