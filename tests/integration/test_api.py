@@ -271,7 +271,7 @@ def sources(*suffixes):
 def test_one_vocabulary(fnr):
     schemas = fnr.document.document["components"]["schemas"]
     states, events = words("FNR_STATES"), words("FNR_EVENTS")
-    assert len(states) == 10 and len(events) == 18
+    assert len(states) == 10 and len(events) == 22
     assert set(schemas["State"]["enum"]) == set(states)
     assert schemas["Stage"]["enum"] == words("FNR_STAGES")
     assert schemas["Quality"]["enum"] == words("FNR_QUALITIES")
@@ -286,7 +286,7 @@ def test_no_other_words_for_events():
     with open(os.path.join(ROOT, "src", "base", "conf.h")) as file:
         keys = set(re.findall(r'"([a-z]+\.[a-z_]+)"', file.read()))
     logged = set(re.findall(r"""(?:event=|turn_log\([^"]*")([a-z]+\.[a-z_]+)""", "".join(text for _, text in sources(".c")))) | {"template.broken", "template.mended"}
-    pattern = re.compile(r"""["'`](?:event: )?((?:job|batch|template|preset|backend|worker|queue|alert)\.[a-z_]+)["'`,]""")
+    pattern = re.compile(r"""["'`](?:event: )?((?:job|batch|template|preset|backend|worker|queue|alert|take|key)\.[a-z_]+)["'`,]""")
     files = re.compile(r"\.(?:c|h|js|mjs|py|json|yaml|html|css|sock|key|map|ts)$")
     for path, text in sources(".c", ".h", ".py", ".js", ".mjs", ".ts", ".html", ".yaml", ".md"):
         found = {word for word in pattern.findall(text) if not files.search(word)}
