@@ -92,7 +92,6 @@ static void compile_node(struct compiler *c, struct node *node)
 		return;
 	}
 	node->kinds = json_object_get_boolean(node->source) ? KIND_ANY : 0;
-	node->leaf = true;
 	node->ops = fnr_arena_alloc(c->schema->arena, sizeof *node->ops);
 }
 
@@ -109,8 +108,10 @@ static void compile_all(struct compiler *c)
 	compiler_want(c, main->root);
 	for (size_t i = 0; i < c->work_count && !full(c); i++)
 		compile_node(c, c->work[i]);
-	if (c->err->code == FNR_OK && loop_check(c))
-		link_all(c);
+	if (c->err->code != FNR_OK || !loop_check(c))
+		return;
+	link_all(c);
+	shape_all(c);
 }
 
 struct schema *compiler_run(struct json_object *definition, const struct schema_options *options, int metaschemas, struct fnr_error *err)

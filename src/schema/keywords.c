@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/program.h"
+#include "schema/leaf.h"
 
 #define NUMBER_MOST 1000      /* bytes of a bound: it is read again for each value that is about as large */
 #define ENUMERATION_SHORT 8   /* values that are compared one by one */
@@ -152,7 +152,7 @@ static void add_enumeration(struct compiler *c, enum rule rule, struct json_obje
 		struct json_object *value = json_object_array_get_idx(values, i);
 
 		if (json_object_is_type(value, json_type_string))
-			list->texts[list->text_count++] = (struct text){ json_object_get_string(value), (size_t)json_object_get_string_len(value) };
+			list->texts[list->text_count++] = text_of(value);
 	}
 	if (list->count > ENUMERATION_SHORT)
 		hash_values(c, list);
@@ -244,14 +244,18 @@ static struct pattern *make_pattern(struct compiler *c, struct node *node, const
 static void compile_pattern(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
 {
 	struct pattern *pattern;
+	struct op *op;
 
 	if (!json_object_is_type(value, json_type_string)) {
 		ill_typed(c, node, row->keyword, "text");
 		return;
 	}
 	pattern = make_pattern(c, node, row->keyword, json_object_get_string(value), (size_t)json_object_get_string_len(value));
-	if (pattern)
-		add_op(c, row->rule)->pattern = pattern;
+	if (!pattern)
+		return;
+	op = add_op(c, row->rule);
+	op->pattern = pattern;
+	op->plain = pattern_plain(pattern);
 }
 
 /* Formats that nobody knows are annotations always. */
@@ -306,7 +310,7 @@ static void compile_properties(struct compiler *c, struct node *node, const stru
 	}
 	properties = more_properties(c, members, (size_t)json_object_object_length(value));
 	json_object_object_foreach(value, name, schema)
-		properties[members->count++] = (struct property){ name, strlen(name), child(c, node, row->keyword, schema), false };
+		properties[members->count++] = (struct property){ .name = name, .len = strlen(name), .node = child(c, node, row->keyword, schema) };
 }
 
 static void compile_pattern_properties(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
@@ -353,7 +357,7 @@ static void compile_required(struct compiler *c, struct node *node, const struct
 
 		if (name && !property) {
 			property = &properties[members->count++];
-			*property = (struct property){ name, strlen(name), NULL, false };
+			*property = (struct property){ .name = name, .len = strlen(name) };
 			map_put(&known, name, property->len, property);
 		}
 		members->required += property && !property->required;
@@ -591,8 +595,9 @@ void keywords_compile(struct compiler *c, struct node *node, unsigned vocabulari
 	members = op_of(c, RULE_MEMBERS);
 	if (members)
 		hash_members(c, members->members);
+	for (size_t i = 0; i < c->op_count; i++)
+		c->ops[i].home = node;
 	node->op_count = (uint32_t)c->op_count;
-	node->leaf = !c->op_count || c->ops[c->op_count - 1].rule < RULE_UNIQUE_ITEMS;
 	node->ops = room(c, c->op_count * sizeof *node->ops);
 	if (c->op_count)
 		memcpy(node->ops, c->ops, c->op_count * sizeof *node->ops);

@@ -1,5 +1,12 @@
-/* A schema that only refers to another is left out of the way to it. Not where dynamic references ask which way it was. */
+/* Shortens the way. A schema that only refers to another is left out of the way to it; the operations of schemas that must fit
+ * anyway ($ref, allOf) are done by the node itself. Not where dynamic references ask which way it was. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "schema/program.h"
+
+#define TAKEN_MOST 64         /* operations of a node that takes over those of others */
 
 static void direct(struct node **node)
 {
@@ -53,12 +60,191 @@ static void link_op(struct op *op)
 	}
 }
 
+/* ---- taking over ---- */
+
+/* Is being this schema no more than doing its operations? */
+static bool is_open(const struct node *node, const struct node *other)
+{
+	return other && !other->tracks && !(node->kinds & ~other->kinds);
+}
+
+static bool is_taken(const struct node *node, const struct op *op)
+{
+	if (op->rule != RULE_REF && op->rule != RULE_ALL_OF)
+		return false;
+	if (op->rule == RULE_REF)
+		return is_open(node, op->node);
+	for (uint32_t i = 0; i < op->count; i++)
+		if (!is_open(node, op->nodes[i]))
+			return false;
+	return true;
+}
+
+static uint32_t count_taken(const struct op *op)
+{
+	uint32_t count = 0;
+
+	if (op->rule == RULE_REF)
+		return op->node->op_count;
+	for (uint32_t i = 0; i < op->count && count <= TAKEN_MOST; i++)
+		count += op->nodes[i]->op_count;
+	return count;
+}
+
+static uint32_t take_ops(struct op *to, const struct node *from)
+{
+	if (from->op_count)
+		memcpy(to, from->ops, from->op_count * sizeof *to);
+	return from->op_count;
+}
+
+/* Into the order of the rules; those of one rule stay as they are. */
+static void order_ops(struct op *ops, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct op op = ops[i];
+		uint32_t at = i;
+
+		for (; at && ops[at - 1].rule > op.rule; at--)
+			ops[at] = ops[at - 1];
+		ops[at] = op;
+	}
+}
+
+static void take_over(struct compiler *c, struct node *node)
+{
+	uint32_t most = node->op_count, count = 0;
+	struct op *ops;
+
+	for (uint32_t i = 0; i < node->op_count && most <= TAKEN_MOST; i++)
+		most += is_taken(node, &node->ops[i]) ? count_taken(&node->ops[i]) : 0;
+	if (most == node->op_count || most > TAKEN_MOST)
+		return;
+	ops = fnr_arena_alloc(c->schema->arena, most * sizeof *ops);
+	for (uint32_t i = 0; i < node->op_count; i++) {
+		const struct op *op = &node->ops[i];
+
+		if (!is_taken(node, op))
+			ops[count++] = *op;
+		else if (op->rule == RULE_REF)
+			count += take_ops(ops + count, op->node);
+		else
+			for (uint32_t j = 0; j < op->count; j++)
+				count += take_ops(ops + count, op->nodes[j]);
+	}
+	order_ops(ops, count);
+	node->ops = ops;
+	node->op_count = count;
+}
+
+/* ---- bounds ---- */
+
+static bool is_bound(const struct op *op)
+{
+	return op->rule >= RULE_MINIMUM && op->rule <= RULE_EXCLUSIVE_MAXIMUM;
+}
+
+/* The least whole number that surely fits, and the greatest: what is written may be a little beside what a double has. */
+static int64_t least_of(const struct op *op)
+{
+	if (op->bound.is_integer && op->bound.integer < NUMBER_EXACT && op->bound.integer > -NUMBER_EXACT)
+		return op->bound.integer + (op->rule == RULE_EXCLUSIVE_MINIMUM);
+	return fabs(op->bound.real) < NUMBER_EXACT ? (int64_t)floor(op->bound.real) + 1 : INT64_MAX;
+}
+
+static int64_t most_of(const struct op *op)
+{
+	if (op->bound.is_integer && op->bound.integer < NUMBER_EXACT && op->bound.integer > -NUMBER_EXACT)
+		return op->bound.integer - (op->rule == RULE_EXCLUSIVE_MAXIMUM);
+	return fabs(op->bound.real) < NUMBER_EXACT ? (int64_t)ceil(op->bound.real) - 1 : INT64_MIN;
+}
+
+static void narrow(struct interval *interval, const struct op *op)
+{
+	interval->count++;
+	if (op->rule == RULE_MINIMUM || op->rule == RULE_EXCLUSIVE_MINIMUM) {
+		interval->least = least_of(op) > interval->least ? least_of(op) : interval->least;
+		interval->above = fmax(interval->above, op->bound.real);
+	} else {
+		interval->most = most_of(op) < interval->most ? most_of(op) : interval->most;
+		interval->below = fmin(interval->below, op->bound.real);
+	}
+}
+
+/* Those of a node stand together. */
+static void join_bounds(struct compiler *c, struct node *node)
+{
+	struct interval *interval = NULL;
+
+	for (uint32_t i = 0; i < node->op_count; i++) {
+		if (!is_bound(&node->ops[i]))
+			continue;
+		if (!interval) {
+			interval = fnr_arena_alloc(c->schema->arena, sizeof *interval);
+			*interval = (struct interval){ -NUMBER_EXACT, NUMBER_EXACT, -INFINITY, INFINITY, 0 };
+			node->ops[i].interval = interval;
+		}
+		narrow(interval, &node->ops[i]);
+	}
+}
+
+/* ---- all ---- */
+
+/* Bounds are one look, and what they are a multiple of. */
+static bool is_range(const struct node *node)
+{
+	uint32_t bounds = is_bound(node->ops) ? node->ops->interval->count : 0;
+
+	return bounds && (node->op_count == bounds || (node->op_count == bounds + 1 && node->ops[bounds].rule == RULE_MULTIPLE_OF));
+}
+
+static enum look look_of(const struct node *node)
+{
+	const struct op *op = node->ops;
+
+	if (!node->op_count)
+		return LOOK_KIND;
+	if (is_range(node))
+		return LOOK_NUMBER;
+	if (node->op_count > 1)
+		return LOOK_NOT;
+	if (op->rule == RULE_LENGTH)
+		return LOOK_LENGTH;
+	if (op->rule == RULE_PATTERN && op->plain)
+		return LOOK_PATTERN;
+	if (op->rule == RULE_MEMBERS && !op->members->pattern_count)
+		return LOOK_MEMBERS;
+	return (op->rule == RULE_ENUM || op->rule == RULE_CONST) && !op->enumeration->hashes ? LOOK_TEXT : LOOK_NOT;
+}
+
+/* Those of a node stand together: each knows how many there are from it on. */
+static void count_ifs(struct node *node)
+{
+	for (uint32_t i = node->op_count; i--;)
+		if (node->ops[i].rule == RULE_IF)
+			node->ops[i].count = 1 + (i + 1 < node->op_count && node->ops[i + 1].rule == RULE_IF ? node->ops[i + 1].count : 0);
+}
+
+static void finish(struct compiler *c, struct node *node)
+{
+	join_bounds(c, node);
+	count_ifs(node);
+	node->look = look_of(node);
+	node->leaf = !node->op_count || node->ops[node->op_count - 1].rule < RULE_MEMBERS;
+}
+
+/* What a node leads to was mostly found before it, and has taken over already what it can. */
 void link_all(struct compiler *c)
 {
-	if (c->schema->dynamic)
-		return;
-	for (size_t i = 0; i < c->work_count; i++)
+	bool shortens = !c->schema->dynamic;
+
+	for (size_t i = 0; shortens && i < c->work_count; i++)
 		for (uint32_t j = 0; j < c->work[i]->op_count; j++)
 			link_op(&c->work[i]->ops[j]);
-	direct(&c->schema->root);
+	if (shortens)
+		direct(&c->schema->root);
+	for (size_t i = 0; shortens && i < c->work_count; i++)
+		take_over(c, c->work[i]);
+	for (size_t i = 0; i < c->work_count; i++)
+		finish(c, c->work[i]);
 }

@@ -5,8 +5,10 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/ecma.c %D%/ecma.h \
 	%D%/form.c \
 	%D%/format.c \
+	%D%/frame.c %D%/frame.h \
 	%D%/inputs.c %D%/inputs.h %D%/internal.h \
 	%D%/keywords.c \
+	%D%/leaf.c %D%/leaf.h \
 	%D%/link.c \
 	%D%/loop.c \
 	%D%/map.c %D%/map.h \
@@ -14,11 +16,15 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/metaschema.c \
 	%D%/number.c %D%/number.h \
 	%D%/pattern.c %D%/pattern.h \
+	%D%/plain.c %D%/plain.h \
 	%D%/program.h \
 	%D%/report.c \
 	%D%/resource.c \
+	%D%/run.h \
 	%D%/schema.h \
+	%D%/shape.c %D%/shape.h \
 	%D%/uri.c %D%/uri.h \
 	%D%/validate.c \
 	%D%/value.c %D%/value.h
 %C%_libschema_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS)
+%C%_libschema_a_CFLAGS = $(AM_CFLAGS) $(NO_PLT_CFLAGS)

@@ -6,8 +6,7 @@
 
 enum { UNSEEN, OPEN, DONE };
 
-/* The schemas that an operation applies to the value itself, one after the other; NULL behind the last. */
-static struct node *next_of(const struct op *op, size_t at)
+struct node *op_same(const struct op *op, size_t at)
 {
 	switch (op->rule) {
 	case RULE_REF: case RULE_NOT:
@@ -35,7 +34,7 @@ struct frame { struct node *node; size_t op, at; };
 static struct node *next_child(struct frame *frame)
 {
 	for (; frame->op < frame->node->op_count; frame->op++, frame->at = 0) {
-		struct node *found = next_of(&frame->node->ops[frame->op], frame->at);
+		struct node *found = op_same(&frame->node->ops[frame->op], frame->at);
 
 		if (found) {
 			frame->at++;

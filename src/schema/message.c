@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "schema/program.h"
+#include "schema/run.h"
 
 #define VALUES_NAMED 20       /* of an enum, in one report */
 #define NAMES_COMPARED 256    /* for "did you mean" */

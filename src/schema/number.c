@@ -195,14 +195,6 @@ static uint64_t times(uint64_t a, uint64_t b, uint64_t modulus)
 	return (uint64_t)((unsigned __int128)a * b % modulus);
 }
 
-/* Division of short numbers is several times as fast. */
-static bool divides(uint64_t divisor, int64_t value)
-{
-	uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
-
-	return (size | divisor) >> 32 ? size % divisor == 0 : (uint32_t)size % (uint32_t)divisor == 0;
-}
-
 /* digits(value) * 10^(difference of the exponents) mod digits(divisor). Where the divisor's last digit counts more than the
  * value's, the value, whose digits do not end in 0, cannot be a multiple. */
 bool number_divides(const struct divisor *divisor, struct json_object *value)
@@ -213,7 +205,7 @@ bool number_divides(const struct divisor *divisor, struct json_object *value)
 	size_t left;
 
 	if (divisor->exponent == 0 && json_object_is_type(value, json_type_int))
-		return divides(divisor->digits, json_object_get_int64(value));
+		return number_divides_whole(divisor->digits, json_object_get_int64(value));
 	read_value(value, &decimal);
 	if (!decimal.count)
 		return true;

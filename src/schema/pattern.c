@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "schema/ecma.h"
+#include "schema/plain.h"
 
 #define KEPT 64
 #define STEPS_MOST 100000     /* from one place of the text; a few milliseconds */
@@ -24,7 +25,7 @@
 #define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF | \
                  PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
 
-struct pattern { pcre2_code *code; unsigned uses; bool anchored, machine; };
+struct pattern { pcre2_code *code; unsigned uses; bool anchored, machine; struct plain *plain; };
 
 static struct kept { char *text; struct pattern *pattern; } kept[KEPT];
 
@@ -71,6 +72,18 @@ static pcre2_code *compile(const char *text, size_t len, char *message, size_t s
 	return code;
 }
 
+/* NULL if it is none. */
+static struct plain *plain_of(const char *text, size_t len)
+{
+	struct plain plain, *kept_plain;
+
+	if (!plain_read(&plain, text, len))
+		return NULL;
+	kept_plain = fnr_alloc(sizeof plain);
+	*kept_plain = plain;
+	return kept_plain;
+}
+
 struct pattern *pattern_create(const char *text, size_t len, char *message, size_t size)
 {
 	pcre2_code *code = compile(text, len, message, size);
@@ -81,6 +94,7 @@ struct pattern *pattern_create(const char *text, size_t len, char *message, size
 		return NULL;
 	pattern = fnr_alloc(sizeof *pattern);
 	pattern->code = code;
+	pattern->plain = plain_of(text, len);
 	pattern->anchored = pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options) == 0 && (options & PCRE2_ANCHORED);
 	return pattern;
 }
@@ -90,7 +104,13 @@ void pattern_free(struct pattern *pattern)
 	if (!pattern)
 		return;
 	pcre2_code_free(pattern->code);
+	free(pattern->plain);
 	free(pattern);
+}
+
+const struct plain *pattern_plain(const struct pattern *pattern)
+{
+	return pattern->plain;
 }
 
 bool pattern_sound(const char *text, char *message, size_t size)
@@ -176,6 +196,8 @@ enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_
 {
 	int result;
 
+	if (pattern->plain)
+		return plain_fits(pattern->plain, text, len) ? PATTERN_FITS : PATTERN_DIFFERS;
 	prepare();
 	if (pattern->uses < JIT_USES && ++pattern->uses == JIT_USES)
 		pattern->machine = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;   /* else it is interpreted as before */

@@ -23,6 +23,8 @@ struct pattern_clock { unsigned matches; int64_t end; };
 /* A pattern to keep. NULL if it cannot be used; message says why and where. */
 struct pattern *pattern_create(const char *text, size_t len, char *message, size_t size);
 void pattern_free(struct pattern *pattern);
+/* What a plain pattern is read along the text with (plain.h); NULL: it is another. */
+const struct plain *pattern_plain(const struct pattern *pattern);
 enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock);
 
 /* Can the pattern be used? If not, message says why and where. */

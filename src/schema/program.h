@@ -44,7 +44,7 @@ struct document {
 	struct document *next;
 };
 
-struct property { const char *name; size_t len; struct node *node; bool required; };
+struct property { const char *name; size_t len; struct node *node; bool required; uint8_t id; };   /* id: in the shape */
 struct pattern_property { struct pattern *pattern; struct node *node; };
 
 /* properties, patternProperties, additionalProperties and required: one pass over the members of an object. */
@@ -56,30 +56,52 @@ struct members {
 	uint64_t initials;           /* bits of the first bytes of their names, modulo 64 */
 	struct pattern_property *patterns;
 	struct node *additional;
+	uint64_t own, must;          /* in a shape: the names that have a schema, and those that are required */
+	const uint8_t *place_of;     /* in a shape: the number of a property by its id */
 };
+
+/* Names that the schemas for one and the same value ask for, where several do (allOf, if, oneOf and the like). An object is
+ * looked through once for all of them; from then on a name is a bit and a place. */
+#define SHAPE_NAMES 64
+#define SHAPE_SLOTS 128
+struct shape {
+	const char *names[SHAPE_NAMES];
+	uint32_t count, users;       /* users: how many ask for names */
+	bool full;                   /* there are more names: it is not used */
+	uint8_t first[SHAPE_SLOTS], next[SHAPE_NAMES];   /* id + 1 of the names whose first bytes fall together; 0: no more */
+};
+
+/* What an object needs at least to fit a schema, to be seen without running it: members, and a text out of a list in one of
+ * them, which often tells alternatives apart. whole: no more than that. */
+struct guard { uint64_t must; const struct enumeration *list; uint8_t id; bool whole; };
 
 struct items { struct node **prefix; size_t count; struct node *rest; };
 struct contains { struct node *node; uint64_t least, most; };
 struct dependency { const char *name; struct node *node; const char **names; size_t count; };  /* node, or names */
 struct branches { struct node *condition, *then, *otherwise; };
 
+/* The bounds of a number in one: whole numbers from least to most and reals between above and below fit all of them, which are
+ * the next `count` operations. Others may fit, too. */
+struct interval { int64_t least, most; double above, below; uint32_t count; };
+
 /* The values of enum, or the one of const; the texts among them are compared quickest. Many are found by hash: order has their
  * numbers, hashes are sorted. */
-struct text { const char *data; size_t len; };
+struct text { const char *data; size_t len; uint64_t head; };   /* head: see text_head */
 struct enumeration { struct json_object *values; size_t count; uint64_t *hashes; uint32_t *order; struct text *texts; size_t text_count; };
 
 struct op {
 	uint8_t rule;                /* row of the table of rules */
 	uint8_t applies;             /* kinds of value */
-	uint32_t count;              /* of what `nodes` or `dependencies` point at */
+	uint32_t count;              /* of what `nodes` or `dependencies` point at; of RULE_IF in a row, from this one on */
+	struct node *home;           /* where it was written: not the node that has it, if that took it over from another (link.c) */
 	union {
 		struct json_object *value;
-		struct bound bound;
+		struct { struct bound bound; const struct interval *interval; };   /* interval: of the first of several */
 		struct divisor divisor;
 		struct { uint64_t least, most; } range;
 		struct { struct json_object *value; const char *name; } named;
 		struct enumeration *enumeration;
-		struct pattern *pattern;
+		struct { struct pattern *pattern; const struct plain *plain; };
 		const struct format *format;
 		struct node *node;
 		struct node **nodes;
@@ -92,6 +114,11 @@ struct op {
 	};
 };
 
+/* What is enough to take a value, for the commonest nodes: that is looked at before anything else is prepared (leaf.h). */
+enum look { LOOK_NOT, LOOK_KIND, LOOK_TEXT, LOOK_LENGTH, LOOK_PATTERN, LOOK_NUMBER, LOOK_MEMBERS };
+
+enum { NEEDS_SCOPE = 1, NEEDS_MARKS = 2, NEEDS_FRAME = 4 };
+
 struct node {
 	struct json_object *source;
 	struct node *parent;         /* with these it has its JSON Pointer */
@@ -99,11 +126,18 @@ struct node {
 	int64_t index;               /* -1: keyword alone */
 	struct resource *resource;
 	uint8_t kinds;               /* of value that it takes */
+	uint8_t look;                /* enum look, at its first operation */
 	bool wanted, leaf;           /* leaf: leads to no other */
 	bool tracks;                 /* needs to know what was evaluated (unevaluated*) */
+	bool inner;                  /* another leads to it for the same value */
 	uint8_t mark;                /* of the search for loops */
 	uint32_t op_count;
 	struct op *ops;
+	const struct op *quick;      /* the same in the order that finds a misfit soonest, for when that is all that is wanted */
+	struct node *joined;         /* towards the one that stands for all that apply to the same value (shape.c) */
+	struct shape *shape;         /* of those; NULL: not worth it */
+	const struct guard *guard;   /* or NULL */
+	uint8_t needs;               /* NEEDS_*: what has to be prepared before its operations */
 };
 
 struct schema {
@@ -118,7 +152,8 @@ struct schema {
 	bool dynamic;                /* has a $dynamicRef, so the way to a node matters */
 };
 
-/* The table of rules: X(name, keyword, kinds it applies to). The order is that of their operations. */
+/* The table of rules: X(name, keyword, kinds it applies to). The order is that of their operations; those in front of MEMBERS
+ * look at a value alone (leaf.c). */
 #define NUMERIC (KIND_INTEGER | KIND_NUMBER)
 #define RULES(X) \
 	X(ENUM, "enum", KIND_ANY) \
@@ -131,7 +166,7 @@ struct schema {
 	X(MULTIPLE_OF, "multipleOf", NUMERIC) \
 	X(ITEM_COUNT, "minItems", KIND_ARRAY) \
 	X(MEMBER_COUNT, "minProperties", KIND_OBJECT) \
-	X(FORMAT, "format", KIND_ANY) \
+	X(FORMAT, "format", KIND_STRING) \
 	X(PATTERN, "pattern", KIND_STRING) \
 	X(UNIQUE_ITEMS, "uniqueItems", KIND_ARRAY) \
 	X(MEMBERS, "properties", KIND_OBJECT) \
@@ -200,76 +235,17 @@ void keywords_compile(struct compiler *c, struct node *node, unsigned vocabulari
 
 /* loop.c: a schema that leads to itself without going deeper into the value would never end */
 bool loop_check(struct compiler *c);
+/* The schemas that an operation applies to the value itself, one after the other; NULL behind the last. */
+struct node *op_same(const struct op *op, size_t at);
 
 /* link.c: to be called when there are no loops */
 void link_all(struct compiler *c);
 
+/* shape.c: shapes and guards for the schemas that apply to the same value; behind link_all */
+void shape_all(struct compiler *c);
+
 /* Where a node stands: "#/properties/a", with the document's address before it unless it is the one that was given. */
 const char *node_pointer(const struct schema *schema, const struct node *node, char out[POINTER_MOST]);
-
-/* ---- running ---- */
-
-/* Where in the value we are: a chain on the stack, kept only when problems are to be reported. */
-struct spot { const struct spot *parent; const char *name; size_t index; };
-
-struct scope { const struct resource *resource; const struct scope *parent; };
-
-/* A misfit, as little as words can be made of later: numbers and texts mean what `kind` says. */
-enum problem_kind { PROBLEM_RULE, PROBLEM_KIND, PROBLEM_MISSING, PROBLEM_DEPENDENT, PROBLEM_CONTAINS, PROBLEM_BOTH, PROBLEM_NONE, PROBLEM_LIMIT };
-struct problem {
-	const struct node *node;
-	const struct op *op;
-	struct json_object *value;
-	const char *name, *other;
-	uint64_t first, second;
-	size_t way, depth;           /* its place: so many steps from this one of the report on */
-	enum problem_kind kind;
-};
-struct step { const char *name; size_t index; };
-
-struct schema_report {
-	const struct schema *schema;
-	struct problem *problems;
-	struct step *steps;
-	size_t count, size, step_count, step_size;
-	size_t base;                 /* the first of those that count towards SCHEMA_ERRORS now */
-	struct json_object *kept;    /* values that were made for the run, and that problems point at */
-};
-
-struct run {
-	const struct schema *schema;
-	struct schema_report *report; /* NULL: only whether it fits, and the first misfit ends it */
-	const struct spot *spot;
-	const struct scope *scope;
-	int64_t steps;               /* left */
-	int depth;
-	const char *stopped;         /* why it could not go on */
-	bool said;                   /* that is reported */
-	struct pattern_clock clock;
-};
-
-/* report.c: notes a misfit, if a report is wanted. All return false, so that who found it can end with that. */
-bool report_rule(struct run *run, const struct node *node, const struct op *op, struct json_object *value);
-bool report_kind(struct run *run, const struct node *node, struct json_object *value);
-bool report_missing(struct run *run, const struct node *node, const char *name);
-bool report_dependent(struct run *run, const struct node *node, const char *name, const char *missing);
-bool report_contains(struct run *run, const struct node *node, const struct op *op, uint64_t found);
-bool report_both(struct run *run, const struct node *node, size_t first, size_t second);
-bool report_none(struct run *run, const struct node *node, const struct op *op, struct json_object *value);
-bool report_limit(struct run *run, const struct node *node);
-static inline bool report_full(const struct run *run)
-{
-	return run->report->count - run->report->base >= SCHEMA_ERRORS;
-}
-struct json_object *report_keep(struct run *run, struct json_object *value);   /* puts it when the report goes */
-
-/* message.c: puts a problem into words, as an entry of err->errors. */
-void message_add(const struct schema_report *report, const struct problem *problem, const char *pointer, struct fnr_error *err);
-void message_place(const struct schema_report *report, const struct problem *problem, const char *pointer, char out[POINTER_MOST]);
-
-/* validate.c: does the value fit the whole schema; and one of its schemas, for the alternatives in a report? */
-bool run_schema(const struct schema *schema, struct json_object *value, struct schema_report *report);
-bool run_eval(struct run *run, const struct node *node, struct json_object *value);
 
 /* format.c */
 struct format { const char *name, *like; bool (*fits)(const char *text, size_t len); };

@@ -2,68 +2,84 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/program.h"
+#include "schema/run.h"
 
 #define SPARE_MOST 1000       /* problems and steps of a report whose memory is kept */
 
 static size_t depth_of(const struct run *run)
 {
-	size_t depth = 0;
-
-	for (const struct spot *spot = run->spot; spot; spot = spot->parent)
-		depth++;
-	return depth;
+	return run->spot ? run->spot->depth : 0;
 }
 
-static void note_place(const struct run *run, struct problem *problem)
+static __attribute__((noinline)) void more_steps(struct schema_report *report, size_t count)
 {
-	struct schema_report *report = run->report;
+	report->step_size = (report->step_count + count) * 2 + 32;
+	report->steps = fnr_realloc(report->steps, report->step_size * sizeof *report->steps);
+}
+
+static inline void note_place(const struct run *run, struct schema_report *report, struct problem *problem)
+{
 	struct step *step;
 
 	problem->depth = depth_of(run);
 	problem->way = report->step_count;
 	if (!problem->depth)
 		return;
-	if (report->step_count + problem->depth > report->step_size) {
-		report->step_size = (report->step_count + problem->depth) * 2 + 32;
-		report->steps = fnr_realloc(report->steps, report->step_size * sizeof *report->steps);
-	}
+	if (report->step_count + problem->depth > report->step_size)
+		more_steps(report, problem->depth);
 	report->step_count += problem->depth;
 	step = report->steps + report->step_count;
 	for (const struct spot *spot = run->spot; spot; spot = spot->parent)
 		*--step = (struct step){ spot->name, spot->index };
 }
 
+/* A name as a value, which is kept. */
+static struct json_object *name_value(struct run *run, const struct subject *subject)
+{
+	struct json_object *value;
+
+	value = json_object_new_string_len(subject->text, (int)subject->len);
+	FNR_MUST(value);
+	if (!run->report->kept)
+		run->report->kept = json_object_new_array();
+	json_object_array_add(run->report->kept, value);
+	return value;
+}
+
+static __attribute__((noinline)) void more_problems(struct schema_report *report)
+{
+	report->size = report->size * 2 + 16;
+	report->problems = fnr_realloc(report->problems, report->size * sizeof *report->problems);
+}
+
 /* A new one, whose particulars are still to be set; NULL if none is wanted. */
-static struct problem *note(struct run *run, enum problem_kind kind, const struct node *node, const struct op *op, struct json_object *value)
+static struct problem *note(struct run *run, enum problem_kind kind, const struct node *node, const struct op *op, const struct subject *subject)
 {
 	struct schema_report *report = run->report;
 	struct problem *problem;
 
 	if (!report || report_full(run))
 		return NULL;
-	if (report->count == report->size) {
-		report->size = report->size * 2 + 16;
-		report->problems = fnr_realloc(report->problems, report->size * sizeof *report->problems);
-	}
+	if (report->count == report->size)
+		more_problems(report);
 	problem = &report->problems[report->count++];
 	problem->kind = kind;
 	problem->node = node;
 	problem->op = op;
-	problem->value = value;
-	note_place(run, problem);
+	problem->value = !subject ? NULL : subject->value || subject->kind != KIND_STRING ? subject->value : name_value(run, subject);
+	note_place(run, report, problem);
 	return problem;
 }
 
-bool report_rule(struct run *run, const struct node *node, const struct op *op, struct json_object *value)
+bool report_rule(struct run *run, const struct node *node, const struct op *op, const struct subject *subject)
 {
-	note(run, PROBLEM_RULE, node, op, value);
+	note(run, PROBLEM_RULE, node, op, subject);
 	return false;
 }
 
-bool report_kind(struct run *run, const struct node *node, struct json_object *value)
+bool report_kind(struct run *run, const struct node *node, const struct subject *subject)
 {
-	note(run, PROBLEM_KIND, node, NULL, value);
+	note(run, PROBLEM_KIND, node, NULL, subject);
 	return false;
 }
 
@@ -121,14 +137,6 @@ bool report_limit(struct run *run, const struct node *node)
 	return false;
 }
 
-struct json_object *report_keep(struct run *run, struct json_object *value)
-{
-	if (!run->report->kept)
-		run->report->kept = json_object_new_array();
-	json_object_array_add(run->report->kept, value);
-	return value;
-}
-
 /* ---- alternatives ---- */
 
 /* How far the value is from an alternative, by the problems from `from` on: another kind of value is farther than anything
@@ -166,7 +174,7 @@ static void move_back(struct schema_report *report, struct mark from, struct mar
 }
 
 /* One line on all of them, then what is wrong with the nearest. */
-bool report_none(struct run *run, const struct node *node, const struct op *op, struct json_object *value)
+bool report_none(struct run *run, const struct node *node, const struct op *op, const struct subject *subject)
 {
 	struct schema_report *report = run->report;
 	size_t best = SIZE_MAX, base, summary;
@@ -176,14 +184,14 @@ bool report_none(struct run *run, const struct node *node, const struct op *op, 
 		return false;
 	base = report->base;
 	summary = report->count;
-	note(run, PROBLEM_NONE, node, op, value)->first = 0;
+	note(run, PROBLEM_NONE, node, op, subject)->first = 0;
 	first = (struct mark){ report->count, report->step_count };
 	for (size_t i = 0; i < op->count && !run->stopped; i++) {
 		struct mark start = { report->count, report->step_count };
 		size_t far;
 
 		report->base = report->count;
-		run_eval(run, op->nodes[i], value);
+		run_eval(run, op->nodes[i], subject);
 		far = distance(run, start.problem);
 		if (far < best) {
 			move_back(report, start, first);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "schema/number.h"
@@ -22,6 +23,24 @@ static inline enum value_kind value_kind(struct json_object *value)
 	unsigned char kind = kinds[json_object_get_type(value)];
 
 	return (enum value_kind)(kind ? kind : number_whole(value) ? KIND_INTEGER : KIND_NUMBER);
+}
+
+/* As many of a text's bytes as tell it apart from others of the same length in most cases, in all if it has 8 or fewer. */
+static inline uint64_t text_head(const char *text, size_t len)
+{
+	uint64_t whole = 0;
+	uint32_t first, last;
+
+	if (len >= 8) {
+		memcpy(&whole, text, 8);
+		return whole;
+	}
+	if (len >= 4) {
+		memcpy(&first, text, 4);
+		memcpy(&last, text + len - 4, 4);
+		return first | (uint64_t)last << 32;
+	}
+	return len ? (unsigned char)text[0] | (unsigned)(unsigned char)text[len / 2] << 8 | (unsigned)(unsigned char)text[len - 1] << 16 : 0;
 }
 
 /* Both take from *steps what they cost; when nothing is left, the answer means nothing. */
