@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "handlers/common.h"
@@ -68,11 +70,15 @@ static void warn_of_version(struct request *req, const struct template_draft *dr
 	fnr_buf_free(&source);
 }
 
-static struct json_object *report_of(struct request *req, const struct template_text *text, struct json_object *list)
+/* What is asked: list is NULL for one template alone. world: a digest of all that reports depend on beside their texts. */
+struct question { struct request *req; struct json_object *list; uint8_t world[FNR_SHA256_SIZE]; bool steady; };
+
+static struct json_object *make_report(const struct question *question, const struct template_text *text)
 {
+	struct request *req = question->req;
 	struct template_stored stored;
 	struct template_places places, own;
-	struct together together = { list, &places };
+	struct together together = { question->list, &places };
 	struct template_draft *draft;
 	struct json_object *report;
 
@@ -82,6 +88,58 @@ static struct json_object *report_of(struct request *req, const struct template_
 	report = template_report(draft);
 	warn_of_version(req, draft, report);
 	template_draft_free(draft);
+	fnr_debug(NULL, "event=template.validated request=%s bytes=%zu", req->id, text->len);
+	return report;
+}
+
+/* ---- the same again ---- */
+
+static struct question ask(struct request *req, struct json_object *list)
+{
+	struct question question = { .req = req, .list = list };
+	uint64_t changes = store_meta_get(req->txn, STORE_META_TEMPLATE_CHANGES);
+	struct fnr_sha256 *sha = fnr_sha256_create();
+	struct template_stored stored;
+	struct template_places places;
+
+	templates_places(req, &stored, &places);
+	question.steady = template_places_hash(&places, sha);
+	fnr_sha256_add(sha, &changes, sizeof changes);
+	fnr_sha256_end(sha, question.world);
+	return question;
+}
+
+static void key_of(const struct question *question, const struct template_text *text, uint8_t key[FNR_SHA256_SIZE])
+{
+	struct fnr_sha256 *sha = fnr_sha256_create();
+
+	fnr_sha256_add(sha, question->world, sizeof question->world);
+	fnr_sha256_add(sha, text->yaml ? "report/yaml/" : "report/json/", 12);
+	fnr_sha256_add(sha, text->name, strlen(text->name) + 1);
+	fnr_sha256_add(sha, text->text, text->len);
+	if (question->list && memmem(text->text, text->len, "extends", 7))       /* maybe another one of the list */
+		fnr_sha256_add(sha, question->req->body_text, question->req->body_len);
+	fnr_sha256_end(sha, key);
+}
+
+static struct json_object *report_of(const struct question *question, const struct template_text *text)
+{
+	struct fnr_buf known = FNR_BUF_INIT;
+	uint8_t key[FNR_SHA256_SIZE];
+	struct json_object *report;
+	const char *json;
+	size_t len;
+
+	if (!question->steady)
+		return make_report(question, text);
+	key_of(question, text, key);
+	report = request_recall(question->req, key, &known) ? fnr_json_parse_own(known.data, known.len, NULL) : NULL;
+	fnr_buf_free(&known);
+	if (report)
+		return report;
+	report = make_report(question, text);
+	json = fnr_json_text(report, &len);
+	request_remember(question->req, key, json, len);
 	return report;
 }
 
@@ -123,15 +181,17 @@ static void add_all(struct json_object *to, struct json_object *from, size_t ind
 	}
 }
 
-static struct json_object *report_all(struct request *req, struct json_object *list)
+static struct json_object *report_all(const struct question *question)
 {
+	struct json_object *list = question->list;
+	struct request *req = question->req;
 	struct json_object *all = json_object_new_object(), *reports = json_object_new_array(), *errors = json_object_new_array(),
 	                   *warnings = json_object_new_array();
 	bool valid = true;
 
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		const char *text = fnr_json_text(json_object_array_get_idx(list, i), NULL);
-		struct json_object *report = report_of(req, &(struct template_text){ fnr_arena_printf(req->arena, "templates/%zu", i), NULL, false, text, strlen(text) }, list);
+		struct json_object *report = report_of(question, &(struct template_text){ fnr_arena_printf(req->arena, "templates/%zu", i), NULL, false, text, strlen(text) });
 
 		check_twice(req, list, i, report);
 		valid &= fnr_json_get_bool(report, "valid", false);
@@ -177,15 +237,17 @@ static int reply_page(struct request *req, struct json_object *report)
 int templates_validate(struct request *req)
 {
 	struct json_object *list = fnr_json_get(req->body, "templates"), *report;
+	struct question question;
 
 	if (list && (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > TEMPLATES_MOST)) {
 		fnr_error_add(&req->err, "/templates", "type", "send one template, or {\"templates\": […]}", "'templates' must be a list of at most %d", TEMPLATES_MOST);
 		return req->err.code;
 	}
+	question = ask(req, list);
 	if (list)
-		report = report_all(req, list);
+		report = report_all(&question);
 	else
-		report = report_of(req, &(struct template_text){ "the body", NULL, request_is_yaml(req), req->body_text, req->body_len }, NULL);
+		report = report_of(&question, &(struct template_text){ "the body", NULL, request_is_yaml(req), req->body_text, req->body_len });
 	return wants_page(req) ? reply_page(req, report) : reply_json(req, 200, report);
 }
 

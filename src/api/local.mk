@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libapi.a
 	%D%/content.c %D%/content.h \
 	%D%/loader.c %D%/loader.h \
 	%D%/master.c %D%/master.h \
+	%D%/memo.c %D%/memo.h \
 	%D%/meter.c %D%/meter.h \
 	%D%/multipart.c %D%/multipart.h \
 	%D%/reply.c \

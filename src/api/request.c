@@ -196,6 +196,16 @@ struct journal_txn *request_journal(struct request *req)
 	return s->journal;
 }
 
+bool request_recall(struct request *req, const uint8_t key[32], struct fnr_buf *out)
+{
+	return memo_get(slots_memo(serving_of(req)->server->slots), key, out);
+}
+
+void request_remember(struct request *req, const uint8_t key[32], const void *data, size_t len)
+{
+	memo_put(slots_memo(serving_of(req)->server->slots), key, data, len);
+}
+
 int request_post(struct request *req, const struct fnr_buf *operation, struct op_reply *reply_r)
 {
 	struct serving *s = serving_of(req);

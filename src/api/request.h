@@ -63,6 +63,10 @@ int request_id_arg(struct request *req, size_t index, const char *what, struct f
 /* The journal for reading, as the store names it now; NULL if there is none yet. Open until the request ends. */
 struct journal_txn *request_journal(struct request *req);
 
+/* Answers that were worked out before, by any handler, and the key of all that they depend on (api/memo.h). */
+bool request_recall(struct request *req, const uint8_t key[32], struct fnr_buf *out);
+void request_remember(struct request *req, const uint8_t key[32], const void *data, size_t len);
+
 /* Posts an operation and waits until it is on disk or refused. Ends req->txn and begins a new one, so that the handler
  * sees what was written. Returns reply_r->code, with req->err filled from it. FNR_E_UNAVAILABLE when the committer
  * does not answer in time. */

@@ -44,6 +44,7 @@ struct slots {
 	struct meter meter;
 	struct slot slot[SLOTS_MOST];
 	/* Pages behind here exist once they were written: an idle system has none. */
+	struct memo memo;
 	_Alignas(4096) char data[SLOTS_MOST][SLOTS_INLINE];
 };
 
@@ -276,6 +277,11 @@ int64_t slots_committer_age_ms(struct slots *slots)
 	int64_t at = atomic_load(&slots->committer_at);
 
 	return at ? fnr_mono_ms() - at : INT64_MAX;
+}
+
+struct memo *slots_memo(struct slots *slots)
+{
+	return &slots->memo;
 }
 
 struct meter *slots_meter(struct slots *slots)

@@ -1,4 +1,5 @@
-/* What the processes of fnr-api share: one slot for each process that posts, the committer's bell, the configuration.
+/* What the processes of fnr-api share: one slot for each process that posts, the committer's bell, the configuration, counts of
+ * requests, answers that were worked out.
  *
  * A process posts one operation at a time (store/ops.h) into its own slot and sleeps until the committer has answered:
  *
@@ -21,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/memo.h"
 #include "api/meter.h"
 #include "base/buf.h"
 #include "base/conf.h"
@@ -54,7 +56,8 @@ int64_t slots_committer_age_ms(struct slots *slots);
 /* Has a loader run to its end since this master started? Before that a new key or template may not be in force yet. */
 bool slots_loaded(struct slots *slots);
 
-struct meter *slots_meter(struct slots *slots);    /* of all processes */
+struct meter *slots_meter(struct slots *slots);    /* of all processes, like the next */
+struct memo *slots_memo(struct slots *slots);
 
 /* Copies the configuration if it is another than *generation (0 = none yet). True if it was copied. */
 bool slots_conf_read(struct slots *slots, uint32_t *generation, struct fnr_conf *conf);

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/yaml.h"
-#include "registry/internal.h"
+#include "registry/scan.h"
 
 #define PROBLEMS_MOST 100
 
@@ -178,6 +179,14 @@ static void find_places(struct template_draft *draft, const struct template_plac
 	draft->folders.folders[count++] = places->scripts;
 	if (by_api)
 		draft->folders.folders[count] = places->shipped;
+}
+
+bool template_places_hash(const struct template_places *places, struct fnr_sha256 *sha)
+{
+	const uint64_t stamps[] = { places->scripts ? scan_scripts_stamp(places->scripts) : 1, places->rules ? custom_rules_stamp(places->rules) : 1 };
+
+	fnr_sha256_add(sha, stamps, sizeof stamps);
+	return stamps[0] != 0;
 }
 
 /* ---- the draft ---- */

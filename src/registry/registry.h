@@ -122,6 +122,7 @@ struct template_places {
 };
 
 struct template_draft;
+struct fnr_sha256;
 
 /* Never NULL. Writes nothing. */
 struct template_draft *template_draft_read(const struct template_text *text, const struct template_places *places);
@@ -149,6 +150,10 @@ struct json_object *template_schema(struct fnr_error *err);
 /* The sound rules of a folder (DATA/rules): a list to put. */
 #define REGISTRY_RULES "rules"
 struct json_object *template_custom_rules(const char *folder);
+
+/* Adds to the hash what a report depends on beside the text and what the store has: rules and scripts, as far as their times tell.
+ * False: something changed just now, and the next change may not show. */
+bool template_places_hash(const struct template_places *places, struct fnr_sha256 *sha);
 
 /* {"valid","file","id","version","message","errors":[{"pointer","rule","message","fix","file","line","column","excerpt","excerpt_column"}],
  * "warnings":[…]}; to put. Problems stand where the text has what they are about, in whichever of the files. */

@@ -278,12 +278,21 @@ static void see_scripts(struct scan *scan, const char *folder, int depth)
 				see_scripts(scan, path, depth + 1);
 			else
 				scan->scripts_stamp = stamp_of(scan->scripts_stamp, &info);
+			scan->scripts_fresh |= is_fresh(&info);
 		}
 		free(path);
 		free(entries[i]);
 	}
 	if (count >= 0)
 		free(entries);
+}
+
+uint64_t scan_scripts_stamp(const char *folder)
+{
+	struct scan scan = { .watches = -1, .scripts_stamp = STAMP };
+
+	see_scripts(&scan, folder, 1);
+	return scan.scripts_fresh ? 0 : scan.scripts_stamp;
 }
 
 /* A root that is replaced as a whole, or comes later, shows in the folder that it lies in. */

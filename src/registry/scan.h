@@ -34,6 +34,7 @@ struct scan {
 	int watches;                   /* inotify; -1: none */
 	bool watches_lost;             /* not every folder could be watched */
 	uint64_t scripts_stamp;        /* of all files in scripts/ */
+	bool scripts_fresh;            /* some changed so short ago that another change may not show */
 	unsigned number;
 	struct entry **entries;        /* in order of their sources, folders first */
 	size_t count, size;
@@ -58,5 +59,8 @@ void scan_note_files(struct entry *entry, struct json_object *files, const struc
 void scan_note_parents(struct entry *entry, const struct template_draft *draft);
 
 bool scan_is_json(const char *path);
+
+/* Of the scripts, without a scan; 0: they changed just now, so that the next change may not show. */
+uint64_t scan_scripts_stamp(const char *folder);
 
 #endif

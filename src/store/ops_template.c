@@ -291,6 +291,8 @@ int op_templates_apply(struct store_txn *txn, struct fnr_reader *in, bool *ring_
 	}
 	if (code == FNR_OK && (in->failed || in->at != in->len))
 		code = fnr_fail(err, FNR_E_MALFORMED, "the operation cannot be read");
+	if (code == FNR_OK)
+		code = store_meta_put(txn, STORE_META_TEMPLATE_CHANGES, store_meta_get(txn, STORE_META_TEMPLATE_CHANGES) + 1, err);
 	*ring_r = code == FNR_OK && json_object_array_length(changes) > 0;
 	if (*ring_r)
 		code = tell_manager(txn, changes, err);

@@ -267,6 +267,7 @@ uint64_t store_events_reserve(struct store_txn *txn, uint64_t count, struct fnr_
 uint64_t store_meta_get(struct store_txn *txn, const char *name);           /* 0 if absent */
 int store_meta_put(struct store_txn *txn, const char *name, uint64_t value, struct fnr_error *err);
 #define STORE_META_JOURNAL "journal"       /* generation of the journal in use; 0 before the first start of the manager */
+#define STORE_META_TEMPLATE_CHANGES "template_changes"   /* counts what changed among templates */
 #define STORE_META_TEMPLATES "templates"   /* how often the loader has finished; readiness wants it above 0 */
 
 #define STORE_META_WORKERS_MIN "workers_min"   /* what operators want instead of what is configured, plus 1; 0: nothing */

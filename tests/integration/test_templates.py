@@ -367,6 +367,60 @@ def test_rules_of_the_operator(fnr):
     until(lambda: not there(fnr, "ruled"), "after")
 
 
+def test_what_was_validated_is_known():
+    """The same content has its report at once, whichever process is asked; it is looked at again when anything changed that it depends on."""
+    with System("log: {level: debug}\n") as fnr:
+        def ask(body, new=None, accept="application/json"):
+            """The report; new: how many templates were validated for it, None: it does not matter."""
+            before = fnr.log_text().count("event=template.validated")
+            kind = "application/json" if isinstance(body, dict) else "application/yaml"
+            answer = fnr.post("/api/v1/templates/validate", body, headers={"Content-Type": kind, "Accept": accept})
+            assert answer.status == 200
+            count = fnr.log_text().count("event=template.validated") - before
+            assert new is None or count == new, (count, new)
+            return answer.json if accept == "application/json" else answer.data
+
+        def known(body):
+            before = fnr.log_text().count("event=template.validated")
+            ask(body)
+            return fnr.log_text().count("event=template.validated") == before
+
+        plain = {"id": "plain", "version": "1.0.0", "name": "Plain", "category": "text", "backend": {"type": "noop"}}
+        wrong = text("wrong", more="timeout_s: soon\n")
+        write(folder(fnr, "base.yaml"), text("base", more="inputs: {a: {type: string}}\n"))
+        until(lambda: there(fnr, "base"), "a parent")
+        first, bad = ask(plain, 1), ask(wrong, 1)
+        assert first["valid"] is True and bad["valid"] is False and bad["errors"][0]["line"] == 6
+        for _ in range(5):
+            assert ask(plain, 0) == first and ask(wrong, 0) == bad
+        assert b"timeout_s" in ask(wrong, 0, "text/html")
+        ask({**plain, "name": "Other"}, 1)
+        assert ask(wrong + "\n", 1)["errors"] == bad["errors"], "another text"
+        both = ask({"templates": [plain, {**plain, "id": "second"}]}, 2)
+        assert both["valid"] and ask({"templates": [plain, {**plain, "id": "second"}]}, 0) == both
+        child, example = {"id": "child", "version": "1.0.0", "extends": "base", "examples": [{"inputs": {"b": "x"}}]}, {**plain, "id": "base"}
+        assert ask(child, 1)["valid"] is False and ask(child, 0)["valid"] is False, "the parent has no input b"
+        write(folder(fnr, "base.yaml"), text("base", name="New", more="inputs: {b: {type: string}}\n"))
+        until(lambda: name_of(fnr, "base") == "New", "the parent is another")
+        assert ask(child, 1)["valid"] is True and ask(child, 0)["valid"] is True
+        assert ask({"templates": [child, {**example, "inputs": {"b": {"type": "string"}}}]}, 2)["valid"] is True
+        assert ask({"templates": [child, {**example, "inputs": {"c": {"type": "string"}}}]}, 2)["valid"] is False, "the parent is in the list"
+        ask(plain, 1)                        # a template changed, nobody knows which ones matter
+        ask(plain, 0)
+        script = {**plain, "id": "scripted", "backend": {"type": "script", "command": ["say"]}}
+        assert ask(script, 1)["valid"] is False and ask(script, 0)["valid"] is False
+        write(os.path.join(fnr.data, "scripts", "say"), "#!/bin/sh\n")
+        os.chmod(os.path.join(fnr.data, "scripts", "say"), 0o755)
+        assert ask(script, 1)["valid"] is True
+        until(lambda: known(script), "it is some time since the script changed")
+        rule = os.path.join(fnr.data, "rules", "house.yaml")
+        write(rule, "rule: house\nthen: {required: [tags]}\n")
+        until(lambda: ask(script)["valid"] is False, "a rule came")
+        assert ask(script, 0)["errors"][0]["rule"] == "house"
+        os.remove(rule)
+        until(lambda: ask(script)["valid"] is True, "it went")
+
+
 def test_every_rule_that_reports_name_is_listed(fnr):
     listed = {item["rule"] for item in fnr.get("/api/v1/template-rules").json["items"]}
     named = set()
@@ -383,37 +437,53 @@ def test_every_rule_that_reports_name_is_listed(fnr):
 
 
 def test_readers_see_whole_versions_only(fnr):
-    """A thousand changes of a file and of a version of the API, with readers all the while: each sees one state or another, whole."""
+    """A thousand changes of a file and of a version of the API, with readers all the while: each sees one state or another, whole. (That
+    each of a thousand files is loaded, however fast they come, is a test of the registry.)"""
     marks = lambda n: text("whole", name=f"n{n}", more=f"description: n{n}\ninputs: {{a{n}: {{type: string, default: n{n}}}}}\ntags: [n{n}]\n")
+    yaml = {"Content-Type": "application/yaml"}
+    path = "/api/v1/templates/whole.api/versions/1.0.0"
+    by_api = lambda n: marks(n).replace("id: whole", "id: whole.api")
     write(folder(fnr, "whole.yaml"), marks(0))
+    tag = fnr.post("/api/v1/templates", by_api(0), headers=yaml).headers["ETag"]
     until(lambda: there(fnr, "whole"), "before")
-    stop, failures, seen = threading.Event(), [], set()
+    stop, failures, seen = threading.Event(), [], {"whole": [0], "whole.api": [0]}
+
+    def look(one):
+        name = one["name"]
+        number = name[1:]
+        if (one["description"], one["tags"], list(one["inputs"])) != (name, [name], ["a" + number]):
+            failures.append(one)
+        seen[one["id"]].append(int(number))
 
     def read():
         while not stop.is_set():
-            item = fnr.get("/api/v1/templates/whole").json
-            listed = [one for one in fnr.get("/api/v1/templates?q=whole").json["items"] if one["id"] == "whole"]
-            for one in [item, *listed]:
-                name = one.get("name")
-                number = str(name)[1:]
-                if (one.get("description"), one.get("tags"), list(one.get("inputs", {}))) != (name, [name], ["a" + number]):
-                    failures.append(one)
-                seen.add(name)
-            if not listed:
-                failures.append("it was not listed")
+            listed = fnr.get("/api/v1/templates?q=whole").json["items"]
+            if [one["id"] for one in listed] != ["whole", "whole.api"]:
+                failures.append(listed)
+            for one in [fnr.get("/api/v1/templates/whole").json, fnr.get("/api/v1/templates/whole.api").json, *listed]:
+                look(one)
+            given = fnr.get(path).json
+            if {given["name"], given["description"], *given["tags"], *("n" + name[1:] for name in given["inputs"])} != {given["name"]}:
+                failures.append(given)
 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for n in range(1, 1001):
-        by_rename(folder(fnr, "whole.yaml"), marks(n))
-        if n % 100 == 0:
-            until(lambda: name_of(fnr, "whole") == f"n{n}", "it is live")
-    stop.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for n in range(1, 1001):
+            by_rename(folder(fnr, "whole.yaml"), marks(n))
+            answer = fnr.request("PUT", path, by_api(n), headers={**yaml, "If-Match": tag})
+            assert answer.status == 200 and answer.json["name"] == f"n{n}", answer.data
+            tag = answer.headers["ETag"]
+            if n % 100 == 0:
+                until(lambda: name_of(fnr, "whole") == f"n{n}", "it is live")
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
     assert not failures, failures[:2]
-    assert len(seen) > 5
+    assert len(set(seen["whole"])) > 5 and len(set(seen["whole.api"])) > 5
+    assert fnr.request("DELETE", path, headers={"If-Match": tag}).status == 204
     os.remove(folder(fnr, "whole.yaml"))
     until(lambda: not there(fnr, "whole"), "after")
 

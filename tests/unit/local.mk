@@ -212,6 +212,12 @@ check_PROGRAMS += %D%/test_meter
 %C%_test_meter_LDADD = src/api/libapi.a $(UNIT_BASE)
 TESTS += %D%/test_meter
 
+check_PROGRAMS += %D%/test_memo
+%C%_test_memo_SOURCES = %D%/test_memo.c
+%C%_test_memo_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_memo_LDADD = src/api/libapi.a $(UNIT_BASE)
+TESTS += %D%/test_memo
+
 check_PROGRAMS += %D%/test_request
 %C%_test_request_SOURCES = %D%/test_request.c
 %C%_test_request_CFLAGS = $(UNIT_CFLAGS)

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/yaml.h"
 #include "registry/preset.h"
 #include "schema/schema.h"
@@ -484,6 +487,122 @@ Test(registry, loading_finding_and_removal)
 	txn = store_read(store, NULL);
 	cr_expect_eq(template_find(txn, "card", &found, &err), FNR_E_NOT_FOUND, "its file is gone");
 	store_read_end(txn);
+}
+
+/* ---- a thousand reloads, with readers all the while ---- */
+
+#define RELOADS 1000
+#define READERS 2
+
+static void write_whole(int n)
+{
+	char *text = fnr_asprintf("id: whole\nversion: 1.0.0\nname: n%d\ndescription: n%d\ncategory: text\ntags: [n%d]\n"
+	                          "inputs: {a%d: {type: string, default: n%d}}\nbackend: {type: noop}\n", n, n, n, n, n);
+
+	write_file("templates/whole.yaml", text);
+	free(text);
+}
+
+static bool whole_card(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context)
+{
+	const struct template_ *found = context;
+	char hex[FNR_SHA256_TEXT];
+
+	(void)version;
+	if (strcmp(id, "whole") != 0)
+		return true;
+	if (strcmp(fnr_hex(digest, 32, hex), template_digest(found)) != 0 || strcmp(card->name, card->description) != 0 || strcmp(card->name, card->tags) != 0 ||
+	    strcmp(card->name, fnr_json_get_text(template_definition(found), "name", "")) != 0)
+		_exit(3);
+	return false;
+}
+
+/* The number of the version that is in force, each part of which has to be of the same. */
+static int look_at_whole(struct store *own)
+{
+	struct store_txn *txn = store_read(own, NULL);
+	const struct template_ *found;
+	struct json_object *definition;
+	struct fnr_buf text = FNR_BUF_INIT;
+	char input[32], line[40];
+	const char *name;
+	bool yaml;
+
+	if (!txn || template_find(txn, "whole@1", &found, NULL) != FNR_OK)
+		_exit(1);
+	definition = template_definition(found);
+	name = fnr_json_get_text(definition, "name", "n-1");
+	snprintf(input, sizeof input, "a%s", name + 1);
+	snprintf(line, sizeof line, "name: %s\n", name);
+	if (strcmp(fnr_json_get_text(definition, "description", ""), name) != 0 ||
+	    strcmp(fnr_json_get_text(fnr_json_get(fnr_json_get(definition, "inputs"), input), "default", ""), name) != 0 ||
+	    !fnr_json_get(fnr_json_get(template_input_schema(found), "properties"), input) ||
+	    strcmp(fnr_json_get_text(definition, "digest", ""), template_digest(found)) != 0 ||
+	    store_template_text_get(txn, "whole", (struct store_version){ 1, 0, 0 }, &yaml, &text) != FNR_OK || !strstr(text.data, line))
+		_exit(2);
+	store_cards(txn, NULL, whole_card, (void *)(uintptr_t)found);
+	store_read_end(txn);
+	fnr_buf_free(&text);
+	return atoi(name + 1);
+}
+
+static void read_on(int started)
+{
+	struct store *own;
+	int last = 0, now;
+
+	if (store_open(&own, false, NULL) != FNR_OK)
+		_exit(4);
+	now = look_at_whole(own);
+	if (write(started, "", 1) != 1)
+		_exit(5);
+	for (bool stop = false; !stop; last = now) {
+		stop = access("stop", F_OK) == 0;
+		now = look_at_whole(own);
+		if (now < last)
+			_exit(6);
+	}
+	_exit(last == RELOADS ? 0 : 7);
+}
+
+/* No process may have the store of another open: readers are forked while it is closed. */
+static void fork_readers(int started)
+{
+	store_close(store);
+	for (int i = 0; i < READERS; i++)
+		if (fork() == 0)
+			read_on(started);
+	cr_assert_eq(store_open(&store, true, NULL), FNR_OK);
+}
+
+Test(registry, readers_see_whole_versions_in_a_thousand_reloads, .timeout = 600)
+{
+	const char *const folders[] = { "shipped", "templates" };
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct registry *registry;
+	int posts, status, started[2];
+	char byte;
+
+	fnr_log_init("test", FNR_LOG_ERROR);
+	write_whole(0);
+	load(&posts);
+	cr_assert_eq(pipe(started), 0);
+	fork_readers(started[1]);
+	for (int i = 0; i < READERS; i++)
+		cr_assert_eq(read(started[0], &byte, 1), 1);
+	registry = registry_open(store, folders, 2, "presets.yaml", false, post, &posts);
+	posts = 0;
+	for (int n = 1; n <= RELOADS; n++) {
+		write_whole(n);
+		cr_assert_eq(registry_look(registry, false, &err), 0, "%s", err.message);
+	}
+	cr_expect_geq(posts, RELOADS, "each was put in force");
+	write_file("stop", "");
+	for (int i = 0; i < READERS; i++) {
+		cr_assert(wait(&status) > 0);
+		cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+	}
+	registry_close(registry);
 }
 
 static bool there(const char *reference)
