@@ -43,7 +43,7 @@ static void leave(void)
 	fnr_tree_remove(folder, NULL);
 }
 
-TestSuite(slots, .init = enter, .fini = leave, .timeout = 60);
+TestSuite(slots, .init = enter, .fini = leave, .timeout = 600);
 
 static void pause_us(long us)
 {
