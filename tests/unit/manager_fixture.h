@@ -68,11 +68,12 @@ static inline const char *digest_of(const char *name)
 
 static inline void put_template(const char *name, const char *backend, const char *outputs)
 {
-	struct fnr_buf definition = FNR_BUF_INIT, operation = FNR_BUF_INIT;
+	struct fnr_buf text = FNR_BUF_INIT, operation = FNR_BUF_INIT;
+	struct json_object *definition;
 	uint8_t digest[32];
 
 	fnr_sha256_of(name, strlen(name), digest);
-	fnr_buf_printf(&definition, "{\"id\":\"%s\",\"version\":\"1.0.0\",\"name\":\"%s\",\"description\":\"\",\"category\":\"generic\","
+	fnr_buf_printf(&text, "{\"id\":\"%s\",\"version\":\"1.0.0\",\"name\":\"%s\",\"description\":\"\",\"category\":\"generic\","
 	               "\"digest\":\"%s\",\"inputs\":{},\"input_schema\":{\"type\":\"object\"},\"outputs\":%s,"
 	               "\"parameters\":{},\"presets\":{},\"resources\":{\"cpu\":1,\"memory_mb\":512,\"gpu\":0},\"queue\":\"cpu\","
 	               "\"retry\":{\"max_attempts\":3,\"delay_s\":0.05,\"max_delay_s\":0.2},\"on_lost\":\"retry\","
@@ -80,11 +81,14 @@ static inline void put_template(const char *name, const char *backend, const cha
 	               "\"execution\":{\"weight\":0.8,\"message\":\"Working on it\"},"
 	               "\"finalization\":{\"weight\":0.1,\"message\":\"Filing it\"}},\"models\":[],\"examples\":[],\"files\":{},"
 	               "\"backend\":%s}", name, name, digest_of(name), outputs, backend);
+	definition = fnr_json_parse(text.data, text.len, NULL);
+	cr_assert_not_null(definition, "%s", text.data);
 	op_templates_begin(&operation, 1);
 	op_template_add(&operation, &(struct op_template){ .what = OP_TEMPLATE_PUT, .id = name, .version = { 1, 0, 0 }, .source = "test", .digest = digest,
-	                                                   .definition = definition.data, .text = definition.data });
+	                                                   .definition = definition, .text = text.data });
 	cr_assert_eq(apply(&operation).code, FNR_OK);
-	fnr_buf_free(&definition);
+	json_object_put(definition);
+	fnr_buf_free(&text);
 	fnr_buf_free(&operation);
 }
 
@@ -174,15 +178,18 @@ static inline void close_data_dir(void)
 
 /* ---- jobs ---- */
 
-struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority, flags; uint64_t class_; };
+struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority, flags; uint64_t class_; const struct fnr_id *parent; };
 
 static inline struct fnr_id submit(size_t count, struct wish wish)
 {
 	struct op_submit begin = { .count = count, .is_batch = wish.batch, .stop_on_error = wish.stop_on_error };
 	struct fnr_buf operation = FNR_BUF_INIT;
 	char summary[512], payload[512], place[128] = "";
+	struct op_parent parent = { .ref = "" };
 	struct op_reply reply;
 
+	if (wish.parent)
+		parent.id = *wish.parent;
 	if (wish.models)
 		snprintf(place, sizeof place, ",\"models\":%s", wish.models);
 	if (wish.project)
@@ -196,7 +203,8 @@ static inline struct fnr_id submit(size_t count, struct wish wish)
 		op_job_add(&operation, &(struct op_job){ .summary = summary, .payload = payload, .project = wish.project ? wish.project : "",
 			.shot = wish.project ? "s010" : "", .template_ = wish.template_, .queue = "cpu", .key = "", .class_ = wish.class_ ? wish.class_ : 7,
 			.not_before = wish.not_before, .expires_at = wish.expires_at, .max_attempts = 3, .quality = FNR_QUALITY_STANDARD,
-			.priority = wish.priority ? wish.priority : 5, .flags = wish.flags });
+			.priority = wish.priority ? wish.priority : 5, .flags = wish.flags,
+			.parents = &parent, .parent_count = wish.parent != NULL });
 	reply = apply(&operation);
 	cr_assert_eq(reply.code, FNR_OK, "%s", reply.message);
 	fnr_buf_free(&operation);
