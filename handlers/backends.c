@@ -43,6 +43,7 @@ static void set_live(struct request *req, struct json_object *object, const char
 	struct json_object *live = view_backend(request_journal(req), id), *loaded = fnr_json_get(live, "loaded");
 
 	fnr_json_set_text(object, "state", fnr_json_get_text(live, "state", "unknown"));
+	fnr_json_set_text(object, "since", fnr_json_get_text(live, "since", NULL));
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(live, "concurrency", concurrency));
 	fnr_json_set_int(object, "running", fnr_json_get_int(live, "running", 0));
 	fnr_json_set(object, "breaker", breaker_of(live));

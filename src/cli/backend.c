@@ -48,6 +48,7 @@ static void print_whole(struct json_object *backend)
 	ask_line(backend, "url", "url");
 	ask_line(backend, "ca file", "ca_file");
 	ask_line(backend, "state", "state");
+	ask_line(backend, "since", "since");
 	printf("%-10s %lld of %lld\n", "running", (long long)fnr_json_get_int(backend, "running", 0), (long long)fnr_json_get_int(backend, "concurrency", 0));
 	if (ask_count(fnr_json_get(backend, "labels")))
 		ask_line(backend, "labels", "labels");

@@ -134,7 +134,7 @@ static int run(int count, char **operands)
 	doctor_programs();
 	doctor_fonts();
 	doctor_data(data);
-	doctor_running(data);
+	doctor_backends(data, doctor_running(data));
 	if (!shared.json && !found.problems && !found.warnings)
 		printf("\nall is well\n");
 	else if (!shared.json)

@@ -23,6 +23,7 @@ void doctor_limits(void);
 void doctor_programs(void);
 void doctor_fonts(void);
 void doctor_data(const char *data);       /* an absolute path, or as it was given if there is no such directory */
-void doctor_running(const char *data);
+bool doctor_running(const char *data);    /* does it answer? */
+void doctor_backends(const char *data, bool running);
 
 #endif

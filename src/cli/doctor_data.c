@@ -23,6 +23,7 @@
 #include "cli/cli.h"
 #include "cli/doctor.h"
 #include "registry/errors.h"
+#include "registry/registry.h"
 #include "store/store.h"
 
 #define CLOCK_SLACK_MS 60000
@@ -182,6 +183,25 @@ static void error_rules(const char *data)
 	fnr_error_clear(&err);
 }
 
+static void presets(const char *data)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	char path[PATH_MAX], shipped[PATH_MAX], mend[MEND_SIZE];
+	size_t count;
+
+	snprintf(path, sizeof path, "%.4000s/presets.yaml", data);
+	snprintf(shipped, sizeof shipped, "%.4000s/presets.yaml", fnr_share_dir());
+	if (access(path, F_OK) != 0)
+		return;
+	if (registry_check_presets(shipped, path, &count, &err) == FNR_OK) {
+		finding("presets.yaml", VERDICT_OK, NULL, NULL, "sound: %zu presets with it", count);
+	} else {
+		snprintf(mend, sizeof mend, "edit %s; the guide says how presets are changed (Presets)", path);
+		mistakes("presets.yaml", VERDICT_WARN, "nothing of it is used: presets stay as they ship", mend, &err);
+	}
+	fnr_error_clear(&err);
+}
+
 /* ---- the store ---- */
 
 struct store_look { int code; char message[512]; int64_t newest; uint64_t bytes; };
@@ -295,6 +315,7 @@ void doctor_data(const char *data)
 	filesystem(data);
 	settings(data, &conf);
 	error_rules(data);
+	presets(data);
 	if (conf.store_max_bytes) {
 		space(data, &conf);
 		store(data, &conf);
@@ -333,16 +354,17 @@ static void not_ready(struct answer *answer)
 	        "answers, but is not ready%s%s", *text ? ": " : "", text);
 }
 
-void doctor_running(const char *data)
+bool doctor_running(const char *data)
 {
 	bool held = lock_is_held(data), named = shared.client.url || (getenv("FNR_URL") && *getenv("FNR_URL"));
 	char path[PATH_MAX], mend[MEND_SIZE];
 	struct answer answer;
+	bool answers;
 
 	snprintf(path, sizeof path, "%.4000s/run/url", data);
 	if (!held && !named && access(path, F_OK) != 0) {
 		finding("running system", VERDICT_OK, NULL, NULL, "none runs on this data directory");
-		return;
+		return false;
 	}
 	answer = client_request(ask_client(), "GET", "/readyz", NULL, NULL);
 	snprintf(mend, sizeof mend, held ? "stop it and start it again; its log says what is wrong" : "fnr serve --data %s", data);
@@ -353,5 +375,7 @@ void doctor_running(const char *data)
 	else
 		finding("running system", VERDICT_FAIL, held ? "it runs but serves nobody" : "it was killed, or the machine was", mend, "nothing answers at %s",
 		        client_url(ask_client()));
+	answers = answer.status == 200 || answer.status == 503;
 	answer_free(&answer);
+	return answers;
 }

@@ -11,6 +11,7 @@ fnr_SOURCES = \
 	%D%/config.c \
 	%D%/data.c %D%/dead_letter.c %D%/data.h \
 	%D%/doctor.c %D%/doctor.h \
+	%D%/doctor_backends.c \
 	%D%/doctor_data.c \
 	%D%/doctor_system.c \
 	%D%/download.c %D%/download.h \

@@ -129,12 +129,21 @@ static const char *reason_of(const struct backend *backend)
 	return backend->suspect ? "It went on with a job that it was told to stop." : backend->reason;
 }
 
-void backends_tell(struct manager *manager, const struct backend *backend)
+static void note_state(struct manager *manager, struct backend *backend, const char *state)
+{
+	if (backend->state_told && strcmp(backend->state_told, state) == 0)
+		return;
+	backend->state_told = state;
+	backend->state_since = manager->turn.now;
+}
+
+void backends_tell(struct manager *manager, struct backend *backend)
 {
 	const struct breaker *breaker = &backend->breaker;
 	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_BACKEND_CHANGED, "backend", backend->id);
 	const char *state = backend->gone ? "removed" : state_of(backend), *reason = reason_of(backend);
 
+	note_state(manager, backend, state);
 	places_freed(manager, backend);
 	fnr_log(breaker->state == BREAKER_OPEN || backend->suspect ? FNR_LOG_WARN : FNR_LOG_INFO, NULL, "event=backend.changed backend=%s breaker=%s state=%s%s%s", backend->id,
 	        breaker_state_name(breaker->state), state, *reason ? ": " : "", reason);
@@ -163,6 +172,7 @@ void backends_live(const struct manager *manager, const struct backend *backend,
 {
 	fnr_buf_puts(text, "{\"state\":");
 	render_text(text, state_of(backend));
+	member_time(text, "since", backend->state_since);
 	member_text(text, "breaker", breaker_state_name(backend->breaker.state));
 	member_int(text, "failures", backend->breaker.failures);
 	member_time(text, "open_until", open_until(manager, backend));

@@ -134,6 +134,8 @@ struct backend {
 	char *url, *endpoint;               /* endpoint: JSON text as it goes to workers, with credentials; owned */
 	struct json_object *labels;         /* owned */
 	struct json_object *loaded;         /* models of the job that it began last, owned; NULL: none, or nobody knows */
+	const char *state_told;             /* a word of the API, as it was told last; NULL: not yet */
+	int64_t state_since;                /* wall clock; 0: not told yet */
 	bool drained;                       /* gets no more jobs */
 	bool suspect;                       /* it went on with what it was told to stop, and gets no more jobs until it is trusted again */
 	enum backend_hook hook;             /* of a suspect server: is it restarted? */
@@ -375,7 +377,7 @@ void backends_started(struct manager *manager, struct task *task, struct backend
 void backends_ended(struct manager *manager, struct task *task, enum backend_proof proof, struct json_object *error);
 void backends_failed(struct manager *manager, struct backend *backend, const char *reason);    /* counts for its breaker */
 void backends_worked(struct manager *manager, struct backend *backend);
-void backends_tell(struct manager *manager, const struct backend *backend);                    /* backend.changed, and its jobs look again */
+void backends_tell(struct manager *manager, struct backend *backend);                          /* backend.changed, and its jobs look again */
 void backends_reset(struct manager *manager, const char *id);
 void backends_suspect(struct manager *manager, struct backend *backend);                       /* it ignored a cancel; no restart of ours remembers that */
 void backends_trust(struct manager *manager, struct backend *backend);                         /* not suspect any more */

@@ -95,6 +95,16 @@ static struct json_object *read_presets(const char *path, struct json_object *li
 	return NULL;
 }
 
+int registry_check_presets(const char *shipped, const char *own, size_t *count_r, struct fnr_error *err)
+{
+	struct json_object *list = read_presets(shipped, NULL, err), *all = list ? read_presets(own, list, err) : NULL;
+
+	*count_r = all ? json_object_array_length(all) : 0;
+	json_object_put(all);
+	json_object_put(list);
+	return err->code;
+}
+
 static bool tiers_stored(struct registry *registry, struct fnr_error *err)
 {
 	struct store_txn *txn = store_read(registry->store, err);

@@ -267,6 +267,10 @@ bool registry_watches_all(const struct registry *registry);         /* else it h
  * would be without a preset. all: also what extends others that did not change, as far as files tell. */
 int registry_look(struct registry *registry, bool all, struct fnr_error *err);
 
+/* Is the operator's file of presets sound, laid over those that ship? *count_r: presets there are with it. FNR_OK, or a code with
+ * all that is wrong in err->errors. */
+int registry_check_presets(const char *shipped, const char *own, size_t *count_r, struct fnr_error *err);
+
 /* One look, without watches. */
 int registry_load(struct store *store, const char *const *folders, size_t folder_count, const char *presets,
                   registry_post *post, void *context, struct fnr_error *err);

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from comfyui import Comfyui
+from crash import until
 from system import System
 from test_cli import lines, run
 from test_documents import block, text_of
@@ -147,3 +149,46 @@ def test_killed(tmp_path):
     assert item["verdict"] == "fail" and f"fnr serve --data {tmp_path}" in item["mend"], item
     with system:
         assert doctor(tmp_path)["running system"]["verdict"] == "ok"
+
+
+PRESETS = """presets:
+  - id: draft
+    factors: {time: 0.2}
+"""
+
+
+def test_presets_of_ones_own(data):
+    """What is wrong with DATA/presets.yaml, and that nothing of it is used then."""
+    assert "presets.yaml" not in doctor(data)
+    (data / "presets.yaml").write_text(PRESETS)
+    assert doctor(data)["presets.yaml"]["verdict"] == "ok"
+    (data / "presets.yaml").write_text(PRESETS + "    factor: {}\n")
+    item = doctor(data)["presets.yaml"]
+    assert item["verdict"] == "warn" and "factor" in item["found"] and "presets.yaml" in item["mend"]
+    (data / "presets.yaml").write_text("presets: [")
+    assert doctor(data)["presets.yaml"]["verdict"] == "warn"
+
+
+def test_backends(tmp_path):
+    """43.1: each server that jobs run on, with its state, version, breaker and what it lacks, whether the system runs or not."""
+    models = {"checkpoints": ["sdxl.safetensors"], "upscale_models": ["2x.pth"]}
+    (tmp_path / "d").mkdir(mode=0o700)
+    with Comfyui(models=models) as comfy, System("backends: {probe: 1}\n", data=str(tmp_path / "d")) as system:
+        for id, url in (("studio", comfy.url), ("gone", "http://127.0.0.1:9"), ("resting", comfy.url)):
+            assert system.post("/api/v1/backends", {"id": id, "type": "comfyui", "url": url}).status == 201
+        system.post("/api/v1/backends/resting/drain")
+        state = lambda id: system.get(f"/api/v1/backends/{id}").json["state"]
+        until(lambda: (state("studio"), state("gone"), state("resting")) == ("ready", "down", "drained"), "they were asked")
+        until(lambda: system.get("/api/v1/models?backend=studio").json["items"], "what it has is known")
+        found = doctor(system.data)
+        studio, gone, lacks = found["backend studio"], found["backend gone"], found["models of studio"]
+        assert studio["verdict"] == "ok" and all(word in studio["found"] for word in ("ready", " since 20", "version 0.", "breaker closed", comfy.url))
+        assert gone["verdict"] == "fail" and "cannot be reached" in gone["found"] and "fnr backend reset gone" in gone["mend"]
+        assert found["backend resting"]["verdict"] == "ok" and "drained" in found["backend resting"]["found"]
+        assert lacks["verdict"] == "warn" and "checkpoints/v1-5-pruned-emaonly-fp16.safetensors (text_to_image)" in lacks["found"]
+        assert "2x.pth" not in lacks["found"] and "fnr backend probe studio" in lacks["mend"]
+        system.stop()
+        found = doctor(system.data)
+        assert "answers at" in found["backend studio"]["found"] and "version 0." in found["backend studio"]["found"]
+        assert found["backend gone"]["verdict"] == "warn" and "cannot be reached" in found["backend gone"]["found"]
+        system.start()
