@@ -188,6 +188,19 @@ void backends_live(const struct manager *manager, const struct backend *backend,
 
 /* ---- records ---- */
 
+/* What an earlier life of ours found out. A hook that ran when that ended was ended with it. */
+static void suspect_recall(struct manager *manager, struct backend *backend)
+{
+	struct store_suspect suspect;
+
+	backend->suspect = store_suspect_get(manager->turn.txn, backend->id, &suspect) == FNR_OK;
+	if (!backend->suspect)
+		return;
+	backend->state_told = "suspect";
+	backend->state_since = suspect.since;
+	backend->hook = suspect.hook == HOOK_FAILED || suspect.hook == HOOK_DONE ? (enum backend_hook)suspect.hook : HOOK_DUE;
+}
+
 /* Every address has its own past. */
 static void begin_anew(struct manager *manager, struct backend *backend)
 {
@@ -195,7 +208,7 @@ static void begin_anew(struct manager *manager, struct backend *backend)
 	backend->reason[0] = 0;
 	backend->score = 1.0;
 	backend->known = !backend->asked;
-	backend->suspect = false;
+	suspect_recall(manager, backend);
 	json_object_put(backend->loaded);
 	json_object_put(backend->found);
 	backend->loaded = backend->found = NULL;
@@ -406,6 +419,20 @@ void backends_reset(struct manager *manager, const char *id)
 
 /* ---- servers that ignore a cancel ---- */
 
+void backends_suspect_keep(struct manager *manager, const struct backend *backend)
+{
+	struct store_suspect suspect = { backend->state_since, (uint8_t)backend->hook };
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct store_backend stored;
+	int code;
+
+	turn_write(manager);
+	if (store_backend_get(manager->turn.txn, backend->id, &stored) != FNR_OK || stored.revision != backend->revision)
+		return;         /* it is gone, or another one by now: looked at again, it is what the store says */
+	code = backend->suspect ? store_suspect_put(manager->turn.txn, backend->id, &suspect, &err) : store_suspect_delete(manager->turn.txn, backend->id, &err);
+	turn_check(manager, code, &err, "a suspect backend cannot be written");
+}
+
 void backends_suspect(struct manager *manager, struct backend *backend)
 {
 	if (!is_server(backend) || backend->suspect)
@@ -413,6 +440,7 @@ void backends_suspect(struct manager *manager, struct backend *backend)
 	backend->suspect = true;
 	backend->hook = HOOK_DUE;
 	backends_tell(manager, backend);
+	backends_suspect_keep(manager, backend);
 }
 
 void backends_trust(struct manager *manager, struct backend *backend)
@@ -422,6 +450,7 @@ void backends_trust(struct manager *manager, struct backend *backend)
 	backend->suspect = false;
 	probes_now(manager, backend);
 	backends_tell(manager, backend);
+	backends_suspect_keep(manager, backend);
 }
 
 /* ---- time ---- */

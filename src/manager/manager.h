@@ -119,7 +119,7 @@ struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 
 /* Where jobs run: this machine, or a server that an operator added. Breaker and score say whether it works there. */
 #define BACKEND_LOCAL "local"
-enum backend_hook { HOOK_DUE, HOOK_RUNS, HOOK_FAILED, HOOK_DONE };    /* FAILED: or there is none */
+enum backend_hook { HOOK_DUE, HOOK_RUNS, HOOK_FAILED, HOOK_DONE };    /* FAILED: or there is none; the store keeps these numbers */
 struct backend {
 	struct backend *next;
 	char id[68];
@@ -379,7 +379,8 @@ void backends_failed(struct manager *manager, struct backend *backend, const cha
 void backends_worked(struct manager *manager, struct backend *backend);
 void backends_tell(struct manager *manager, struct backend *backend);                          /* backend.changed, and its jobs look again */
 void backends_reset(struct manager *manager, const char *id);
-void backends_suspect(struct manager *manager, struct backend *backend);                       /* it ignored a cancel; no restart of ours remembers that */
+void backends_suspect(struct manager *manager, struct backend *backend);                       /* it ignored a cancel */
+void backends_suspect_keep(struct manager *manager, const struct backend *backend);                /* as it is now, over a restart of ours */
 void backends_trust(struct manager *manager, struct backend *backend);                         /* not suspect any more */
 void backends_tick(struct manager *manager);
 int64_t backends_next(const struct manager *manager);     /* CLOCK_BOOTTIME when backends_tick has something to do; INT64_MAX */

@@ -204,6 +204,8 @@ static void hook_over(struct manager *manager, struct backend *backend, bool res
 	}
 	if (backend->hook == HOOK_RUNS)
 		backend->hook = restarted ? HOOK_DONE : HOOK_FAILED;
+	if (backend->suspect)
+		backends_suspect_keep(manager, backend);
 	if (restarted) {
 		json_object_put(backend->loaded);
 		backend->loaded = NULL;

@@ -2,6 +2,7 @@
  *
  *   backend   id -> u64 revision, JSON text as in store.h
  *   secret    id -> JSON text of its credentials, apart from what is shown
+ *   suspect   id -> u64 time since when, u8 hook
  *
  * Revisions come from one counter, which every change moves on: a backend that was removed and added again has another one,
  * and who has seen the counter knows whether anything changed.
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pack.h"
 #include "store/internal.h"
 
 static struct key backend_key(const char *id)
@@ -96,12 +98,46 @@ int store_backend_secret_put(struct store_txn *txn, const char *id, const char *
 	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
 }
 
+int store_suspect_get(struct store_txn *txn, const char *id, struct store_suspect *suspect_r)
+{
+	struct key key;
+	MDB_val value;
+
+	if (!key_fits(id))
+		return FNR_E_NOT_FOUND;
+	key = backend_key(id);
+	if (env_get(&txn->t, DB_SUSPECT, &key, &value) != FNR_OK || value.mv_size < 9)
+		return FNR_E_NOT_FOUND;
+	*suspect_r = (struct store_suspect){ (int64_t)key_read(value.mv_data, 8), ((const uint8_t *)value.mv_data)[8] };
+	return FNR_OK;
+}
+
+int store_suspect_put(struct store_txn *txn, const char *id, const struct store_suspect *suspect, struct fnr_error *err)
+{
+	struct key key = backend_key(id);
+	struct fnr_buf *value = env_scratch(&txn->t);
+
+	fnr_put_u64(value, (uint64_t)suspect->since);
+	fnr_put_u8(value, suspect->hook);
+	return env_put(&txn->t, DB_SUSPECT, &key, value->data, value->len, err);
+}
+
+int store_suspect_delete(struct store_txn *txn, const char *id, struct fnr_error *err)
+{
+	struct key key = backend_key(id);
+	int code = env_delete(&txn->t, DB_SUSPECT, &key, err);
+
+	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
+}
+
 int store_backend_delete(struct store_txn *txn, const char *id, struct fnr_error *err)
 {
 	struct key key = backend_key(id);
 	uint64_t revision;
 	int code = store_backend_secret_put(txn, id, NULL, err);
 
+	if (code == FNR_OK)
+		code = store_suspect_delete(txn, id, err);
 	if (code == FNR_OK)
 		code = env_delete(&txn->t, DB_BACKEND, &key, err);
 	return code == FNR_OK ? next_revision(txn, &revision, err) : code;

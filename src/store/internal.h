@@ -16,7 +16,7 @@
 	X(DISCARD, "discard") X(BACKEND, "backend") X(SECRET, "secret") \
 	X(PRESET_VERSION, "preset_version") X(PRESET_OWNER, "preset_owner") \
 	X(TEMPLATE_TEXT, "template_text") X(DEPRECATION, "deprecation") X(BROKEN, "broken") \
-	X(TAKE_USE, "take_use") X(JOB_TAKES, "job_takes") X(TOOK, "took")
+	X(TAKE_USE, "take_use") X(JOB_TAKES, "job_takes") X(TOOK, "took") X(SUSPECT, "suspect")
 enum store_db {
 #define X(name, text) DB_##name,
 	STORE_DATABASES(X)

@@ -1015,6 +1015,7 @@ static bool same_url(const struct store_backend *backend, const char *json)
 static int put_backend(struct apply *a, const char *id, uint64_t revision, const char *json, enum op_secret_change change, const char *secret)
 {
 	struct store_backend before;
+	bool elsewhere;
 	int code = FNR_OK;
 
 	if (revision)
@@ -1025,9 +1026,13 @@ static int put_backend(struct apply *a, const char *id, uint64_t revision, const
 		code = fnr_fail(&a->err, FNR_E_LIMIT, "there are %d backends, and no more can be added", STORE_BACKENDS_MOST);
 	if (code != FNR_OK)
 		return code;
-	if (revision && change == OP_SECRET_KEEP && !same_url(&before, json))
+	elsewhere = revision && !same_url(&before, json);
+	if (elsewhere && change == OP_SECRET_KEEP)
 		change = OP_SECRET_CLEAR;
-	code = store_backend_put(a->txn, id, json, &a->err);
+	if (elsewhere)
+		code = store_suspect_delete(a->txn, id, &a->err);
+	if (code == FNR_OK)
+		code = store_backend_put(a->txn, id, json, &a->err);
 	if (code == FNR_OK && change != OP_SECRET_KEEP)
 		code = store_backend_secret_put(a->txn, id, change == OP_SECRET_SET ? secret : NULL, &a->err);
 	return code;

@@ -56,6 +56,7 @@
  *   thumbnail   SHA-256 of a result (32)      -> JSON text: what was found out about it; {} if no thumbnail can be made
  *   backend     id                            -> revision u64, JSON text: a server that an operator added
  *   secret      id of a backend               -> JSON text of its credentials
+ *   suspect     the same                      -> time u64, hook u8: it went on with what it was told to stop (backend.c)
  *   take_use    project u32, shot u32, n u32, job id -> (nothing)   the job has not finished and has a file of it as input
  *   job_takes   job id                        -> those takes (take_use.c)
  *   thumbnail_due SHA-256 of a result (32)    -> struct store_thumbnail, packed; it is still to be looked at
@@ -488,6 +489,12 @@ uint64_t store_backends_revision(struct store_txn *txn);    /* another one after
 size_t store_backend_jobs(struct store_txn *txn, const char *id);   /* attempts that run there */
 /* Credentials, {"headers":{NAME:VALUE},"username","password","token"}: for workers and nobody else. */
 int store_backend_secret(struct store_txn *txn, const char *id, struct fnr_buf *json_r);         /* OK, NOT_FOUND */
+/* One that went on with what it was told to stop, since when, and what became of restarting it (a number of the manager's). It is
+ * forgotten with the backend, and when that gets another address. */
+struct store_suspect { int64_t since; uint8_t hook; };
+int store_suspect_get(struct store_txn *txn, const char *id, struct store_suspect *suspect_r);   /* OK, NOT_FOUND */
+int store_suspect_put(struct store_txn *txn, const char *id, const struct store_suspect *suspect, struct fnr_error *err);
+int store_suspect_delete(struct store_txn *txn, const char *id, struct fnr_error *err);          /* OK, also if it is none */
 int store_backend_secret_put(struct store_txn *txn, const char *id, const char *json, struct fnr_error *err);   /* NULL: there are none */
 
 /* ---- browser sessions, one-time links, the installation's secret ---- */

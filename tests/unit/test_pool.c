@@ -960,6 +960,49 @@ Test(pool, a_hook_that_fails_does_not_count)
 	finish();
 }
 
+static void since_of(const char *server, char out[64])
+{
+	char name[80];
+	struct json_object *live;
+
+	snprintf(name, sizeof name, "backend/%s", server);
+	live = live_of(name);
+	snprintf(out, 64, "%s", fnr_json_get_text(live, "since", "?"));
+	json_object_put(live);
+}
+
+/* Also what became of its hook. */
+Test(pool, a_suspect_server_stays_one_when_the_manager_is_killed)
+{
+	char before[64], after[64];
+	struct fnr_id id, other;
+
+	put_hook("#!/bin/sh\necho ran >>hooks/ran\nexit 3\n");
+	id = run_deaf(1);
+	cancel_deaf(&id);
+	wait_probed("s1");
+	since_of("s1", before);
+	end_manager(SIGKILL);
+	start_manager();
+	other = submit(1, (struct wish){ .template_ = "job", .class_ = 7 });
+	wait_held(7);
+	wait_probed("s1");
+	wait_live("s1", "state", "suspect");
+	since_of("s1", after);
+	cr_assert_str_eq(after, before);
+	assert_hook_ran("ran\n");
+	cr_assert_eq(head_of(&other).attempt, 0);
+	put("s1", "found.json", "{}");
+	take("s1", "hold");
+	wait_completed(&other);
+	wait_live("s1", "state", "ready");
+	end_manager(SIGKILL);
+	start_manager();
+	wait_probed("s1");
+	wait_live("s1", "state", "ready");
+	finish();
+}
+
 Test(pool, many_kills_lose_nothing_and_do_nothing_twice)
 {
 	begin();
