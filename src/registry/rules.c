@@ -25,6 +25,7 @@ bool rules_among(const char *text, const char *const *list, size_t count)
 }
 
 #define FIX 256
+#define WORDS_BESIDE 8      /* so many are named beside the nearest */
 
 /* "red, blue and green", as many as there is room for. */
 static void add_words(struct fnr_buf *out, const char *const *list, size_t count)
@@ -45,10 +46,11 @@ static void fix_name(const char *name, const char *const *list, size_t count, ch
 	struct fnr_buf out = FNR_BUF_INIT;
 
 	if (nearest)
-		fnr_buf_printf(&out, "did you mean '%s'? There are ", nearest);
-	else
-		fnr_buf_puts(&out, "remove it; there are ");
-	add_words(&out, list, count);
+		fnr_buf_printf(&out, "did you mean '%s'?", nearest);
+	if (!nearest || count <= WORDS_BESIDE) {
+		fnr_buf_puts(&out, nearest ? " There are " : "remove it; there are ");
+		add_words(&out, list, count);
+	}
 	fnr_text_copy(fix, FIX, out.data);
 	fnr_buf_free(&out);
 }

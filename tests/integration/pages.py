@@ -3,6 +3,9 @@
 import os
 import subprocess
 
+import pytest
+
+from browser import Browser
 from system import FNR, System
 
 # A picture in ten steps, with previews, over the given time; fails if it is asked to.
@@ -105,3 +108,29 @@ def sound(page, fnr, places):
                 assert page.violations() == [], (name, width, dark)
     page.size(1280, 900)
     page.dark(False)
+
+
+# ---- fixtures, for files that import them; one with a system of its own has its own `fnr` ----
+
+
+@pytest.fixture(scope="module")
+def fnr():
+    with painting_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def shared(fnr):
+    """A browser that is signed in."""
+    with Browser() as browser:
+        sign_in(browser, fnr)
+        yield browser
+
+
+@pytest.fixture
+def page(shared):
+    """The same for one test, whose console has to be silent but for what the test expects."""
+    shared.size(1280, 900)
+    shared.expected = []
+    yield shared
+    assert shared.console() == []

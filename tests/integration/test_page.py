@@ -11,14 +11,8 @@ from browser import Browser, Line
 from comfyui import Comfyui
 from crash import until
 from front import Front
-from pages import ffmpeg, link, painting_system, sign_in
+from pages import ffmpeg, fnr, link, shared, sign_in
 from system import FNR
-
-
-@pytest.fixture(scope="module")
-def fnr():
-    with painting_system() as system:
-        yield system
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +23,6 @@ def pictures(tmp_path_factory):
         paths.append(str(folder / f"picture {i + 1}.png"))
         ffmpeg("-f", "lavfi", "-i", source, "-frames:v", "1", paths[-1])
     return paths
-
-
-@pytest.fixture(scope="module")
-def shared(fnr):
-    """A browser that is signed in, for tests that do not mind what others did."""
-    with Browser() as browser:
-        sign_in(browser, fnr)
-        yield browser
 
 
 @pytest.fixture

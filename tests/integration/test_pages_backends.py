@@ -4,7 +4,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
-from pages import painting_system, press, row, rows, show, sign_in, sound
+from pages import page, painting_system, press, row, rows, shared, show, sound
 
 NOWHERE = "http://127.0.0.1:9"      # nobody listens there
 
@@ -13,20 +13,6 @@ NOWHERE = "http://127.0.0.1:9"      # nobody listens there
 def fnr():
     with painting_system("workers: {min: 1, max: 3}\nbackends: {probe: 1}\n") as system:
         yield system
-
-
-@pytest.fixture(scope="module")
-def shared(fnr):
-    with Browser() as browser:
-        sign_in(browser, fnr)
-        yield browser
-
-
-@pytest.fixture
-def page(shared):
-    shared.expected = []
-    yield shared
-    assert shared.console() == []
 
 
 def test_a_backend_is_added_changed_and_removed(page, fnr):

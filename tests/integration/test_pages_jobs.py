@@ -6,7 +6,7 @@ import pytest
 
 from browser import Browser, Line
 from front import Front
-from pages import painting_system, row, rows, show, sign_in, sound
+from pages import page, painting_system, row, rows, shared, show, sign_in, sound
 
 EVENTS = 10_000
 BAD = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -32,21 +32,6 @@ def fnr():
     system.add_script("talker", TALKER, **TALKER_TEMPLATE)
     with system:
         yield system
-
-
-@pytest.fixture(scope="module")
-def shared(fnr):
-    with Browser() as browser:
-        sign_in(browser, fnr)
-        yield browser
-
-
-@pytest.fixture
-def page(shared):
-    shared.size(1280, 900)
-    shared.expected = []
-    yield shared
-    assert shared.console() == []
 
 
 def pause(fnr):

@@ -1,32 +1,11 @@
 """The pages of queues, dead letters and keys in a real Chromium."""
 
-import pytest
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
-from pages import painting_system, press, row, rows, show, sign_in, sound
+from pages import fnr, page, press, row, rows, shared, show, sound
 
 BAD = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def fnr():
-    with painting_system() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def shared(fnr):
-    with Browser() as browser:
-        sign_in(browser, fnr)
-        yield browser
-
-
-@pytest.fixture
-def page(shared):
-    shared.expected = []
-    yield shared
-    assert shared.console() == []
 
 
 # ---- queues ----

@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from browser import Browser
-from pages import painting_system, show, sign_in, sound
+from pages import page, painting_system, shared, show, sound
 
 
 @pytest.fixture(scope="module")
@@ -15,20 +15,6 @@ def fnr():
             system.run("create_title_card", {"text": f"Act {i + 1}", "background": background}, project="film", shot="s010", quality="draft", seed=i)
         system.run("create_voice_over", {"text": "Hello."}, project="radio", shot="intro", quality="draft")
         yield system
-
-
-@pytest.fixture(scope="module")
-def shared(fnr):
-    with Browser() as browser:
-        sign_in(browser, fnr)
-        yield browser
-
-
-@pytest.fixture
-def page(shared):
-    shared.expected = []
-    yield shared
-    assert shared.console() == []
 
 
 def takes(page):
