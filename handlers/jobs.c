@@ -8,20 +8,9 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/submission.h"
-#include "handlers/templates.h"
 #include "http/view.h"
 
 #define SCAN_MOST 5000    /* rows looked at for one page; a page may be short and still have a cursor */
-
-/* Who asks for what is deprecated is told so, and gets it. */
-static void tell_deprecation(struct request *req)
-{
-	const char *reference = fnr_json_get_text(req->body, "template", NULL);
-	const struct template_ *template_;
-
-	if (reference && template_find(req->txn, reference, &template_, NULL) == FNR_OK)
-		templates_set_deprecation(req, template_);
-}
 
 int jobs_submit(struct request *req)
 {
@@ -36,10 +25,8 @@ int jobs_submit(struct request *req)
 	if (is_known)
 		return submission_reply(req, &known.id, known.is_batch, true);
 	code = submission_add(req, req->body, "", &list);
-	if (code == FNR_OK) {
-		tell_deprecation(req);
+	if (code == FNR_OK)
 		code = submission_finish(req, &submit, &list);
-	}
 	submissions_free(&list);
 	return code;
 }

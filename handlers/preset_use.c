@@ -7,6 +7,7 @@
 #include "handlers/forecast.h"
 #include "handlers/handlers.h"
 #include "handlers/presets.h"
+#include "handlers/templates.h"
 
 #define COMPARED_MOST 16
 #define OWN_MOST 200          /* presets of the caller's that are looked at for a recommendation */
@@ -21,6 +22,8 @@ static const struct template_ *find_template(struct request *req, const char *re
 		fnr_error_add(&req->err, pointer, "required", "name a template; GET " API "/templates lists them", "'template' is missing");
 	else if (template_find(req->txn, reference, &template_, &err) != FNR_OK)
 		fnr_error_add(&req->err, pointer, "unknown_template", err.suggestion[0] ? err.suggestion : "GET " API "/templates lists them", "%s", err.message);
+	else if (template_)
+		templates_set_deprecation(req, template_);
 	fnr_error_clear(&err);
 	return template_;
 }

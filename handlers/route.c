@@ -6,6 +6,7 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/servers.h"
+#include "handlers/templates.h"
 #include "http/view.h"
 
 static const char *text_member(struct request *req, const char *name)
@@ -28,6 +29,8 @@ static const struct template_ *find_template(struct request *req)
 	else if (reference && template_find(req->txn, reference, &template_, &err) != FNR_OK)
 		fnr_error_add(&req->err, "/template", "unknown_template", err.suggestion[0] ? err.suggestion : "GET " API "/templates lists them",
 		              "%s", err.message);
+	else if (template_)
+		templates_set_deprecation(req, template_);
 	fnr_error_clear(&err);
 	return template_;
 }

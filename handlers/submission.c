@@ -17,6 +17,7 @@
 #include "handlers/common.h"
 #include "handlers/dedupe.h"
 #include "handlers/servers.h"
+#include "handlers/templates.h"
 #include "registry/preset.h"
 
 #define PAYLOAD_INLINE 1400      /* with summary and keys a record stays below 2 000 bytes */
@@ -827,6 +828,8 @@ static int add_checked(struct submission *s)
 	code = s->req->err.code;
 	if (code == FNR_OK)
 		code = add_jobs(s);
+	if (code == FNR_OK && !s->list->told)
+		s->list->told = templates_set_deprecation(s->req, s->template_);
 	shapes_free(s);
 	json_object_put(s->inputs);
 	return code;

@@ -16,6 +16,7 @@ struct submissions {
 	struct chain *chain;
 	size_t job;
 	bool alike;
+	bool told;                         /* that a template is deprecated, in the headers of the answer: of the first one */
 	struct store_upload *brought;      /* by those that are alike so far; in the request's arena */
 	size_t brought_count;
 };

@@ -84,19 +84,6 @@ static int read_given(struct request *req, struct given *given)
 
 /* ---- conditions ---- */
 
-/* Is this entity tag in the list? "*" is any. */
-static bool lists_tag(const char *list, const char *tag)
-{
-	for (list += strspn(list, ", \t"); *list; list += strspn(list, ", \t")) {
-		size_t len = strcspn(list, ", \t");
-
-		if ((len == 1 && *list == '*') || (len == strlen(tag) && strncmp(list, tag, len) == 0))
-			return true;
-		list += len;
-	}
-	return false;
-}
-
 /* If-Match of what there is; `change` is to hold in the transaction as well. */
 static int check_match(struct request *req, const struct given *given, struct op_template *change)
 {
@@ -104,7 +91,7 @@ static int check_match(struct request *req, const struct given *given, struct op
 
 	if (!match)
 		return fnr_fail(&req->err, FNR_E_PRECONDITION_REQUIRED, "send the ETag of the version that you mean as If-Match; GET it to have it");
-	if (!lists_tag(match, etag_of(req, given)))
+	if (!templates_lists_tag(match, etag_of(req, given), false))
 		return fnr_fail(&req->err, FNR_E_PRECONDITION, "%s %s is not what If-Match names any more; read it again", req->args[0], req->args[1]);
 	change->expect = OP_EXPECT_TEXT;
 	memcpy(change->expected, given->sha, 32);
@@ -128,17 +115,15 @@ static struct json_object *parse_given(const struct given *given)
 int templates_version(struct request *req)
 {
 	const struct template_ *template_;
-	const char *none = request_header(req, "If-None-Match");
 	struct given given;
 	int code = read_given(req, &given);
 
 	if (code == FNR_OK)
 		code = template_find(req->txn, fnr_arena_printf(req->arena, "%s@%s", req->args[0], req->args[1]), &template_, &req->err);
 	if (code == FNR_OK) {
-		reply_header(req, "ETag", etag_of(req, &given));
 		reply_header(req, "Vary", "Accept");
 		templates_set_deprecation(req, template_);
-		if (none && lists_tag(none, etag_of(req, &given)))
+		if (templates_not_modified(req, etag_of(req, &given)))
 			code = reply_empty(req, 304);
 		else if (wants_yaml(req))
 			code = reply_text(req, 200, "application/yaml", given.text.data, given.text.len);
@@ -302,12 +287,14 @@ static void check_successor(struct request *req)
 	struct json_object *successor = fnr_json_get(req->body, "successor");
 	const char *reference = fnr_json_get_text(req->body, "successor", NULL);
 	struct fnr_error why = FNR_ERROR_INIT;
-	uint8_t digest[32];
+	const struct template_ *template_;
 
 	if (successor && !reference)
 		fnr_error_add(&req->err, "/successor", "type", "name a template, like create_title_card@2", "'successor' must be text");
-	else if (reference && template_find_reference(req->txn, reference, digest, &why) != FNR_OK)
+	else if (reference && template_find(req->txn, reference, &template_, &why) != FNR_OK)
 		fnr_error_add(&req->err, "/successor", "unknown_template", why.suggestion[0] ? why.suggestion : "name a template that there is", "%s", why.message);
+	else if (reference && strcmp(template_id(template_), req->args[0]) == 0 && strcmp(template_version(template_), req->args[1]) == 0)
+		fnr_error_add(&req->err, "/successor", "cycle", "name another template, or another version of this one", "it would be its own successor");
 	fnr_error_clear(&why);
 }
 

@@ -17,14 +17,6 @@
 
 /* ---- how a template is shown ---- */
 
-static struct store_version version_of(const struct template_ *template_)
-{
-	struct store_version version;
-
-	template_version_parse(template_version(template_), &version);
-	return version;
-}
-
 static struct json_object *deprecation_of(struct request *req, struct json_object *definition)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -59,37 +51,82 @@ struct json_object *templates_shown(struct request *req, const struct template_ 
 static void set_successor(struct request *req, const char *reference)
 {
 	const char *at = strchr(reference, '@');
-	int id = at ? (int)(at - reference) : (int)strlen(reference);
 	struct store_version version;
-	const char *path = fnr_arena_printf(req->arena, API "/templates/%.*s", id, reference);
 
 	if (at && template_version_parse(at + 1, &version) == 3)
-		path = fnr_arena_printf(req->arena, "%s/versions/%s", path, at + 1);
-	reply_header(req, "Link", fnr_arena_printf(req->arena, "<%s>; rel=\"successor-version\"", path));
+		reference = fnr_arena_printf(req->arena, "%.*s/versions/%s", (int)(at - reference), reference, at + 1);
+	reply_header(req, "Link", fnr_arena_printf(req->arena, "<" API "/templates/%s>; rel=\"successor-version\"", reference));
 }
 
-void templates_set_deprecation(struct request *req, const struct template_ *template_)
+static void set_sunset(struct request *req, int64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char date[64];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	reply_header(req, "Sunset", date);
+}
+
+bool templates_set_deprecation(struct request *req, const struct template_ *template_)
 {
 	struct json_object *deprecation = deprecation_of(req, template_definition(template_));
 	const char *successor = fnr_json_get_text(deprecation, "successor", NULL);
-	int64_t at, sunset;
-	char date[64];
-	time_t seconds;
-	struct tm tm;
+	int64_t ms;
 
 	if (!deprecation)
-		return;
-	if (fnr_time_parse(fnr_json_get_text(deprecation, "at", ""), &at))
-		reply_header(req, "Deprecation", fnr_arena_printf(req->arena, "@%lld", (long long)(at / 1000)));
-	if (fnr_time_parse(fnr_json_get_text(deprecation, "sunset", ""), &sunset)) {
-		seconds = (time_t)(sunset / 1000);
-		gmtime_r(&seconds, &tm);
-		strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-		reply_header(req, "Sunset", date);
-	}
+		return false;
+	if (fnr_time_parse(fnr_json_get_text(deprecation, "at", ""), &ms))
+		reply_header(req, "Deprecation", fnr_arena_printf(req->arena, "@%lld", (long long)(ms / 1000)));
+	if (fnr_time_parse(fnr_json_get_text(deprecation, "sunset", ""), &ms))
+		set_sunset(req, ms);
 	if (successor)
 		set_successor(req, successor);
 	json_object_put(deprecation);
+	return true;
+}
+
+/* ---- entity tags ---- */
+
+bool templates_lists_tag(const char *list, const char *tag, bool loosely)
+{
+	for (list += strspn(list, ", \t"); *list; list += strspn(list, ", \t")) {
+		size_t len = strcspn(list, ", \t"), weak = loosely && strncmp(list, "W/", 2) == 0 ? 2 : 0;
+
+		if ((len == 1 && *list == '*') || (len - weak == strlen(tag) && strncmp(list + weak, tag, len - weak) == 0))
+			return true;
+		list += len;
+	}
+	return false;
+}
+
+bool templates_not_modified(struct request *req, const char *etag)
+{
+	const char *none = request_header(req, "If-None-Match");
+
+	reply_header(req, "ETag", etag);
+	return none && templates_lists_tag(none, etag, true);
+}
+
+static const char *tag_of(struct request *req, struct json_object *value)
+{
+	char hex[FNR_SHA256_TEXT];
+	uint8_t sha[32];
+	size_t len;
+	const char *text = fnr_json_text(value, &len);
+
+	fnr_sha256_of(text, len, sha);
+	return fnr_arena_printf(req->arena, "\"%.32s\"", fnr_hex(sha, 32, hex));
+}
+
+/* value is put. */
+static int reply_tagged(struct request *req, struct json_object *value)
+{
+	if (!templates_not_modified(req, tag_of(req, value)))
+		return reply_json(req, 200, value);
+	json_object_put(value);
+	return reply_empty(req, 304);
 }
 
 /* ---- for a canvas ---- */
@@ -169,7 +206,9 @@ static struct json_object *node(struct request *req, struct json_object *definit
 
 #define EXAMINED_MOST 20000     /* templates that one request looks at; then its page is short */
 
-struct filter { const char *q, *category, *backend, *capability; };
+#define WORDS_MOST 16           /* of a search; more are left out */
+
+struct filter { char **words; const char *category, *backend, *capability; };
 
 /* Templates are gone through by their cards; definitions are read of those that fit. newest: of the id at hand, one that is not
  * deprecated before others; its card lies in the store. */
@@ -191,16 +230,29 @@ static bool list_has(const char *list, const char *word, bool part)
 	return false;
 }
 
-static bool has_words(const char *id, const struct store_card *card, const char *q)
+static bool has_word(const char *id, const struct store_card *card, const char *word)
 {
-	return strcasestr(id, q) || strcasestr(card->name, q) || strcasestr(card->description, q) || list_has(card->tags, q, true) ||
-	       list_has(card->capabilities, q, true);
+	return strcasestr(id, word) || strcasestr(card->name, word) || strcasestr(card->description, word) || list_has(card->tags, word, true) ||
+	       list_has(card->capabilities, word, true);
+}
+
+/* The words of a search, ended by NULL. */
+static char **split_words(struct request *req, const char *q)
+{
+	char *text = q ? fnr_arena_strdup(req->arena, q) : NULL, *rest, **words = fnr_arena_alloc(req->arena, (WORDS_MOST + 1) * sizeof *words);
+	size_t count = 0;
+
+	for (char *word = text ? strtok_r(text, " \t", &rest) : NULL; word && count < WORDS_MOST; word = strtok_r(NULL, " \t", &rest))
+		words[count++] = word;
+	words[count] = NULL;
+	return words;
 }
 
 static bool fits(const struct filter *filter, const char *id, const struct store_card *card)
 {
-	if (filter->q && !has_words(id, card, filter->q))
-		return false;
+	for (char *const *word = filter->words; *word; word++)
+		if (!has_word(id, card, *word))
+			return false;
 	if (filter->category && strcmp(card->category, filter->category) != 0)
 		return false;
 	if (filter->capability && !list_has(card->capabilities, filter->capability, false))
@@ -255,13 +307,15 @@ static int check_query(struct request *req, size_t *limit_r)
 {
 	static const char *const names[] = { "q", "category", "backend", "capability", "view", "state", "limit", "cursor", NULL };
 	static const char *const categories[] = { "image", "video", "audio", "text", "generic" }, *const views[] = { "node" },
-	                  *const states[] = { "broken" };
+	                  *const backends[] = { "script", "comfyui", "gradio", "noop" }, *const states[] = { "broken" };
 	int code = request_query_only(req, names);
 
 	if (code == FNR_OK)
 		code = request_limit(req, limit_r);
 	if (code == FNR_OK)
 		code = check_word(req, "category", categories, 5, "image, video, audio, text or generic");
+	if (code == FNR_OK)
+		code = check_word(req, "backend", backends, sizeof backends / sizeof backends[0], "script, comfyui, gradio or noop");
 	if (code == FNR_OK)
 		code = check_word(req, "view", views, 1, "node, or leave it out");
 	return code == FNR_OK ? check_word(req, "state", states, 1, "broken, or leave it out") : code;
@@ -271,7 +325,7 @@ int templates_list(struct request *req)
 {
 	struct listing listing = {
 		.req = req, .as_node = request_query(req, "view") != NULL,
-		.filter = { request_query(req, "q"), request_query(req, "category"), request_query(req, "backend"), request_query(req, "capability") },
+		.filter = { split_words(req, request_query(req, "q")), request_query(req, "category"), request_query(req, "backend"), request_query(req, "capability") },
 	};
 	int code = check_query(req, &listing.limit);
 
@@ -338,13 +392,6 @@ static int find(struct request *req, const struct template_ **template_r)
 	return template_find(req->txn, req->args[0], template_r, &req->err);
 }
 
-static void set_etag(struct request *req, const struct template_ *template_)
-{
-	bool deprecated = store_deprecation_get(req->txn, template_id(template_), version_of(template_), NULL) == FNR_OK;
-
-	reply_header(req, "ETag", fnr_arena_printf(req->arena, "\"%.32s%s\"", template_digest(template_), deprecated ? "-deprecated" : ""));
-}
-
 int templates_show(struct request *req)
 {
 	const struct template_ *template_;
@@ -352,9 +399,8 @@ int templates_show(struct request *req)
 
 	if (code != FNR_OK)
 		return code;
-	set_etag(req, template_);
 	templates_set_deprecation(req, template_);
-	return reply_json(req, 200, templates_shown(req, template_));
+	return reply_tagged(req, templates_shown(req, template_));
 }
 
 struct versions { struct request *req; struct json_object *items; };
@@ -399,9 +445,8 @@ int templates_schema(struct request *req)
 
 	if (code != FNR_OK)
 		return code;
-	set_etag(req, template_);
 	templates_set_deprecation(req, template_);
-	return reply_json(req, 200, fnr_json_copy(template_input_schema(template_)));
+	return reply_tagged(req, fnr_json_copy(template_input_schema(template_)));
 }
 
 int templates_resources(struct request *req)
@@ -457,6 +502,7 @@ int templates_validate_inputs(struct request *req)
 	if (inputs_check(template_, inputs, "/inputs", &problems) == FNR_OK)
 		inputs_check_files(req->txn, template_, inputs, "/inputs", may_use, NULL, req, &problems);
 	json_object_put(inputs);
+	templates_set_deprecation(req, template_);
 	answer = json_object_new_object();
 	fnr_json_set_bool(answer, "valid", problems.code == FNR_OK);
 	fnr_json_set(answer, "errors", problems.errors ? json_object_get(problems.errors) : json_object_new_array());

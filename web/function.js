@@ -6,6 +6,7 @@ import { bytes, h, seconds } from "./dom.js";
 import "./elements.js";
 import { Form, FormError } from "./form.js";
 import { findTemplate, listPresets, schemaOf } from "./templates.js";
+import { when } from "./time.js";
 
 const PAST_RUNS = 60;
 const VARIATIONS_MOST = 100;
@@ -36,6 +37,11 @@ function expected(template, preset, standard) {
     width && height ? `up to ${width} × ${height}` : height ? `${height} lines` : "",
     time === 1 ? "" : time < 1 ? "quicker" : `about ${+time.toFixed(1)} × the time of standard`,
   ].filter(Boolean).join(" · ");
+}
+
+function deprecationNotice({ sunset, successor }) {
+  return h("p", { class: "notice" }, sunset ? ["This function is being replaced and will be removed ", when(sunset), "."] : "This function is being replaced.",
+    successor && [" Use ", h("a", { href: `#function=${encodeURIComponent(successor.split("@")[0])}` }, successor), " instead."]);
 }
 
 function qualityOptions(template, presets, past) {
@@ -181,7 +187,7 @@ export async function functionView(parameters, user) {
       h("p", { class: "way" }, h("a", { href: "#" }, "All functions")),
       h("h1", { tabindex: -1 }, template.name),
       h("p", { class: "about" }, template.description),
-      template.deprecated && h("p", { class: "notice" }, "This function is being replaced and will be removed."),
+      template.deprecated && deprecationNotice(template.deprecated),
       examples.length > 0 && h("div", { class: "examples", role: "group", "aria-label": "Examples" }, h("span", { class: "quiet" }, "Start from an example:"),
         examples.map((example) => h("button", { type: "button", class: "small", onclick: () => start(example.inputs ?? {}, example.quality) }, example.name))),
       h("form", { onsubmit: run, novalidate: true }, form.problem, form.element, quality, rest.element,

@@ -28,6 +28,7 @@ static void compose(char *out, size_t size, const char *format, va_list args)
 	vsnprintf(text, sizeof text, format, args);
 	fnr_text_copy(out, size, text);
 	fnr_text_clean(out);
+	fnr_text_clean_directions(out);
 }
 
 int fnr_fail(struct fnr_error *err, int code, const char *format, ...)

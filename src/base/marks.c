@@ -212,16 +212,6 @@ static const char *find_line(const char *text, const char *end, size_t line, siz
 	return text;
 }
 
-/* Marks that turn the direction of all that follows: nobody would see what stands where. */
-static void clean_directions(char *text)
-{
-	for (; *text; text++)
-		if (memcmp(text, "\xe2\x80", 2) == 0 && (unsigned char)text[2] >= 0xaa && (unsigned char)text[2] <= 0xae)
-			memcpy(text, "\xef\xbf\xbd", 3);
-		else if (memcmp(text, "\xe2\x81", 2) == 0 && (unsigned char)text[2] >= 0xa6 && (unsigned char)text[2] <= 0xa9)
-			memcpy(text, "\xef\xbf\xbd", 3);
-}
-
 /* Where the character of this number, from 0, begins; the end if there are fewer. */
 static const char *nth(const char *text, const char *end, size_t n)
 {
@@ -243,7 +233,7 @@ size_t fnr_marks_excerpt(const char *text, size_t len, size_t line, size_t colum
 	begin = nth(begin, end, skipped);
 	part = fnr_memdup0(begin, (size_t)(end - begin) < size ? (size_t)(end - begin) : size);
 	fnr_text_clean(part);
-	clean_directions(part);
+	fnr_text_clean_directions(part);
 	snprintf(out, size, "%s", skipped ? "…" : "");
 	at = out + strlen(out);
 	fnr_text_copy(at, size - (size_t)(at - out) - (long_ ? strlen("…") : 0), part);

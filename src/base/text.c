@@ -101,6 +101,16 @@ void fnr_text_copy(char *out, size_t size, const char *text)
 	out[len] = 0;
 }
 
+void fnr_text_clean_directions(char *text)
+{
+	static const struct { const char *begin; unsigned char least, most; } marks[] = { { "\xe2\x80", 0xaa, 0xae }, { "\xe2\x81", 0xa6, 0xa9 } };
+
+	for (; *text; text++)
+		for (size_t i = 0; i < 2; i++)
+			if (strncmp(text, marks[i].begin, 2) == 0 && (unsigned char)text[2] >= marks[i].least && (unsigned char)text[2] <= marks[i].most)
+				memcpy(text, "\xef\xbf\xbd", 3);
+}
+
 double fnr_text_real(const char *text)
 {
 	static locale_t plain;

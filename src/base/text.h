@@ -10,6 +10,8 @@ size_t fnr_utf8_step(const char *data, size_t len);      /* bytes of the first c
 size_t fnr_utf8_length(const char *text);                /* code points of valid text */
 void fnr_text_clean(char *text);                         /* control characters and broken UTF-8 become '?' in place;
                                                             tabs and line ends become spaces */
+void fnr_text_clean_directions(char *text);              /* marks that turn the direction of all that follows become U+FFFD in
+                                                            place: with them nobody would see what stands where */
 void fnr_text_copy(char *out, size_t size, const char *text); /* cuts at a character boundary, always ends with 0 */
 
 double fnr_text_real(const char *text); /* strtod() with the decimal point, whatever the process's locale */

@@ -156,7 +156,7 @@ void ask_line(struct json_object *value, const char *label, const char *member)
 	struct json_object *text = fnr_json_get(value, member);
 
 	if (text)
-		printf("%-10s %s\n", label, json_object_is_type(text, json_type_string) ? json_object_get_string(text) : fnr_json_text(text, NULL));
+		printf("%-11s %s\n", label, json_object_is_type(text, json_type_string) ? json_object_get_string(text) : fnr_json_text(text, NULL));
 }
 
 bool ask_colored(void)

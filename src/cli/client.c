@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -224,15 +225,34 @@ static size_t note_header(char *data, size_t size, size_t count, void *context)
 	return len;
 }
 
+/* "/api/v1/templates/x/versions/1.0.0" -> "x@1.0.0" */
+static void name_template(char *path)
+{
+	static const char begin[] = "/api/v1/templates/", middle[] = "/versions/";
+	char *version;
+
+	path[strcspn(path, ">")] = 0;
+	if (strncmp(path, begin, sizeof begin - 1) != 0)
+		return;
+	memmove(path, path + sizeof begin - 1, strlen(path + sizeof begin - 1) + 1);
+	version = strstr(path, middle);
+	if (version) {
+		*version = '@';
+		memmove(version + 1, version + sizeof middle - 1, strlen(version + sizeof middle - 1) + 1);
+	}
+}
+
 static void say_deprecation(struct deprecation *deprecation)
 {
 	static bool said;
+	time_t sunset = curl_getdate(deprecation->sunset, NULL);
 
 	if (!deprecation->is || said)
 		return;
 	said = true;
-	deprecation->link[strcspn(deprecation->link, ">")] = 0;
-	fprintf(stderr, "fnr: this version of the template is deprecated%s%s%s%s\n", *deprecation->sunset ? "; it goes on " : "", deprecation->sunset,
+	name_template(deprecation->link);
+	fprintf(stderr, "fnr: this version of the template is deprecated%s%s%s%s\n",
+	        !*deprecation->sunset ? "" : sunset >= 0 && sunset < time(NULL) ? "; it was to go on " : "; it goes on ", deprecation->sunset,
 	        *deprecation->link ? "; use " : "", deprecation->link);
 }
 

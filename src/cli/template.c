@@ -19,8 +19,8 @@ struct template_options template_options;
 
 static void print_row(struct json_object *template_)
 {
-	printf("%-28s %-8s %-8s %s\n", fnr_json_get_text(template_, "id", ""), fnr_json_get_text(template_, "version", ""),
-	       fnr_json_get_text(template_, "category", ""), fnr_json_get_text(template_, "name", ""));
+	printf("%-28s %-8s %-8s %s%s\n", fnr_json_get_text(template_, "id", ""), fnr_json_get_text(template_, "version", ""),
+	       fnr_json_get_text(template_, "category", ""), fnr_json_get_text(template_, "name", ""), fnr_json_get(template_, "deprecated") ? " (deprecated)" : "");
 }
 
 static void print_broken(struct json_object *report)
@@ -77,14 +77,23 @@ static void print_output(const char *name, struct json_object *output)
 	printf("  %s: %s %s\n", name, fnr_json_get_text(output, "type", ""), fnr_json_get_text(output, "description", ""));
 }
 
+static void print_deprecation(struct json_object *deprecated)
+{
+	const char *sunset = fnr_json_get_text(deprecated, "sunset", NULL), *successor = fnr_json_get_text(deprecated, "successor", NULL);
+
+	if (deprecated)
+		printf("%-11s since %.10s%s%.10s%s%s\n", "deprecated", fnr_json_get_text(deprecated, "at", ""), sunset ? ", goes on " : "", sunset ? sunset : "",
+		       successor ? ", use " : "", successor ? successor : "");
+}
+
 static void print_template(struct json_object *template_)
 {
 	static const char *const lines[] = { "id", "version", "name", "description", "category", "author", "queue", "timeout_s" };
 
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-		ask_line(template_, lines[i], lines[i]);
-	if (fnr_json_get(template_, "deprecated"))
-		ask_line(template_, "deprecated", "deprecated");
+		if (strcmp(fnr_json_get_text(template_, lines[i], "."), "") != 0)
+			ask_line(template_, lines[i], lines[i]);
+	print_deprecation(fnr_json_get(template_, "deprecated"));
 	print_members(fnr_json_get(template_, "inputs"), "inputs", print_input);
 	print_members(fnr_json_get(template_, "outputs"), "outputs", print_output);
 }
@@ -274,7 +283,7 @@ static const struct action actions[] = {
 static const struct option_row rows[] = {
 	TEXT("--search", 0, &template_options.q, "WORD", "list: only those with this in id, name, description, tags or capabilities"),
 	WORD("--category", 0, &template_options.category, "NAME", "image video audio text generic", "list: only those of this category; new: its category"),
-	WORD("--backend", 0, &template_options.backend, "TYPE", "script noop", "list: only those for this type of backend; new: script or noop"),
+	WORD("--backend", 0, &template_options.backend, "TYPE", "script comfyui gradio noop", "list: only those for this type of backend; new: script or noop"),
 	TEXT("--capability", 0, &template_options.capability, "WORD", "list: only those with this capability"),
 	FLAG("--broken", 0, &template_options.broken, "list: what could not be loaded, and why"),
 	TEXT("--name", 0, &template_options.name, "NAME", "new: what people call it"),

@@ -2,6 +2,7 @@
 #ifndef FNR_CLI_TEMPLATE_H
 #define FNR_CLI_TEMPLATE_H
 
+#include "base/buf.h"
 #include "cli/cli.h"
 
 struct template_options {
@@ -15,6 +16,8 @@ extern struct template_options template_options;
 
 /* template_check.c */
 int template_validate(int count, char **operands);
+/* Would a file with this text be valid? Says why not. */
+bool template_check_text(const char *file, const struct fnr_buf *text);
 /* Whether a file ends like one of a template. */
 bool template_is_file(const char *name);
 bool template_is_yaml(const char *file);

@@ -64,25 +64,30 @@ static void around_free(struct around *around)
 	free(around->rules);
 }
 
+static struct json_object *report_text(const char *file, const char *text, size_t len, int count, char **operands)
+{
+	struct template_draft *draft;
+	struct json_object *report;
+	struct around around;
+
+	look_around(&around, file, count, operands);
+	draft = template_draft_read(&(struct template_text){ file, around.folders[0], template_is_yaml(file), text, len }, &around.places);
+	report = template_report(draft);
+	template_draft_free(draft);
+	around_free(&around);
+	return report;
+}
+
 static struct json_object *report_on(const char *file, int count, char **operands)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *report;
-	struct around around;
 
-	if (fnr_file_read(file, TEMPLATE_MOST, &text, &err) != FNR_OK) {
+	if (fnr_file_read(file, TEMPLATE_MOST, &text, &err) != FNR_OK)
 		report = template_report_unreadable(file, err.message);
-	} else {
-		struct template_draft *draft;
-
-		look_around(&around, file, count, operands);
-		draft = template_draft_read(&(struct template_text){ file, around.folders[0], template_is_yaml(file), text.data ? text.data : "", text.len },
-		                            &around.places);
-		report = template_report(draft);
-		template_draft_free(draft);
-		around_free(&around);
-	}
+	else
+		report = report_text(file, text.data ? text.data : "", text.len, count, operands);
 	fnr_buf_free(&text);
 	fnr_error_clear(&err);
 	return report;
@@ -97,6 +102,17 @@ static void show_text(struct json_object *report)
 	template_report_text(report, &text);
 	fputs(text.data ? text.data : "", fnr_json_get_bool(report, "valid", false) ? stdout : stderr);
 	fnr_buf_free(&text);
+}
+
+bool template_check_text(const char *file, const struct fnr_buf *text)
+{
+	struct json_object *report = report_text(file, text->data, text->len, 0, NULL);
+	bool valid = fnr_json_get_bool(report, "valid", false);
+
+	if (!valid)
+		show_text(report);
+	json_object_put(report);
+	return valid;
 }
 
 static void show(struct json_object **reports, int count)

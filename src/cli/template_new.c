@@ -10,25 +10,88 @@
 #include "cli/template.h"
 
 #define ANSWER 300
+#define MEMBERS_MOST 64
 
-/* Asks on the terminal for what no option said; the answer, or the fallback. To free. */
-static char *ask(const char *given, const char *question, const char *fallback)
+/* ---- questions ---- */
+
+/* Why an answer cannot be taken; NULL: it can. */
+typedef const char *refusal(const char *answer);
+
+static const char *wrong_id(const char *answer)
+{
+	return fnr_name_valid(answer) && !strpbrk(answer, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ? NULL : "use " FNR_NAME_RULE ", in lower case";
+}
+
+static bool is_one_of(const char *answer, const char *const *words)
+{
+	while (*words && strcmp(*words, answer) != 0)
+		words++;
+	return *words != NULL;
+}
+
+static const char *wrong_category(const char *answer)
+{
+	return is_one_of(answer, (const char *const[]){ "image", "video", "audio", "text", "generic", NULL }) ? NULL : "use image, video, audio, text or generic";
+}
+
+static const char *wrong_backend(const char *answer)
+{
+	if (is_one_of(answer, (const char *const[]){ "comfyui", "gradio", NULL }))
+		return "a template for it is made of what it has: fnr template import-comfyui, fnr template import-gradio";
+	return is_one_of(answer, (const char *const[]){ "script", "noop", NULL }) ? NULL : "use script or noop";
+}
+
+/* One line of the terminal, without its end; false if there is none any more. */
+static bool read_line(const char *question, const char *fallback, char line[ANSWER])
+{
+	fprintf(stderr, "%s [%s]: ", question, fallback);
+	if (!fgets(line, ANSWER, stdin))
+		return false;
+	line[strcspn(line, "\n")] = 0;
+	fnr_text_clean(line);
+	if (!*line)
+		fnr_text_copy(line, ANSWER, fallback);
+	return true;
+}
+
+/* What an option said, else what the terminal says, until it can be taken, else the fallback. To free; NULL after it was said why not. */
+static char *ask(const char *given, const char *question, const char *fallback, refusal *wrong)
 {
 	char line[ANSWER];
 
-	if (given)
-		return fnr_strdup(given);
-	if (isatty(STDIN_FILENO)) {
-		fprintf(stderr, "%s [%s]: ", question, fallback);
-		if (fgets(line, sizeof line, stdin)) {
-			line[strcspn(line, "\n")] = 0;
-			fnr_text_clean(line);
-			if (*line)
+	if (!given && isatty(STDIN_FILENO)) {
+		while (read_line(question, fallback, line)) {
+			if (!wrong || !wrong(line))
 				return fnr_strdup(line);
+			fprintf(stderr, "'%s': %s\n", line, wrong(line));
 		}
 	}
-	return fnr_strdup(fallback);
+	given = given ? given : fallback;
+	if (!wrong || !wrong(given))
+		return fnr_strdup(given);
+	fprintf(stderr, "fnr: '%s': %s\n", given, wrong(given));
+	return NULL;
 }
+
+/* Words of a line, for options that may be given several times. They live as long as the process. */
+static void ask_members(struct list *list, const char *question, const char *fallback)
+{
+	static const char *usual[2][MEMBERS_MOST];
+	static size_t used;
+	const char **items = usual[used++ % 2];
+	char *line, *rest;
+
+	if (list->count)
+		return;
+	line = ask(NULL, question, fallback, NULL);
+	list->items = items;
+	for (char *word = strtok_r(line, " ,", &rest); word && list->count < MEMBERS_MOST; word = strtok_r(NULL, " ,", &rest))
+		items[list->count++] = word;
+	if (!list->count)
+		free(line);
+}
+
+/* ---- what is written ---- */
 
 /* As JSON writes it, which YAML reads. */
 static void quoted(struct fnr_buf *out, const char *text)
@@ -52,7 +115,7 @@ static bool split(const char *text, char name[68], const char **type_r, const ch
 	return fnr_name_valid(name);
 }
 
-static bool add_members(struct fnr_buf *out, const struct list *list, const char *fallback, const char *more)
+static bool add_members(struct fnr_buf *out, const struct list *list, const char *fallback)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const char *type;
@@ -64,7 +127,7 @@ static bool add_members(struct fnr_buf *out, const struct list *list, const char
 		}
 		fnr_buf_printf(out, "  %s: {type: %s, label: ", name, type);
 		quoted(out, name);
-		fnr_buf_printf(out, "%s}\n", strcmp(type, "file") == 0 && *more ? "" : more);
+		fnr_buf_puts(out, "}\n");
 	}
 	return true;
 }
@@ -88,106 +151,154 @@ static char *class_name(const char *id)
 	return fnr_buf_take(&out);
 }
 
-static void module_name(const char *id, char out[80])
+/* Values that show what the inputs are for; files are nobody's to give. */
+static void add_example(struct fnr_buf *out, const struct list *inputs)
 {
-	snprintf(out, 80, "%s.py", id);
+	static const char *const values[][2] = {
+		{ "string", "Hello" }, { "integer", "1" }, { "number", "1.5" }, { "boolean", "true" }, { "array", "[]" }, { "object", "{}" },
+	};
+	const char *between = "";
+
+	fnr_buf_puts(out, "examples:\n  - {name: An example, inputs: {");
+	for (size_t i = 0; i < inputs->count; i++) {
+		const char *type;
+		char name[68];
+
+		split(inputs->items[i], name, &type, "string");
+		for (size_t k = 0; k < sizeof values / sizeof values[0]; k++)
+			if (strcmp(values[k][0], type) == 0) {
+				fnr_buf_printf(out, "%s%s: %s", between, name, values[k][1]);
+				between = ", ";
+			}
+	}
+	fnr_buf_puts(out, "}}\n");
 }
 
-static bool write_template(const char *file, const char *id, const char *name, const char *description, const char *category, const char *backend)
-{
-	static const char *words[] = { "text:string" }, *results[] = { "file:file" };
-	const struct list usual_inputs = { words, 1 }, usual_outputs = { results, 1 };
-	struct fnr_buf out = FNR_BUF_INIT;
-	struct fnr_error err = FNR_ERROR_INIT;
-	char *class_ = class_name(id), module[80];
-	bool script = strcmp(backend, "script") == 0, good;
+struct plan { char *id, *name, *description, *category, *backend, *file, *module; bool script; };
 
-	module_name(id, module);
-	fnr_buf_printf(&out, "id: %s\nversion: 1.0.0\nname: ", id);
-	quoted(&out, name);
-	fnr_buf_puts(&out, "\ndescription: ");
-	quoted(&out, description);
-	fnr_buf_printf(&out, "\ncategory: %s\ninputs:\n", category);
-	good = add_members(&out, template_options.inputs.count ? &template_options.inputs : &usual_inputs, "string", "");
-	if (script) {
-		fnr_buf_puts(&out, "outputs:\n");
-		good &= add_members(&out, template_options.outputs.count ? &template_options.outputs : &usual_outputs, "file", "");
+static bool compose_template(const struct plan *plan, struct fnr_buf *out)
+{
+	char *class_ = class_name(plan->id);
+	bool good;
+
+	fnr_buf_printf(out, "id: %s\nversion: 1.0.0\nname: ", plan->id);
+	quoted(out, plan->name);
+	fnr_buf_puts(out, "\ndescription: ");
+	quoted(out, plan->description);
+	fnr_buf_printf(out, "\ncategory: %s\ninputs:\n", plan->category);
+	good = add_members(out, &template_options.inputs, "string");
+	if (plan->script) {
+		fnr_buf_puts(out, "outputs:\n");
+		good = add_members(out, &template_options.outputs, "file") && good;
 	}
-	fnr_buf_printf(&out, "resources: {cpu: 1, memory_mb: 512}\ntimeout_s: 120\nstages:\n  execution: {weight: 1, message: Working…}\n");
-	if (script)
-		fnr_buf_printf(&out, "backend: {type: script, python: %s, class: %s}\n", module, class_);
+	fnr_buf_puts(out, "resources: {cpu: 1, memory_mb: 512}\ntimeout_s: 120\nstages:\n  execution: {weight: 1, message: Working…}\n");
+	if (good)
+		add_example(out, &template_options.inputs);
+	if (plan->script)
+		fnr_buf_printf(out, "backend: {type: script, python: %s.py, class: %s}\n", plan->id, class_);
 	else
-		fnr_buf_printf(&out, "backend: {type: %s}\n", backend);
-	if (good && fnr_file_write(file, out.data, out.len, 0644, &err) != FNR_OK) {
-		fprintf(stderr, "fnr: %s\n", err.message);
-		good = false;
-	}
-	fnr_buf_free(&out);
+		fnr_buf_printf(out, "backend: {type: %s}\n", plan->backend);
 	free(class_);
 	return good;
 }
 
-static bool write_module(const char *path, const char *id)
+static void compose_module(const struct plan *plan, struct fnr_buf *out)
 {
-	static const char *usual[] = { "file:file" };
-	const struct list *outputs = template_options.outputs.count ? &template_options.outputs : &(const struct list){ usual, 1 };
-	struct fnr_buf out = FNR_BUF_INIT;
-	struct fnr_error err = FNR_ERROR_INIT;
-	char *class_ = class_name(id), name[68];
+	const struct list *outputs = &template_options.outputs;
+	char *class_ = class_name(plan->id), name[68];
 	const char *type;
 
-	fnr_buf_printf(&out, "class %s:\n    def execute(self, parameters, quality, project_path, progress):\n        progress(0.5)\n        made = {}\n", class_);
+	fnr_buf_printf(out, "class %s:\n    def execute(self, parameters, quality, project_path, progress):\n        progress(0.5)\n        made = {}\n", class_);
 	for (size_t i = 0; i < outputs->count; i++) {
 		split(outputs->items[i], name, &type, "file");
-		fnr_buf_printf(&out, "        made[\"%s\"] = project_path + \"/%s.txt\"\n        with open(made[\"%s\"], \"w\") as file:\n"
+		fnr_buf_printf(out, "        made[\"%s\"] = project_path + \"/%s.txt\"\n        with open(made[\"%s\"], \"w\") as file:\n"
 		               "            file.write(str(parameters))\n", name, name, name);
 	}
-	fnr_buf_puts(&out, "        return made\n\n    def get_parameter_schema(self):\n        return {\"type\": \"object\"}\n\n"
+	fnr_buf_puts(out, "        return made\n\n    def get_parameter_schema(self):\n        return {\"type\": \"object\"}\n\n"
 	             "    def get_backend_type(self):\n        return \"script\"\n");
-	if (fnr_file_write(path, out.data, out.len, 0644, &err) != FNR_OK)
-		fprintf(stderr, "fnr: %s\n", err.message);
-	fnr_buf_free(&out);
 	free(class_);
-	return err.code == FNR_OK;
 }
 
-static int make(const char *id, const char *file, const char *name, const char *description, const char *category, const char *backend)
+/* ---- writing ---- */
+
+static bool write_file(const char *path, const struct fnr_buf *text)
 {
-	const char *slash = strrchr(file, '/');
-	char *module = fnr_asprintf("%.*s%s.py", slash ? (int)(slash - file) + 1 : 0, file, id);
-	bool script = strcmp(backend, "script") == 0, good;
+	char *slash = strrchr(path, '/'), *folder = slash && slash > path ? fnr_memdup0(path, (size_t)(slash - path)) : NULL;
+	struct fnr_error err = FNR_ERROR_INIT;
+	bool good = (!folder || fnr_dir_make(folder, 0755, &err) == FNR_OK) && fnr_file_write(path, text->data, text->len, 0644, &err) == FNR_OK;
+
+	if (!good)
+		fprintf(stderr, "fnr: %s\n", err.message);
+	free(folder);
+	return good;
+}
+
+/* The class first: the template is valid only with it, and is put in its place only if it is valid. */
+static int make(const struct plan *plan)
+{
+	struct fnr_buf template_ = FNR_BUF_INIT, module = FNR_BUF_INIT;
+	bool good = compose_template(plan, &template_), written = false;
+
+	if (good && plan->script) {
+		compose_module(plan, &module);
+		good = written = write_file(plan->module, &module);
+	}
+	if (good && !(good = template_check_text(plan->file, &template_)))
+		fprintf(stderr, "fnr: nothing was written\n");
+	good = good && write_file(plan->file, &template_);
+	if (!good && written)
+		unlink(plan->module);
+	fnr_buf_free(&template_);
+	fnr_buf_free(&module);
+	return good ? template_validate(1, (char *[]){ plan->file }) : EXIT_FAILED;
+}
+
+static int make_unless_there(struct plan *plan)
+{
+	const char *slash = strrchr(plan->file, '/'), *there = NULL;
 	int status = EXIT_FAILED;
 
-	if (access(file, F_OK) == 0 || (script && access(module, F_OK) == 0)) {
-		fprintf(stderr, "fnr: %s is there already\n", access(file, F_OK) == 0 ? file : module);
-	} else {
-		good = write_template(file, id, name, description, category, backend) && (!script || write_module(module, id));
-		status = good ? template_validate(1, (char *[]){ (char *)(uintptr_t)file }) : EXIT_FAILED;
-	}
-	free(module);
+	plan->script = strcmp(plan->backend, "script") == 0;
+	plan->module = fnr_asprintf("%.*s%s.py", slash ? (int)(slash - plan->file) + 1 : 0, plan->file, plan->id);
+	if (access(plan->file, F_OK) == 0)
+		there = plan->file;
+	else if (plan->script && access(plan->module, F_OK) == 0)
+		there = plan->module;
+	if (there)
+		fprintf(stderr, "fnr: %s is there already; name another one with --file\n", there);
+	else
+		status = make(plan);
+	free(plan->module);
 	return status;
+}
+
+/* False after it was said what cannot be. */
+static bool ask_all(struct plan *plan, const char *id)
+{
+	if (!(plan->id = ask(id, "id, of lower-case letters, digits and _", "my_function", wrong_id)))
+		return false;
+	plan->name = ask(template_options.name, "what people call it", plan->id, NULL);
+	plan->description = ask(template_options.description, "what it makes, in a sentence", plan->name, NULL);
+	if (!(plan->category = ask(template_options.category, "category: image, video, audio, text or generic", "generic", wrong_category)) ||
+	    !(plan->backend = ask(template_options.backend, "backend: script or noop", "script", wrong_backend)))
+		return false;
+	ask_members(&template_options.inputs, "inputs, like text:string count:integer picture:file", "text:string");
+	if (strcmp(plan->backend, "script") == 0)
+		ask_members(&template_options.outputs, "outputs, like image:image note:text", "file:file");
+	plan->file = template_options.file ? fnr_strdup(template_options.file) : fnr_asprintf("%s.yaml", plan->id);
+	return true;
 }
 
 int template_new(int count, char **operands)
 {
-	char *id = ask(count ? operands[0] : NULL, "id, of lower-case letters, digits and _", "my_function");
-	char *name = ask(template_options.name, "what people call it", id), *description = ask(template_options.description, "what it makes, in a sentence", name);
-	char *category = ask(template_options.category, "category: image, video, audio, text or generic", "generic");
-	char *backend = ask(template_options.backend, "backend: script or noop", "script");
-	char *file = template_options.file ? fnr_strdup(template_options.file) : fnr_asprintf("%s.yaml", id);
-	int status = EXIT_FAILED;
+	struct plan plan = { .id = NULL };
+	int status = ask_all(&plan, count ? operands[0] : NULL) ? make_unless_there(&plan) : EXIT_FAILED;
 
-	if (!fnr_name_valid(id))
-		fprintf(stderr, "fnr: '%s' cannot be the id of a template: use " FNR_NAME_RULE "\n", id);
-	else if (strcmp(backend, "script") != 0 && strcmp(backend, "noop") != 0)
-		fprintf(stderr, "fnr: a template for the backend '%s' is made of what that has: fnr template import-%s\n", backend, backend);
-	else
-		status = make(id, file, name, description, category, backend);
-	free(id);
-	free(name);
-	free(description);
-	free(category);
-	free(backend);
-	free(file);
+	free(plan.id);
+	free(plan.name);
+	free(plan.description);
+	free(plan.category);
+	free(plan.backend);
+	free(plan.file);
 	return status;
 }

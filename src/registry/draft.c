@@ -176,6 +176,7 @@ static void find_places(struct template_draft *draft, const struct template_plac
 			draft->folders.folders[count++] = source->folder;
 		by_api |= !source->folder;
 	}
+	draft->folders.by_api = by_api;
 	draft->folders.folders[count++] = places->scripts;
 	if (by_api)
 		draft->folders.folders[count] = places->shipped;

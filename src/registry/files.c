@@ -129,7 +129,8 @@ static int open_named(const char *name, const char *pointer, const struct templa
 	if (errno == ELOOP)
 		fnr_error_add(err, pointer, "file", "copy the file itself there", "'%s' is a symbolic link or lies behind one", name);
 	else if (errno == ENOENT)
-		fnr_error_add(err, pointer, "file", "put it beside the template, or in scripts/", "there is no file '%s'", name);
+		fnr_error_add(err, pointer, "file", folders->by_api ? "put it in scripts/ of the data directory: a template of the API has no folder of its own"
+		                                                    : "put it beside the template, or in scripts/ of the data directory", "there is no file '%s'", name);
 	else
 		fnr_error_add(err, pointer, "file", "make it readable for the owner of the data directory", "'%s' cannot be opened: %s", name, strerror(errno));
 	return -1;

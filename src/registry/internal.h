@@ -11,8 +11,8 @@
 
 /* Where the files of a template are looked for, in this order; any may be NULL. */
 #define REGISTRY_PLACES 6
-struct template_folders { const char *folders[REGISTRY_PLACES]; };
-#define TEMPLATE_FOLDERS(beside, scripts) { { (beside), (scripts) } }
+struct template_folders { const char *folders[REGISTRY_PLACES]; bool by_api; };     /* by_api: who wrote the backend has no folder */
+#define TEMPLATE_FOLDERS(beside, scripts) { { (beside), (scripts) }, false }
 
 /* ---- template.c: for kinds of backends that work on servers which operators add ---- */
 

@@ -800,6 +800,15 @@ def test_templates_by_api(fnr):
     given = fnr.get(place)
     assert given.json == DEFINITION and given.headers["ETag"] == made.headers["ETag"]
     assert fnr.get(place, headers={"If-None-Match": given.headers["ETag"]}).status == 304
+    for path in ("/api/v1/templates/by_api", "/api/v1/templates/by_api/schema"):
+        tag = fnr.get(path).headers["ETag"]
+        for known in (tag, f'"other", {tag}', "W/" + tag, "*"):
+            same = fnr.get(path, headers={"If-None-Match": known})
+            assert same.status == 304 and same.headers["ETag"] == tag and not same.data, known
+    tag = fnr.get("/api/v1/templates/by_api").headers["ETag"]
+    fnr.post(place + "/deprecate", {"sunset": "2098-01-01T00:00:00Z"})
+    assert fnr.get("/api/v1/templates/by_api", headers={"If-None-Match": tag}).status == 200, "it is another answer"
+    fnr.post(place + "/deprecate", {"deprecated": False})
     assert fnr.run("by_api", {"words": "Hello"})["state"] == "completed"
     assert_problem(fnr.request("PUT", place, DEFINITION), 428, "precondition_required")
     assert_problem(fnr.request("PUT", place, DEFINITION, headers={"If-Match": '"other"'}), 412, "precondition_failed")
@@ -813,14 +822,28 @@ def test_templates_by_api(fnr):
     assert_problem(fnr.request("PUT", place, DEFINITION, headers={"If-None-Match": "*"}), 412, "precondition_failed")
     newer = fnr.request("PUT", place[:-1] + "1", {**DEFINITION, "version": "1.0.1"}, headers={"If-None-Match": "*"})
     assert newer.status == 201
-    assert [item["id"] for item in fnr.get("/api/v1/templates?capability=say-nothing&q=by%20api").json["items"]] == ["by_api"]
+    assert [item["id"] for item in fnr.get("/api/v1/templates?capability=say-nothing&q=test%20BY").json["items"]] == ["by_api"], "every word, in whatever order"
+    assert fnr.get("/api/v1/templates?capability=say-nothing&q=by%20nobody").json["items"] == []
+    assert_problem(fnr.get("/api/v1/templates?backend=comfy"), 422, "invalid", "comfyui")
     old = fnr.post(place[:-1] + "1/deprecate", {"sunset": "2099-01-01T00:00:00Z", "successor": "by_api@1.0.0"})
     assert old.status == 200 and old.json["deprecated"]["successor"] == "by_api@1.0.0"
     answer = fnr.get("/api/v1/templates/by_api")
     assert answer.json["version"] == "1.0.0" and "Deprecation" not in answer.headers, "the newest that is not deprecated"
-    for answer in (fnr.get(place[:-1] + "1"), fnr.post(JOBS, {"template": "by_api@1.0.1", "inputs": {"words": "x"}})):
+    old, body = "/api/v1/templates/by_api@1.0.1", {"template": "by_api@1.0.1", "inputs": {"words": "x"}}
+    told = [fnr.get(path) for path in (place[:-1] + "1", old, old + "/schema", old + "/resources", "/api/v1/presets/compare?template=by_api@1.0.1")]
+    told += [fnr.post(JOBS, body), fnr.post("/api/v1/batches", {"jobs": [{"template": "noop", "inputs": {}}, body, body]}), fnr.post("/api/v1/comparisons", body),
+             fnr.post(old + "/validate-inputs", {"inputs": {}}), fnr.post("/api/v1/presets/draft/resolve", body), fnr.post("/api/v1/route", {"template": "by_api@1.0.1"}),
+             fnr.post("/api/v1/presets/recommend", {"template": "by_api@1.0.1"}), fnr.request("HEAD", old)]
+    assert fnr.wait(told[5].json["id"])["state"] == "completed"
+    told.append(fnr.post(f"{JOBS}/{told[5].json['id']}/retry", {}))
+    for answer in told:
+        assert answer.status < 300, answer.data
+        assert len(answer.headers.get_all("Deprecation")) == 1, "said once"
         assert answer.headers["Sunset"] == "Thu, 01 Jan 2099 00:00:00 GMT" and re.fullmatch(r"@\d+", answer.headers["Deprecation"]), answer.headers.items()
         assert answer.headers["Link"] == '</api/v1/templates/by_api/versions/1.0.0>; rel="successor-version"'
+    fnr.post(place[:-1] + "1/deprecate", {"successor": "noop@1"})
+    assert fnr.get(old).headers["Link"] == '</api/v1/templates/noop@1>; rel="successor-version"' and fnr.get("/api/v1/templates/noop@1").json["id"] == "noop"
+    assert_problem(fnr.post(place + "/deprecate", {"successor": "by_api@1.0.0"}), 422, "invalid", "/successor", "its own successor")
     assert_problem(fnr.post(place + "/deprecate", {"sunset": "soon", "successor": "nothing_like_it", "why": 1}), 422, "invalid", "/sunset", "/successor", "/why")
     assert fnr.post(place[:-1] + "1/deprecate", {"deprecated": False}).json["deprecated"] is None
     assert_problem(fnr.request("DELETE", place), 428, "precondition_required")

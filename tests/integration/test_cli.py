@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -232,6 +233,40 @@ def test_template_new(tmp_path):
     bad(run("template", "new", "Not a name", "--file", tmp_path / "x.yaml"), "letters")
     bad(run("template", "new", "x", "--backend", "comfyui", "--file", tmp_path / "x.yaml"), "import-comfyui")
     bad(run("template", "new", "x", "--input", "a b:string", "--file", tmp_path / "x.yaml"), "text:string")
+    for options in (["--category", "smell"], ["-i", "a:strang"], ["-i", "a:string", "-i", "a:integer"], ["-o", "a:strang"]):
+        bad(run("template", "new", "x", *options, "--file", tmp_path / "x.yaml"), "x")
+    bad(run("template", "new", "BigName", "--file", tmp_path / "x.yaml"), "lower case")
+    assert not (tmp_path / "x.yaml").exists() and not (tmp_path / "x.py").exists(), "what is not valid is not written"
+    every = [f"{type}:{type}" for type in ("string", "integer", "number", "boolean", "file", "array", "object", "any")]
+    made = good(run("template", "new", "every", *(word for one in every for word in ("-i", one)), "--file", tmp_path / "in" / "folders" / "every.yaml"))
+    assert "every 1.0.0 is valid" in made and "warning" not in made
+
+
+def test_template_new_asks(tmp_path):
+    """On a terminal, for what no option says, and again for what cannot be."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(FNR, [FNR, "template", "new", "--name", "Asked For"], PLAIN)
+    answers = [("id,", "Not An Id"), ("id,", "asked"), ("what it makes", "Something"), ("category", "smell"), ("category", "text"), ("backend", "comfyui"), ("backend", ""),
+               ("inputs", "text:string times:integer"), ("outputs", "note:text")]
+    said = ""
+    for question, answer in answers:
+        while f"{question}" not in said or not said.endswith("]: "):
+            said += os.read(terminal, 4096).decode()
+        os.write(terminal, answer.encode() + b"\n")
+        said = ""
+    try:
+        while True:
+            said += os.read(terminal, 4096).decode()
+            assert said
+    except OSError:         # it has ended
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0 and "asked 1.0.0 is valid" in said
+    text = (tmp_path / "asked.yaml").read_text()
+    for part in ("id: asked\n", 'name: "Asked For"', "category: text", "times: {type: integer", "note: {type: text", "python: asked.py"):
+        assert part in text, (part, text)
 
 
 def test_templates_that_extend_and_their_reports(tmp_path):
@@ -286,7 +321,7 @@ def test_template_register_to_delete(fnr, tmp_path):
     good(fnr("template", "register", "--replace", tmp_path / "greet.yaml"))
     assert "deprecated" in good(fnr("template", "deprecate", "greet@1.0.0", "--sunset", "2099-01-01T00:00:00Z", "--successor", "greet@1.1.0"))
     shown = fnr("template", "show", "greet@1.0.0")
-    assert "2099-01-01" in good(shown) and "deprecated; it goes on Thu, 01 Jan 2099 00:00:00 GMT; use /api/v1/templates/greet/versions/1.1.0" in shown.stderr
+    assert "2099-01-01" in good(shown) and "deprecated; it goes on Thu, 01 Jan 2099 00:00:00 GMT; use greet@1.1.0" in shown.stderr
     ran = fnr("run", "greet@1.0.0")
     assert ran.returncode == 0 and "deprecated" in ran.stderr
     assert "not deprecated" in good(fnr("template", "deprecate", "greet@1.0.0", "--undo"))

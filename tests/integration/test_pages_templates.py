@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 from selenium.webdriver.common.keys import Keys
 
@@ -62,7 +63,11 @@ def test_a_broken_file(page, fnr):
         file.write(SHOUT.replace("id: shout", "id: broken").replace("category: text", "category: smell"))
     page.click("summary", "One file is broken")
     page.find(".messages .error", "Line 5:")
-    os.remove(os.path.join(folder, "broken.yaml"))
+    with open(os.path.join(folder, "large.yaml"), "w") as file:
+        file.write("#" * (2 << 20))
+    page.find("summary", "2 files are broken")
+    page.until(lambda: [one for one in page.all(".messages .error") if "larger than" in one.text and "Line" not in one.text], "what cannot be read has no line")
+    shutil.rmtree(folder)
     page.until(lambda: not page.all("details.error"), "it is gone")
 
 
@@ -84,7 +89,7 @@ def test_written_as_yaml(page, fnr):
     page.click("button", "Save")
     page.find("[role=status]", "It was not saved")
     text(page, SHOUT.replace("outputs: {}", "outputs: {"))
-    page.find(".messages .error", "Line 10")
+    page.find(".messages .error", "Line 8")
     text(page, SHOUT)
     page.find(".verdict", "It is valid.")
     page.click("button", "Save")
@@ -154,6 +159,15 @@ def test_versions_deprecation_and_deletion(page, fnr):
     page.write("successor", "aged@1.0.1")
     page.click("dialog button.main")
     row(page, "Versions", "1.0.0", "Deprecated", "ends in", "use aged@1.0.1")
+    press(page, "Versions", "1.0.1", "Deprecate")
+    page.write("successor", "noop@1")
+    page.click("dialog button.main")
+    row(page, "Versions", "1.0.1", "Deprecated", "use noop@1")
+    page.click(".head a", "Use it")
+    page.find(".notice a", "noop@1")
+    page.driver.back()
+    press(page, "Versions", "1.0.1", "Use again")
+    row(page, "Versions", "1.0.1", "In use")
     press(page, "Versions", "1.0.0", "Use again")
     page.until(lambda: sum("In use" in one for one in rows(page, "Versions")) == 2, "both")
     press(page, "Versions", "1.0.1", "Delete")

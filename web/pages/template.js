@@ -35,16 +35,19 @@ const named = (things) => Object.entries(things ?? {}).map(([name, thing]) => ({
 const json = (title, value) => value !== undefined && Object.keys(value).length > 0 && h("details", { class: "technical" }, h("summary", {}, title),
   h("pre", { tabindex: 0 }, JSON.stringify(value, null, 2)));
 
+const PARTS = ["outputs", "parameters", "presets", "variants", "resolution", "optimizations", "resources", "limits", "retry", "errors", "stages", "models", "examples",
+  "backend"];
+
 function aboutView(template) {
   const inputs = new Table("Inputs", INPUT_COLUMNS, { key: (input) => input.name, empty: "It takes nothing." });
   const facts = [["Id", template.id], ["Category", categoryWord(template.category)], ["Runs on", template.backend?.type], ["Queue", template.queue], ["Author", template.author],
-    ["Tags", template.tags?.join(", ")], ["Longest attempt", template.timeout_s && `${template.timeout_s} s`], ["Extends", template.extends]];
+    ["Tags", template.tags?.join(", ")], ["Can", template.capabilities?.join(", ")],
+    ["Longest attempt", template.timeout_s && `${template.timeout_s} s`], ["Extends", template.extends]];
   inputs.show(named(template.inputs));
   return [
     h("dl", { class: "facts" }, facts.filter(([, value]) => value).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
     h("h2", {}, "Inputs"), inputs.element,
-    h("div", {}, json("Outputs", template.outputs), json("Parameters", template.parameters), json("Presets", template.presets), json("Resources", template.resources),
-      json("Stages", template.stages), json("Models", template.models), json("Examples", template.examples), json("Backend", template.backend)),
+    h("div", {}, PARTS.map((part) => json(part.charAt(0).toUpperCase() + part.slice(1), template[part]))),
   ];
 }
 

@@ -18,13 +18,17 @@ const COLUMNS = [
   { label: "What it makes", wide: true, draw: (template) => template.description && h("span", { class: "quiet" }, template.description) },
 ];
 
+function problemView(file, error) {
+  const place = error.rule !== "readable" && `${error.file === file.file ? "" : `${error.file}, `}Line ${error.line}: `;
+  return h("li", { class: "error" }, place, `${error.message} `, error.fix && h("span", { class: "quiet" }, error.fix));
+}
+
 /** Files that are not in force as they are, with what is wrong in them. */
 function brokenView(files) {
   if (!files.length) return "";
   return h("details", { class: "notice error" }, h("summary", {}, files.length === 1 ? "One file is broken" : `${files.length} files are broken`),
     files.map((file) => h("div", {}, h("p", {}, h("strong", {}, file.file), file.in_force && " (its last good state is used)"),
-      h("ul", { class: "messages" }, file.errors.map((error) => h("li", { class: "error" }, `Line ${error.line}: ${error.message} `,
-        error.fix && h("span", { class: "quiet" }, error.fix)))))));
+      h("ul", { class: "messages" }, file.errors.map((error) => problemView(file, error))))));
 }
 
 export async function templatesView(parameters, user) {
@@ -60,7 +64,9 @@ export async function templatesView(parameters, user) {
     const look = JSON.stringify(items);
     if (look === drawn) return;
     drawn = look;
+    const open = broken.querySelector("details")?.open;
     broken.replaceChildren(brokenView(items));
+    if (open && items.length) broken.querySelector("details").open = true;      // somebody reads it
   }, (name) => name === "template.changed");
   await right.first();
   return {
