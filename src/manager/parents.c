@@ -55,6 +55,24 @@ static void give_up(struct manager *manager, const struct job_head *parent, stru
 	json_object_put(summary);
 }
 
+/* What it depends on cannot be read any more, so it would wait for ever. */
+static bool is_lost(struct manager *manager, struct job_head *child)
+{
+	struct json_object *summary, *error;
+	struct store_parents parents;
+	bool lost = store_parents_get(manager->turn.txn, &child->id, &parents) != FNR_OK;
+
+	store_parents_free(&parents);
+	if (!lost)
+		return false;
+	summary = job_summary(manager, &child->id);
+	error = error_make(FNR_CLASS_PERMANENT, "record_lost", "Submit it again.", "retry", "What it depends on cannot be read any more.");
+	move_refuse(manager, child, summary, error);
+	json_object_put(error);
+	json_object_put(summary);
+	return true;
+}
+
 /* True when there are no more than these. */
 bool parents_work_off(struct manager *manager, const struct fnr_id *parent, struct fnr_id *place, size_t limit)
 {
@@ -67,6 +85,8 @@ bool parents_work_off(struct manager *manager, const struct fnr_id *parent, stru
 	for (size_t i = 0; i < count; i++) {
 		*place = children[i];
 		if (store_job_get(manager->turn.txn, &children[i], &child) != FNR_OK || !(child.flags & JOB_FLAG_WAITS))
+			continue;
+		if (is_lost(manager, &child))
 			continue;
 		if (head.state != FNR_STATE_COMPLETED)
 			give_up(manager, &head, &child);

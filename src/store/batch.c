@@ -86,8 +86,10 @@ int batch_move(struct store_txn *txn, const struct fnr_id *id, int from, int to,
 	uint32_t left = 0;
 	int code = store_batch_get(txn, id, &batch);
 
+	if (code == FNR_E_CORRUPT || code == FNR_E_NOT_FOUND)
+		return FNR_OK;         /* fnr check tells of it; its jobs go on */
 	if (code != FNR_OK)
-		return fnr_fail(err, FNR_E_CORRUPT, "the record of a job's batch cannot be read; run 'fnr check'");
+		return fnr_fail(err, code, "the record of a job's batch cannot be read");
 	if (from >= 0)
 		batch.state[from]--;
 	if (to >= 0)

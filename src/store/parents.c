@@ -100,6 +100,30 @@ int parents_check(struct store_txn *txn, const struct store_parents *parents, bo
 }
 
 /* The child has finished: nobody needs its parents any more on its account. */
+/* A damaged record does not say whose child it is: every parent is asked. */
+static int release_unknown(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err)
+{
+	struct key key = KEY_INIT;
+	struct walk walk;
+	int code = FNR_OK;
+	bool found;
+
+	do {
+		found = false;
+		for (bool on = walk_from(&walk, &txn->t, DB_CHILD, &key); on && !found; on = found || walk_next(&walk)) {
+			struct fnr_id one = walk_id(&walk, sizeof one);
+
+			key.len = 0;
+			key_bytes(&key, walk.key.mv_data, walk.key.mv_size);
+			found = fnr_id_compare(&one, child) == 0;
+		}
+		walk_end(&walk);
+		if (found)
+			code = env_delete(&txn->t, DB_CHILD, &key, err);
+	} while (found && code == FNR_OK);
+	return code;
+}
+
 int parents_release(struct store_txn *txn, const struct fnr_id *child, struct fnr_error *err)
 {
 	struct store_parents parents;
@@ -113,6 +137,8 @@ int parents_release(struct store_txn *txn, const struct fnr_id *child, struct fn
 			code = FNR_OK;
 	}
 	store_parents_free(&parents);
+	if (code == FNR_E_CORRUPT)
+		return release_unknown(txn, child, err);
 	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
 }
 

@@ -186,6 +186,14 @@ EXTRA_%C%_test_manager_DEPENDENCIES = fnr-manager$(EXEEXT)
 TESTS += %D%/test_manager
 
 # The pool of servers: fnr-manager with a kind of backend whose servers are folders.
+check_PROGRAMS += %D%/test_damage
+%C%_test_damage_SOURCES = %D%/test_damage.c %D%/manager_fixture.h
+%C%_test_damage_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_MANAGER_PROGRAM=\"$(abs_top_builddir)/fnr-manager\"
+%C%_test_damage_CFLAGS = $(UNIT_CFLAGS) $(LMDB_CFLAGS)
+%C%_test_damage_LDADD = src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
+EXTRA_%C%_test_damage_DEPENDENCIES = fnr-manager$(EXEEXT)
+TESTS += %D%/test_damage
+
 check_PROGRAMS += %D%/test_pool %D%/folder_manager
 %C%_folder_manager_SOURCES = %D%/folder_kind.c src/manager/manager_main.c
 %C%_folder_manager_LDADD = $(fnr_manager_LDADD)

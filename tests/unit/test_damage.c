@@ -1,0 +1,105 @@
+/* A damaged record costs those whose it is, and nobody else: with any sub-database full of rubbish the manager starts, runs the
+ * jobs that come, and ends well. What `fnr check` says of it is not looked at here (test_store.c). */
+#include "config.h"
+
+#include "manager_fixture.h"
+#include "store/internal.h"
+
+#define HELD "{\"type\":\"script\",\"command\":[\"sleep\",\"600\"]}"
+#define WRITES "{\"type\":\"script\",\"command\":[\"sh\",\"-c\",\"echo x > x.txt; echo '{\\\"output\\\":\\\"text\\\",\\\"path\\\":\\\"x.txt\\\"}'\"]}"
+
+static void set_up(void)
+{
+	open_data_dir();
+	write_config("workers: {min: 2, max: 4}\nlog: {level: error}\nstop: {grace: 0}\n");
+	put_template("noop", "{\"type\":\"noop\"}", "{}");
+	put_template("held", HELD, "{}");
+	put_template("writes", WRITES, "{\"text\":{\"type\":\"text\"}}");
+}
+
+TestSuite(damage, .init = set_up, .fini = close_data_dir, .timeout = 300);
+
+static struct fnr_id child;          /* of a job that is cancelled when the damage is done */
+
+/* Jobs in every state, with what belongs to them. */
+static void live_a_little(void)
+{
+	int64_t now = fnr_now_ms();
+	struct fnr_id held, took;
+
+	start_manager();
+	wait_started();
+	took = submit(1, (struct wish){ .template_ = "writes", .project = "film", .class_ = 21 });
+	submit(3, (struct wish){ .template_ = "noop", .batch = true, .class_ = 22 });
+	submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"permanent\"}}", .class_ = 23 });
+	wait_finished();
+	cr_assert_eq(head_of(&took).state, FNR_STATE_COMPLETED);
+	held = submit(1, (struct wish){ .template_ = "held", .class_ = 24, .project = "film" });
+	wait_state(&held, FNR_STATE_RUNNING);
+	submit(2, (struct wish){ .template_ = "held", .batch = true, .class_ = 24 });
+	submit(1, (struct wish){ .template_ = "noop", .not_before = now + 2000, .expires_at = now + 600000, .class_ = 25 });
+	submit(1, (struct wish){ .template_ = "noop", .not_before = now + 600000, .expires_at = now + 2500, .class_ = 26 });
+	submit(1, (struct wish){ .template_ = "noop", .not_before = now + 2000, .class_ = 27, .parent = &took });
+	child = submit(1, (struct wish){ .template_ = "noop", .class_ = 30, .parent = &held });
+	end_manager(SIGKILL);
+	submit(1, (struct wish){ .template_ = "noop", .class_ = 28 });
+	submit(2, (struct wish){ .template_ = "noop", .batch = true, .stop_on_error = true, .metadata = "{\"noop\":{\"fail\":\"permanent\"}}", .class_ = 29 });
+	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &held);
+}
+
+static size_t ruin(unsigned db)
+{
+	struct store_txn *txn = store_write(store, NULL);
+	struct key keys[256];
+	size_t count = 0;
+	struct walk walk;
+
+	for (bool on = walk_from(&walk, &txn->t, db, NULL); on && count < 256; on = walk_next(&walk)) {
+		keys[count] = (struct key)KEY_INIT;
+		key_bytes(&keys[count++], walk.key.mv_data, walk.key.mv_size);
+	}
+	walk_end(&walk);
+	for (size_t i = 0; i < count; i++)
+		if (db != DB_META || keys[i].data[0] != '.')      /* without the counters and the last round nothing is possible */
+			cr_assert_eq(env_put(&txn->t, db, &keys[i], "\x01?!", 3, NULL), FNR_OK);
+	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
+	return count;
+}
+
+static const char *const names[] = {
+#define X(name, text) text,
+	STORE_DATABASES(X)
+#undef X
+};
+
+static void assert_child_lost(void)
+{
+	cr_assert_eq(head_of(&child).state, FNR_STATE_FAILED, "it does not wait for ever");
+	assert_attempt(&child, 0, "error", "code", "record_lost");
+}
+
+static void check(unsigned db)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+	struct fnr_id id;
+	int status;
+
+	live_a_little();
+	ruin(db);
+	start_manager();
+	put_template("later", "{\"type\":\"noop\"}", "{}");
+	id = submit(1, (struct wish){ .template_ = "later", .class_ = 99 });
+	while (head_of(&id).state != FNR_STATE_COMPLETED) {
+		cr_assert_eq(waitpid(manager, &status, WNOHANG), 0, "with \"%s\" damaged the manager ends with %x", names[db], status);
+		cr_assert_lt(fnr_mono_ms(), until, "with \"%s\" damaged nothing is done", names[db]);
+		poll(NULL, 0, 10);
+	}
+	poll(NULL, 0, 3000);     /* what was due meanwhile has been looked at */
+	cr_assert_eq(waitpid(manager, &status, WNOHANG), 0, "with \"%s\" damaged the manager ends with %x", names[db], status);
+	if (db == DB_PARENT)
+		assert_child_lost();
+	cr_assert_eq(end_manager(SIGTERM), 0);
+}
+
+#define DAMAGED(name, text) Test(damage, name) { check(DB_##name); }
+STORE_DATABASES(DAMAGED)
