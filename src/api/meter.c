@@ -51,6 +51,20 @@ uint32_t meter_add(struct meter *meter, enum meter_kind kind, const char *name, 
 	return add(&meter->entries[vacant].count, minute);
 }
 
+uint32_t meter_read(struct meter *meter, enum meter_kind kind, const char *name, int64_t now)
+{
+	uint64_t key = hash_of(kind, name), minute = (uint64_t)(now / MINUTE_MS);
+
+	for (size_t i = 0; i < PROBES; i++) {
+		size_t at = (key + i) % METER_ENTRIES;
+		uint64_t count = atomic_load(&meter->entries[at].count);
+
+		if (atomic_load(&meter->entries[at].key) == key)
+			return count >> COUNT_BITS == minute ? (uint32_t)count : 0;
+	}
+	return 0;
+}
+
 int meter_left_s(int64_t now)
 {
 	return (int)((MINUTE_MS - now % MINUTE_MS + 999) / 1000);

@@ -179,22 +179,23 @@ static int check_access(struct serving *s, unsigned scope)
 	return access_check(req->txn, req->conf, &headers, scope, &req->access, &req->err);
 }
 
-/* Counts the request to the quota of its key. Which minute it is the clock says that all processes have. */
+/* Counts the request to the quota of its key, unless it goes on with one that was counted. Which minute it is the clock says that all processes have. */
 static int check_quota(struct serving *s, const struct route *route)
 {
 	const struct access *access = &s->req.access;
 	int64_t now = fnr_mono_ms();
+	bool counted = !(route->flags & ROUTE_UNCOUNTED);
 	uint32_t count;
 
 	s->quota.most = access->per_minute ? access->per_minute : (uint32_t)s->req.conf->api_per_minute;
-	if (!access->key[0] || route->flags & ROUTE_UNCOUNTED)
+	if (!access->key[0])
 		s->quota.most = 0;
 	if (!s->quota.most)
 		return FNR_OK;
-	count = meter_add(slots_meter(s->server->slots), METER_KEY, access->key, now);
+	count = (counted ? meter_add : meter_read)(slots_meter(s->server->slots), METER_KEY, access->key, now);
 	s->quota.left = count < s->quota.most ? s->quota.most - count : 0;
 	s->quota.reset_s = meter_left_s(now);
-	if (count <= s->quota.most)
+	if (count <= s->quota.most || !counted)
 		return FNR_OK;
 	s->req.err.retry_after_s = s->quota.reset_s;
 	return fnr_fail(&s->req.err, FNR_E_LIMIT, "this key may make %u requests a minute; come again in %d s", s->quota.most, s->quota.reset_s);

@@ -55,6 +55,30 @@ def test_requests_in_a_minute(fnr):
     assert fnr.get(JOBS, key=limited).status == 200
 
 
+def test_every_answer_says_how_much_is_left():
+    """Files that nginx sends, ranges of them, thumbnails, uploads, what was waited for: each once, and counted."""
+    system = System("workers: {min: 1, max: 1}\n")
+    with system as fnr:
+        limited = key(fnr, per_minute=1000)
+        waited = fnr.request("POST", JOBS, {"template": "create_title_card", "inputs": {"text": "One"}, "quality": "draft", "project": "p", "shot": "s"},
+                             headers={"Prefer": "wait=60"}, key=limited)
+        assert waited.status == 200 and waited.json["state"] == "completed", waited.data
+        output = until(lambda: (found := fnr.get(f"{JOBS}/{waited.json['id']}").json["outputs"][0])["thumbnail"] and found, "the thumbnail")
+        whole = fnr.get(output["url"], key=limited)
+        answers = [
+            whole, fnr.get(output["url"], key=limited, headers={"Range": "bytes=0-9"}),
+            fnr.get(output["url"], key=limited, headers={"If-None-Match": whole.headers["ETag"]}), fnr.request("HEAD", output["url"], key=limited),
+            fnr.get(output["thumbnail"], key=limited), fnr.get("/api/v1/projects/p/shots/s/takes/1/files/" + output["path"].rsplit("/", 1)[1], key=limited),
+            fnr.get("/api/v1/projects/p/shots/s/takes/1/export", key=limited), fnr.request("POST", "/api/v1/uploads", b"x", key=limited),
+            fnr.request("POST", "/api/v1/uploads", b"x", key=limited, headers={"Content-Type": "text/html; charset=klingon/"}),
+        ]
+        assert [answer.status for answer in answers[:8]] == [200, 206, 304, 200, 200, 200, 200, 201], [answer.status for answer in answers]
+        assert [answer.headers["RateLimit-Limit"] for answer in [waited, *answers]] == ["1000"] * 10
+        left = [limits(answer)[1] for answer in [waited, *answers]]
+        assert min(left) > 980 and (left == sorted(left, reverse=True) or max(left) > 997), left      # or a minute began meanwhile
+        assert all(limits(answer)[0] == 1000 and 1 <= limits(answer)[2] <= 60 for answer in [waited, *answers])
+
+
 def test_one_for_all_keys():
     with System("workers: {min: 1, max: 1}\napi: {per_minute: 1000}\n") as fnr:
         assert limits(fnr.get(JOBS))[0] == 1000

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import select
 import socket
+import tempfile
 import threading
 import time
 
@@ -28,11 +30,34 @@ printf '{"progress":0.5,"stage":"finalization","message":"Binding."}\\n{"output"
 """
 
 
+# The same, but it goes on only when somebody has seen what it said last: each is a file of this folder.
+PACED = """#!/bin/sh
+cat > request
+seen() { until [ -e "GATE/$1" ]; do sleep 0.02; done; }
+seen begin
+printf '{"progress":0.5,"stage":"preparation","message":"Setting out."}\\n'
+seen 'Setting out.'
+for i in 1 2 3 4 5 6 7 8; do
+	printf '{"progress":0.%s,"stage":"execution","message":"Step %s."}\\n' $i $i
+	[ $i = 4 ] && printf '{"log":"half way","level":"info"}\\n'
+	seen "Step $i."
+done
+echo done > note.txt
+printf '{"progress":0.5,"stage":"finalization","message":"Binding."}\\n'
+seen 'Binding.'
+printf '{"output":"note","path":"note.txt"}\\n'
+"""
+
+
 class Place:
     """The system as clients in front of the second nginx see it."""
 
-    def __init__(self, system, front):
-        self.system, self.port = system, front.port
+    def __init__(self, system, front, gate):
+        self.system, self.port, self.gate = system, front.port, gate
+
+    def tell(self, word):
+        """That it was seen: the function "paced" goes on."""
+        open(os.path.join(self.gate, word), "w").close()
 
     def stream(self, path, **options):
         return Stream(self.system, path, port=self.port, **options)
@@ -54,12 +79,14 @@ class Place:
 def place():
     system = System("workers: {min: 4, max: 8}\nstop: {grace: 3}\njob: {max_lost: 1000}\n")
     add_functions(system)
-    system.add_script("steps", STEPS, outputs={"note": {"type": "text", "media_type": "text/plain"}}, stages={
-        "preparation": {"weight": 0.2, "message": "Preparing…"}, "execution": {"weight": 0.6, "message": "Making…"},
-        "finalization": {"weight": 0.2, "message": "Filing…"}})
-    with system:
+    gate = tempfile.TemporaryDirectory()
+    for name, text in (("steps", STEPS), ("paced", PACED.replace("GATE", gate.name))):
+        system.add_script(name, text, outputs={"note": {"type": "text", "media_type": "text/plain"}}, stages={
+            "preparation": {"weight": 0.2, "message": "Preparing…"}, "execution": {"weight": 0.6, "message": "Making…"},
+            "finalization": {"weight": 0.2, "message": "Filing…"}})
+    with gate, system:
         front = Front(system)
-        yield Place(system, front)
+        yield Place(system, front, gate.name)
         front.stop()
 
 
@@ -109,13 +136,17 @@ def events_of(id):
 
 def test_order_and_shape(place):
     """48.1, 48.2: a snapshot first, then every change, in order, to the end."""
-    id = place.submit("steps", node_id="n7", project="streams", shot="a")
-    with place.stream(events_of(id)) as stream:
+    id = place.submit("paced", node_id="n7", project="streams", shot="a")
+    with place.stream(events_of(id), timeout=60) as stream:
         assert stream.status == 200
         assert stream.headers["Content-Type"] == "text/event-stream"
         assert "no-store" in stream.headers["Cache-Control"] and "no-transform" in stream.headers["Cache-Control"]
         assert stream.headers["Content-Encoding"] is None and stream.headers["X-Content-Type-Options"] == "nosniff"
-        events = list(stream)
+        events = []
+        for event in stream:
+            events.append(event)
+            place.tell("begin")
+            place.tell((event.data.get("progress") or {}).get("message") or "begin")
     check_job_events(events)
     names = [event.name for event in events]
     assert names[0] == "snapshot" and names[-1] == "job.completed", names

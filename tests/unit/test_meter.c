@@ -23,6 +23,9 @@ Test(meter, counts_by_name_kind_and_minute)
 
 	cr_expect_eq(meter_add(meter, METER_KEY, "a", MINUTE), 1);
 	cr_expect_eq(meter_add(meter, METER_KEY, "a", 2 * MINUTE - 1), 2);
+	cr_expect_eq(meter_read(meter, METER_KEY, "a", MINUTE), 2);
+	cr_expect_eq(meter_read(meter, METER_KEY, "a", 2 * MINUTE), 0);
+	cr_expect_eq(meter_read(meter, METER_KEY, "c", MINUTE), 0);
 	cr_expect_eq(meter_add(meter, METER_KEY, "b", MINUTE), 1);
 	cr_expect_eq(meter_add(meter, METER_ADDRESS, "a", MINUTE), 1);
 	cr_expect_eq(meter_add(meter, METER_KEY, "a", 2 * MINUTE), 1);
