@@ -15,11 +15,18 @@
 
 #define INT_MOST INT64_C(9007199254740991) /* 2^53-1 */
 
+/* What json-c needs for values, about: a few bytes of text become many of memory. */
+#define MEMORY_VALUE 64
+#define MEMORY_ARRAY 192
+#define MEMORY_OBJECT 960
+#define ARRAY_SLOTS 4          /* that a new array has room for */
+
 struct parser {
 	const char *data, *end, *at;
 	struct fnr_error *err;
 	struct fnr_buf text; /* the string read last */
 	int depth, depth_most;
+	size_t memory, memory_most;
 	bool foreign;        /* what other programs write is mended where it can be */
 	bool exact;          /* numbers of any size, U+0000 in strings */
 };
@@ -383,6 +390,12 @@ static bool parse_object(struct parser *p, struct json_object *object)
 	}
 }
 
+static bool have_memory(struct parser *p, size_t bytes)
+{
+	p->memory += bytes;
+	return p->memory <= p->memory_most || refuse(p, p->at, "more values than fit into %zu MiB of memory", p->memory_most >> 20);
+}
+
 static bool parse_container(struct parser *p, struct json_object **value_r)
 {
 	bool array = *p->at == '[', good;
@@ -390,9 +403,11 @@ static bool parse_container(struct parser *p, struct json_object **value_r)
 
 	if (p->depth == p->depth_most)
 		return refuse(p, p->at, "nested deeper than %d", p->depth_most);
+	if (!have_memory(p, array ? MEMORY_ARRAY : MEMORY_OBJECT))
+		return false;
 	p->depth++;
 	p->at++;
-	value = must(array ? json_object_new_array() : json_object_new_object());
+	value = must(array ? json_object_new_array_ext(ARRAY_SLOTS) : json_object_new_object());
 	good = array ? parse_array(p, value) : parse_object(p, value);
 	p->depth--;
 	if (good)
@@ -405,6 +420,8 @@ static bool parse_container(struct parser *p, struct json_object **value_r)
 static bool parse_value(struct parser *p, struct json_object **value_r)
 {
 	*value_r = NULL;
+	if (!have_memory(p, MEMORY_VALUE))
+		return false;
 	skip_space(p);
 	switch (peek(p)) {
 	case '{':
@@ -435,12 +452,12 @@ static bool parse_value(struct parser *p, struct json_object **value_r)
 	}
 }
 
-enum manner { STRICT, FOREIGN, EXACT };
+enum manner { STRICT, OWN, FOREIGN, EXACT };
 
 static struct json_object *parse_whole(const char *data, size_t len, int depth_most, enum manner manner, struct fnr_error *err)
 {
 	struct parser p = { .data = len ? data : "", .err = err, .text = FNR_BUF_INIT, .depth_most = depth_most, .foreign = manner == FOREIGN,
-	                    .exact = manner == EXACT };
+	                    .exact = manner == EXACT, .memory_most = manner == OWN ? SIZE_MAX : manner == FOREIGN ? FNR_JSON_MEMORY_FOREIGN : FNR_JSON_MEMORY };
 	struct json_object *value;
 	bool good;
 
@@ -470,7 +487,7 @@ struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_erro
 
 struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err)
 {
-	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, STRICT, err);
+	return parse_whole(data, len, FNR_JSON_DEPTH_OWN, OWN, err);
 }
 
 struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err)

@@ -11,20 +11,23 @@
 
 #define FNR_JSON_DEPTH 64
 #define FNR_JSON_DEPTH_OWN 128
+#define FNR_JSON_MEMORY ((size_t)1024 << 20)
+#define FNR_JSON_MEMORY_FOREIGN ((size_t)256 << 20)
 
 /* Parses exactly RFC 8259: the whole of data, valid UTF-8, no NaN or Infinity, no single quotes, no comments, no
- * U+0000 in strings (escaped or not), no lone surrogates, no member twice in one object, depth at most 64, integers
- * within ±(2^53-1) (the message names the offending place by line and column). Returns a value that the caller puts
- * (json_object_put), or NULL with *err set to FNR_E_MALFORMED. JSON null gives NULL with err->code FNR_OK. */
+ * U+0000 in strings (escaped or not), no lone surrogates, no member twice in one object, depth at most 64, values that
+ * need at most about 1 GiB beside their text, integers within ±(2^53-1) (the message names the offending place by line
+ * and column). Returns a value that the caller puts (json_object_put), or NULL with *err set to FNR_E_MALFORMED. JSON null
+ * gives NULL with err->code FNR_OK. */
 struct json_object *fnr_json_parse(const char *data, size_t len, struct fnr_error *err);
 
 /* The same for what this program wrote itself, records and messages between its processes: there, values from outside
- * lie within ours, so it may be nested up to 128 deep. */
+ * lie within ours, so it may be nested up to 128 deep and have as many values as there are. */
 struct json_object *fnr_json_parse_own(const char *data, size_t len, struct fnr_error *err);
 
 /* For what other programs answer: as fnr_json_parse, but NaN, Infinity and numbers too large for a double become null; an
  * integer beyond 2^53 becomes a real that keeps its digits as text; what cannot be a character becomes U+FFFD; of two
- * members of one name the last counts. */
+ * members of one name the last counts; and values may need only 256 MiB. */
 struct json_object *fnr_json_parse_foreign(const char *data, size_t len, struct fnr_error *err);
 
 /* For what is only compared, as JSON Schema does, and not worked with: as fnr_json_parse_own, but with U+0000 in strings and

@@ -245,6 +245,33 @@ Test(json, depth_counts_nesting_not_siblings)
 	fnr_buf_free(&text);
 }
 
+Test(json, memory_for_values_is_limited)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *value;
+
+	fnr_buf_puts(&text, "[{}");
+	while (text.len < 4u << 20)
+		fnr_buf_puts(&text, ",{}");
+	fnr_buf_puts(&text, "]");
+	cr_assert_null(fnr_json_parse(text.data, text.len, &err));
+	cr_assert_not_null(strstr(err.message, "1024 MiB"), "%s", err.message);
+	fnr_error_clear(&err);
+	cr_assert_null(fnr_json_parse_foreign(text.data, text.len, &err));
+	cr_assert_not_null(strstr(err.message, "256 MiB"), "%s", err.message);
+	fnr_error_clear(&err);
+	value = fnr_json_parse_own(text.data, text.len, &err);
+	cr_assert_not_null(value, "what was taken once must be read again");
+	json_object_put(value);
+	memset(text.data, ' ', text.len);
+	fnr_buf_puts(&text, "[{}]");
+	value = fnr_json_parse(text.data, text.len, &err);
+	cr_assert_not_null(value, "%s", err.message);
+	json_object_put(value);
+	fnr_buf_free(&text);
+}
+
 Test(json, many_members_stay_in_order)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
