@@ -37,7 +37,7 @@ CONTROLS = {
     "load_ms": 0,             # another model being loaded
     "previews": False,        # also for jobs that do not ask
     "preview": "64x64",       # their size; "broken": megabytes that say they are 1024 wide and are no picture
-    "hold": None,             # stop where "queued", "started", "success", "ended" or a node class is reached, until this changes
+    "hold": None,             # stop where "greeting", "queued", "started", "success", "ended", a node class or the hold of a fault is reached, until this changes
     "deaf": False,            # samplers do not look whether they are interrupted
     "vram": 24 << 30,
     "models": nodes.MODELS,
@@ -52,8 +52,11 @@ CONTROLS = {
     "silent": 0,              # so many sockets get their first status and then nothing
     "no_end": 0,              # so many jobs never say executing null
     "late_history_ms": 0,     # between execution_success and the history
+    "gap_ms": 0,              # for so long a job that has ended is neither in the queue nor in the history
     "deaf_interrupts": 0,     # so many interrupts and cancels hit nothing
-    "http": [],               # [{"path": "/prompt", "status": 500, "body": "", "type": "text/plain", "times": 1, "delay_ms": 0}]
+    # [{"path": "/prompt", "status": 500, "body": "", "type": "text/plain", "times": 1, "delay_ms": 0}], or one of: "cut": the connection,
+    # "hold" and "hold_answer": where "hold" stops it, before it is looked at and before it is answered, "flood": bytes for each socket before it
+    "http": [],
 }
 
 
@@ -101,7 +104,7 @@ class Standin:
         self.pending, self.history, self.cache, self.model, self.files = [], {}, {}, None, {}
         self.seen = {"prompts": [], "runs": {}, "model_switches": 0, "nodes_run": 0, "requests": [], "sockets_opened": 0, "socket_headers": [],
                      "sockets_open": 0, "interrupts": [], "deleted": [], "slowest_send_ms": 0.0, "held": None, "closes": [], "steps_at": [],
-                     "busy_ms": 0.0}
+                     "busy_ms": 0.0, "overlaps": 0, "stuck": 0}
 
     # ---- faults ----
 
@@ -142,6 +145,13 @@ class Standin:
             pass
         self.seen["slowest_send_ms"] = max(self.seen["slowest_send_ms"], (time.monotonic() - begin) * 1000)
 
+    async def flood(self, size):
+        """More than lies on the way between two that do not read."""
+        try:
+            await asyncio.wait_for(self.send("noise", {"noise": "x" * size}), 20)
+        except asyncio.TimeoutError:
+            self.seen["stuck"] += 1
+
     async def status(self):
         await self.send("status", {"status": {"exec_info": {"queue_remaining": self.remaining()}}})
 
@@ -153,6 +163,10 @@ class Standin:
         await socket.prepare(request)
         sid = request.query.get("clientId") or uuid.uuid4().hex
         known = sid in self.sockets
+        self.seen["overlaps"] += known
+        while self.control["hold"] == "greeting":
+            self.seen["held"] = "greeting"
+            await asyncio.sleep(0.005)
         self.sockets[sid] = socket
         self.seen["sockets_opened"] += 1
         self.seen["sockets_open"] += 1
@@ -227,6 +241,9 @@ class Standin:
         await self.at("success")
         if self.control["late_history_ms"]:
             await asyncio.sleep(self.control["late_history_ms"] / 1000)
+        if self.control["gap_ms"]:
+            self.running = None
+            await asyncio.sleep(self.control["gap_ms"] / 1000)
         self.history[prompt_id] = {
             "prompt": item, "outputs": job["outputs"], "meta": {},
             "status": {"status_str": "success" if good else "error", "completed": good, "messages": job["messages"]}}
@@ -253,6 +270,9 @@ class Standin:
                            ("execution_error", {"node_id": "3", "node_type": "KSampler", "exception_message": "not yours", "exception_type": "X"}),
                            ("execution_interrupted", {}), ("execution_success", {}), ("executing", {"node": None})):
             await self.send(kind, {**data, "prompt_id": other})
+        head = json.dumps({"node_id": "3", "display_node_id": "3", "prompt_id": other, "image_type": "image/png"}).encode()
+        for sid in list(self.sockets):
+            await self.send_to(sid, (4).to_bytes(4, "big") + len(head).to_bytes(4, "big") + head + nodes.png(8, 8, 1))
 
     async def send_unknown(self):
         job = self.current
@@ -260,7 +280,8 @@ class Standin:
         for text in ('{"type": "progress"}', '{"type": 7, "data": []}', "[]", '{"type": "executing", "data": {"node": 5, "prompt_id": "%s", "more": {}}}' % job["id"]):
             for sid in list(self.sockets):
                 await self.send_to(sid, text)
-        for frame in (b"", b"\0\0\0", b"\0\0\0\1", b"\0\0\0\2\0\0\0\1internal", b"\0\0\0\x09\0\0\0\1new", b"\0\0\0\4\xff\xff\xff\xff{}",
+        own = job["node"].encode()
+        for frame in (b"\0\0\0\3" + len(own).to_bytes(4, "big") + own + "zwölf of thirty".encode(), b"", b"\0\0\0", b"\0\0\0\1", b"\0\0\0\2\0\0\0\1internal", b"\0\0\0\x09\0\0\0\1new", b"\0\0\0\4\xff\xff\xff\xff{}",
                       b"\0\0\0\4\0\0\0\3{}", b"\0\0\0\4\0\0\0\2[]png", b"\0\0\0\3\0\0\0\x09a", b"\0\0\0\3\0\0\0\x011twenty of thirty"):
             for sid in list(self.sockets):
                 await self.send_to(sid, frame)
@@ -703,10 +724,16 @@ class Standin:
             if fault.get("times", 1) > 0 and path.startswith(fault["path"]) and fault.get("method", request.method) == request.method:
                 fault["times"] = fault.get("times", 1) - 1
                 await asyncio.sleep(fault.get("delay_ms", 0) / 1000)
+                await self.at(fault.get("hold", "nowhere"))
+                if "flood" in fault:
+                    await self.flood(fault["flood"])
                 if "status" in fault:
                     return web.Response(status=fault["status"], body=fault.get("body", "").encode(), content_type=fault.get("type", "text/plain"))
                 if fault.get("cut"):
                     request.transport.abort()
+                answer = await handler(request)
+                await self.at(fault.get("hold_answer", "nowhere"))
+                return answer
         return await handler(request)
 
     def routes(self):

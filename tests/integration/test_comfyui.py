@@ -251,14 +251,32 @@ def test_everything_from_the_cache(fnr, comfy):
     assert len(seen["runs"]) == 2 and seen["nodes_run"] == 6
 
 
-def test_others_and_the_unknown_are_passed_over(fnr, comfy):
-    """Points 6, 9, 17: messages of other prompts (their end included), unknown types and fields, broken frames, an error that
-    only blocks a part."""
-    comfy.set(foreign=1, unknown=1, blocked=1)
+def test_nothing_is_submitted_before_the_greeting(fnr, comfy):
+    """Point 4: until its first status comes, the server may not know whom to tell."""
+    comfy.set(hold="greeting")
     id = submit(fnr)
+    comfy.wait_held("greeting")
+    time.sleep(1)
+    assert not comfy.seen()["prompts"]
+    comfy.set(hold=None)
+    assert done(fnr, id)["attempt"] == 1
+
+
+def test_others_and_the_unknown_are_passed_over(fnr, comfy):
+    """Points 6, 9, 17: messages and pictures of other prompts (their end included), unknown types and fields, broken frames, an
+    error that only blocks a part; and words that a node sends as a frame are taken."""
+    comfy.set(foreign=1, unknown=1, blocked=1, hold="started")
+    id = submit(fnr)
+    comfy.wait_held("started")
+    with fnr.stream(f"{JOBS}/{id}/events") as stream:
+        time.sleep(0.5)
+        assert fnr.get(f"{JOBS}/{id}/preview").status == 404, "somebody else's picture is shown"
+        comfy.set(hold=None)
+        percents = [event.data["progress"]["percent"] for event in stream if event.name == "job.progress"]
+    assert percents and percents[0] < 40, "somebody else's progress is shown"
     job = done(fnr, id)
     assert job["attempt"] == 1 and len(job["outputs"]) == 1
-    assert "blocked" in log_of(fnr, id)
+    assert {"blocked", "zwölf of thirty"} <= set(log_of(fnr, id))
 
 
 def test_a_picture_that_comes_over_the_socket(fnr, comfy):
@@ -288,6 +306,13 @@ def test_a_file_goes_up_under_the_name_of_its_content(fnr, comfy):
     job = fnr.run("image_to_image", {"image": file_id, "prompt": "a dog"}, quality="draft", seed=next(seeds))
     assert job["state"] == "completed", job["error"]
     assert " (1)" in comfy.seen()["prompts"][-1]["prompt"]["10"]["inputs"]["image"]
+
+
+def test_a_file_that_the_server_puts_elsewhere(fnr, comfy):
+    """Point 19: the value of the node's input says in which of the server's folders it is."""
+    comfy.set(http=[{"path": "/upload/image", "status": 200, "body": '{"name": "a b.png", "subfolder": "s", "type": "temp"}', "type": "application/json"}])
+    fnr.run("image_to_image", {"image": upload(fnr, png()), "prompt": "a dog"}, quality="draft", seed=next(seeds))
+    assert comfy.seen()["prompts"][0]["prompt"]["10"]["inputs"]["image"] == "s/a b.png [temp]"
 
 
 @pytest.mark.parametrize("template, members", [("upscale_image", {"factor": 3}), ("upscale_image", {}), ("image_to_video", {"frames": 4})])
@@ -483,7 +508,7 @@ def test_a_socket_that_breaks(fnr, comfy, kind):
     job = done(fnr, id)
     seen = comfy.seen()
     assert job["attempt"] == 1 or kind == "status"
-    assert all(count == 1 for count in seen["runs"].values())
+    assert all(count == 1 for count in seen["runs"].values()) and seen["overlaps"] == 0
     requests = [(method, path.split("/")[1]) for method, path, _ in seen["requests"]]
     assert requests.count(("POST", "prompt")) == len(seen["prompts"]) == job["attempt"]
 
@@ -493,8 +518,9 @@ def test_the_queue_is_asked_before_the_history(fnr):
     with Comfyui("--without", "jobs", step_ms=20, drop="progress") as old, known(fnr, old):
         done(fnr, submit(fnr))
         asked = [path for method, path, _ in old.seen()["requests"] if method == "GET" and path.startswith(("/queue", "/history"))]
-        for i, path in enumerate(asked):
-            assert not path.startswith("/history") or asked[i - 1] == "/queue", asked
+        assert asked[0] == "/queue", asked
+        for before, path in zip(asked, asked[1:]):
+            assert not path.startswith("/history") or before == "/queue", asked
 
 
 def test_silence_after_a_reconnect(fnr, comfy):
@@ -511,12 +537,15 @@ def test_a_silent_socket_from_the_start(fnr, comfy):
     assert done(fnr, submit(fnr))["attempt"] == 1
 
 
-def test_the_end_is_not_said_or_the_history_late(fnr, comfy):
-    """Points 7, 10: execution_success comes before the history; executing null may be missing."""
-    comfy.set(late_history_ms=3000)
-    assert done(fnr, submit(fnr))["attempt"] == 1
-    comfy.set(late_history_ms=0, no_end=1)
-    assert done(fnr, submit(fnr))["attempt"] == 1
+@pytest.mark.parametrize("without", ["", "jobs"])
+def test_the_end_is_not_said_or_the_history_late(fnr, without):
+    """Points 7, 10: execution_success comes before the history, also when the queue is empty already; executing null may be missing."""
+    with Comfyui("--without", without) as other, known(fnr, other):
+        for controls in ({"late_history_ms": 3000}, {"gap_ms": 2500}, {"no_end": 1}):
+            other.reset()
+            other.set(**controls)
+            id = submit(fnr)
+            assert done(fnr, id)["attempt"] == 1 and not log_of(fnr, id), controls
 
 
 def test_a_large_message_and_one_that_is_too_large(fnr, comfy):
@@ -539,6 +568,16 @@ def test_the_socket_is_read_while_files_come(fnr, comfy):
         done(fnr, submit(fnr))
     done(fnr, first)
     assert comfy.seen()["slowest_send_ms"] < 2000
+
+
+def test_the_socket_is_read_while_something_is_asked(fnr, comfy):
+    """Point 25: the server answers only when its messages were taken."""
+    comfy.set(hold="KSampler", http=[{"path": "/api/jobs", "flood": 32 << 20}])
+    id = submit(fnr)
+    comfy.wait(lambda seen: seen["held"] == "KSampler" and any(path.startswith("/api/jobs") for _, path, _ in seen["requests"]))
+    comfy.set(hold=None)
+    done(fnr, id)
+    assert comfy.seen()["stuck"] == 0
 
 
 def test_sockets_are_closed_in_order(fnr, comfy):
