@@ -58,11 +58,14 @@ struct comfyui {
 	struct json_object *early;        /* texts of messages of other prompts that came before ours was known; owned */
 	size_t early_size;                /* bytes in it */
 	struct json_object *received;     /* array of {"node","file"}: pictures that came over the socket, in work_dir; owned */
+	uint64_t received_size;           /* bytes of all of them */
 };
 
 /* ---- comfyui_request.c: what is sent ---- */
 
 void comfyui_ids(struct comfyui *comfyui);
+/* From now on the prompt has this id, which the server gave. False: it is none that can stand in an address. */
+bool comfyui_id_adopt(struct comfyui *comfyui, const char *id);
 /* The template's workflow, unfilled. False with *error set. */
 bool comfyui_workflow_load(struct comfyui *comfyui);
 /* Uploads files and fills in the bindings. */

@@ -183,7 +183,8 @@ static void keep_picture(struct comfyui *comfyui, const struct comfyui_node *nod
 {
 	size_t count = json_object_array_length(comfyui->received);
 	char name[64];
-	if (count >= RECEIVED_MOST)
+	comfyui->received_size += len;
+	if (count >= RECEIVED_MOST || comfyui->received_size > (uint64_t)comfyui->conf.script_file)
 		return;
 	snprintf(name, sizeof name, ".received-%zu.%s", count, strcmp(media_type, "image/jpeg") == 0 ? "jpg" : "png");
 	int dir = open(comfyui->run->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;

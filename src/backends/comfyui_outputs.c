@@ -13,6 +13,8 @@
 
 #define STALL_MS 120000
 #define RESULTS_MOST 10000
+#define TEXT_MOST 16384             /* bytes of words that are told with the job's result, */
+#define TEXTS_MOST 100              /* and how many of them */
 
 /* ---- what there is ---- */
 
@@ -242,8 +244,9 @@ static void tell_texts(struct collecting *collecting)
 	struct json_object *texts = json_object_new_array(), *told = json_object_new_object();
 	for (size_t i = 0; i < json_object_array_length(collecting->results); i++) {
 		struct json_object *result = json_object_array_get_idx(collecting->results, i);
-		if (fnr_json_get(result, "text") != NULL && fnr_json_get(result, "taken") == NULL)
-			json_object_array_add(texts, json_object_get(fnr_json_get(result, "text")));
+		struct json_object *text = fnr_json_get(result, "text");
+		if (text != NULL && fnr_json_get(result, "taken") == NULL && json_object_get_string_len(text) <= TEXT_MOST && json_object_array_length(texts) < TEXTS_MOST)
+			json_object_array_add(texts, json_object_get(text));
 	}
 	bool any = json_object_array_length(texts) > 0;
 	fnr_json_set(told, "texts", texts);

@@ -12,6 +12,10 @@
 #define ASK_MS 5000
 #define LIST_KEEP_MS 60000          /* lists of models, and what classes let one choose, are asked for this seldom */
 #define ENDPOINTS 16
+#define FOLDERS_MOST 200            /* of models */
+#define FILES_MOST 10000            /* of one folder */
+#define NAME_MOST 512
+#define LISTS_MS 15000              /* for all lists: what is not known then is left out */
 
 /* ---- choices ---- */
 
@@ -79,38 +83,55 @@ static int64_t count_of(struct json_object *queue, const char *name)
 /* What was found at an endpoint, and when: the lists are long and change seldom, with the version or when files are added. */
 static struct { char *url, *version; int64_t at; struct json_object *models, *choices; } lists[ENDPOINTS];
 
-static struct json_object *find_models(const struct endpoint *endpoint)
+/* What of a list are names, as a new one. A server may list anything. */
+static struct json_object *names_of(struct json_object *list, size_t most)
+{
+	struct json_object *names = json_object_new_array();
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list) && json_object_array_length(names) < most; i++) {
+		struct json_object *name = json_object_array_get_idx(list, i);
+		if (json_object_is_type(name, json_type_string) && json_object_get_string_len(name) <= NAME_MOST)
+			json_object_array_add(names, json_object_get(name));
+	}
+	return names;
+}
+
+static void find_files(const struct endpoint *endpoint, const char *folder, struct json_object *models)
+{
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	struct fnr_buf name = FNR_BUF_INIT, path = FNR_BUF_INIT;
+	fnr_buf_printf(&path, "/models/%s", http_encode(&name, folder));
+	struct json_object *files = names_of(ask(endpoint, path.data, &answer), FILES_MOST);
+	if (json_object_array_length(files) > 0)
+		fnr_json_set(models, folder, json_object_get(files));
+	json_object_put(files);
+	http_answer_clear(&answer);
+	fnr_buf_free(&name);
+	fnr_buf_free(&path);
+}
+
+static struct json_object *find_models(const struct endpoint *endpoint, int64_t deadline)
 {
 	struct json_object *models = json_object_new_object();
 	struct http_answer answer = HTTP_ANSWER_INIT;
-	struct json_object *folders = json_object_get(ask(endpoint, "/models", &answer));
+	struct json_object *folders = names_of(ask(endpoint, "/models", &answer), FOLDERS_MOST);
 	http_answer_clear(&answer);
-	for (size_t i = 0; json_object_is_type(folders, json_type_array) && i < json_object_array_length(folders); i++) {
-		struct json_object *folder = json_object_array_get_idx(folders, i);
-		struct fnr_buf name = FNR_BUF_INIT, path = FNR_BUF_INIT;
-		fnr_buf_printf(&path, "/models/%s", http_encode(&name, json_object_get_string(folder)));
-		struct json_object *files = json_object_is_type(folder, json_type_string) ? ask(endpoint, path.data, &answer) : NULL;
-		if (json_object_is_type(files, json_type_array) && json_object_array_length(files) > 0)
-			fnr_json_set(models, json_object_get_string(folder), json_object_get(files));
-		http_answer_clear(&answer);
-		fnr_buf_free(&name);
-		fnr_buf_free(&path);
-	}
+	for (size_t i = 0; i < json_object_array_length(folders) && fnr_mono_ms() < deadline; i++)
+		find_files(endpoint, json_object_get_string(json_object_array_get_idx(folders, i)), models);
 	json_object_put(folders);
 	return models;
 }
 
-static struct json_object *find_choices(const struct endpoint *endpoint)
+static struct json_object *find_choices(const struct endpoint *endpoint, int64_t deadline)
 {
 	struct json_object *choices = json_object_new_object();
-	for (size_t i = 0; i < sizeof chosen / sizeof chosen[0]; i++) {
+	for (size_t i = 0; i < sizeof chosen / sizeof chosen[0] && fnr_mono_ms() < deadline; i++) {
 		struct http_answer answer = HTTP_ANSWER_INIT;
 		char path[128], name[128];
 		snprintf(path, sizeof path, "/object_info/%s", chosen[i].class_);
 		snprintf(name, sizeof name, "%s.%s", chosen[i].class_, chosen[i].input);
 		struct json_object *list = comfyui_choices(fnr_json_get(ask(endpoint, path, &answer), chosen[i].class_), chosen[i].input);
 		if (list != NULL)
-			fnr_json_set(choices, name, json_object_get(list));
+			fnr_json_set(choices, name, names_of(list, FILES_MOST));
 		http_answer_clear(&answer);
 	}
 	return choices;
@@ -141,8 +162,8 @@ static void found_lists(const struct endpoint *endpoint, struct json_object *fou
 		lists[i].url = fnr_strdup(endpoint->url);
 		lists[i].version = fnr_strdup(version);
 		lists[i].at = now;
-		lists[i].models = find_models(endpoint);
-		lists[i].choices = find_choices(endpoint);
+		lists[i].models = find_models(endpoint, now + LISTS_MS);
+		lists[i].choices = find_choices(endpoint, now + LISTS_MS);
 	}
 	fnr_json_set(found, "models", json_object_get(lists[i].models));
 	fnr_json_set(found, "choices", json_object_get(lists[i].choices));

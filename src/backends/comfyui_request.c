@@ -43,6 +43,15 @@ void comfyui_ids(struct comfyui *comfyui)
 	id_make(comfyui->run, "client", comfyui->client);
 }
 
+bool comfyui_id_adopt(struct comfyui *comfyui, const char *id)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	if (id[0] == '\0' || strlen(id) >= sizeof comfyui->prompt || id[strspn(id, letters)] != '\0')
+		return false;
+	fnr_text_copy(comfyui->prompt, sizeof comfyui->prompt, id);
+	return true;
+}
+
 /* ---- the workflow ---- */
 
 static struct json_object *workflow_of_file(struct comfyui *comfyui, const char *name, struct fnr_error *err)
@@ -224,7 +233,7 @@ static struct json_object *request_make(struct comfyui *comfyui)
 	return request;
 }
 
-/* The connection broke: did the server get it? */
+/* The connection broke, or what came is no answer: did the server get it? */
 static enum run_result submitted_after_all(struct comfyui *comfyui, const struct http_answer *broken)
 {
 	struct comfyui_report report = { 0 };
@@ -240,10 +249,7 @@ static enum run_result submitted_after_all(struct comfyui *comfyui, const struct
 static enum run_result accepted(struct comfyui *comfyui, struct json_object *answer)
 {
 	struct json_object *node_errors = fnr_json_get(answer, "node_errors");
-	const char *prompt = fnr_json_get_text(answer, "prompt_id", "");
 	bool some = json_object_is_type(node_errors, json_type_object) && json_object_object_length(node_errors) > 0;
-	if (prompt[0] != '\0' && strlen(prompt) < sizeof comfyui->prompt)
-		fnr_text_copy(comfyui->prompt, sizeof comfyui->prompt, prompt);
 	comfyui->known = true;
 	comfyui_hear_early(comfyui);
 	if (!some)
@@ -267,7 +273,10 @@ enum run_result comfyui_submit(struct comfyui *comfyui)
 	run_begun(comfyui->run);
 	switch (http_ask(comfyui->http, comfyui->run, &request, &answer)) {
 	case HTTP_DONE:
-		result = answer.json != NULL ? accepted(comfyui, answer.json) : http_failed(&answer, comfyui->error);
+		if (comfyui_id_adopt(comfyui, fnr_json_get_text(answer.json, "prompt_id", "")))
+			result = accepted(comfyui, answer.json);
+		else
+			result = submitted_after_all(comfyui, &answer);
 		break;
 	case HTTP_STATUS:
 		result = answer.status == 400 ? comfyui_refused(comfyui, &answer) : http_failed(&answer, comfyui->error);

@@ -72,10 +72,7 @@ static bool item_is_ours(struct comfyui *comfyui, struct json_object *item)
 	const char *client = fnr_json_get_text(json_object_array_get_idx(item, 3), "client_id", "");
 	if (prompt != NULL && strcmp(prompt, comfyui->prompt) == 0)
 		return true;
-	if (comfyui->known || prompt == NULL || strcmp(client, comfyui->client) != 0 || strlen(prompt) >= sizeof comfyui->prompt)
-		return false;
-	fnr_text_copy(comfyui->prompt, sizeof comfyui->prompt, prompt);
-	return true;
+	return !comfyui->known && prompt != NULL && strcmp(client, comfyui->client) == 0 && comfyui_id_adopt(comfyui, prompt);
 }
 
 static struct json_object *find_ours(struct comfyui *comfyui, struct json_object *items)

@@ -27,6 +27,7 @@
 #define FULL_TRIES 4                /* for a place in a full queue, 1, 2 and 4 s apart */
 #define FULL_LATER_S 5
 #define PROBE_MS 5000
+#define FUNCTIONS_MOST 5000         /* that are told of */
 
 #define NO_STOP "the app has let go of the job, but a function like this one cannot be stopped: it may go on computing"
 
@@ -98,6 +99,7 @@ static bool take_event(const char *name, const char *data, size_t len, void *con
 	struct call *call = context;
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct json_object *value = fnr_json_parse_foreign(data, len, &err);
+	call->job.partial.told += len;
 	if (err.code != FNR_OK)
 		fnr_error_clear(&err); /* no message of this protocol */
 	else if (call->simple)
@@ -158,7 +160,7 @@ static void send_data(struct call *call)
 static void show_preview(struct call *call)
 {
 	int64_t now = fnr_mono_ms();
-	if (!call->job.changed || now < call->next_preview || call->job.end != GRADIO_GOES_ON)
+	if (!call->job.changed || call->job.partial.values == NULL || now < call->next_preview || call->job.end != GRADIO_GOES_ON)
 		return;
 	call->job.changed = false;
 	struct json_object *values = json_object_get(call->job.partial.values); /* messages come meanwhile */
@@ -497,7 +499,8 @@ static void tell_functions(struct gradio_server *server, struct json_object *fou
 {
 	struct json_object *models = json_object_new_object(), *names = json_object_new_array();
 	struct gradio_endpoint endpoint;
-	for (size_t i = 0; gradio_endpoint_nth(server->app, i, &endpoint); i++)
+	size_t at = 0;
+	while (json_object_array_length(names) < FUNCTIONS_MOST && gradio_endpoint_next(server->app, &at, &endpoint))
 		json_object_array_add(names, json_object_new_string(endpoint.name));
 	fnr_json_set(models, "functions", names);
 	fnr_json_set(found, "models", models);

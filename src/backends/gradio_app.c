@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 #define NAMES_TOLD 16
+#define VALUES_MOST 1000           /* that a function takes or gives */
 
 /* ---- the app ---- */
 
@@ -76,6 +77,19 @@ static void slim_info(struct json_object *info)
 	}
 }
 
+/* A large app has thousands of them, and a function hundreds of values. Of two with one id the first counts. */
+static struct json_object *components_by_id(struct json_object *config)
+{
+	struct json_object *list = fnr_json_get(config, "components"), *by_id = json_object_new_object();
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *component = json_object_array_get_idx(list, i);
+		const char *id = fnr_json_text(fnr_json_get(component, "id"), NULL);
+		if (!json_object_object_get_ex(by_id, id, NULL))
+			fnr_json_set(by_id, id, json_object_get(component));
+	}
+	return by_id;
+}
+
 bool gradio_app_read(struct gradio_app *app, struct json_object *config, struct run_error *error)
 {
 	*app = (struct gradio_app){ .config = config };
@@ -84,6 +98,7 @@ bool gradio_app_read(struct gradio_app *app, struct json_object *config, struct 
 	    !json_object_is_type(fnr_json_get(config, "components"), json_type_array))
 		return is_no_app(error, "what /config answers is not the configuration of an app");
 	slim_config(config);
+	app->components = components_by_id(config);
 	fnr_text_copy(app->version, sizeof app->version, version);
 	sscanf(app->version, "%d.%d.%d", &app->release[0], &app->release[1], &app->release[2]);
 	if (!protocol_read(app))
@@ -110,6 +125,7 @@ void gradio_app_free(struct gradio_app *app)
 {
 	json_object_put(app->config);
 	json_object_put(app->info);
+	json_object_put(app->components);
 	*app = (struct gradio_app){ .config = NULL };
 }
 
@@ -154,10 +170,10 @@ static bool is_shown(const struct gradio_endpoint *endpoint)
 	       fnr_json_get_bool(endpoint->dependency, "show_api", true);
 }
 
-bool gradio_endpoint_nth(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint)
+bool gradio_endpoint_next(const struct gradio_app *app, size_t *at, struct gradio_endpoint *endpoint)
 {
-	for (size_t i = 0; i < dependency_count(app); i++)
-		if (endpoint_read(app, i, endpoint) && at-- == 0)
+	while (*at < dependency_count(app))
+		if (endpoint_read(app, (*at)++, endpoint))
 			return true;
 	return false;
 }
@@ -199,13 +215,7 @@ bool gradio_endpoint_find(const struct gradio_app *app, const char *api_name, st
 
 static struct json_object *component_find(const struct gradio_app *app, struct json_object *id)
 {
-	struct json_object *components = fnr_json_get(app->config, "components");
-	for (size_t i = 0; i < json_object_array_length(components); i++) {
-		struct json_object *component = json_object_array_get_idx(components, i);
-		if (json_object_equal(fnr_json_get(component, "id"), id))
-			return component;
-	}
-	return NULL;
+	return fnr_json_get(app->components, fnr_json_text(id, NULL));
 }
 
 static struct json_object *list_of(const struct gradio_endpoint *endpoint, const char *name)
@@ -217,7 +227,8 @@ static struct json_object *list_of(const struct gradio_endpoint *endpoint, const
 static size_t count_of(const struct gradio_endpoint *endpoint, const char *name)
 {
 	struct json_object *list = list_of(endpoint, name);
-	return list != NULL ? json_object_array_length(list) : 0;
+	size_t count = list != NULL ? json_object_array_length(list) : 0;
+	return count < VALUES_MOST ? count : VALUES_MOST;
 }
 
 static bool is_hidden(struct json_object *component)
@@ -230,7 +241,7 @@ static struct json_object *entry_of(const struct gradio_endpoint *endpoint, cons
 {
 	struct json_object *known = fnr_json_get(endpoint->info, entries), *ids = list_of(endpoint, list);
 	size_t before = 0, all = 0;
-	for (size_t i = 0; i < json_object_array_length(ids); i++)
+	for (size_t i = 0; i < count_of(endpoint, list); i++)
 		if (!is_hidden(component_find(endpoint->app, json_object_array_get_idx(ids, i)))) {
 			before += i < at;
 			all++;
@@ -326,23 +337,33 @@ static bool input_missing(const struct gradio_endpoint *endpoint, const char *na
 	return false;
 }
 
+/* An object with a member for each; to put. */
+static struct json_object *input_names(const struct gradio_endpoint *endpoint)
+{
+	struct json_object *names = json_object_new_object();
+	for (size_t i = 0; i < gradio_input_count(endpoint); i++) {
+		struct gradio_value input;
+		gradio_input_at(endpoint, i, &input);
+		if (!input.hidden)
+			fnr_json_set(names, input.name, NULL);
+	}
+	return names;
+}
+
 static bool inputs_known(const struct gradio_endpoint *endpoint, struct json_object *values, struct run_error *error)
 {
+	struct json_object *names = input_names(endpoint);
+	const char *unknown = NULL;
 	json_object_object_foreach(values, name, given) {
-		bool found = false;
 		(void)given;
-		for (size_t i = 0; i < gradio_input_count(endpoint) && !found; i++) {
-			struct gradio_value input;
-			gradio_input_at(endpoint, i, &input);
-			found = !input.hidden && strcmp(input.name, name) == 0;
-		}
-		if (found)
-			continue;
-		run_fail(error, FNR_CLASS_PERMANENT, "endpoint_input_unknown", "Import the template from the app again, or correct its bindings.", NULL,
-		         NULL, "The app's function /%s takes no \"%.64s\".", endpoint->name, name);
-		return false;
+		if (!json_object_object_get_ex(names, name, NULL))
+			unknown = unknown != NULL ? unknown : name;
 	}
-	return true;
+	json_object_put(names);
+	if (unknown != NULL)
+		run_fail(error, FNR_CLASS_PERMANENT, "endpoint_input_unknown", "Import the template from the app again, or correct its bindings.", NULL,
+		         NULL, "The app's function /%s takes no \"%.64s\".", endpoint->name, unknown);
+	return unknown == NULL;
 }
 
 struct json_object *gradio_data_make(const struct gradio_endpoint *endpoint, struct json_object *values, struct run_error *error)

@@ -10,6 +10,7 @@ enum gradio_protocol { GRADIO_SSE, GRADIO_SSE_1, GRADIO_SSE_2 };   /* a stream a
 
 struct gradio_app {
 	struct json_object *config, *info;      /* owned; info may be NULL */
+	struct json_object *components;         /* of config, by their ids as text; owned */
 	char version[32], prefix[64], id[32];   /* prefix: "" or "/gradio_api", before most paths; id: another one after each start */
 	int release[3];
 	enum gradio_protocol protocol;
@@ -44,8 +45,9 @@ bool gradio_app_since(const struct gradio_app *app, int major, int minor, int pa
 
 /* api_name with or without its slash. False with *error, which lists what there is. */
 bool gradio_endpoint_find(const struct gradio_app *app, const char *api_name, struct gradio_endpoint *endpoint, struct run_error *error);
-/* Endpoint number `at` of those that can be called, and of those of them that are shown to people; false behind the last. */
-bool gradio_endpoint_nth(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint);
+/* The next endpoint that can be called; *at is where the search is, 0 at its beginning. False: there is none any more. */
+bool gradio_endpoint_next(const struct gradio_app *app, size_t *at, struct gradio_endpoint *endpoint);
+/* Endpoint number `at` of those that are shown to people; false behind the last. */
 bool gradio_endpoint_at(const struct gradio_app *app, size_t at, struct gradio_endpoint *endpoint);
 
 size_t gradio_input_count(const struct gradio_endpoint *endpoint);           /* hidden ones too */

@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#define EDITS_MOST 2000            /* in one answer; of real apps there are a few */
+#define TEXT_MOST (4u << 20)       /* that is appended to: of a text that grows the end is shown */
+
 /* Where an edit goes: the value itself, or a member of an object, or a place in a list. */
 struct place {
 	struct json_object *parent;
@@ -63,10 +66,11 @@ static bool walk(struct json_object *value, struct json_object *path, struct pla
 	return place_of(value, json_object_array_get_idx(path, count - 1), place);
 }
 
-/* NULL if they are not both texts. */
+/* NULL if they are not both texts, or too long. */
 static struct json_object *joined(struct json_object *left, struct json_object *right)
 {
-	if (!json_object_is_type(left, json_type_string) || !json_object_is_type(right, json_type_string))
+	if (!json_object_is_type(left, json_type_string) || !json_object_is_type(right, json_type_string) ||
+	    (size_t)json_object_get_string_len(left) + (size_t)json_object_get_string_len(right) > TEXT_MOST)
 		return NULL;
 	struct fnr_buf text = FNR_BUF_INIT;
 	fnr_buf_add(&text, json_object_get_string(left), (size_t)json_object_get_string_len(left));
@@ -185,8 +189,20 @@ bool gradio_edits_apply(struct json_object **value, struct json_object *edits, b
 	return json_object_is_type(edits, json_type_array);
 }
 
+static bool too_many(const struct gradio_partial *partial, struct json_object *data)
+{
+	size_t edits = 0;
+	for (size_t i = 0; i < json_object_array_length(data); i++) {
+		struct json_object *list = json_object_array_get_idx(data, i);
+		edits += json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	}
+	return edits > EDITS_MOST || partial->told > GRADIO_PARTIAL_MOST;
+}
+
 static bool take_edits(struct gradio_partial *partial, struct json_object *data, bool from_back)
 {
+	if (too_many(partial, data))
+		return false;
 	for (size_t i = 0; i < json_object_array_length(data); i++) {
 		struct json_object *value = NULL;
 		if (i < json_object_array_length(partial->values))
@@ -205,10 +221,13 @@ bool gradio_partial_take(struct gradio_partial *partial, struct json_object *dat
 		return false;
 	if (partial->values != NULL && diffs) {
 		partial->spoilt = !take_edits(partial, data, from_back);
+		if (partial->spoilt)
+			gradio_partial_free(partial);
 		return !partial->spoilt;
 	}
 	json_object_put(partial->values);
 	partial->values = json_object_get(data);
+	partial->told = 0;
 	return true;
 }
 

@@ -10,8 +10,10 @@
 
 struct gradio_partial {
 	struct json_object *values;    /* array, owned; NULL before the first answer */
-	bool spoilt;                   /* an edit did not fit: what is here is not what the app has */
+	size_t told;                   /* bytes of messages since the values were whole; the reader of the stream counts them */
+	bool spoilt;                   /* an edit did not fit, or they are too many: what is here is not what the app has */
 };
+#define GRADIO_PARTIAL_MOST (256u << 20)
 
 /* Takes the `data` of one answer, an array. diffs: the protocol sends edits. from_back: the app is older than 5.29.1, whose
  * edits remove several items of a list by the indices they had before any was removed. False: there is nothing to show until

@@ -235,6 +235,14 @@ static int moves(void *context, curl_off_t down_all, curl_off_t down, curl_off_t
 	return stream->stalled ? 1 : 0;
 }
 
+/* Did it come so far that something was sent? Whatever went wrong then, the server may have done what it was asked for. */
+static bool was_asked(const struct http_stream *stream)
+{
+	curl_off_t ready = 0;
+	curl_easy_getinfo(stream->curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
+	return ready > 0;
+}
+
 /* libcurl's codes as ours; the one converter. */
 static enum http_result result_of(const struct http_stream *stream, CURLcode code)
 {
@@ -255,21 +263,10 @@ static enum http_result result_of(const struct http_stream *stream, CURLcode cod
 		return HTTP_TOO_LARGE;
 	case CURLE_READ_ERROR:
 		return HTTP_FILE;
-	case CURLE_OPERATION_TIMEDOUT: {
-		curl_off_t connected = 0;
-		curl_easy_getinfo(stream->curl, CURLINFO_CONNECT_TIME_T, &connected);
-		return connected > 0 ? HTTP_TIMEOUT : HTTP_UNREACHABLE;
-	}
-	case CURLE_SEND_ERROR:
-	case CURLE_RECV_ERROR:
-	case CURLE_GOT_NOTHING:
-	case CURLE_PARTIAL_FILE:
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_HTTP2:
-	case CURLE_HTTP2_STREAM:
-		return HTTP_BROKEN;
+	case CURLE_OPERATION_TIMEDOUT:
+		return was_asked(stream) ? HTTP_TIMEOUT : HTTP_UNREACHABLE;
 	default:
-		return HTTP_UNREACHABLE;
+		return was_asked(stream) ? HTTP_BROKEN : HTTP_UNREACHABLE;
 	}
 }
 

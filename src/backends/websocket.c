@@ -27,6 +27,8 @@
 #define HEAD_MOST (64u << 10)
 #define READ_SIZE (64u << 10)
 #define TURN_BYTES (8u << 20)       /* read in one turn, so that a flood leaves time for everything else */
+#define QUEUED_MOST 100             /* answers to pings that wait to be sent; then nothing is read until some are */
+#define FRAGMENTS_MOST 65536        /* of one message */
 #define MAGIC "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 struct websocket {
@@ -38,6 +40,8 @@ struct websocket {
 	void *context;
 	struct fnr_buf early;           /* bytes behind the head of the answer: frames */
 	size_t read;                    /* in this turn */
+	size_t fragments;               /* of the message that comes */
+	int64_t blocked_since;          /* 0: the other side takes what we send */
 	bool more, over, leaving;
 	int64_t ping_ms, pong_ms, heard_at, pinged_at;    /* pinged_at 0: no ping is out */
 	char reason[160];
@@ -78,8 +82,8 @@ static ssize_t recv_callback(wslay_event_context_ptr frames, uint8_t *out, size_
 		fnr_buf_drop(&socket->early, (size_t)got);
 		return got;
 	}
-	socket->more = socket->read >= TURN_BYTES;
-	got = socket->more ? 0 : receive(socket, out, most);
+	socket->more = socket->read >= TURN_BYTES || wslay_event_get_queued_msg_count(frames) > QUEUED_MOST;
+	got = socket->over ? -1 : socket->more ? 0 : receive(socket, out, most);
 	if (got > 0) {
 		socket->read += (size_t)got;
 		return got;
@@ -105,6 +109,17 @@ static int mask_callback(wslay_event_context_ptr frames, uint8_t *out, size_t le
 {
 	fnr_random(out, len);
 	return 0;
+}
+
+/* Each fragment costs more memory than it has bytes. */
+static void fragment_callback(wslay_event_context_ptr frames, const struct wslay_event_on_frame_recv_start_arg *frame, void *context)
+{
+	struct websocket *socket = context;
+	if (frame->opcode > WSLAY_BINARY_FRAME) /* it may come between fragments */
+		return;
+	socket->fragments = frame->opcode == WSLAY_CONTINUATION_FRAME ? socket->fragments + 1 : 1;
+	if (socket->fragments > FRAGMENTS_MOST)
+		lost(socket, "a message has too many parts");
 }
 
 static void message_callback(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_arg *message, void *context)
@@ -340,6 +355,10 @@ static enum http_result handshake(struct websocket *socket, struct run *run, con
 	enum http_result result = request_make(wish, key, &request) ? request_send(socket, run, &request, deadline) : HTTP_UNREACHABLE;
 	if (result == HTTP_DONE)
 		result = read_until(socket, run, &in, HEAD_MOST, deadline, head_whole, &head);
+	if (result == HTTP_TOO_LARGE) {
+		snprintf(answer->detail, sizeof answer->detail, "%s: the head of the answer has no end", answer->asked);
+		result = HTTP_BROKEN;
+	}
 	if (result == HTTP_DONE && sscanf(in.data, "HTTP/1.%*1d %3ld", &answer->status) != 1)
 		result = HTTP_BROKEN;
 	if (result == HTTP_DONE && answer->status != 101)
@@ -373,7 +392,7 @@ static void frames_make(struct websocket *socket, const struct websocket_wish *w
 {
 	static const struct wslay_event_callbacks callbacks = {
 		.recv_callback = recv_callback, .send_callback = send_callback, .genmask_callback = mask_callback,
-		.on_msg_recv_callback = message_callback,
+		.on_frame_recv_start_callback = fragment_callback, .on_msg_recv_callback = message_callback,
 	};
 	FNR_MUST(wslay_event_context_client_init(&socket->frames, &callbacks, socket) == 0);
 	wslay_event_config_set_max_recv_msg_length(socket->frames, wish->limit > 0 ? wish->limit : WEBSOCKET_MOST);
@@ -416,7 +435,7 @@ int websocket_fd(const struct websocket *socket)
 
 bool websocket_busy(const struct websocket *socket)
 {
-	return !socket->over && (socket->more || socket->early.len > 0 || wslay_event_want_write(socket->frames));
+	return !socket->over && (socket->more || socket->early.len > 0);
 }
 
 const char *websocket_reason(const struct websocket *socket)
@@ -449,6 +468,19 @@ static void receive_frames(struct websocket *socket)
 		             "a message is larger than allowed, or broken" : "reading ended");
 }
 
+static void send_frames(struct websocket *socket)
+{
+	if (wslay_event_want_write(socket->frames) && wslay_event_send(socket->frames) != 0)
+		lost(socket, "the connection broke");
+	if (!wslay_event_want_write(socket->frames))
+		socket->blocked_since = 0;
+	else if (socket->blocked_since == 0)
+		socket->blocked_since = fnr_mono_ms();
+	else if (fnr_mono_ms() - socket->blocked_since > socket->pong_ms)
+		lost(socket, "the server does not read");
+	socket->more = socket->more && socket->blocked_since == 0;
+}
+
 bool websocket_turn(struct websocket *socket)
 {
 	socket->read = 0;
@@ -457,8 +489,7 @@ bool websocket_turn(struct websocket *socket)
 		receive_frames(socket);
 	if (!socket->over)
 		ping_if_silent(socket);
-	if (wslay_event_want_write(socket->frames) && wslay_event_send(socket->frames) != 0)
-		lost(socket, "the connection broke");
+	send_frames(socket);
 	return !socket->over;
 }
 

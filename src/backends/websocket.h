@@ -31,7 +31,7 @@ struct websocket;
 struct websocket *websocket_open(struct run *run, const struct websocket_wish *wish, struct http_answer *answer);
 
 int websocket_fd(const struct websocket *socket);
-bool websocket_busy(const struct websocket *socket);   /* there is more to read, or to write, than the last turn did: come back soon */
+bool websocket_busy(const struct websocket *socket);   /* there is more to read than the last turn did: come back soon */
 
 /* Hands out what came, sends what is due. False: the connection is lost or ended; websocket_reason says why. */
 bool websocket_turn(struct websocket *socket);

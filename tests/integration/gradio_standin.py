@@ -89,9 +89,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Standin(http.server.ThreadingHTTPServer):
     """Behaves well until it is told otherwise: the answer to /ask is "answer"."""
     daemon_threads = True
+    handler = Handler
 
     def __init__(self, tls=None, **changes):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), self.handler)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server_address[1]}"
         if tls:       # a PEM file with certificate and key
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

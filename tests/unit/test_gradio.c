@@ -1,8 +1,10 @@
 /* The parts of the Gradio backend that need no server. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "backends/gradio_app.h"
+#include "base/buf.h"
 #include "backends/gradio_draft.h"
 #include "backends/gradio_job.h"
 #include "backends/gradio_partial.h"
@@ -113,6 +115,38 @@ Test(gradio, answers_of_a_generator)
 	cr_expect_not(give(&whole, "{}", false, NULL));
 	gradio_partial_free(&diffs);
 	gradio_partial_free(&whole);
+}
+
+Test(gradio, answers_that_have_no_end)
+{
+	struct gradio_partial many = { .values = NULL }, lengthy = { .values = NULL }, large = { .values = NULL };
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	cr_expect(give(&many, "[[]]", true, "[[]]"));
+	fnr_buf_puts(&text, "[[[\"add\",[0],1]");
+	for (int i = 0; i < 2000; i++)
+		fnr_buf_puts(&text, ",[\"add\",[0],1]");
+	fnr_buf_puts(&text, "]]");
+	cr_expect_not(give(&many, text.data, true, NULL));
+	cr_expect_null(many.values, "what will not be shown is kept");
+
+	fnr_buf_reset(&text);
+	fnr_buf_puts(&text, "[[[\"append\",[],\"");
+	while (text.len < 1000000)
+		fnr_buf_puts(&text, "0123456789");
+	fnr_buf_puts(&text, "\"]]]");
+	cr_expect(give(&lengthy, "[\"\"]", true, NULL));
+	for (int i = 0; i < 4; i++)
+		cr_expect(give(&lengthy, text.data, true, NULL), "%d", i);
+	cr_expect_not(give(&lengthy, text.data, true, NULL));
+
+	cr_expect(give(&large, "[{}]", true, NULL));
+	large.told = GRADIO_PARTIAL_MOST + 1;
+	cr_expect_not(give(&large, "[[[\"add\",[\"a\"],1]]]", true, NULL));
+	gradio_partial_free(&many);
+	gradio_partial_free(&lengthy);
+	gradio_partial_free(&large);
+	fnr_buf_free(&text);
 }
 
 /* ---- what an app says of itself ---- */
@@ -228,6 +262,42 @@ Test(gradio, values_for_a_function)
 	cr_expect_str_eq(fnr_json_text(data, NULL), "[\"hi\",null,2,2.5,{\"path\":\"p\"}]", "%s", error.message);
 	json_object_put(data);
 	gradio_app_free(&app);
+}
+
+/* Some apps are one page of thousands of components, and functions with hundreds of values. */
+Test(gradio, large_apps, .timeout = 60)
+{
+	enum { COMPONENTS_MANY = 5000, INPUTS = 400 };
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct gradio_app app;
+	struct run_error error;
+	struct gradio_endpoint endpoint;
+	struct json_object *values = json_object_new_object(), *data;
+
+	fnr_buf_puts(&text, "{\"version\":\"5.1.0\",\"protocol\":\"sse_v3\",\"components\":[");
+	for (int i = 0; i < COMPONENTS_MANY; i++)
+		fnr_buf_printf(&text, "%s{\"id\":%d,\"type\":\"number\",\"props\":{\"label\":\"V %d\",\"value\":1}}", i > 0 ? "," : "", i, i);
+	fnr_buf_puts(&text, "],\"dependencies\":[{\"api_name\":\"all\",\"outputs\":[],\"inputs\":[");
+	for (int i = 0; i < INPUTS; i++)
+		fnr_buf_printf(&text, "%s%d", i > 0 ? "," : "", COMPONENTS_MANY - 1 - i);
+	fnr_buf_puts(&text, "]}]}");
+	cr_assert(reads(&app, text.data, &error), "%s", error.message);
+	cr_assert(gradio_endpoint_find(&app, "all", &endpoint, &error));
+	for (int i = 0; i < INPUTS; i += 4) {
+		char name[32];
+
+		snprintf(name, sizeof name, "v_%d", COMPONENTS_MANY - 1 - i);
+		fnr_json_set_int(values, name, 2);
+	}
+	data = gradio_data_make(&endpoint, values, &error);
+	cr_assert_not_null(data, "%s", error.message);
+	cr_expect_eq(json_object_array_length(data), INPUTS);
+	cr_expect_eq(json_object_get_int(json_object_array_get_idx(data, 4)), 2);
+	cr_expect_eq(json_object_get_int(json_object_array_get_idx(data, 5)), 1);
+	json_object_put(data);
+	json_object_put(values);
+	gradio_app_free(&app);
+	fnr_buf_free(&text);
 }
 
 Test(gradio, a_draft_is_a_template)

@@ -127,6 +127,45 @@ static void connected(void *context, struct MHD_Connection *connection, void **s
 	connections += code == MHD_CONNECTION_NOTIFY_STARTED;
 }
 
+/* ---- a server that answers one request with bytes as they are ---- */
+
+static int raw_listener;
+static pthread_t raw_thread;
+
+static void *answer_raw(void *bytes)
+{
+	char asked[4096] = "";
+	size_t len = 0;
+	int peer = accept(raw_listener, NULL, NULL);
+	while (len < sizeof asked - 1 && strstr(asked, "\r\n\r\n") == NULL) {
+		ssize_t got = read(peer, asked + len, sizeof asked - 1 - len);
+		if (got <= 0)
+			break;
+		asked[len += (size_t)got] = '\0';
+	}
+	fnr_write_all(peer, bytes, strlen(bytes));
+	close(peer);
+	return NULL;
+}
+
+static void start_raw(const char *bytes)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof address;
+	raw_listener = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(bind(raw_listener, (struct sockaddr *)&address, len), 0);
+	cr_assert_eq(listen(raw_listener, 1), 0);
+	cr_assert_eq(getsockname(raw_listener, (struct sockaddr *)&address, &len), 0);
+	snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(address.sin_port));
+	cr_assert_eq(pthread_create(&raw_thread, NULL, answer_raw, (void *)bytes), 0);
+}
+
+static void end_raw(void)
+{
+	pthread_join(raw_thread, NULL);
+	close(raw_listener);
+}
+
 static void set_up(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -238,6 +277,28 @@ Test(http_client, times_and_sizes_are_limited)
 	request = (struct http_request){ .path = "/cut" };
 	cr_assert_eq(http_ask(http, NULL, &request, &got), HTTP_BROKEN, "%s", got.detail);
 	http_answer_clear(&got);
+}
+
+/* What was asked for may have been done, however odd the answer is: only who could not be asked is unreachable. */
+Test(http_client, what_was_asked_is_not_unreachable)
+{
+	struct http_answer got = HTTP_ANSWER_INIT;
+	struct http_request request = { .path = "/never", .timeout_ms = 300 };
+	cr_assert_eq(ask("/json", &got), HTTP_DONE);
+	http_answer_clear(&got);
+	cr_assert_eq(http_ask(http_to(&endpoint, 0), NULL, &request, &got), HTTP_TIMEOUT, "on a connection that was kept: %s", got.detail);
+	http_answer_clear(&got);
+	static const char *const answers[] = {
+		"\x01garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}", 
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\n{}", "HTTP/7.5 200 OK\r\n\r\n", "",
+	};
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+		start_raw(answers[i]);
+		cr_assert_eq(ask("/x", &got), HTTP_BROKEN, "%s: %d %s", answers[i], (int)got.result, got.detail);
+		cr_assert_neq(got.detail[0], '\0');
+		http_answer_clear(&got);
+		end_raw();
+	}
 }
 
 Test(http_client, a_run_that_stops_stops_the_request)

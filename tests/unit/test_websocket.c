@@ -315,7 +315,7 @@ Test(websocket, what_is_not_agreed_on_is_refused)
 {
 	static const struct { void (*script)(void); enum http_result result; const char *detail; } rows[] = {
 		{ wrong_accept, HTTP_BROKEN, "Sec-WebSocket-Accept" }, { extension, HTTP_BROKEN, "extension" }, { protocol, HTTP_BROKEN, "protocol" },
-		{ no_upgrade, HTTP_BROKEN, "Connection" }, { endless_head, HTTP_TOO_LARGE, "" },
+		{ no_upgrade, HTTP_BROKEN, "Connection" }, { endless_head, HTTP_BROKEN, "no end" },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct http_answer answer = HTTP_ANSWER_INIT;
@@ -492,6 +492,60 @@ Test(websocket, what_is_no_frame_ends_it)
 		http_answer_clear(&answer);
 	}
 	cr_assert_eq(texts.len, 0);
+}
+
+/* Pings without end, and the answers to them are not read. */
+static void never_reads(void)
+{
+	char pings[4096];
+	welcome("");
+	for (size_t i = 0; i < sizeof pings; i += 2)
+		memcpy(pings + i, "\x89", 2);
+	while (send(peer, pings, sizeof pings, MSG_NOSIGNAL) > 0)
+		;
+	close(peer);
+}
+
+static void a_byte_at_a_time(void)
+{
+	char frames[3 * 1024];
+	welcome("");
+	frame(0x01, "a", 1);
+	for (size_t i = 0; i < sizeof frames; i += 3)
+		memcpy(frames + i, "\x00\x01" "a", 3);
+	while (send(peer, frames, sizeof frames, MSG_NOSIGNAL) > 0)
+		;
+	close(peer);
+}
+
+static size_t memory_now(void)
+{
+	long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+	cr_assert_eq(fscanf(file, "%*d %ld", &pages), 1);
+	fclose(file);
+	return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+Test(websocket, floods_end_and_cost_little_memory)
+{
+	static const struct { void (*script)(void); const char *reason; } rows[] = {
+		{ never_reads, "does not read" }, { a_byte_at_a_time, "too many parts" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct http_answer answer = HTTP_ANSWER_INIT;
+		size_t before = memory_now();
+		memset(request, 0, sizeof request);
+		start(rows[i].script);
+		struct websocket *socket = open_with((struct websocket_wish){ .pong_ms = 500 }, &answer);
+		cr_assert_not_null(socket, "%s", answer.detail);
+		cr_assert_not(turn_until(socket, NULL));
+		cr_assert_not_null(strstr(websocket_reason(socket), rows[i].reason), "%s", websocket_reason(socket));
+		cr_assert_lt(memory_now(), before + (512u << 20));
+		websocket_close(socket);
+		pthread_join(thread, NULL);
+		http_answer_clear(&answer);
+	}
 }
 
 static void goes_away(void)
