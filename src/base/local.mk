@@ -14,7 +14,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/json.c %D%/json.h \
 	%D%/json_pack.c %D%/json_pack.h \
 	%D%/log.c %D%/log.h \
-	%D%/marks.c %D%/marks.h \
+	%D%/marks.c %D%/marks.h %D%/marks_json.c %D%/marks_json.h \
 	%D%/mem.c %D%/mem.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/pack.c %D%/pack.h \

@@ -7,13 +7,12 @@
 #include <yaml.h>
 
 #include "base/buf.h"
+#include "base/marks_json.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/yaml.h"
 
 #define MOST 100000
-#define DEPTH_MOST 128
-#define POINTER 1024
 
 struct mark { char *pointer; size_t line, column; };
 struct fnr_marks { struct mark *items; size_t count, size; };
@@ -21,36 +20,34 @@ struct fnr_marks { struct mark *items; size_t count, size; };
 struct reader {
 	yaml_parser_t parser;
 	struct fnr_marks *marks;
-	char pointer[POINTER];
+	char pointer[MARKS_POINTER];
 	int depth;
 };
 
-static bool add(struct reader *r, const yaml_mark_t *at)
+bool marks_add(struct fnr_marks *marks, const char *pointer, size_t line, size_t column)
 {
-	struct fnr_marks *marks = r->marks;
-
 	if (marks->count == MOST)
 		return false;
 	if (marks->count == marks->size) {
 		marks->size = marks->size ? marks->size * 2 : 64;
 		marks->items = fnr_realloc(marks->items, marks->size * sizeof *marks->items);
 	}
-	marks->items[marks->count++] = (struct mark){ fnr_strdup(r->pointer), at->line + 1, at->column + 1 };
+	marks->items[marks->count++] = (struct mark){ fnr_strdup(pointer), line, column };
 	return true;
 }
 
-static void add_step(struct reader *r, const char *name)
+void marks_step(char pointer[MARKS_POINTER], const char *name)
 {
-	size_t len = strlen(r->pointer);
+	size_t len = strlen(pointer);
 
-	if (len + 1 < sizeof r->pointer)
-		r->pointer[len++] = '/';
-	for (; *name && len + 2 < sizeof r->pointer; name++) {
+	if (len + 1 < MARKS_POINTER)
+		pointer[len++] = '/';
+	for (; *name && len + 2 < MARKS_POINTER; name++) {
 		if (*name == '~' || *name == '/')
-			r->pointer[len++] = '~';
-		r->pointer[len++] = *name == '~' ? '0' : *name == '/' ? '1' : *name;
+			pointer[len++] = '~';
+		pointer[len++] = *name == '~' ? '0' : *name == '/' ? '1' : *name;
 	}
-	r->pointer[len] = 0;
+	pointer[len] = 0;
 }
 
 static bool read_node(struct reader *r, const yaml_event_t *event, const yaml_mark_t *at);
@@ -68,7 +65,7 @@ static bool read_items(struct reader *r)
 		end = event.type == YAML_SEQUENCE_END_EVENT;
 		if (!end) {
 			snprintf(name, sizeof name, "%zu", index++);
-			add_step(r, name);
+			marks_step(r->pointer, name);
 			good = read_node(r, &event, &event.start_mark);
 			r->pointer[len] = 0;
 		}
@@ -84,7 +81,7 @@ static bool read_member(struct reader *r, const yaml_event_t *name)
 
 	if (name->type != YAML_SCALAR_EVENT || !yaml_parser_parse(&r->parser, &event))
 		return false;
-	add_step(r, (const char *)name->data.scalar.value);
+	marks_step(r->pointer, (const char *)name->data.scalar.value);
 	good = read_node(r, &event, &name->start_mark);
 	yaml_event_delete(&event);
 	return good;
@@ -112,11 +109,11 @@ static bool read_node(struct reader *r, const yaml_event_t *event, const yaml_ma
 {
 	bool good;
 
-	if (!add(r, at))
+	if (!marks_add(r->marks, r->pointer, at->line + 1, at->column + 1))
 		return false;
 	if (event->type != YAML_SEQUENCE_START_EVENT && event->type != YAML_MAPPING_START_EVENT)
 		return event->type == YAML_SCALAR_EVENT || event->type == YAML_ALIAS_EVENT;
-	if (r->depth == DEPTH_MOST)
+	if (r->depth == MARKS_DEPTH)
 		return false;
 	r->depth++;
 	good = event->type == YAML_SEQUENCE_START_EVENT ? read_items(r) : read_members(r);
@@ -139,23 +136,38 @@ static bool read_text(struct reader *r)
 	return good;
 }
 
-struct fnr_marks *fnr_marks_read(const char *text, size_t len)
+static void forget(struct fnr_marks *marks)
 {
-	struct reader r = { .marks = fnr_alloc(sizeof *r.marks) };
-	size_t mark = fnr_yaml_mark(text, len);
+	while (marks->count)
+		free(marks->items[--marks->count].pointer);
+}
+
+static bool read_yaml(struct fnr_marks *marks, const char *text, size_t len)
+{
+	struct reader r = { .marks = marks };
 	bool good;
 
-	if (!yaml_parser_initialize(&r.parser)) {
-		fnr_marks_free(r.marks);
-		return NULL;
-	}
+	if (!yaml_parser_initialize(&r.parser))
+		return false;
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(len ? text + mark : ""), len - mark);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
 	good = read_text(&r);
 	yaml_parser_delete(&r.parser);
-	if (good)
-		return r.marks;
-	fnr_marks_free(r.marks);
+	return good;
+}
+
+struct fnr_marks *fnr_marks_read(const char *text, size_t len)
+{
+	struct fnr_marks *marks = fnr_alloc(sizeof *marks);
+	size_t mark = fnr_yaml_mark(text, len);
+
+	text = len ? text + mark : "";
+	if (marks_read_json(marks, text, len - mark))
+		return marks;
+	forget(marks);
+	if (read_yaml(marks, text, len - mark))
+		return marks;
+	fnr_marks_free(marks);
 	return NULL;
 }
 
@@ -163,8 +175,7 @@ void fnr_marks_free(struct fnr_marks *marks)
 {
 	if (!marks)
 		return;
-	for (size_t i = 0; i < marks->count; i++)
-		free(marks->items[i].pointer);
+	forget(marks);
 	free(marks->items);
 	free(marks);
 }

@@ -7,7 +7,7 @@
 
 struct fnr_marks;
 
-/* NULL if the text cannot be read this way (a few escapes of JSON are no YAML), or has more than 100 000 values. Borrows text. */
+/* NULL if the text is neither, or has more than 100 000 values. Borrows text. */
 struct fnr_marks *fnr_marks_read(const char *text, size_t len);
 void fnr_marks_free(struct fnr_marks *marks);   /* NULL is allowed */
 

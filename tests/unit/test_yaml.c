@@ -194,6 +194,39 @@ Test(yaml, places)
 	fnr_marks_free(marks);
 }
 
+/* With what YAML does not know: surrogate pairs. A column is a character. */
+Test(yaml, places_in_json)
+{
+	const char *text = "\xef\xbb\xbf" "{\"\\ud83d\\ude00~\": 1,\t\"\xc3\xbc\": \"\\\"}\\ud83d\\ude00\", \"a\\/b\":\n[ -1.5e+3 ,{ \"c\\u00fc\":null}, [] , {}]\r\n}\n";
+	static const struct { const char *pointer; size_t line, column; } cases[] = {
+		{ "", 1, 1 }, { "/\xf0\x9f\x98\x80~0", 1, 2 }, { "/\xc3\xbc", 1, 22 }, { "/a~1b", 1, 46 }, { "/a~1b/0", 2, 3 }, { "/a~1b/1", 2, 12 },
+		{ "/a~1b/1/c\xc3\xbc", 2, 14 }, { "/a~1b/2", 2, 31 }, { "/a~1b/3", 2, 36 },
+	};
+	struct fnr_marks *marks = fnr_marks_read(text, strlen(text));
+
+	cr_assert(marks);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		size_t line, column;
+
+		cr_expect_eq(fnr_marks_find(marks, cases[i].pointer, &line, &column), strlen(cases[i].pointer), "%s", cases[i].pointer);
+		cr_expect(line == cases[i].line && column == cases[i].column, "%s %zu:%zu", cases[i].pointer, line, column);
+	}
+	fnr_marks_free(marks);
+}
+
+/* What only begins like JSON is read as YAML. */
+Test(yaml, places_in_flow_style)
+{
+	const char *text = "{a: [1, two],\n b: 'c'}";
+	struct fnr_marks *marks = fnr_marks_read(text, strlen(text));
+	size_t line, column;
+
+	cr_assert(marks);
+	cr_expect_eq(fnr_marks_find(marks, "/b", &line, &column), 2);
+	cr_expect(line == 2 && column == 2, "%zu:%zu", line, column);
+	fnr_marks_free(marks);
+}
+
 static char *nest(int depth, const char *middle)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
