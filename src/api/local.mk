@@ -20,4 +20,4 @@ pkglibexec_PROGRAMS += fnr-api
 fnr_api_SOURCES = %D%/main.c %D%/routes.c
 fnr_api_LDADD = handlers/libhandlers.a %D%/libapi.a src/backends/libbackends.a src/http/libhttp.a src/queue/libqueue.a src/registry/libregistry.a src/files/libfiles.a \
 	src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(FCGI_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)
+	$(FCGI_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS)

@@ -39,4 +39,4 @@ fnr_SOURCES = \
 	%D%/worker.c %D%/upload.h
 fnr_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
 fnr_LDADD = src/backends/libbackends.a src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(CURL_LIBS) $(PICTURE_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) $(WSLAY_LIBS) -lm
+	$(CURL_LIBS) $(PICTURE_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS) $(WSLAY_LIBS) -lm

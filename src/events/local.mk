@@ -16,4 +16,4 @@ pkglibexec_PROGRAMS += fnr-events
 fnr_events_SOURCES = %D%/events_main.c
 fnr_events_LDADD = %D%/libevents.a src/http/libhttp.a src/queue/libqueue.a src/registry/libregistry.a src/files/libfiles.a \
 	src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(MHD_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)
+	$(MHD_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS)

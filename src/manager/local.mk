@@ -7,4 +7,4 @@ pkglibexec_PROGRAMS += fnr-manager
 fnr_manager_SOURCES = %D%/manager_main.c
 fnr_manager_LDADD = %D%/libmanager.a src/worker/libworker.a src/backends/libbackends.a src/http/libhttp.a \
 	src/queue/libqueue.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a \
-	src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) $(CURL_LIBS) $(PICTURE_LIBS) $(WSLAY_LIBS) -lm
+	src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS) $(CURL_LIBS) $(PICTURE_LIBS) $(WSLAY_LIBS) -lm

@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/form.c \
 	%D%/format.c \
 	%D%/frame.c %D%/frame.h \
+	%D%/host.c %D%/host.h \
 	%D%/inputs.c %D%/inputs.h %D%/internal.h \
 	%D%/keywords.c \
 	%D%/leaf.c %D%/leaf.h \
@@ -26,5 +27,5 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/uri.c %D%/uri.h \
 	%D%/validate.c \
 	%D%/value.c %D%/value.h
-%C%_libschema_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS)
+%C%_libschema_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(IDN2_CFLAGS)
 %C%_libschema_a_CFLAGS = $(AM_CFLAGS) $(NO_PLT_CFLAGS)

@@ -30,7 +30,7 @@
 struct schema_remote { const char *uri; struct json_object *value; };
 
 struct schema_options {
-	bool formats;                            /* assert `format`: all of the draft but idn-hostname; others stay annotations */
+	bool formats;                            /* assert `format`: all of the draft; others stay annotations */
 	const struct schema_remote *remotes;
 	size_t remote_count;
 };

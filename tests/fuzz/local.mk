@@ -7,7 +7,7 @@ FUZZ_CFLAGS = -O1 -g -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitiz
 FUZZ_CODE = $(srcdir)/src/schema/*.c $(srcdir)/src/base/*.c $(srcdir)/src/registry/expression.c
 FUZZ_CODE += $(srcdir)/src/backends/sse.c $(srcdir)/src/backends/gradio_app.c $(srcdir)/src/backends/gradio_job.c \
 	$(srcdir)/src/backends/gradio_partial.c $(srcdir)/src/backends/backend.c $(srcdir)/tests/unit/run_fake.c
-FUZZ_LINK = $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) -lm
+FUZZ_LINK = $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) -lm
 
 fuzz:
 	@for name in $(FUZZ_TARGETS); do \

@@ -250,3 +250,73 @@ def test_random_schemas(seed, tmp_path):
             assert not len(right) <= i < len(right) + len(wrong) or not report["valid"], case
             assert report["valid"] == (not report["errors"]), case
             assert all(error["fix"] and error["message"] and error["schema"] and resolves(error["pointer"], value) for error in report["errors"]), case
+
+
+NAMES, TEXTS = ("a", "b", "c", "kind", "x-y", "über", "ab", "aa"), ("t", "u", "longer than eight", "longer than nine")
+
+
+def member(rng):
+    """A schema for a member, or for the name of one."""
+    return rng.choice((
+        lambda: {"const": rng.choice(TEXTS)}, lambda: {"enum": rng.sample(TEXTS, 2) + rng.choice(([], [1]))}, lambda: True, lambda: False,
+        lambda: {"type": rng.choice(("string", "integer", "number", "object", "null"))}, lambda: {"minimum": 1.5},
+        lambda: {"type": "integer", "minimum": rng.randrange(3), "maximum": 5, **rng.choice(({}, {"multipleOf": 2}))},
+        lambda: {"type": "string", "maxLength": 2}, lambda: {"pattern": "^[a-u]+$"}))()
+
+
+def condition(rng):
+    schema = {"properties": {rng.choice(NAMES): rng.choice(({"const": rng.choice(TEXTS)}, {"enum": rng.sample(TEXTS, 2)}))}}
+    return {**schema, "required": [rng.choice(NAMES)]} if rng.random() < 0.3 else schema
+
+
+def interwoven(rng, depth, root=True):
+    """A schema whose parts ask for the same members."""
+    schema = {}
+
+    def perhaps(chance, keyword, value):
+        if rng.random() < chance:
+            schema[keyword] = value()
+
+    def inner():
+        return interwoven(rng, depth - 1, root)
+
+    def several():
+        return [inner() for _ in range(rng.randrange(1, 4))]
+    perhaps(0.2, "type", lambda: rng.choice(("object", ["object", "string"], "string")))
+    perhaps(0.7, "properties", lambda: {name: inner() if depth and rng.random() < 0.2 else member(rng) for name in rng.sample(NAMES, rng.randrange(1, 4))})
+    perhaps(0.4, "required", lambda: rng.sample(NAMES, rng.randrange(1, 3)))
+    perhaps(0.1, "additionalProperties", lambda: rng.choice((False, member(rng))))
+    perhaps(0.1, "patternProperties", lambda: {"^a": member(rng)})
+    perhaps(0.1, "propertyNames", lambda: member(rng))
+    if depth:
+        for keyword, chance in (("allOf", 0.3), ("anyOf", 0.25), ("oneOf", 0.25)):
+            perhaps(chance, keyword, several)
+        perhaps(0.1, "not", inner)
+        perhaps(0.4, "if", lambda: condition(rng) if rng.random() < 0.7 else inner())
+        perhaps(0.4, "then", inner)
+        perhaps(0.3, "else", inner)
+        perhaps(0.1, "dependentSchemas", lambda: {rng.choice(NAMES): inner()})
+        perhaps(0.15 if root else 0, "$ref", lambda: "#/$defs/" + rng.choice("pq"))
+    perhaps(0.2, "unevaluatedProperties", lambda: False)
+    return schema
+
+
+def some_object(rng):
+    def value():
+        return rng.choice((lambda: rng.choice(TEXTS), lambda: rng.choice(TEXTS), lambda: rng.randrange(8), lambda: rng.choice((1.5, 2.0, -1)),
+                           lambda: None, lambda: {rng.choice(NAMES): rng.choice(TEXTS)}))()
+    return {name: value() for name in rng.sample(NAMES + ("z",), rng.randrange(7))} if rng.random() < 0.95 else value()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_schemas_that_ask_for_the_same_members(seed, tmp_path):
+    rng = random.Random(seed)
+    valid = 0
+    for _ in range(SCHEMAS * 2):
+        schema = {**interwoven(rng, 3), "$defs": {name: interwoven(rng, depth, False) for name, depth in (("p", 0), ("q", 1))}}
+        values = [some_object(rng) for _ in range(VALUES * 2)]
+        oracle = jsonschema.Draft202012Validator(schema)
+        for value, report in zip(values, ours(tmp_path, schema, values)):
+            assert report["valid"] == oracle.is_valid(value), json.dumps([schema, value, report])
+            valid += report["valid"]
+    assert valid > 50

@@ -14,17 +14,17 @@ noinst_PROGRAMS += %D%/bench_dispatch
 noinst_PROGRAMS += %D%/bench_templates
 %C%_bench_templates_SOURCES = %D%/bench_templates.c
 %C%_bench_templates_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS) -lm
+	$(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS) -lm
 
 noinst_PROGRAMS += %D%/bench_schema
 %C%_bench_schema_SOURCES = %D%/bench_schema.c
-%C%_bench_schema_LDADD = src/schema/libschema.a src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS)
+%C%_bench_schema_LDADD = src/schema/libschema.a src/base/libbase.a $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS)
 EXTRA_DIST += %D%/bench_schema.mjs %D%/schema_cases.json %D%/ajv/package.json %D%/ajv/package-lock.json
 
 noinst_PROGRAMS += %D%/bench_presets
 %C%_bench_presets_SOURCES = %D%/bench_presets.c
 %C%_bench_presets_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a src/base/libbase.a \
-	$(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(PCRE2_LIBS) -lm
+	$(LMDB_LIBS) $(JSON_LIBS) $(YAML_LIBS) $(CRYPTO_LIBS) $(SCHEMA_LIBS) -lm
 
 noinst_PROGRAMS += %D%/bench_shrink
 %C%_bench_shrink_SOURCES = %D%/bench_shrink.c

@@ -57,7 +57,7 @@ check_PROGRAMS += %D%/test_script
 	-DFNR_SOURCE_SHARE=\"$(abs_top_srcdir)/share\"
 %C%_test_script_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_script_LDADD = src/worker/libworker.a src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
-	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(PICTURE_LIBS) $(WSLAY_LIBS) $(LMDB_LIBS) -lm
+	src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS) $(CURL_LIBS) $(PICTURE_LIBS) $(WSLAY_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_script
 
 check_PROGRAMS += %D%/test_http_client
@@ -76,7 +76,7 @@ check_PROGRAMS += %D%/test_gradio
 %C%_test_gradio_SOURCES = %D%/test_gradio.c %D%/run_fake.c %D%/run_fake.h
 %C%_test_gradio_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_gradio_LDADD = src/backends/libbackends.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
-	src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
+	src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS) $(CURL_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_gradio
 
 check_PROGRAMS += %D%/test_websocket
@@ -89,7 +89,7 @@ check_PROGRAMS += %D%/test_bindings
 %C%_test_bindings_SOURCES = %D%/test_bindings.c
 %C%_test_bindings_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_bindings_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) \
-	$(PCRE2_LIBS) $(LMDB_LIBS) -lm
+	$(SCHEMA_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_bindings
 
 check_PROGRAMS += %D%/test_http
@@ -150,25 +150,25 @@ check_PROGRAMS += %D%/test_registry
 %C%_test_registry_SOURCES = %D%/test_errors.c %D%/test_registry.c
 %C%_test_registry_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_SOURCE=\"$(abs_top_srcdir)\"
 %C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_registry_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS) $(LMDB_LIBS) -lm
+%C%_test_registry_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS) $(LMDB_LIBS) -lm
 TESTS += %D%/test_registry
 
 check_PROGRAMS += %D%/test_inputs
 %C%_test_inputs_SOURCES = %D%/test_inputs.c
 %C%_test_inputs_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_inputs_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+%C%_test_inputs_LDADD = src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS)
 TESTS += %D%/test_inputs
 
 check_PROGRAMS += %D%/test_schema
 %C%_test_schema_SOURCES = %D%/test_schema.c
 %C%_test_schema_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_schema_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+%C%_test_schema_LDADD = src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS)
 TESTS += %D%/test_schema
 
 check_PROGRAMS += %D%/test_schema_suite
 %C%_test_schema_suite_SOURCES = %D%/test_schema_suite.c
 %C%_test_schema_suite_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_schema_suite_LDADD = src/schema/libschema.a $(UNIT_BASE) $(PCRE2_LIBS)
+%C%_test_schema_suite_LDADD = src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS)
 TESTS += %D%/test_schema_suite
 
 check_PROGRAMS += %D%/test_progress
@@ -206,7 +206,7 @@ TESTS += %D%/test_pool
 
 # The skeleton of fnr-api, with tables of routes of its own.
 UNIT_API = src/api/libapi.a src/http/libhttp.a src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a \
-	src/schema/libschema.a $(UNIT_BASE) $(FCGI_LIBS) $(PCRE2_LIBS) $(LMDB_LIBS)
+	src/schema/libschema.a $(UNIT_BASE) $(FCGI_LIBS) $(SCHEMA_LIBS) $(LMDB_LIBS)
 
 check_PROGRAMS += %D%/test_slots
 %C%_test_slots_SOURCES = %D%/test_slots.c

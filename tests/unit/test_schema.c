@@ -279,6 +279,95 @@ Test(schema, reals_without_text_count_as_their_shortest)
 	schema_free(schema);
 }
 
+/* ---- schemas for the same value ---- */
+
+#define KINDS "{\"properties\":{\"kind\":{\"enum\":[\"a\",\"longer than b\"]}},\"required\":[\"kind\"],\"allOf\":[" \
+	"{\"if\":{\"properties\":{\"kind\":{\"const\":\"a\"}}},\"then\":{\"properties\":{\"x\":{\"type\":\"integer\"}},\"required\":[\"x\"]}}," \
+	"{\"if\":{\"properties\":{\"kind\":{\"const\":\"longer than b\"}}},\"then\":{\"properties\":{\"y\":{\"maxLength\":2}}},\"else\":{\"required\":[\"z\"]}}]," \
+	"\"unevaluatedProperties\":{\"type\":\"null\"}}"
+
+Test(schema, members_are_shared_by_the_schemas_of_an_object)
+{
+	static const struct { const char *schema, *value; bool good; } cases[] = {
+		{ KINDS, "{\"kind\":\"a\",\"x\":1,\"z\":null}", true },
+		{ KINDS, "{\"z\":null,\"x\":1,\"kind\":\"a\"}", true },
+		{ KINDS, "{\"kind\":\"a\",\"x\":1}", false },
+		{ KINDS, "{\"kind\":\"a\",\"z\":null}", false },
+		{ KINDS, "{\"kind\":\"a\",\"x\":\"1\",\"z\":null}", false },
+		{ KINDS, "{\"kind\":\"a\",\"x\":1,\"z\":null,\"y\":\"t\"}", false },
+		{ KINDS, "{\"kind\":\"longer than b\",\"y\":\"t\"}", true },
+		{ KINDS, "{\"kind\":\"longer than c\",\"y\":\"t\",\"z\":null}", false },
+		{ KINDS, "{\"kind\":\"longer than b\",\"y\":\"too\"}", false },
+		{ KINDS, "{\"kind\":\"longer than b\",\"x\":1}", false },
+		{ KINDS, "{\"kind\":\"longer than b\",\"x\":null}", true },
+		{ KINDS, "{\"kind\":1}", false },
+		{ KINDS, "{\"x\":1}", false },
+		{ KINDS, "[]", true },
+		/* a name that is only required is still another member */
+		{ "{\"allOf\":[{\"properties\":{\"a\":true}}],\"required\":[\"b\"],\"additionalProperties\":false}", "{\"b\":1}", false },
+		{ "{\"oneOf\":[{\"properties\":{\"a\":true},\"required\":[\"b\"],\"additionalProperties\":false},{\"required\":[\"b\"]}]}", "{\"b\":1}", true },
+		/* what tells alternatives apart need not be there, nor be text */
+		{ "{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"a\"}}},{\"properties\":{\"k\":{\"const\":\"b\"}}}]}", "{}", false },
+		{ "{\"oneOf\":[{\"properties\":{\"k\":{\"enum\":[\"a\",1]}}},{\"properties\":{\"k\":{\"const\":\"b\"}}}]}", "{\"k\":1.0}", true },
+		{ "{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"a\",\"type\":\"null\"}}},{\"properties\":{\"k\":{\"const\":\"a\"}}}]}", "{\"k\":\"a\"}", true },
+		/* taken over from others, with their own bounds */
+		{ "{\"type\":\"integer\",\"minimum\":1,\"allOf\":[{\"maximum\":5},{\"minimum\":3.5,\"multipleOf\":2}]}", "4", true },
+		{ "{\"type\":\"integer\",\"minimum\":1,\"allOf\":[{\"maximum\":5},{\"minimum\":3.5,\"multipleOf\":2}]}", "3", false },
+		{ "{\"type\":\"integer\",\"minimum\":1,\"allOf\":[{\"maximum\":5},{\"minimum\":3.5,\"multipleOf\":2}]}", "6", false },
+		{ "{\"type\":\"integer\",\"minimum\":1,\"allOf\":[{\"maximum\":5},{\"minimum\":3.5,\"multipleOf\":2}]}", "5", false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_eq(!*check(cases[i].schema, cases[i].value, NULL), cases[i].good, "%s %s", cases[i].schema, cases[i].value);
+}
+
+/* More members, and more names, than a set of 64 bits has room for: the answer is the same. */
+Test(schema, members_that_are_too_many_to_be_shared)
+{
+	for (int count = 62; count <= 66; count++) {
+		struct fnr_buf schema = FNR_BUF_INIT, value = FNR_BUF_INIT;
+
+		fnr_buf_puts(&schema, "{\"allOf\":[{\"properties\":{\"last\":true},\"required\":[\"last\"]}],\"unevaluatedProperties\":false,\"properties\":{\"first\":true");
+		fnr_buf_puts(&value, "{\"last\":1");
+		for (int i = 0; i < count; i++) {
+			fnr_buf_printf(&schema, ",\"name%d\":{\"type\":\"integer\"}", i);
+			fnr_buf_printf(&value, ",\"name%d\":%d", i, i);
+		}
+		fnr_buf_puts(&schema, "}}");
+		fnr_buf_puts(&value, "}");
+		cr_expect_str_eq(check(schema.data, value.data, NULL), "", "%d", count);
+		value.len--;
+		fnr_buf_puts(&value, ",\"more\":1}");
+		cr_expect_str_eq(check(schema.data, value.data, NULL), "unevaluatedProperties /more", "%d", count);
+		fnr_buf_free(&schema);
+		fnr_buf_free(&value);
+	}
+}
+
+/* ---- formats ---- */
+
+Test(schema, host_names)
+{
+	static const struct { const char *text; bool idn, ascii; } cases[] = {
+		{ "localhost", true, true }, { "a.b-c.example", true, true }, { "1.2.3.4", true, true }, { "ab--cd", true, true },
+		{ "a_b", false, false }, { "-a", false, false }, { "a-", false, false }, { "", false, false }, { "a.", false, false }, { ".a", false, false },
+		{ "a..b", false, false }, { "xn--bcher-kva.example", true, true }, { "XN--BCHER-KVA", true, true }, { "xn--", false, false },
+		{ "xn--a", false, false }, { "xn--fass", false, false }, { "fa\xc3\x9f.de", true, false }, { "b\xc3\xbc" "cher.example", true, false },
+		{ "B\xc3\xbc" "cher", false, false }, { "-\xc3\xbc", false, false }, { "\xc3\xbc-", false, false },
+		{ "u\xcc\x88", false, false } /* not in normal form */, { "\xe5\xae\x9f\xe3\x80\x82\xe4\xbe\x8b", true, false },
+		{ "a\xef\xbc\x8e" "b", true, false }, { "a\xef\xbd\xa1" "b", true, false }, { "\xe3\x80\x82", false, false },
+	};
+	struct schema_options options = { .formats = true };
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char value[64];
+
+		snprintf(value, sizeof value, "\"%s\"", cases[i].text);
+		cr_expect_eq(!*check("{\"format\":\"idn-hostname\"}", value, &options), cases[i].idn, "%s", cases[i].text);
+		cr_expect_eq(!*check("{\"format\":\"hostname\"}", value, &options), cases[i].ascii, "%s", cases[i].text);
+	}
+}
+
 /* ---- what nobody can make it do ---- */
 
 static const char *nested(const char *open, const char *inner, const char *close, int times)
