@@ -16,7 +16,7 @@ const lasting = (error) => error.status >= 400 && error.status < 500 && error.st
 /**
  * Calls `read` (async) soon after an event for which `concerns(name, data)` is true, and when events may have been missed; again
  * while there is no answer; never twice at a time, and not while nobody looks. `settle`: once more so many milliseconds after
- * the last event, for figures that fall by themselves. Gives {first(), soon(milliseconds), stop()}.
+ * the last event, or the first look, for figures that fall by themselves or are told late. Gives {first(), soon(milliseconds), stop()}.
  * `first` reads at once, so that nothing is missed between what was read and what is heard; if that throws, all is over.
  */
 export function keepRight(read, concerns, settle = 0) {
@@ -49,13 +49,17 @@ export function keepRight(read, concerns, settle = 0) {
     if (!timer && !stopped) timer = setTimeout(now, Math.max(GATHER_MS, after, last + READ_MS - performance.now()));
   }
 
+  function settleLater() {
+    if (!settle || stopped) return;
+    clearTimeout(settling);
+    settling = setTimeout(soon, settle);
+  }
+
   const look = () => again && !document.hidden && soon();
   const end = listen((message) => {
     if (message.kind !== "anew" && !(message.kind === "event" && concerns(message.name, message.data))) return;
     soon();
-    if (!settle) return;
-    clearTimeout(settling);
-    settling = setTimeout(soon, settle);
+    settleLater();
   });
   document.addEventListener("visibilitychange", look);
 
@@ -77,6 +81,7 @@ export function keepRight(read, concerns, settle = 0) {
     }
     reading = false;
     if (again) soon();
+    settleLater();       // what was read may be of before the last event as well
   }
   return { first, soon, stop };
 }

@@ -171,12 +171,13 @@ static void show_preview(struct call *call)
 
 /* Tells the app to stop, and waits a little until it has. Releases before 4.31 stop by /reset; later ones take it and do
  * nothing. A function that neither yields nor waits cannot be stopped by anybody. Until 6.14 a job that waits is said to be
- * cancelled and done all the same; what takes it out of the queue is that its stream is closed, which our caller does. */
-static void cancel(struct call *call)
+ * cancelled and done all the same; what takes it out of the queue is that its stream is closed, which our caller does. False: it
+ * goes on with a function that it was told to stop, as far as one can see. */
+static bool cancel(struct call *call)
 {
 	int64_t deadline = fnr_mono_ms() + CANCEL_MS;
 	if (call->job.event_id[0] == '\0' || (!call->simple && !call->job.started && !gradio_app_since(call->server.app, 6, 14, 0)))
-		return;
+		return true;
 	struct json_object *body = body_make(call, false), *reset = json_object_new_object();
 	fnr_json_set_text(body, "event_id", call->job.event_id);
 	fnr_json_set_text(reset, "event_id", call->job.event_id);
@@ -192,10 +193,12 @@ static void cancel(struct call *call)
 		post_quietly(call, "/reset", reset);
 	while (call->stream != NULL && call->job.end == GRADIO_GOES_ON && !http_stream_over(call->stream) && fnr_mono_ms() < deadline)
 		http_wait(call->server.http, call->run, WAIT_MS);
-	if (call->job.end == GRADIO_GOES_ON && call->stream != NULL && !http_stream_over(call->stream))
+	bool heard = call->job.end != GRADIO_GOES_ON || call->stream == NULL || http_stream_over(call->stream);
+	if (!heard)
 		run_log(call->run, "warn", "the app did not say that it has stopped: it may go on computing");
 	else if (call->job.started && !call->endpoint.generator)
 		run_log(call->run, "warn", NO_STOP);
+	return heard || !call->job.started;
 }
 
 /* ---- how it ended ---- */
@@ -277,19 +280,29 @@ static enum run_result verdict(struct call *call)
 
 static enum run_result timed_out(struct call *call)
 {
-	cancel(call);
-	return run_fail(call->error, FNR_CLASS_PERMANENT, "timeout", "Ask for less, choose a lower quality, or raise timeout_s.", "reduce_quality", NULL,
-	                "It took longer than %lld seconds and was stopped.", (long long)call->run->timeout_ms / 1000);
+	bool heard = cancel(call);
+	run_fail(call->error, FNR_CLASS_PERMANENT, "timeout", "Ask for less, choose a lower quality, or raise timeout_s.", "reduce_quality", NULL,
+	         "It took longer than %lld seconds and was stopped.", (long long)call->run->timeout_ms / 1000);
+	call->error->backend_down = call->error->ignores_cancel = !heard;
+	return RUN_FAILED;
+}
+
+static enum run_result stopped(struct call *call)
+{
+	if (cancel(call))
+		return RUN_CANCELLED;
+	run_fail(call->error, FNR_CLASS_TRANSIENT, "cancel_ignored", "Look at the app; most likely it has to be started anew.", NULL, call->job.event_id,
+	         "The app goes on with a job that it was told to stop.");
+	call->error->backend_down = call->error->ignores_cancel = true;
+	return RUN_FAILED;
 }
 
 /* Reads the stream to the job's end. */
 static enum run_result follow(struct call *call)
 {
 	while (call->job.end == GRADIO_GOES_ON && !call->job.closing && !http_stream_over(call->stream)) {
-		if (!http_wait(call->server.http, call->run, WAIT_MS)) {
-			cancel(call);
-			return RUN_CANCELLED;
-		}
+		if (!http_wait(call->server.http, call->run, WAIT_MS))
+			return stopped(call);
 		if (fnr_mono_ms() > call->deadline)
 			return timed_out(call);
 		if (call->job.send_data)

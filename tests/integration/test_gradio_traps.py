@@ -4,6 +4,7 @@ conformance list of the protocol's notes; what is not here, real apps show in te
 import itertools
 import json
 import subprocess
+import threading
 import time
 
 import pytest
@@ -329,6 +330,45 @@ def test_cancel(fnr, version, paths):
         for body in standin.bodies("/cancel"):
             assert body == {"fn_index": 7, "session_hash": join["session_hash"], "event_id": EVENT}
         assert any("may go on computing" in line["text"] for line in fnr.get(f"/api/v1/jobs/{id}/log").json["items"])
+
+
+def test_an_app_that_goes_on_after_a_cancel(fnr):
+    """41.11: as it says nothing of an end, it is suspect and gets no more jobs until its queue is empty; one that says so is not."""
+    with Standin() as standin:
+        told, generating = threading.Event(), {"msg": "process_generating", "event_id": EVENT, "success": True, "output": {"data": ["more", None]}}
+        standin.on["GET", "/gradio_api/queue/status"] = lambda handler: handler.json({"msg": "estimation", "rank": None, "queue_size": 3})
+        standin.tell([{"msg": "process_starts", "event_id": EVENT}] + [generating, 0.2] * 150)
+        id = ask(fnr, standin, wait=False)
+        backend = lambda: fnr.get(f"{BACKENDS}/{fnr.get(f'/api/v1/jobs/{id}').json['backend']}").json
+        running = lambda: until(lambda: fnr.get(f"/api/v1/jobs/{id}").json["progress"]["stage"] == "execution", "it runs")
+        running()
+        assert fnr.post(f"/api/v1/jobs/{id}/cancel").status == 202
+        assert fnr.wait(id)["state"] == "cancelled"
+        name = until(lambda: (one := backend())["state"] == "suspect" and one["id"], "it is suspect")
+        assert "told to stop" in backend()["breaker"]["reason"]
+        standin.on["GET", "/gradio_api/queue/status"] = lambda handler: handler.json({"msg": "estimation", "rank": None, "queue_size": 0})
+        until(lambda: backend()["state"] == "ready", "it is trusted again")
+
+        def cancelled(handler):
+            handler.json({"success": True})
+            told.set()
+
+        def stream(handler):
+            handler.stream(itertools.chain([{"msg": "process_starts", "event_id": EVENT}], waits(told), [{**DONE, "output": {}}, CLOSE]))
+
+        standin.on["POST", "/gradio_api/cancel"], standin.on["GET", "/gradio_api/queue/data"] = cancelled, stream
+        id = fnr.submit(name, {})["id"]
+        running()
+        assert fnr.post(f"/api/v1/jobs/{id}/cancel").status == 202
+        assert fnr.wait(id)["state"] == "cancelled"
+        assert backend()["state"] == "ready" and fnr.log_text().count(f"backend={name} breaker=closed state=suspect") == 1
+
+
+def waits(event):
+    """For a list of messages: nothing more until then."""
+    event.wait(60)
+    return
+    yield
 
 
 @pytest.mark.parametrize("events, expected", [

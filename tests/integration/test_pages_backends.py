@@ -4,6 +4,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
+from comfyui import Comfyui
 from pages import page, painting_system, press, row, rows, shared, show, sound
 
 NOWHERE = "http://127.0.0.1:9"      # nobody listens there
@@ -72,6 +73,25 @@ def test_asked_drained_and_tried_again(page, fnr):
     page.until(lambda: not fnr.get("/api/v1/backends/away").json["drained"], "resumed")
     fnr.request("DELETE", "/api/v1/backends/away", headers={"If-Match": "*"})
     page.until(lambda: not any(one.startswith("away") for one in rows(page, "Backends")), "it is gone")
+
+
+def test_a_suspect_server(page, fnr):
+    """41.11: why it gets no jobs, since when, and the way to give it some again."""
+    with Comfyui(hold="KSampler", deaf_interrupts=100000) as comfy:
+        assert fnr.post("/api/v1/backends", {"id": "deaf", "type": "comfyui", "url": comfy.url}).status == 201
+        id = fnr.submit("text_to_image", {"prompt": "a cat"}, quality="draft")["id"]
+        comfy.wait_held("KSampler")
+        show(page, fnr, "backends", "Backends")
+        row(page, "Backends", "deaf", "Ready", "1 of 1")
+        assert fnr.post(f"/api/v1/jobs/{id}/cancel").status == 202
+        assert fnr.wait(id, timeout=120)["state"] == "cancelled"
+        row(page, "Backends", "deaf", "Does not stop when told", "It went on with a job that it was told to stop")
+        assert not any(one.text == "Drain" and one.is_displayed() for one in page.all("tr[data-key=deaf] button"))
+        press(page, "Backends", "deaf", "Resume")
+        row(page, "Backends", "deaf", "Ready")
+        assert fnr.get("/api/v1/backends/deaf").json["state"] == "ready"
+        comfy.set(hold=None, deaf_interrupts=0)
+        fnr.request("DELETE", "/api/v1/backends/deaf", headers={"If-Match": "*"})
 
 
 def test_workers(page, fnr):
