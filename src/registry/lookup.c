@@ -11,7 +11,7 @@
 #include "schema/schema.h"
 
 #define CACHE 64
-#define CACHE_BYTES (256u << 10)
+#define CACHE_BYTES (128u << 10)
 #define CACHE_LEAST 8         /* so many stay whatever they take */
 #define NAMES_MOST 512
 #define VERSIONS_NAMED 200    /* bytes, about */

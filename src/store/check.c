@@ -590,11 +590,13 @@ static bool check_template(const char *id, struct store_version version, const u
                            void *context)
 {
 	struct check *check = context;
-	struct key key = hash_key(digest);
+	struct json_object *definition;
+	int code = store_definition_get(check->txn, digest, &definition, NULL);
 
-	if (!env_has(&check->txn->t, DB_DEFINITION, &key))
-		problem(check, "template %s@%u.%u.%u: its definition is missing", id, version.major, version.minor,
-		        version.patch);
+	if (code != FNR_OK)
+		problem(check, "template %s@%u.%u.%u: its definition %s", id, version.major, version.minor, version.patch,
+		        code == FNR_E_CORRUPT ? "cannot be read" : "is missing");
+	json_object_put(definition);
 	return true;
 }
 

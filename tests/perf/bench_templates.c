@@ -64,7 +64,7 @@ static int64_t best_time(const char *path)
 /* ---- lookup ---- */
 
 #define LOOKUPS 100000
-#define IN_USE 10            /* templates that are asked for again and again; more than a cache holds are all first ones */
+#define IN_USE 5             /* templates that are asked for again and again; more than a cache holds are all first ones */
 
 struct ids { char (*items)[68]; size_t count; };
 

@@ -840,6 +840,30 @@ Test(store, templates)
 	fixture_commit(txn);
 }
 
+Test(store, definitions_that_cannot_be_read)
+{
+	struct store_txn *txn = fixture_write();
+	struct fnr_buf report = FNR_BUF_INIT, summary = FNR_BUF_INIT;
+	struct json_object *definition;
+	uint8_t one[32] = { 1 };
+	struct key key = hash_key(one);
+
+	cr_assert_eq(put_template(txn, "a", (struct store_version){ 1, 0, 0 }, one, "f", "{\"n\":1}"), FNR_OK);
+	cr_assert_eq(store_check(txn, &report, &summary), 0, "%s", report.data);
+	cr_assert_eq(env_put(&txn->t, DB_DEFINITION, &key, "\1\7\1", 3, NULL), FNR_OK);
+	cr_expect_eq(store_definition_get(txn, one, &definition, NULL), FNR_E_CORRUPT);
+	cr_expect_null(definition);
+	cr_expect_eq(store_check(txn, &report, &summary), 1);
+	cr_expect(strstr(report.data, "a@1.0.0: its definition cannot be read"), "%s", report.data);
+	cr_assert_eq(env_delete(&txn->t, DB_DEFINITION, &key, NULL), FNR_OK);
+	fnr_buf_reset(&report);
+	cr_expect_eq(store_check(txn, &report, &summary), 1);
+	cr_expect(strstr(report.data, "a@1.0.0: its definition is missing"), "%s", report.data);
+	store_abort(txn);
+	fnr_buf_free(&report);
+	fnr_buf_free(&summary);
+}
+
 static bool see_card(const char *id, struct store_version version, const uint8_t digest[32], const struct store_card *card, void *context)
 {
 	char *text = context;
