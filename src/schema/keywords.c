@@ -567,6 +567,7 @@ static void hash_members(struct compiler *c, struct members *members)
 	for (uint32_t i = 0; i < members->count; i++)
 		members->initials |= UINT64_C(1) << (*members->properties[i].name & 63);
 	members->enough = members->pattern_count || members->additional ? UINT32_MAX : members->count;
+	members->plenty = members->enough == UINT32_MAX ? UINT32_MAX : members->count * 2 + 8;
 	if (!members->properties)
 		more_properties(c, members, 1);
 	for (members->size = 4; members->size < members->count * 2;)

@@ -150,8 +150,11 @@ static bool run_multiple_of(const struct op *op, const struct subject *subject)
 /* PATTERN_TOO_HARD stops the run. */
 bool leaf_matches(struct run *run, const struct node *node, struct pattern *pattern, const char *text, size_t len)
 {
-	enum pattern_result result = pattern_run(pattern, text, len, &run->clock);
+	enum pattern_result result;
 
+	if (!spend(run, node, len / BYTES_A_STEP))
+		return false;
+	result = pattern_run(pattern, text, len, &run->clock);
 	if (result == PATTERN_TOO_HARD)
 		run_give_up(run, node, "its text is too hard to match with the pattern");
 	return result == PATTERN_FITS;

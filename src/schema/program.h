@@ -53,6 +53,7 @@ struct members {
 	uint32_t *slots;             /* number of a property + 1, by hash; 0: none */
 	uint32_t count, size, required, pattern_count;
 	uint32_t enough;             /* so many properties were met: no other member matters */
+	uint32_t plenty;             /* with more members, it is worth while to look whether that is so */
 	uint64_t initials;           /* bits of the first bytes of their names, modulo 64 */
 	struct pattern_property *patterns;
 	struct node *additional;

@@ -19,31 +19,16 @@ static __attribute__((noinline)) void more_steps(struct schema_report *report, s
 
 static inline void note_place(const struct run *run, struct schema_report *report, struct problem *problem)
 {
-	struct step *step;
+	const struct spot *spot = run->spot;
+	size_t depth = spot ? spot->depth : 0;
 
-	problem->depth = depth_of(run);
+	problem->depth = depth;
 	problem->way = report->step_count;
-	if (!problem->depth)
-		return;
-	if (report->step_count + problem->depth > report->step_size)
-		more_steps(report, problem->depth);
-	report->step_count += problem->depth;
-	step = report->steps + report->step_count;
-	for (const struct spot *spot = run->spot; spot; spot = spot->parent)
-		*--step = (struct step){ spot->name, spot->index };
-}
-
-/* A name as a value, which is kept. */
-static struct json_object *name_value(struct run *run, const struct subject *subject)
-{
-	struct json_object *value;
-
-	value = json_object_new_string_len(subject->text, (int)subject->len);
-	FNR_MUST(value);
-	if (!run->report->kept)
-		run->report->kept = json_object_new_array();
-	json_object_array_add(run->report->kept, value);
-	return value;
+	if (report->step_count + depth > report->step_size)
+		more_steps(report, depth);
+	report->step_count += depth;
+	for (; spot; spot = spot->parent)
+		report->steps[problem->way + --depth] = (struct step){ spot->name, spot->index };
 }
 
 static __attribute__((noinline)) void more_problems(struct schema_report *report)
@@ -53,7 +38,7 @@ static __attribute__((noinline)) void more_problems(struct schema_report *report
 }
 
 /* A new one, whose particulars are still to be set; NULL if none is wanted. */
-static struct problem *note(struct run *run, enum problem_kind kind, const struct node *node, const struct op *op, const struct subject *subject)
+static inline struct problem *note(struct run *run, enum problem_kind kind, const struct node *node, const struct op *op, struct json_object *value)
 {
 	struct schema_report *report = run->report;
 	struct problem *problem;
@@ -66,20 +51,40 @@ static struct problem *note(struct run *run, enum problem_kind kind, const struc
 	problem->kind = kind;
 	problem->node = node;
 	problem->op = op;
-	problem->value = !subject ? NULL : subject->value || subject->kind != KIND_STRING ? subject->value : name_value(run, subject);
+	problem->value = value;
 	note_place(run, report, problem);
 	return problem;
 }
 
+/* A name becomes a value, which is kept. */
+static __attribute__((noinline)) struct json_object *name_value(struct run *run, const struct subject *subject)
+{
+	struct json_object *value;
+
+	if (!run->report)
+		return NULL;
+	value = json_object_new_string_len(subject->text, (int)subject->len);
+	FNR_MUST(value);
+	if (!run->report->kept)
+		run->report->kept = json_object_new_array();
+	json_object_array_add(run->report->kept, value);
+	return value;
+}
+
+static inline struct json_object *value_of(struct run *run, const struct subject *subject)
+{
+	return subject->value || subject->kind != KIND_STRING ? subject->value : name_value(run, subject);
+}
+
 bool report_rule(struct run *run, const struct node *node, const struct op *op, const struct subject *subject)
 {
-	note(run, PROBLEM_RULE, node, op, subject);
+	note(run, PROBLEM_RULE, node, op, value_of(run, subject));
 	return false;
 }
 
 bool report_kind(struct run *run, const struct node *node, const struct subject *subject)
 {
-	note(run, PROBLEM_KIND, node, NULL, subject);
+	note(run, PROBLEM_KIND, node, NULL, value_of(run, subject));
 	return false;
 }
 
@@ -184,7 +189,7 @@ bool report_none(struct run *run, const struct node *node, const struct op *op, 
 		return false;
 	base = report->base;
 	summary = report->count;
-	note(run, PROBLEM_NONE, node, op, subject)->first = 0;
+	note(run, PROBLEM_NONE, node, op, value_of(run, subject))->first = 0;
 	first = (struct mark){ report->count, report->step_count };
 	for (size_t i = 0; i < op->count && !run->stopped; i++) {
 		struct mark start = { report->count, report->step_count };

@@ -16,11 +16,10 @@ static inline unsigned shape_slot(const char *name)
 /* As strcmp() == 0; names are short, and a call costs more. */
 static inline bool same_name(const char *a, const char *b)
 {
-	while (*a == *b && *a) {
-		a++;
-		b++;
-	}
-	return *a == *b;
+	for (size_t i = 0; a[i] == b[i]; i++)
+		if (!a[i])
+			return true;
+	return false;
 }
 
 #endif

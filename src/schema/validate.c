@@ -170,7 +170,8 @@ static __attribute__((noinline)) bool report_seen(struct run *run, const struct 
 }
 
 /* A member or item; name is NULL for an item. Most of all time goes by here, so it stands where it is used. */
-static inline __attribute__((always_inline)) bool eval_value(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
+static inline __attribute__((always_inline)) bool eval_value(struct run *run, const struct node *node, struct json_object *value, const char *name,
+                                                             size_t index)
 {
 	unsigned kind = subject_kind(value);
 	enum seen seen = look(node, value, kind);
@@ -403,9 +404,11 @@ static bool members_fit(struct run *run, const struct op *op, struct json_object
 /* An object that only its members matter of; nothing is to be reported. */
 static bool eval_members(struct run *run, const struct node *node, struct json_object *value)
 {
-	const struct lh_table *object = json_object_get_object(value);
+	struct lh_table *object = json_object_get_object(value);
 	bool good;
 
+	if ((uint32_t)object->count > node->ops->members->plenty)
+		return eval(run, node, &(struct subject){ .value = value, .object = object, .kind = KIND_OBJECT }, NULL);
 	if (!go_deeper(run, node, (size_t)object->count + 1))
 		return false;
 	good = members_fit(run, node->ops, value, object);
@@ -495,7 +498,7 @@ static inline bool run_members(GIVEN)
 		return false;
 	if (frame_for(op->home, subject))
 		return members_framed(run, op, subject, marks);
-	if (!marks && !op->members->pattern_count)
+	if (!marks && !op->members->pattern_count && (uint32_t)subject->object->count <= op->members->plenty)
 		return members_fit(run, op, subject->value, subject->object);
 	return members_one_by_one(run, op, subject, marks);
 }

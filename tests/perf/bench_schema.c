@@ -61,6 +61,7 @@ static void tell(const struct work *work)
 	struct fnr_error err = FNR_ERROR_INIT;
 
 	schema_check(work->schema, work->value, "", &err);
+	fnr_json_text(err.errors, NULL);
 	fnr_error_clear(&err);
 }
 

@@ -36,5 +36,6 @@ for (const { name, schema, repeat, ...values } of JSON.parse(readFileSync(proces
 		valid: measure(() => first(valid)),
 		invalid: measure(() => first(invalid)),
 		errors: measure(() => all(invalid)),
+		texts: measure(() => all(invalid) || JSON.stringify(all.errors).length),
 	}));
 }

@@ -504,6 +504,23 @@ Test(schema, many_texts_for_a_hard_pattern_end, .timeout = 300)
 	schema_free(schema);
 }
 
+Test(schema, many_plain_patterns_of_a_long_text_end, .timeout = 300)
+{
+	struct fnr_buf schema = FNR_BUF_INIT, value = FNR_BUF_INIT;
+
+	fnr_buf_puts(&schema, "{\"allOf\":[true");
+	for (int i = 0; i < 1000; i++)
+		fnr_buf_puts(&schema, ",{\"pattern\":\"^[a-z]*$\"}");
+	fnr_buf_puts(&schema, "]}");
+	fnr_buf_puts(&value, "\"");
+	for (int i = 0; i < 200000; i++)
+		fnr_buf_puts(&value, "abcdefghij");
+	fnr_buf_puts(&value, "\"");
+	cr_expect_str_eq(check(schema.data, value.data, NULL), "limit ");
+	fnr_buf_free(&schema);
+	fnr_buf_free(&value);
+}
+
 Test(schema, long_texts, .timeout = 120)
 {
 	struct schema *schema = compile("{\"type\":\"string\",\"minLength\":10000000,\"maxLength\":10000000,\"pattern\":\"x\",\"not\":{\"const\":\"\"}}", NULL);
