@@ -101,7 +101,7 @@ TESTS += %D%/test_http
 check_PROGRAMS += %D%/test_stream
 %C%_test_stream_SOURCES = %D%/test_stream.c
 %C%_test_stream_CFLAGS = $(UNIT_CFLAGS)
-%C%_test_stream_LDADD = src/events/libevents.a $(UNIT_BASE)
+%C%_test_stream_LDADD = src/events/libevents.a src/http/libhttp.a src/store/libstore.a $(UNIT_BASE) $(LMDB_LIBS)
 TESTS += %D%/test_stream
 
 check_PROGRAMS += %D%/test_events
