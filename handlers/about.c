@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "base/yaml.h"
 #include "handlers/common.h"
@@ -27,20 +28,57 @@ static struct json_object *read_document(struct fnr_error *err)
 	return document;
 }
 
-/* Each template's own schema of inputs, as it is, under the name "inputs.<id>". */
+/* ---- references within a schema, which stands in the document at another place ---- */
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
+/* named: the members are names of what people chose, not keywords. */
+static void move_references(struct json_object *schema, const char *place, bool named)
+{
+	static const char *const values[] = { "const", "enum", "default", "examples", NULL };
+	static const char *const maps[] = { "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", NULL };
+
+	for (size_t i = 0; json_object_is_type(schema, json_type_array) && i < json_object_array_length(schema); i++)
+		move_references(json_object_array_get_idx(schema, i), place, false);
+	if (!json_object_is_type(schema, json_type_object) || (!named && fnr_json_get_text(schema, "$id", NULL)))
+		return;                                       /* with an $id of its own it is a document in the document */
+	json_object_object_foreach(schema, name, value) {
+		const char *reference = !named && strcmp(name, "$ref") == 0 ? fnr_json_get_text(schema, name, NULL) : NULL;
+		char *moved;
+
+		if (reference && reference[0] == '#' && (!reference[1] || reference[1] == '/')) {
+			moved = fnr_asprintf("%s%s", place, reference + 1);
+			fnr_json_set_text(schema, name, moved);
+			free(moved);
+		} else if (named || !is_one_of(name, values)) {
+			move_references(value, place, !named && is_one_of(name, maps));
+		}
+	}
+}
+
+/* Each template's own schema of inputs, as it is but for where its references lead, under the name "inputs.<id>". */
 struct inputs { struct request *req; struct json_object *schemas; size_t count; char last[68]; };
 
 static bool add_inputs(const char *id, struct store_version version, const uint8_t digest[32], const char *source, void *context)
 {
 	struct inputs *inputs = context;
 	const struct template_ *template_;
+	struct json_object *schema;
 
 	(void)version, (void)digest, (void)source;
 	if (strcmp(id, inputs->last) == 0)
 		return true;
 	fnr_text_copy(inputs->last, sizeof inputs->last, id);
-	if (template_find(inputs->req->txn, id, &template_, NULL) == FNR_OK)
-		fnr_json_set(inputs->schemas, fnr_arena_printf(inputs->req->arena, "inputs.%s", id), fnr_json_copy(template_input_schema(template_)));
+	if (template_find(inputs->req->txn, id, &template_, NULL) == FNR_OK) {
+		schema = fnr_json_copy(template_input_schema(template_));
+		move_references(schema, fnr_arena_printf(inputs->req->arena, "#/components/schemas/inputs.%s", id), false);
+		fnr_json_set(inputs->schemas, fnr_arena_printf(inputs->req->arena, "inputs.%s", id), schema);
+	}
 	return ++inputs->count < INPUTS_SHOWN;
 }
 

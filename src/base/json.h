@@ -59,6 +59,9 @@ double fnr_json_get_real(struct json_object *object, const char *name, double fa
 /* A deep copy; NULL stays NULL. The caller puts it. */
 struct json_object *fnr_json_copy(struct json_object *value);
 
+/* The remedy where a member has no value and a name of several words: half of a text, in YAML. */
+#define FNR_JSON_COMMA "put the text before it in quotes: it goes on behind a comma"
+
 /* What a value is, for a message: `the text "64MB"`, `5`, `true`, "a list", "an object", "nothing". Long texts are cut. */
 #define FNR_JSON_FOUND 80
 const char *fnr_json_found(struct json_object *value, char out[FNR_JSON_FOUND]);

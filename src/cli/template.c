@@ -272,7 +272,7 @@ static const struct action actions[] = {
 	{ "validate", "FILE...", 1, -1, "check template files as the server would; needs no server", template_validate },
 	{ "register", "FILE", 1, 1, "put a template in force over the API", register_file },
 	{ "export", "TEMPLATE", 1, 1, "print the text of a version as it was given", export },
-	{ "diff", "[TEMPLATE|FILE] TEMPLATE|FILE", 1, 2, "what changes from the one to the other; of one: from what is in force", template_diff },
+	{ "diff", "[TEMPLATE|FILE] TEMPLATE|FILE", 1, 2, "what changes from the one to the other; of one: from what is in force; ends with 1 if they differ, 2 if that cannot be told", template_diff },
 	{ "deprecate", "TEMPLATE", 1, 1, "say that a version should not be used any more", deprecate },
 	{ "delete", "TEMPLATE@VERSION", 1, 1, "delete a version that was made over the API", delete },
 	{ "import-comfyui", "FILE", 1, 1, "print a template for the workflow in FILE, exported from ComfyUI in API format; needs no server", import_comfyui },

@@ -1,4 +1,5 @@
-/* fnr template diff: two templates, or a template and the text that may become it, member by member. */
+/* fnr template diff: two templates, or a template and the text that may become it, member by member. As diff(1) it ends with 0 if they
+ * are the same, 1 if not, 2 if that cannot be told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,8 @@ int template_diff(int count, char **operands)
 	if (old) {
 		compare("", old, new);
 		status = differences ? EXIT_FAILED : EXIT_DONE;
+	} else if (status == EXIT_FAILED) {
+		status = EXIT_USAGE;
 	}
 	json_object_put(old);
 	json_object_put(new);

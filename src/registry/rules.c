@@ -60,10 +60,12 @@ void rules_only(struct json_object *object, const char *pointer, const char *con
 	char at[REGISTRY_PATH], fix[FIX];
 
 	json_object_object_foreach(object, name, value) {
-		(void)value;
 		if (rules_among(name, list, count))
 			continue;
-		fix_name(name, list, count, fix);
+		if (!value && strchr(name, ' '))
+			fnr_text_copy(fix, sizeof fix, FNR_JSON_COMMA);
+		else
+			fix_name(name, list, count, fix);
 		fnr_error_add(err, rules_below(at, pointer, name), "unknown_member", fix, "there is no member '%.64s' here", name);
 	}
 }

@@ -107,7 +107,7 @@ static const struct member *find_member(const char *name)
 	return NULL;
 }
 
-static void unknown_member(const char *name, const char *place, struct fnr_error *err)
+static void unknown_member(const char *name, struct json_object *value, const char *place, struct fnr_error *err)
 {
 	const char *names[MEMBERS], *nearest;
 	char fix[96] = "remove it";
@@ -118,7 +118,9 @@ static void unknown_member(const char *name, const char *place, struct fnr_error
 	for (size_t i = 0; i < MEMBERS; i++)
 		if (members[i].keyword && strcmp(members[i].keyword, name) == 0)
 			nearest = members[i].name;
-	if (nearest)
+	if (!value && strchr(name, ' '))
+		fnr_text_copy(fix, sizeof fix, FNR_JSON_COMMA);
+	else if (nearest)
 		snprintf(fix, sizeof fix, "did you mean '%s'?", nearest);
 	fnr_error_add(err, place, "unknown_member", fix, "an input has no member '%.64s'", name);
 }
@@ -153,7 +155,7 @@ static void check_member(const char *name, struct json_object *value, enum input
 
 	input_below(place, pointer, name);
 	if (!member) {
-		unknown_member(name, place, err);
+		unknown_member(name, value, place, err);
 	} else if (!(member->types & FOR(type))) {
 		wrong_for_type(name, type, place, err);
 	} else if (!kind_fits(value, member->kind)) {

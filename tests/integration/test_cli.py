@@ -313,6 +313,8 @@ def test_template_register_to_delete(fnr, tmp_path):
     (tmp_path / "greet.yaml").write_text(TEMPLATE.replace("Hello", "Bye").replace("backend:", "tags: [kind]\nbackend:"))
     result = fnr("template", "diff", "greet", tmp_path / "greet.yaml")
     assert result.returncode == 1 and sorted(result.stdout.splitlines()) == ['+ /inputs/words/default: "Bye"', '+ /tags: ["kind"]', '- /inputs/words/default: "Hello"']
+    bad(fnr("template", "diff", "nobody", tmp_path / "greet.yaml"), "nobody", status=2)
+    bad(fnr("template", "diff", tmp_path / "nothing.yaml"), "nothing.yaml", status=2)
     good(fnr("template", "register", "--replace", tmp_path / "greet.yaml"))
     assert good(fnr("template", "diff", tmp_path / "greet.yaml")) == ""
     (tmp_path / "greet.yaml").write_text(TEMPLATE.replace("1.0.0", "1.1.0").replace("type: noop", "type: no"))

@@ -69,6 +69,8 @@ MISTAKES = [
     ("timeout_s: 20", "extends: shuot@1", "15:1", "'shuot'", "did you mean 'shout'?"),
     ("timeout_s: 20", "extends: shout@^1", "15:1", "'^1' is not a version", "name a template"),
     ("timeout_s: 20", "extends: shout@3", "15:1", "no version 3 of template 'shout'; there are ", "name a template"),
+    ("label: Text}", "label: Text, in capitals}", "7:70", "'in capitals'", "quotes"),
+    ("message: Shouting…}", "message: Shouting, loud and clear}", "17:47", "'loud and clear'", "quotes"),
     # the text itself
     ("name: Shout", "name: Shout: loud", "3:12", "': '", "in quotes"),
     ("name: Shout", "name: \"Shout", "3:7", "does not end", "quote"),
