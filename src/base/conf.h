@@ -39,6 +39,7 @@
 	X(workers_idle, INT, "workers.idle", 300, 1, 86400, "seconds", "an idle worker above the least number ends after") \
 	X(backends_probe, INT, "backends.probe", 30, 1, 86400, "seconds", "a server that jobs run on is asked how it is this often") \
 	X(backends_patience, INT, "backends.patience", 20, 0, 3600, "seconds", "others go first for so long at most while a job waits for a server that has its models loaded") \
+	X(gpu_library, TEXT, "gpu.library", "libnvidia-ml.so.1", 0, 0, "", "library that tells of NVIDIA's graphics cards, asked where it is there; empty: never") \
 	X(stop_grace, INT, "stop.grace", 60, 0, 86400, "seconds", "running jobs may finish for so long when stopping") \
 	X(script_memory, INT, "script.memory", 4294967296, 16777216, 1099511627776, "bytes", "memory of a script where its template says nothing") \
 	X(script_file, INT, "script.file", 10737418240, 1024, 10995116277760, "bytes", "largest file that a script may write") \

@@ -34,8 +34,11 @@ static void print_devices(struct json_object *found)
 	for (size_t i = 0; i < ask_count(devices); i++) {
 		struct json_object *device = json_object_array_get_idx(devices, i);
 
-		printf("%-10s %s, %.1f GB of %.1f GB free\n", "device", fnr_json_get_text(device, "name", "?"),
-		       fnr_json_get_real(device, "vram_free", 0) / 1e9, fnr_json_get_real(device, "vram_total", 0) / 1e9);
+		printf("%-10s %s, %.1f GB of %.1f GB free", "device", fnr_json_get_text(device, "name", "?"), fnr_json_get_real(device, "vram_free", 0) / 1e9,
+		       fnr_json_get_real(device, "vram_total", 0) / 1e9);
+		if (fnr_json_get(device, "compute_capability"))
+			printf(", compute capability %.1f", fnr_json_get_real(device, "compute_capability", 0));
+		printf("\n");
 	}
 }
 

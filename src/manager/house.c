@@ -370,6 +370,7 @@ void house_tick(struct manager *manager)
 		store_counters_get(txn, &counters);
 	store_read_end(txn);
 	end_idle(manager);
+	graphics_look(manager);
 	machine_look(manager);
 	pool_flush(&manager->pool);
 	tend_journal(manager, &counters);

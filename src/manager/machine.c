@@ -1,4 +1,4 @@
-/* What this machine has, by the kernel: told like what servers say of themselves. */
+/* What this machine has, by the kernel and by the library of its graphics cards (graphics.c): told like what servers say of themselves. */
 #include "config.h"
 
 #include <stdio.h>
@@ -57,4 +57,6 @@ void machine_look(struct manager *manager)
 	fnr_json_set_int(local->found, "cpus", sysconf(_SC_NPROCESSORS_ONLN));
 	add_memory(local->found);
 	add_disk(local->found);
+	if (manager->graphics.devices)
+		fnr_json_set(local->found, "devices", json_object_get(manager->graphics.devices));
 }

@@ -20,6 +20,7 @@
  *   workers.c    how many workers operators want, and which shall go
  *   places.c     which of these a job goes to   probes.c     asking servers how they are
  *   attach.c     attempts that go on while nobody of us watches them        machine.c    what this machine has
+ *   graphics.c   … and its graphics cards
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
@@ -150,6 +151,16 @@ struct backend {
 	int64_t probed_at, probe_ms;        /* wall clock of the last answer, and how long it took; 0: none yet */
 	struct json_object *found;          /* what it said; owned */
 };
+/* Asking for the graphics cards of this machine. */
+struct graphics {
+	struct json_object *devices;        /* as the last answer had them, owned; NULL: there are none */
+	bool asks;                          /* a child is at it: */
+	pid_t asker;
+	int fd;                             /* what it says */
+	struct fnr_buf answer;
+	int64_t due, until;                 /* CLOCK_BOOTTIME: when it is asked again, and when the child has had its time */
+};
+
 enum backend_proof { BACKEND_WORKS, BACKEND_DOWN, BACKEND_UNPROVED };
 
 #define STATISTICS_RUNS 64
@@ -183,6 +194,7 @@ struct manager {
 	bool settling;                      /* nobody lets others go first any more */
 	size_t held;                        /* needs whose lanes stand aside */
 	struct statistics statistics;
+	struct graphics graphics;
 	struct task *tasks;
 	size_t task_count;
 	struct turn turn;
@@ -408,6 +420,10 @@ size_t attach_waiting(const struct manager *manager);                /* for work
 void attach_assign(struct manager *manager);                         /* to idle workers; begins the transaction if need be */
 void attach_leave(struct manager *manager);                          /* when stopping: those that go on without us */
 bool attach_keeps(const struct manager *manager, const char *work);  /* is this the folder of an attempt that goes on? */
+
+/* ---- graphics.c ---- */
+void graphics_look(struct manager *manager);         /* each second: its answer, or is it time to ask? */
+void graphics_free(struct manager *manager);
 
 /* ---- machine.c ---- */
 void machine_look(struct manager *manager);          /* what this machine has, when it is time to look */

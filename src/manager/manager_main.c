@@ -187,6 +187,7 @@ int main(int argc, char **argv)
 	limits_free(manager.limits);
 	places_free(&manager);
 	backends_free(&manager);
+	graphics_free(&manager);
 	lanes_free(manager.lanes);
 	functions_free(manager.functions);
 	return status;

@@ -240,6 +240,25 @@ def test_what_this_machine_has(fnr):
     assert local["state"] == "ready" and local["health"]["checked_at"]
 
 
+def test_graphics_cards_of_this_machine(fnr, tmp_path):
+    """46.1: as NVML tells them, where it is there; a library that hangs, crashes or prints harms nobody."""
+    assert "devices" not in until(lambda: fnr.get(f"{BACKENDS}/local").json["found"], "it was looked at")
+    libraries = {name: str(tmp_path / f"{name}.so") for name in ("good", "crashes", "hangs")}
+    for name, path in libraries.items():
+        subprocess.run(["gcc", "-shared", "-fPIC", f"-D{name.upper()}", "-o", path, os.path.join(os.path.dirname(__file__), "nvml_standin.c")], check=True)
+    with System(f"gpu: {{library: {libraries['good']}}}\nbackends: {{probe: 1}}\n") as system:
+        devices = until(lambda: ((system.get(f"{BACKENDS}/local").json["found"] or {}).get("devices")), "the cards are told")
+        assert devices == [{"name": "Stand-in 4090", "vram_total": 24 << 30, "vram_free": 20 << 30, "compute_capability": 8.9},
+                           {"name": "Stand-in 4090", "vram_total": 24 << 30, "vram_free": 20 << 30, "compute_capability": 8.9}]
+        assert "noise" not in system.log_text()
+        shown = subprocess.run([FNR, "backend", "show", "local", "--data", system.data], capture_output=True, text=True, timeout=60).stdout
+        assert "Stand-in 4090, 21.5 GB of 25.8 GB free, compute capability 8.9" in shown
+    for name in ("crashes", "hangs"):
+        with System(f"gpu: {{library: {libraries[name]}}}\nbackends: {{probe: 1}}\n") as system:
+            assert system.run()["state"] == "completed"
+            assert "devices" not in until(lambda: system.get(f"{BACKENDS}/local").json["found"], "it was looked at")
+
+
 def test_jobs_wait_for_a_server(fnr):
     """A job that nothing can do waits and says so; it is done when a server is there."""
     assert fnr.post("/api/v1/route", {"template": "text_to_image"}).json["waiting_for"] == "no_backend"
