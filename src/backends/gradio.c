@@ -464,6 +464,7 @@ static enum run_result call_endpoint(struct call *call)
 	call->preview_interval = conf.preview_interval;
 	call->job = (struct gradio_job){ .run = call->run, .app = call->server.app };
 	session_make(call->session);
+	run_begun(call->run);        /* until here the app has only got files */
 	if (!call->endpoint.queued && !call->endpoint.generator)
 		return call_directly(call);
 	return call->server.app->protocol == GRADIO_SSE ? call_by_stream(call) : call_queued(call);
@@ -531,5 +532,5 @@ static bool gradio_probe(const struct endpoint *endpoint, struct json_object *fo
 }
 
 const struct backend_kind backend_gradio = {
-	.name = "gradio", .needs_endpoint = true, .execute = gradio_execute, .probe_endpoint = gradio_probe,
+	.name = "gradio", .needs_endpoint = true, .tells_begin = true, .execute = gradio_execute, .probe_endpoint = gradio_probe,
 };

@@ -819,6 +819,33 @@ def test_the_prompt_is_joined_again(fnr, comfy, kill, phase):
     assert len(job["outputs"]) == 1
 
 
+def kill_server(fnr, comfy):
+    comfy.restart()
+
+
+# Where a job is held before anything runs for it: a file goes up, the prompt is not taken yet, or its answer is not.
+BEFORE = {"upload": {"path": "/upload/image", "hold": "upload"}, "submission": {"path": "/prompt", "method": "POST", "hold": "submission"},
+          "answer": {"path": "/prompt", "method": "POST", "hold_answer": "answer"}}
+
+
+@pytest.mark.parametrize("kill", [kill_workers, kill_manager, kill_server])
+@pytest.mark.parametrize("phase", BEFORE)
+def test_killed_before_it_runs(fnr, comfy, kill, phase):
+    """49.10: what was taken is found and joined; what was not is sent again. A prompt that the server takes while nobody listens any
+    more cannot be known of: it may be computed beside the other one, but is never filed."""
+    picture = upload(fnr, png())
+    comfy.set(hold=phase, http=[BEFORE[phase]])
+    id = fnr.submit("image_to_image", {"image": picture, "prompt": "a dog"}, quality="draft", seed=next(seeds))["id"]
+    comfy.wait_held(phase)
+    kill(fnr, comfy)
+    if kill is not kill_server and phase == "answer":
+        comfy.wait(lambda seen: seen["closes"])
+    comfy.set(hold=None)
+    job = done(fnr, id, timeout=120)
+    runs = list(comfy.seen()["runs"].values())
+    assert len(job["outputs"]) == 1 and runs == [1] * len(runs) and 1 <= len(runs) <= (2 if phase == "submission" else 1), runs
+
+
 @pytest.mark.parametrize("kill", [kill_workers, kill_manager])
 def test_killed_while_files_come(fnr, comfy, kill):
     comfy.set(http=[{"path": "/view", "delay_ms": 3000, "times": 1}])

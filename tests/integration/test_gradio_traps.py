@@ -3,6 +3,8 @@ conformance list of the protocol's notes; what is not here, real apps show in te
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -311,6 +313,58 @@ def test_no_credentials_for_others(fnr, standin):
         standin.on["POST", "/gradio_api/queue/join"] = lambda handler: handler.reply(b"", 307, Location=f"{elsewhere.url}/queue/join")
         assert ask(fnr, standin, credentials={"token": "hf_sesame"})["error"]["code"] == "backend_moved"
         assert len(elsewhere.asked) == 1
+
+
+# ---- killed in every phase ----
+
+def held(answer, hold):
+    """The answer comes when `hold` is set; that it was asked for is told by hold.asked."""
+    def wait(handler):
+        hold.asked.set()
+        hold.wait(60)
+        answer(handler)
+    return wait
+
+
+# Where a job is held, and whether the app was asked for it by then.
+PHASES = {
+    "config": ("GET", "/config", False), "upload": ("POST", "/gradio_api/upload", False), "join": ("POST", "/gradio_api/queue/join", True),
+    "stream": ("GET", "/gradio_api/queue/data", True), "result": ("GET", "/gradio_api/file=/tmp/made.txt", True),
+}
+
+
+@pytest.mark.parametrize("victim", ["worker", "fnr-manager"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_in_every_phase(standin, victim, phase):
+    """49.10: what the app was never asked for is done again; of what it was asked for nobody knows, and it is not sent twice. A manager
+    that comes after one that was killed does not know how far its jobs were."""
+    method, path, begun = PHASES[phase]
+    standin.config["components"][0]["type"] = "file"
+    standin.on["POST", "/gradio_api/upload"] = lambda handler: handler.json(["/srv/tmp/0.bin"])
+    standin.on["GET", "/gradio_api/file=/tmp/made.txt"] = lambda handler: handler.reply(b"crumbs")
+    give_file(standin, path="/tmp/made.txt", orig_name="made.txt")
+    hold = threading.Event()
+    hold.asked = threading.Event()
+    with System("workers: {min: 1, max: 2}\nbackends: {probe: 600}\nstop: {grace: 2}\n") as fnr:
+        upload = fnr.post("/api/v1/uploads", b"flour", headers={"Content-Type": "text/plain"}).json["id"]
+        warm = ask(fnr, standin, {"picture": f"upload:{upload}"}, template=FILES)
+        assert answer_of(fnr, warm) == b"crumbs"
+        joins = standin.count("POST", "/queue/join")
+        if phase == "config":                   # another app, as far as one can tell
+            standin.config["app_id"] += 1
+        standin.on[method, path] = held(standin.on[method, path], hold)
+        id = fnr.submit(warm["template"], {"picture": f"upload:{upload}"})["id"]
+        assert hold.asked.wait(60)
+        for pid in fnr.pids_of(victim):
+            os.kill(pid, signal.SIGKILL)
+        hold.set()
+        job = fnr.wait(id, timeout=120)
+        if not begun and victim == "worker":
+            assert answer_of(fnr, job) == b"crumbs"
+            begun = True
+        else:
+            assert job["state"] == "failed" and (job["error"]["class"], job["error"]["code"]) == ("unknown", "lost"), job["error"]
+        assert standin.count("POST", "/queue/join") == joins + begun
 
 
 # ---- cancel, and the simple interface ----
