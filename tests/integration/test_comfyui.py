@@ -315,12 +315,22 @@ def test_a_file_that_the_server_puts_elsewhere(fnr, comfy):
     assert comfy.seen()["prompts"][0]["prompt"]["10"]["inputs"]["image"] == "s/a b.png [temp]"
 
 
-@pytest.mark.parametrize("template, members", [("upscale_image", {"factor": 3}), ("upscale_image", {}), ("image_to_video", {"frames": 4})])
-@pytest.mark.parametrize("quality", ["draft", "ultra"])
-def test_shipped_templates(fnr, comfy, template, members, quality):
-    job = fnr.run(template, {"image": upload(fnr, png()), **members}, quality=quality, seed=next(seeds))
-    assert job["state"] == "completed", job["error"]
-    assert job["outputs"][0]["media_type"] == ("video/mp4" if template == "image_to_video" else "image/png")
+@pytest.mark.parametrize("template, members", [
+    ("text_to_image", {"prompt": "a cat"}), ("image_to_image", {"prompt": "a cat"}), ("upscale_image", {"factor": 3}), ("upscale_image", {}), ("image_to_video", {"frames": 4})])
+def test_shipped_templates(fnr, comfy, template, members):
+    """At every tier, each another one; what can be chosen comes from the server."""
+    properties = fnr.get(f"/api/v1/templates/{template}/schema").json["properties"]
+    assert any("x-choices" in about for about in properties.values()), properties
+    image = {"image": upload(fnr, png())} if "image" in properties else {}
+    sent = []
+    for quality in ("draft", "standard", "high", "ultra"):
+        job = fnr.run(template, {**image, **members}, quality=quality, seed=next(seeds))
+        assert job["state"] == "completed", job["error"]
+        assert job["outputs"][0]["media_type"] == ("video/mp4" if template == "image_to_video" else "image/png")
+        parameters = {name: value for name, value in job["parameters"].items() if name != "seed"}
+        sent.append(json.dumps([parameters, [[node["class_type"], {name: value for name, value in node["inputs"].items() if "seed" not in name}]
+                                             for node in comfy.seen()["prompts"][-1]["prompt"].values()]], sort_keys=True))
+    assert len(set(sent)) == 4, f"tiers of {template} are alike"
 
 
 def test_all_nodes_and_kinds_are_looked_at(fnr, comfy):
@@ -779,8 +789,38 @@ def test_a_workflow_becomes_a_template(fnr, comfy):
     assert sent["6"]["inputs"]["text"] == "a bird" and sent["3"]["inputs"]["seed"] == 9 and sent["3"]["inputs"]["steps"] == 6
 
 
+def test_a_workflow_with_subgraphs_lists_and_nodes_of_others(fnr, comfy):
+    """44.8: ids of subgraphs, lists as values, classes that this program has never heard of: what is printed is taken as it is."""
+    flow = {
+        "30:19": node("CheckpointLoaderSimple", ckpt_name="sub/folder\\m.safetensors"), "30:7:1": node("CLIPTextEncode", text="a ü\n\"b\"", clip=["30:19", 1]),
+        "30:8": {**node("CLIPTextEncode", text="", clip=["30:19", 1]), "_meta": {"title": "Negative: # 'x' {y}"}},
+        "31": node("KSamplerAdvanced", noise_seed=18446744073709551615, steps=30, cfg=7.5, sampler_name="euler", scheduler="karras", start_at_step=0,
+                   add_noise="enable", model=["30:19", 0], positive=["30:7:1", 0], negative=["30:8", 0], latent_image=["32", 0]),
+        "32": node("EmptySD3LatentImage", width=1024, height=1024, batch_size=1),
+        "33": node("VAEDecode", samples=["31", 0], vae=["30:19", 2]),
+        "34": node("Some/Custom~Node (by me)", **{"a/b~c": {"__value__": ["x", "y"]}, "on": True, "none": None, "nested": {"deep": [1]}, "images": ["33", 0]}),
+        "35": node("VHS_VideoCombine", images=["34", 0], frame_rate=8, filename_prefix="out", format="video/h264-mp4", pingpong=False),
+        "36": node("LoadImage", image="../x.png [output]"), "37": node("SaveImage", images=["36", 0], filename_prefix="p"),
+    }
+    result = imported(flow, "Größe & Co (v2.1) ☃.json")
+    assert result.returncode == 0, result.stderr
+    made = yaml.safe_load(result.stdout)
+    assert made["backend"]["workflow"] if "workflow" in made["backend"] else False
+    bindings = made["backend"]["bindings"]
+    assert bindings["/31/inputs/noise_seed"] == "seed" and bindings["/36/inputs/image"] == {"upload": "image"}
+    assert {made["inputs"][name]["default"] for name in ("prompt", "negative_prompt")} == {'a ü\n"b"', ""}
+    answer = fnr.post("/api/v1/templates", result.stdout.encode(), headers={"Content-Type": "application/yaml"})
+    assert answer.status == 201, answer.data
+    until(lambda: fnr.get(f"/api/v1/templates/{made['id']}").status == 200, "the template is there")
+    kept = fnr.get(f"/api/v1/templates/{made['id']}/versions/{made['version']}").json["backend"]["workflow"]
+    assert kept["34"] == flow["34"] and kept["30:7:1"]["inputs"]["clip"] == ["30:19", 1]
+
+
 def test_what_cannot_be_imported_is_explained():
-    for flow, word in (({"nodes": [], "links": []}, "API format"), ("{", "JSON"), ({}, "1 to"), ({"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}}, "no node '2'")):
+    page = {"id": "0", "revision": 0, "last_node_id": 9, "last_link_id": 9, "nodes": [{"id": 9, "type": "SaveImage", "widgets_values": ["x"]}], "links": [],
+            "definitions": {"subgraphs": []}, "config": {}, "extra": {}, "version": 0.4}
+    for flow, word in (({"nodes": [], "links": []}, "API format"), (page, "Export (API)"), ({"1": {"class_type": "A", "inputs": {"x": [1, 2, 3]}}}, "__value__"),
+                       ({"prompt": {"1": {"class_type": "A", "inputs": {}}}, "client_id": "x"}, "class_type"), ([], "1 to"), ("{", "JSON"), ({}, "1 to"), ({"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}}, "no node '2'")):
         result = imported(flow)
         assert result.returncode != 0 and word in result.stderr and not result.stdout, result.stderr
     result = imported({"1": node("NobodyKnows", a=1, b="x")})
