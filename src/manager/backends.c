@@ -208,6 +208,7 @@ static void begin_anew(struct manager *manager, struct backend *backend)
 	backend->reason[0] = 0;
 	backend->score = 1.0;
 	backend->known = !backend->asked;
+	backend->restart_tried = false;
 	suspect_recall(manager, backend);
 	json_object_put(backend->loaded);
 	json_object_put(backend->found);
@@ -379,7 +380,7 @@ void backends_worked(struct manager *manager, struct backend *backend)
 	if (backend->breaker.state != BREAKER_OPEN)
 		backend->reason[0] = 0;
 	backend->score = choice_score(backend->score, true);
-	backend->silent = false;
+	backend->silent = backend->restart_tried = false;
 	if (breaker_succeeded(&backend->breaker))
 		backends_tell(manager, backend);
 }

@@ -139,7 +139,8 @@ struct backend {
 	int64_t state_since;                /* wall clock; 0: not told yet */
 	bool drained;                       /* gets no more jobs */
 	bool suspect;                       /* it went on with what it was told to stop, and gets no more jobs until it is trusted again */
-	enum backend_hook hook;             /* of a suspect server: is it restarted? */
+	bool restart_wanted, restart_tried; /* it does not answer: its hook may help, once until it works again */
+	enum backend_hook hook;             /* of a suspect server, or one that does not answer: is it restarted? */
 	bool gone;                          /* its record is, and it leaves with its last attempt */
 
 	bool asked;                         /* it can be: its kind has a probe */

@@ -23,7 +23,7 @@ void probes_now(struct manager *manager, struct backend *backend)
 /* When what runs there has ended. */
 static bool hook_due(const struct backend *backend)
 {
-	return backend->suspect && backend->hook == HOOK_DUE && !backend->running;
+	return (backend->suspect || backend->restart_wanted) && backend->hook == HOOK_DUE && !backend->running;
 }
 
 static bool due(const struct manager *manager, const struct backend *backend)
@@ -155,6 +155,21 @@ static void silent(struct manager *manager, struct backend *backend, const char 
 	backend->silent = true;
 }
 
+/* What cannot be mended by a restart: what it was told of itself is wrong. */
+static const char *const wrong[] = { "backend_certificate", "backend_ca_file", "backend_no_tls", "backend_credentials", "backend_moved", "internal" };
+
+/* One that is left alone, as it does not answer. */
+static void want_restart(struct backend *backend, const char *code)
+{
+	if (backend->breaker.state != BREAKER_OPEN || backend->restart_tried || backend->suspect || backend->drained)
+		return;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		if (strcmp(wrong[i], code) == 0)
+			return;
+	backend->restart_wanted = backend->restart_tried = true;
+	backend->hook = HOOK_DUE;
+}
+
 /* What is wrong, and what to do about it. */
 static void failed(struct manager *manager, struct backend *backend, struct json_object *error)
 {
@@ -165,6 +180,7 @@ static void failed(struct manager *manager, struct backend *backend, struct json
 	if (*mend && strlen(what) + strlen(mend) + 1 < sizeof reason)
 		snprintf(reason, sizeof reason, "%s %s", what, mend);
 	silent(manager, backend, reason);
+	want_restart(backend, fnr_json_get_text(error, "code", ""));
 }
 
 static struct backend *asked_by(const struct manager *manager, const struct worker *worker)
@@ -206,6 +222,9 @@ static void hook_over(struct manager *manager, struct backend *backend, bool res
 		backend->hook = restarted ? HOOK_DONE : HOOK_FAILED;
 	if (backend->suspect)
 		backends_suspect_keep(manager, backend);
+	if (backend->restart_wanted && restarted)
+		backends_reset(manager, backend->id);
+	backend->restart_wanted = false;
 	if (restarted) {
 		json_object_put(backend->loaded);
 		backend->loaded = NULL;

@@ -960,6 +960,38 @@ Test(pool, a_hook_that_fails_does_not_count)
 	finish();
 }
 
+/* 43.2: once; what it says of itself decides whether that helped. */
+Test(pool, a_server_that_does_not_answer_is_restarted_by_its_hook)
+{
+	struct fnr_id id;
+
+	make_folders("s1");
+	put("s1", "down", "");
+	put_hook("#!/bin/sh\necho \"$1\" >>hooks/ran\nrm \"$FNR_BACKEND_URL/down\"\n");
+	begin();
+	add_server("s1", 1, "");
+	id = submit(1, (struct wish){ .template_ = "job" });
+	wait_completed(&id);
+	wait_live("s1", "state", "ready");
+	assert_hook_ran("s1\n");
+	cr_assert_eq(head_of(&id).attempt, 1);
+	finish();
+}
+
+Test(pool, a_restart_that_does_not_help_is_not_repeated)
+{
+	make_folders("s1");
+	put("s1", "down", "");
+	put_hook("#!/bin/sh\necho ran >>hooks/ran\n");
+	begin();
+	add_server("s1", 1, "");
+	for (int i = 0; i < 8; i++)        /* its breaker opens, the hook runs, and it opens again */
+		wait_probed("s1");
+	wait_live("s1", "breaker", "open");
+	assert_hook_ran("ran\n");
+	finish();
+}
+
 static void since_of(const char *server, char out[64])
 {
 	char name[80];
