@@ -58,7 +58,7 @@ enum run_result { RUN_DONE, RUN_FAILED, RUN_CANCELLED, RUN_LOST };
 enum run_result run_fail(struct run_error *error, enum fnr_class class_, const char *code, const char *suggestion,
                          const char *action, const char *detail, const char *format, ...) __attribute__((format(printf, 7, 8)));
 
-/* Reports; foreign text is cleaned, floods are squeezed (a progress at most every 100 ms, but the last always goes out). */
+/* Reports, sent by run_stop at the latest; foreign text is cleaned, floods are squeezed (a progress every 100 ms on the average, but the last always goes out). */
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message); /* message NULL: the template's */
 void run_log(struct run *run, const char *level, const char *text);
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len);
@@ -79,6 +79,8 @@ void run_took(struct run *run, const char *part, double ms);
  * for reading beside one's own descriptors. True: stop now (cancelled, or the manager is gone). */
 bool run_stop(struct run *run);
 int run_fd(struct run *run);
+/* So long, in ms, but at most most_ms, may be waited before run_stop is called again: what was squeezed goes out in time. */
+int run_wait_ms(struct run *run, int most_ms);
 
 struct backend_kind {
 	const char *name;                                    /* as in a template's backend.type */

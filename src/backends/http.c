@@ -560,8 +560,12 @@ static bool turn(struct http *http, struct run *run, int timeout_ms)
 		fds[count++] = (struct curl_waitfd){ .fd = run_fd(run), .events = CURL_WAIT_POLLIN };
 	if (http->beside >= 0)
 		fds[count++] = (struct curl_waitfd){ .fd = http->beside, .events = CURL_WAIT_POLLIN };
+	if (timeout_ms > TURN_MS)
+		timeout_ms = TURN_MS;
+	if (run != NULL)
+		timeout_ms = run_wait_ms(run, timeout_ms);
 	if (timeout_ms > 0) {
-		curl_multi_poll(http->multi, fds, count, timeout_ms < TURN_MS ? timeout_ms : TURN_MS, NULL);
+		curl_multi_poll(http->multi, fds, count, timeout_ms, NULL);
 		curl_multi_perform(http->multi, &running);
 		settle(http);
 	}

@@ -19,9 +19,9 @@ static bool wait_while_reporting(struct run *run, int64_t duration_ms)
 {
 	int64_t begin = fnr_mono_ms(), elapsed;
 	while ((elapsed = fnr_mono_ms() - begin) < duration_ms) {
+		run_progress(run, FNR_STAGE_EXECUTION, (double)elapsed / (double)duration_ms, NULL);
 		if (run_stop(run))
 			return false;
-		run_progress(run, FNR_STAGE_EXECUTION, (double)elapsed / (double)duration_ms, NULL);
 		struct pollfd poll_fd = { .fd = run_fd(run), .events = POLLIN };
 		int64_t left = duration_ms - elapsed;
 		poll(&poll_fd, 1, (int)(left < STEP_MS ? left : STEP_MS));

@@ -177,7 +177,7 @@ static void wait_turn(struct script *script, int timeout_ms)
 		{ .fd = script->out, .events = POLLIN }, { .fd = script->err, .events = POLLIN },
 		{ .fd = script->pidfd, .events = POLLIN }, { .fd = run_fd(script->run), .events = POLLIN },
 	};
-	poll(fds, 4, script->pidfd < 0 && timeout_ms > 10 ? 10 : timeout_ms);
+	poll(fds, 4, run_wait_ms(script->run, script->pidfd < 0 && timeout_ms > 10 ? 10 : timeout_ms));
 }
 
 /* True while the script keeps its limits; else *error is set. */

@@ -406,7 +406,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
                              struct fnr_error *err)
 {
 	struct fnr_buf summary_text = FNR_BUF_INIT, payload_text = FNR_BUF_INIT;
-	struct json_object *job, *summary, *payload, *attempt;
+	struct json_object *job, *summary, *payload, *attempt, *progress;
 	char id[FNR_ID_TEXT];
 
 	if (store_job_body(txn, &head->id, &summary_text, brief ? NULL : &payload_text, err) != FNR_OK) {
@@ -417,10 +417,11 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	summary = parse(&summary_text);
 	payload = parse(&payload_text);
 	attempt = last_attempt(txn, head);
+	progress = view_progress(brief ? NULL : txn, journal, head);
 	job = json_object_new_object();
 	fnr_json_set_text(job, "id", fnr_id_format(&head->id, id));
 	fnr_json_set_text(job, "state", fnr_state_name(head->state));
-	fnr_json_set_text(job, "stage", fnr_stage_name(fnr_state_waiting(head->state) ? FNR_STAGE_QUEUE : head->stage));
+	fnr_json_set_text(job, "stage", fnr_json_get_text(progress, "stage", NULL));
 	for (size_t i = 0; i < sizeof summary_members / sizeof summary_members[0]; i++)
 		move_member(job, summary, summary_members[i]);
 	fnr_json_set_text(job, "tier", fnr_quality_name(head->quality));
@@ -437,7 +438,7 @@ struct json_object *view_job(struct store_txn *txn, struct journal_txn *journal,
 	set_parents(txn, job, head);
 	set_where(job, txn, head, attempt);
 	set_result(txn, job, head, id, summary, attempt);
-	fnr_json_set(job, "progress", view_progress(brief ? NULL : txn, journal, head));
+	fnr_json_set(job, "progress", progress);
 	fnr_json_set_text(job, "waiting_for", waiting_for(txn, journal, head));
 	set_times(job, head);
 	set_urls(job, id);

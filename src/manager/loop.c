@@ -147,8 +147,9 @@ static int64_t next_time(const struct manager *manager)
 	int64_t mono = manager->turn.mono, next = soonest(manager->tick_at, mono + POLL_MS);
 
 	for (const struct task *task = manager->tasks; task; task = task->next)
-		if (task->untold)
-			next = soonest(next, task->told_at + PROGRESS_EVERY_MS);
+		next = soonest(next, task_told_next(task));
+	if (manager->stages_due)
+		next = soonest(next, manager->stages_due);
 	if (manager->next_due && manager->due_after <= mono)
 		next = soonest(next, mono + (manager->next_due > manager->turn.now ? manager->next_due - manager->turn.now : 0));
 	if (manager->queues_due)
@@ -186,6 +187,7 @@ static bool has_work(struct manager *manager)
 {
 	return manager->work || manager->more || manager->numbers_wanted ||
 	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) ||
+	       (manager->stages_due && manager->stages_due <= manager->turn.mono) ||
 	       (manager->queues_due && manager->queues_due <= manager->turn.now) || batches_next(manager) <= manager->turn.mono ||
 	       (manager->stopping && manager->task_count && manager->turn.mono >= manager->stop_by);
 }

@@ -44,7 +44,10 @@
 
 #define MASS_A_TURN 1000         /* jobs that commands or due times may change in one turn */
 #define NEW_A_TURN 2000          /* new jobs that are taken up in one turn */
-#define PROGRESS_EVERY_MS 100    /* of one job */
+#define PROGRESS_EVERY_MS 100    /* of one job, on the average */
+#define PROGRESS_AHEAD 2         /* so many more may be told at once after a pause */
+#define MEASURES_EVERY_MS 1000   /* of one job, where no progress tells what it uses */
+#define STAGE_MS 100             /* until a stage that was entered is written to the job, unless its record is written sooner */
 #define BATCH_EVERY_MS 250       /* of one batch */
 #define CANCEL_MS 10000          /* a worker that does not end a cancelled attempt by then is killed */
 #define OVERTIME_MS 10000        /* beyond the attempt's own time-out, which the worker enforces */
@@ -77,7 +80,8 @@ struct task {
 	bool excused;                       /* we were stopped in good order since it was heard of last: should it be lost, that was no crash */
 	bool reported;                      /* progress was told by the worker at least once */
 	bool untold;                        /* … and not yet by us */
-	int64_t told_at;                    /* CLOCK_BOOTTIME */
+	bool measured;                      /* what it uses was measured, and not told yet */
+	int64_t told_at, tell_next;         /* CLOCK_BOOTTIME; next: when it is told if all come evenly */
 	int64_t cpu_ms;
 	uint64_t rss_max;
 
@@ -211,6 +215,7 @@ struct manager {
 	bool more;                          /* commands, due or new jobs are left over from the turn before */
 	bool work;                          /* this turn has something for the store */
 	int64_t next_due;                   /* wall clock; 0 = none */
+	int64_t stages_due;                 /* CLOCK_BOOTTIME: stages that jobs have entered are written then; 0 = none */
 	int64_t due_after;                  /* CLOCK_BOOTTIME: not looked at before, as what is due could not be moved */
 	uint64_t queued;                    /* waiting in lanes, as the store counted last */
 
@@ -335,6 +340,7 @@ void reports_apply(struct manager *manager);
 void deaths_apply(struct manager *manager);
 void overdue_apply(struct manager *manager);         /* kills what hangs, overstays or ignores a cancel */
 int64_t overdue_next(const struct manager *manager); /* CLOCK_BOOTTIME when a worker's silence becomes too long; INT64_MAX */
+int64_t task_told_next(const struct task *task);     /* CLOCK_BOOTTIME when its progress is to be told; INT64_MAX: there is none */
 
 /* ---- commands.c, dispatch.c, batches.c ---- */
 void commands_apply(struct manager *manager);

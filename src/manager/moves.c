@@ -230,7 +230,7 @@ static void end(struct manager *manager, struct job_head *head, struct json_obje
 /* What was reported and not told yet goes out before a change of state. */
 static void tell_untold(struct manager *manager, struct task *task, const struct job_head *head)
 {
-	if (task->untold)
+	if (task->untold || task->measured)
 		task_tell_progress(manager, task, head);
 }
 

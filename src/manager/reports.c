@@ -67,14 +67,13 @@ static void on_heartbeat(struct manager *manager, struct worker *worker, struct 
 	if (worker->task->head.state != FNR_STATE_RUNNING)
 		return;
 	progress_measure(&worker->task->progress, worker->task->function, worker->cpu_ms, worker->rss, manager->turn.now);
-	worker->task->untold = true;
+	worker->task->measured = true;
 }
 
 static void on_progress(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	struct task *task = task_of(worker, message);
 	int stage = fnr_stage_parse(fnr_json_get_text(message, "stage", ""));
-	struct job_head head;
 
 	if (!task || stage < 0 || task->head.state != FNR_STATE_RUNNING)
 		return;
@@ -83,8 +82,8 @@ static void on_progress(struct manager *manager, struct worker *worker, struct j
 	progress_report(&task->progress, task->function, (enum fnr_stage)stage, fnr_json_get_real(message, "fraction", 0.0),
 	                fnr_json_get_text(message, "message", NULL), manager->turn.now);
 	task->reported = task->untold = true;
-	if (manager->turn.txn && task->progress.stage != task->head.stage && load(manager, task, &head))
-		move_stage(manager, &head, task);
+	if (task->progress.stage != task->head.stage && !manager->stages_due)
+		manager->stages_due = manager->turn.mono + STAGE_MS;
 }
 
 static void on_begun(struct manager *manager, struct worker *worker, struct json_object *message)
@@ -344,13 +343,6 @@ static const struct report_kind *kind_of(struct json_object *message)
 	return NULL;
 }
 
-/* A stage that was entered is written to the job. */
-static bool enters_stage(const struct worker *worker, const struct report_kind *kind, struct json_object *message)
-{
-	return kind->call == on_progress && worker->task &&
-	       fnr_stage_parse(fnr_json_get_text(message, "stage", "")) > worker->task->head.stage;
-}
-
 static void push(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	const struct report_kind *kind = kind_of(message);
@@ -360,7 +352,7 @@ static void push(struct manager *manager, struct worker *worker, struct json_obj
 		json_object_put(message);
 		return;
 	}
-	if (kind->durable || enters_stage(worker, kind, message))
+	if (kind->durable)
 		manager->work = true;
 	if (manager->report_count == manager->report_size) {
 		manager->report_size = manager->report_size ? manager->report_size * 2 : 64;
@@ -383,12 +375,35 @@ void report_take(struct manager *manager, struct worker *worker)
 	}
 }
 
+/* What a job uses is told with its progress. Where there is none it goes by itself, but seldom: it must not make the next
+ * progress wait. */
+int64_t task_told_next(const struct task *task)
+{
+	if (task->untold)
+		return task->tell_next - PROGRESS_AHEAD * PROGRESS_EVERY_MS;
+	return task->measured ? task->told_at + MEASURES_EVERY_MS : INT64_MAX;
+}
+
 /* Progress that waited for its time goes out behind the reports. */
 static void tell_progress(struct manager *manager)
 {
 	for (struct task *task = manager->tasks; task; task = task->next)
-		if (task->untold && manager->turn.mono - task->told_at >= PROGRESS_EVERY_MS)
+		if (task_told_next(task) <= manager->turn.mono)
 			task_tell_progress(manager, task, &task->head);
+}
+
+/* A stage that was entered is written to the job with what else there is to write, or soon by itself: a crash may leave the
+ * stage before, which tells nobody anything wrong, and no attempt waits for the disk because of it. */
+static void write_stages(struct manager *manager)
+{
+	struct job_head head;
+
+	if (!manager->turn.txn || !manager->stages_due)
+		return;
+	manager->stages_due = 0;
+	for (struct task *task = manager->tasks; task; task = task->next)
+		if (task->progress.stage != task->head.stage && load(manager, task, &head))
+			move_stage(manager, &head, task);
 }
 
 void reports_apply(struct manager *manager)
@@ -402,6 +417,7 @@ void reports_apply(struct manager *manager)
 	}
 	manager->report_count = 0;
 	tell_progress(manager);
+	write_stages(manager);
 }
 
 /* ---- deaths ---- */

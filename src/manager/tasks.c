@@ -76,7 +76,8 @@ uint64_t task_tell_progress(struct manager *manager, struct task *task, const st
 	progress_render(out, &task->progress, head->state);
 	event_end(manager);
 	note_progress(manager, task, head->state);
-	task->untold = false;
+	task->untold = task->measured = false;
 	task->told_at = manager->turn.mono;
+	task->tell_next = (task->tell_next > task->told_at ? task->tell_next : task->told_at) + PROGRESS_EVERY_MS;
 	return number;
 }

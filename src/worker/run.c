@@ -22,6 +22,7 @@
 #include "worker/worker.h"
 
 #define PROGRESS_MS 100
+#define PROGRESS_AHEAD 2              /* so many more may go out at once after a pause; on the average the interval holds */
 #define HEARTBEAT_MS 1000
 #define PREVIEW_MAX (8u << 20)
 #define LOG_LINES 2000
@@ -56,14 +57,19 @@ void attempt_send(struct attempt *attempt, const char *type, struct json_object 
 
 /* ---- reports ---- */
 
+static int64_t progress_due(const struct attempt *attempt)
+{
+	return attempt->progress_next - PROGRESS_AHEAD * PROGRESS_MS;
+}
+
 static void progress_send(struct attempt *attempt, int64_t now)
 {
 	struct json_object *message = json_object_new_object();
 	fnr_json_set_text(message, "stage", fnr_stage_name(attempt->stage));
 	fnr_json_set_real(message, "fraction", attempt->fraction);
-	fnr_json_set_text(message, "message", attempt->text_given ? attempt->text : NULL);
+	fnr_json_set_text(message, "message", attempt->text[0] != '\0' ? attempt->text : NULL);
 	attempt->progress_waits = false;
-	attempt->progress_sent = now;
+	attempt->progress_next = (attempt->progress_next > now ? attempt->progress_next : now) + PROGRESS_MS;
 	attempt_send(attempt, "progress", message);
 }
 
@@ -95,7 +101,7 @@ static void log_send(struct attempt *attempt, const char *level, const char *tex
 
 static void send_due(struct attempt *attempt, int64_t now, bool all)
 {
-	if (attempt->progress_waits && (all || now - attempt->progress_sent >= PROGRESS_MS))
+	if (attempt->progress_waits && (all || now >= progress_due(attempt)))
 		progress_send(attempt, now);
 	if (attempt->preview.len > 0 && (all || now - attempt->preview_sent >= attempt->worker->conf.preview_interval))
 		preview_send(attempt, now);
@@ -122,16 +128,22 @@ static void said(struct attempt *attempt)
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message)
 {
 	struct attempt *attempt = attempt_of(run);
+	char text[sizeof attempt->text] = "";
 	said(attempt);
+	fraction = fraction >= 1.0 ? 1.0 : fraction > 0.0 ? fraction : 0.0; /* not a number becomes 0 */
+	if (message != NULL)
+		fnr_text_copy(text, sizeof text, message);
+	fnr_text_clean(text);
+	if (stage == attempt->stage && fraction == attempt->fraction && strcmp(text, attempt->text) == 0)
+		return; /* what says nothing new would only make the next one wait */
+	bool entered = stage != attempt->stage;
 	attempt->progress_waits = true;
 	attempt->stage = stage;
-	attempt->fraction = fraction >= 1.0 ? 1.0 : fraction > 0.0 ? fraction : 0.0; /* not a number becomes 0 */
-	attempt->text_given = message != NULL && message[0] != '\0';
-	if (attempt->text_given) {
-		fnr_text_copy(attempt->text, sizeof attempt->text, message);
-		fnr_text_clean(attempt->text);
-	}
-	send_due(attempt, fnr_mono_ms(), false);
+	attempt->fraction = fraction;
+	memcpy(attempt->text, text, sizeof text);
+	if (entered)            /* what follows may take long without a word */
+		send_due(attempt, fnr_mono_ms(), false);
+	/* Else it goes out with the next run_stop: of what came at once the last is told. */
 }
 
 void run_log(struct run *run, const char *level, const char *text)
@@ -355,4 +367,20 @@ bool run_stop(struct run *run)
 int run_fd(struct run *run)
 {
 	return attempt_of(run)->worker->fd;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int run_wait_ms(struct run *run, int most_ms)
+{
+	const struct attempt *attempt = attempt_of(run);
+	int64_t now = fnr_mono_ms(), due = sooner(now + most_ms, attempt->heartbeat_due);
+	if (attempt->progress_waits)
+		due = sooner(due, progress_due(attempt));
+	if (attempt->preview.len > 0)
+		due = sooner(due, attempt->preview_sent + attempt->worker->conf.preview_interval);
+	return due > now ? (int)(due - now) : 0;
 }

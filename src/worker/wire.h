@@ -28,7 +28,7 @@
  *   {"type":"heartbeat","job":id|null,"cpu_ms":n,"rss":bytes}   every second while a task runs
  *   {"type":"begun","job","attempt"}                before anything is done that others may notice: an attempt that is lost
  *        without it never began, and may be repeated whatever on_lost says
- *   {"type":"progress","job","attempt","stage":"execution","fraction":0.4,"message":"…"|null}   at most every 100 ms
+ *   {"type":"progress","job","attempt","stage":"execution","fraction":0.4,"message":"…"|null}   every 100 ms on the average, at most
  *   {"type":"log","job","attempt","level":"info","text":"…"}
  *   {"type":"preview","job","attempt","media_type":"image/jpeg","data":"base64"}
  *   {"type":"manifest","job","attempt","outputs":[{"name","file","media_type","bytes","sha256","width"?,"height"?,

@@ -35,11 +35,11 @@ struct attempt {
 	bool quiet;                        /* nobody is told of it: it is no job's */
 
 	bool progress_waits;               /* squeezed: one that was not sent yet */
-	enum fnr_stage stage;
+	enum fnr_stage stage;              /* where it is; it begins where the manager knows it is */
 	double fraction;
 	char text[384];
-	bool text_given;
-	int64_t progress_sent, preview_sent, heartbeat_due;
+	int64_t progress_next;             /* when the next one is sent if all come evenly */
+	int64_t preview_sent, heartbeat_due;
 	struct fnr_buf preview;            /* squeezed as well */
 	char preview_type[64];
 
