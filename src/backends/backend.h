@@ -69,6 +69,8 @@ const char *run_path_within(const struct run *run, const char *path);
 /* A file of the result. path is relative to work_dir (or below it): a regular file, no symlink, opened beneath
  * work_dir; it is copied in when the run is done. False with *error set if it is not acceptable. */
 bool run_output(struct run *run, const char *name, const char *path, struct run_error *error);
+/* The same for a file that the backend itself has made and nobody else knows: it may be moved instead of copied. */
+bool run_output_own(struct run *run, const char *name, const char *path, struct run_error *error);
 void run_result(struct run *run, struct json_object *result);   /* free data for the job's result; takes a copy */
 void run_memory(struct run *run, uint64_t bytes);   /* memory seen in use by what the backend started; the most is reported */
 

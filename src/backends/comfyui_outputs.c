@@ -201,7 +201,7 @@ static enum run_result fetch(struct collecting *collecting, struct json_object *
 	}
 	collecting->fetched++;
 	run_progress(comfyui->run, FNR_STAGE_FINALIZATION, (double)collecting->fetched / (double)(json_object_array_length(collecting->results) + 1), NULL);
-	if (done == RUN_DONE && !run_output(comfyui->run, output, name, comfyui->error))
+	if (done == RUN_DONE && !run_output_own(comfyui->run, output, name, comfyui->error))
 		done = RUN_FAILED;
 	return done;
 }

@@ -104,7 +104,7 @@ static enum run_result hand_over(struct results *results, const char *output, co
 {
 	char path[2 * NAME];
 	snprintf(path, sizeof path, "%s/%s", output, name);
-	return run_output(results->server->run, output, path, results->error) ? RUN_DONE : RUN_FAILED;
+	return run_output_own(results->server->run, output, path, results->error) ? RUN_DONE : RUN_FAILED;
 }
 
 static enum run_result take_file(struct results *results, const char *output, struct json_object *file)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,40 @@ int fnr_dir_flush(const char *path, struct fnr_error *err)
 		code = fnr_fail_errno(err, errno, "the folder %s cannot be flushed", path);
 	fnr_fd_close(&fd);
 	return code;
+}
+
+struct flush { int fd, error; bool beside; pthread_t thread; };
+
+static void *flush_one(void *context)
+{
+	struct flush *flush = context;
+
+	flush->error = fsync(flush->fd) < 0 ? errno : 0;
+	return NULL;
+}
+
+bool fnr_flush_all(const int *fds, size_t count)
+{
+	struct flush flushes[FNR_FLUSH_MOST];
+	int error = 0;
+
+	FNR_MUST(count <= FNR_FLUSH_MOST);
+	for (size_t i = 0; i < count; i++) {
+		flushes[i] = (struct flush){ .fd = fds[i] };
+		/* The last one is ours; so are those for which there can be no thread. */
+		flushes[i].beside = i + 1 < count && pthread_create(&flushes[i].thread, NULL, flush_one, &flushes[i]) == 0;
+		if (!flushes[i].beside)
+			flush_one(&flushes[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (flushes[i].beside)
+			pthread_join(flushes[i].thread, NULL);
+		if (flushes[i].error)
+			error = flushes[i].error;
+	}
+	if (error)
+		errno = error;
+	return !error;
 }
 
 static int write_beside(const char *folder, const char *path, const void *data, size_t len, mode_t mode,

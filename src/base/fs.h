@@ -16,6 +16,10 @@ int fnr_file_write(const char *path, const void *data, size_t len, mode_t mode, 
 
 int fnr_dir_make(const char *path, mode_t mode, struct fnr_error *err);   /* with parents; existing is fine */
 int fnr_dir_flush(const char *path, struct fnr_error *err);               /* fsync of a folder */
+/* fsync of up to FNR_FLUSH_MOST open files and folders at the same time: the disk makes the waits for one, or few, of them.
+ * False, with errno of one of them, if any could not be flushed. */
+#define FNR_FLUSH_MOST 16
+bool fnr_flush_all(const int *fds, size_t count);
 int fnr_tree_remove(const char *path, struct fnr_error *err);             /* follows no symlink; absent is fine */
 
 bool fnr_write_all(int fd, const void *data, size_t len);                 /* retries short writes and EINTR */

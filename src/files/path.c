@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -218,7 +219,7 @@ int path_open_file(int dirfd, const char *path, uint64_t *size_r, struct fnr_err
 }
 
 struct copy {
-	int in, out;
+	int in, out;                    /* out -1: it is only read */
 	const char *from, *to;
 	uint64_t limit, bytes;
 	struct fnr_sha256 *sha;
@@ -231,6 +232,7 @@ struct copy {
 static int copy_run(struct copy *copy, char *block, struct fnr_error *err)
 {
 	uint64_t turn = COPY_TURN;
+	int written = copy->out < 0 ? copy->in : copy->out;
 	for (;;) {
 		ssize_t got = read(copy->in, block, COPY_BLOCK);
 		if (got < 0 && errno == EINTR)
@@ -238,65 +240,109 @@ static int copy_run(struct copy *copy, char *block, struct fnr_error *err)
 		if (got < 0)
 			return fnr_fail_errno(err, errno, "cannot read \"%s\"", copy->from);
 		if (got == 0)
-			return FNR_OK;
+			break;
 		copy->bytes += (uint64_t)got;
 		if (copy->bytes > copy->limit)
 			return fnr_fail(err, FNR_E_TOO_LARGE, "\"%s\" is larger than %llu bytes", copy->from,
 			                (unsigned long long)copy->limit);
 		fnr_sha256_add(copy->sha, block, (size_t)got);
-		if (!fnr_write_all(copy->out, block, (size_t)got))
+		if (copy->out >= 0 && !fnr_write_all(copy->out, block, (size_t)got))
 			return fnr_fail_errno(err, errno, "cannot write \"%s\"", copy->to);
 		if (copy->bytes < turn)
 			continue;
 		turn = copy->bytes + COPY_TURN;
-		sync_file_range(copy->out, 0, 0, SYNC_FILE_RANGE_WRITE);
+		sync_file_range(written, 0, 0, SYNC_FILE_RANGE_WRITE);
 		if (copy->stop != NULL && copy->stop(copy->context))
 			return fnr_fail(err, FNR_E_TIMEOUT, "the copy of \"%s\" was stopped", copy->from);
 	}
+	sync_file_range(written, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return FNR_OK;
+}
+
+static int copy_hashed(struct copy *copy, uint8_t sha256_r[32], struct fnr_error *err)
+{
+	char *block = fnr_alloc(COPY_BLOCK);
+	uint8_t sha256[32];
+	copy->sha = fnr_sha256_create();
+	int code = copy_run(copy, block, err);
+	fnr_sha256_end(copy->sha, sha256);
+	free(block);
+	if (code == FNR_OK && sha256_r != NULL)
+		memcpy(sha256_r, sha256, sizeof sha256);
+	return code;
+}
+
+static int source_open(struct copy *copy, int dir, struct fnr_error *err)
+{
+	struct fnr_error why = FNR_ERROR_INIT;
+	copy->in = path_open_file(dir, copy->from, NULL, &why);
+	int code = copy->in < 0 ? fnr_fail(err, why.code, "%s", why.message) : FNR_OK;
+	fnr_error_clear(&why);
+	return code;
+}
+
+static int target_failed(struct fnr_error *err, int saved, const char *to)
+{
+	if (saved == EEXIST)
+		return fnr_fail(err, FNR_E_EXISTS, "\"%s\" exists already", to);
+	return fnr_fail_errno(err, saved, "cannot create \"%s\"", to);
 }
 
 int path_copy_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
-                         void *context, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err)
+                         void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err)
 {
-	struct copy copy = { .out = -1, .from = from, .to = to, .limit = limit, .stop = stop, .context = context };
-	struct fnr_error open_error = FNR_ERROR_INIT;
-	if ((copy.in = path_open_file(from_dir, from, NULL, &open_error)) < 0) {
-		int code = fnr_fail(err, open_error.code, "%s", open_error.message);
-		fnr_error_clear(&open_error);
-		return code;
-	}
-	copy.out = path_open(to_dir, to, O_WRONLY | O_CREAT | O_EXCL, 0644);
-	if (copy.out < 0) {
-		int saved = errno;
-		close(copy.in);
-		if (saved == EEXIST)
-			return fnr_fail(err, FNR_E_EXISTS, "\"%s\" exists already", to);
-		return fnr_fail_errno(err, saved, "cannot create \"%s\"", to);
-	}
-	copy.sha = fnr_sha256_create();
-	char *block = fnr_alloc(COPY_BLOCK);
-	int code = copy_run(&copy, block, err);
-	free(block);
-	uint8_t sha256[32];
-	fnr_sha256_end(copy.sha, sha256);
-	if (code == FNR_OK && (fnr_fault("file.flush") || fsync(copy.out) != 0))
-		code = fnr_fail_errno(err, errno, "cannot flush \"%s\"", to);
-	close(copy.in);
-	if (close(copy.out) != 0 && code == FNR_OK)
-		code = fnr_fail_errno(err, errno, "cannot close \"%s\"", to);
-	if (code != FNR_OK) {
+	struct copy copy = { .in = -1, .out = -1, .from = from, .to = to, .limit = limit, .stop = stop, .context = context };
+	int code = source_open(&copy, from_dir, err);
+	if (code == FNR_OK && (copy.out = path_open(to_dir, to, O_RDWR | O_CREAT | O_EXCL, 0644)) < 0)
+		code = target_failed(err, errno, to);
+	else if (code == FNR_OK && (code = copy_hashed(&copy, sha256_r, err)) != FNR_OK)
 		unlinkat(to_dir, to, 0); /* just made by us, O_EXCL */
+	close(copy.in);
+	if (code != FNR_OK) {
+		fnr_fd_close(&copy.out);
 		return code;
 	}
+	*fd_r = copy.out;
 	if (bytes_r != NULL)
 		*bytes_r = copy.bytes;
-	if (sha256_r != NULL)
-		memcpy(sha256_r, sha256, sizeof sha256);
 	return FNR_OK;
 }
 
 int path_copy_in(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, uint64_t *bytes_r,
                  uint8_t sha256_r[32], struct fnr_error *err)
 {
-	return path_copy_in_watched(from_dir, from, to_dir, to, limit, NULL, NULL, bytes_r, sha256_r, err);
+	int fd = -1, code = path_copy_in_watched(from_dir, from, to_dir, to, limit, NULL, NULL, &fd, bytes_r, sha256_r, err);
+	if (code != FNR_OK)
+		return code;
+	if (fnr_fault("file.flush") || fsync(fd) != 0) {
+		code = fnr_fail_errno(err, errno, "cannot flush \"%s\"", to);
+		unlinkat(to_dir, to, 0);
+	}
+	close(fd);
+	return code;
+}
+
+int path_move_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
+                         void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err)
+{
+	struct copy copy = { .in = -1, .out = -1, .from = from, .to = to, .limit = limit, .stop = stop, .context = context };
+	int code = source_open(&copy, from_dir, err);
+	if (code != FNR_OK)
+		return code;
+	code = copy_hashed(&copy, sha256_r, err);
+	if (code == FNR_OK && syscall(SYS_renameat2, from_dir, from, to_dir, to, RENAME_NOREPLACE) != 0) {
+		int saved = errno;
+		close(copy.in);
+		if (saved == EXDEV || saved == EINVAL || saved == ENOSYS)
+			return path_copy_in_watched(from_dir, from, to_dir, to, limit, stop, context, fd_r, bytes_r, sha256_r, err);
+		return target_failed(err, saved, to);
+	}
+	if (code != FNR_OK) {
+		close(copy.in);
+		return code;
+	}
+	*fd_r = copy.in;
+	if (bytes_r != NULL)
+		*bytes_r = copy.bytes;
+	return FNR_OK;
 }

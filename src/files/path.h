@@ -37,10 +37,14 @@ int path_copy_in(int from_dir, const char *from, int to_dir, const char *to, uin
                  uint8_t sha256_r[32], struct fnr_error *err);
 
 /* The same for files that may be large: `stop` is called at least once a 4 MiB; when it returns true the copy ends
- * with FNR_E_TIMEOUT. */
+ * with FNR_E_TIMEOUT. It is not flushed, which is for the caller to do: *fd_r is open for that, and for reading. */
 typedef bool path_stop(void *context);
 int path_copy_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
-                         void *context, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err);
+                         void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err);
+
+/* The same for a file that this process has made and nobody else knows: it is moved, where that is possible. */
+int path_move_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
+                         void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err);
 
 /* Width and height of PNG, JPEG, GIF, WebP by their headers. False if unknown. */
 bool path_picture_size(int fd, int *width_r, int *height_r);

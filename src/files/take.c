@@ -260,52 +260,101 @@ uint32_t take_highest(const char *project, const char *shot)
 
 /* ---- finishing ---- */
 
+static int rename_failed(struct fnr_error *err, int saved, const char *from, const char *final_dir)
+{
+	if (saved == EEXIST || saved == ENOTEMPTY)
+		return fnr_fail(err, FNR_E_EXISTS, "%s exists and belongs to another job", final_dir);
+	return fnr_fail_errno(err, saved, "cannot rename %s to %s", from, final_dir);
+}
+
+struct finish {
+	int parent;                       /* the folder of both */
+	const char *from, *to;            /* names in it */
+	const char *final_dir, *job;
+	int attempt;
+	struct json_object *take;
+};
+
 enum mark { MARK_NONE, MARK_OURS, MARK_OTHER };
+
+/* What the folder's mark says; "" if it has none. */
+static void mark_text(int parent, const char *name, char out[MARK_SIZE])
+{
+	char path[TAKE_PATH];
+	snprintf(path, sizeof path, "%s/" MARK_FILE, name);
+	int fd = path_open(parent, path, O_RDONLY | O_NONBLOCK, 0);
+	ssize_t got = fd >= 0 ? read(fd, out, MARK_SIZE - 1) : 0;
+	out[got > 0 ? got : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
 
 /* Whose folder is it? MARK_NONE: there is none. */
 static enum mark mark_read(int parent, const char *name, const char *job, int attempt)
 {
-	char ours[MARK_SIZE], text[MARK_SIZE] = "", path[TAKE_PATH];
+	char ours[MARK_SIZE], text[MARK_SIZE];
 	struct stat st;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return MARK_NONE;
 	snprintf(ours, sizeof ours, "%s %d\n", job, attempt);
-	snprintf(path, sizeof path, "%s/" MARK_FILE, name);
-	int fd = path_open(parent, path, O_RDONLY | O_NONBLOCK, 0);
-	if (fd < 0)
-		return MARK_OTHER;
-	ssize_t got = read(fd, text, sizeof text - 1);
-	close(fd);
-	return got > 0 && strcmp(text, ours) == 0 ? MARK_OURS : MARK_OTHER;
+	mark_text(parent, name, text);
+	return strcmp(text, ours) == 0 ? MARK_OURS : MARK_OTHER;
 }
 
-/* Writes and flushes one small file; one that is there from an interrupted try is written anew. */
-static int put_file(int dir, const char *name, const char *data, size_t len, struct fnr_error *err)
+/* Is it of this job, and of this attempt or one before it? */
+static bool mark_is_past(int parent, const char *name, const char *job, int attempt)
+{
+	char text[MARK_SIZE];
+	size_t len = strlen(job);
+	mark_text(parent, name, text);
+	return strncmp(text, job, len) == 0 && text[len] == ' ' && atoi(text + len) > 0 && atoi(text + len) <= attempt;
+}
+
+/* Writes one small file; one that is there from an interrupted try is written anew. It is open in *fd_r, to be flushed. */
+static int put_file(int dir, const char *name, const char *data, size_t len, int *fd_r, struct fnr_error *err)
 {
 	if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
 		return fnr_fail_errno(err, errno, "cannot replace %s", name);
 	int fd = path_open(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
 	if (fd < 0)
 		return fnr_fail_errno(err, errno, "cannot create %s", name);
-	int code = FNR_OK;
-	if (!fnr_write_all(fd, data, len) || fnr_fault("file.flush") || fsync(fd) != 0)
-		code = fnr_fail_errno(err, errno, "cannot write %s", name);
-	close(fd);
-	return code;
+	if (!fnr_write_all(fd, data, len)) {
+		int code = fnr_fail_errno(err, errno, "cannot write %s", name);
+		close(fd);
+		return code;
+	}
+	*fd_r = fd;
+	return FNR_OK;
 }
 
-static int put_records(int dir, const char *job, int attempt, struct json_object *take, struct fnr_error *err)
+int take_mark(int dir, const char *job, int attempt, int *fd_r, struct fnr_error *err)
 {
 	char mark[MARK_SIZE];
-	int code = FNR_OK, len = snprintf(mark, sizeof mark, "%s %d\n", job, attempt);
-	if (take != NULL) {
-		const char *text = json_object_to_json_string_ext(take, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-		code = put_file(dir, "take.json", text, strlen(text), err);
+	int len = snprintf(mark, sizeof mark, "%s %d\n", job, attempt);
+	return put_file(dir, MARK_FILE, mark, (size_t)len, fd_r, err);
+}
+
+/* What is still missing in the folder: take.json, and the mark where whoever made the folder did not. */
+static int put_records(const struct finish *finish, int dir, struct fnr_error *err)
+{
+	int fds[3], code = FNR_OK;
+	size_t count = 0;
+	if (finish->take != NULL) {
+		const char *text = json_object_to_json_string_ext(finish->take, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+		code = put_file(dir, "take.json", text, strlen(text), &fds[count], err);
+		count += code == FNR_OK;
 	}
-	if (code == FNR_OK)
-		code = put_file(dir, MARK_FILE, mark, (size_t)len, err);
-	if (code == FNR_OK && fsync(dir) != 0)
-		code = fnr_fail_errno(err, errno, "cannot flush the folder of the attempt");
+	if (code == FNR_OK && mark_read(finish->parent, finish->from, finish->job, finish->attempt) != MARK_OURS) {
+		code = take_mark(dir, finish->job, finish->attempt, &fds[count], err);
+		count += code == FNR_OK;
+	}
+	if (code == FNR_OK && count > 0) {
+		fds[count] = dir;
+		if (fnr_fault("file.flush") || !fnr_flush_all(fds, count + 1))
+			code = fnr_fail_errno(err, errno, "cannot flush the folder of the attempt");
+	}
+	while (count > 0)
+		close(fds[--count]);
 	return code;
 }
 
@@ -319,14 +368,6 @@ static int rename_new(int parent, const char *from, const char *to)
 	return renameat(parent, from, parent, to);
 }
 
-struct finish {
-	int parent;                       /* the folder of both */
-	const char *from, *to;            /* names in it */
-	const char *final_dir, *job;
-	int attempt;
-	struct json_object *take;
-};
-
 static int finish_run(const struct finish *finish, struct fnr_error *err)
 {
 	enum mark mark = mark_read(finish->parent, finish->to, finish->job, finish->attempt);
@@ -339,18 +380,38 @@ static int finish_run(const struct finish *finish, struct fnr_error *err)
 		return fnr_fail(err, FNR_E_NOT_FOUND, "the files of job %s attempt %d are gone", finish->job, finish->attempt);
 	if (dir < 0)
 		return fnr_fail_errno(err, errno, "cannot open %s", finish->from);
-	int code = put_records(dir, finish->job, finish->attempt, finish->take, err);
+	int code = put_records(finish, dir, err);
 	close(dir);
 	if (code != FNR_OK)
 		return code;
-	if (rename_new(finish->parent, finish->from, finish->to) != 0) {
-		if (errno == EEXIST || errno == ENOTEMPTY)
-			return fnr_fail(err, FNR_E_EXISTS, "%s exists and belongs to another job", finish->final_dir);
-		return fnr_fail_errno(err, errno, "cannot rename %s to %s", finish->from, finish->final_dir);
-	}
+	if (rename_new(finish->parent, finish->from, finish->to) != 0)
+		return rename_failed(err, errno, finish->from, finish->final_dir);
 	if (fnr_fault("file.flush") || fsync(finish->parent) != 0)
 		return fnr_fail_errno(err, errno, "cannot flush the folder of %s", finish->final_dir);
 	return FNR_OK;
+}
+
+static bool settled_valid(const char *attempt_dir, const char *final_dir)
+{
+	static const char jobs[] = "workspace/.jobs/";
+	return take_attempt_valid(attempt_dir) && final_valid(final_dir) && strncmp(attempt_dir, jobs, sizeof jobs - 1) == 0 &&
+	       strncmp(final_dir, jobs, sizeof jobs - 1) == 0;
+}
+
+int take_settle(int parent, const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct fnr_error *err)
+{
+	if (!settled_valid(attempt_dir, final_dir))
+		return fnr_fail(err, FNR_E_INVALID, "\"%s\" cannot become \"%s\"", attempt_dir, final_dir);
+	const char *from = strrchr(attempt_dir, '/') + 1, *to = strrchr(final_dir, '/') + 1;
+	if (rename_new(parent, from, to) == 0)
+		return FNR_OK;
+	int saved = errno;
+	if ((saved != EEXIST && saved != ENOTEMPTY) || !mark_is_past(parent, to, job, attempt))
+		return rename_failed(err, saved, from, final_dir);
+	int code = remove_folder(final_dir, err);
+	if (code == FNR_OK && rename_new(parent, from, to) != 0)
+		code = rename_failed(err, errno, from, final_dir);
+	return code;
 }
 
 int take_finish(const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct json_object *take,

@@ -33,6 +33,15 @@ int take_discard(const char *path, struct fnr_error *err);
  * take_dir_remove; path_r says where. FNR_E_NOT_FOUND if there are none. */
 int take_set_aside(const struct fnr_id *job, char path_r[TAKE_PATH], struct fnr_error *err);
 
+/* Writes into the folder of an attempt whose it is; take_finish does it where that is missing. To be flushed: *fd_r, which
+ * the caller closes, and the folder. */
+int take_mark(int dir, const char *job, int attempt, int *fd_r, struct fnr_error *err);
+
+/* The outputs of a job without project need no number, so nothing has to be written down before they get their name: renames
+ * the marked folder of the attempt to final_dir (workspace/.jobs/<job>) in parent, which is open and for the caller to flush. What
+ * an earlier attempt of the job, or an earlier try of this one, has left there is replaced; what a later one has, is not. */
+int take_settle(int parent, const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct fnr_error *err);
+
 /* The highest N of a folder take_N (any number of digits) of the shot; 0 if there is none. */
 uint32_t take_highest(const char *project, const char *shot);
 

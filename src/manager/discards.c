@@ -37,6 +37,19 @@ void task_discard(struct manager *manager, const struct task *task)
 	discard_add(manager, path);
 }
 
+/* Only of a job that has ended: another attempt would file its own outputs there. */
+void task_discard_filed(struct manager *manager, const struct task *task)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	char path[TAKE_PATH];
+
+	if (task->head.project || (task->function && task->function->no_files))
+		return;
+	take_final_dir(path, NULL, NULL, 0, &task->job);
+	turn_check(manager, store_discard_add(manager->turn.txn, path, &err), &err, "a folder to discard cannot be noted");
+	discard_add(manager, path);
+}
+
 void discards_tell(struct manager *manager)
 {
 	struct worker *worker = manager->discard_count && !manager->discard_worker ? pool_idle(&manager->pool) : NULL;

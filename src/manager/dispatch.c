@@ -252,6 +252,10 @@ bool dispatch_tell_run(struct manager *manager, const struct task *task, const s
 	member_text(&text, "work", path);
 	take_attempt_dir(path, project, shot, &task->job, task->attempt);
 	member_text(&text, "attempt_dir", path);
+	if (!project) {
+		take_final_dir(path, NULL, NULL, 0, &task->job);
+		member_text(&text, "final_dir", path);
+	}
 	if (backend->endpoint) {
 		member_json(&text, "endpoint", backend->endpoint);
 		add_took(manager, &text, head, task);

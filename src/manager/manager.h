@@ -313,6 +313,7 @@ struct json_object *error_make(enum fnr_class class_, const char *code, const ch
 
 /* ---- discards.c ---- */
 void task_discard(struct manager *manager, const struct task *task);  /* its folders are to be removed; needs the transaction */
+void task_discard_filed(struct manager *manager, const struct task *task);   /* … and what its worker may have filed */
 void discard_add(struct manager *manager, const char *path);
 void discards_tell(struct manager *manager);                          /* gives some to an idle worker */
 /* It has removed them; needs the transaction. left: what could not be removed, an array; tried again at the next start. */

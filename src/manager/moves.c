@@ -617,10 +617,12 @@ bool move_lost(struct manager *manager, struct job_head *head, struct task *task
 	if (head->state != FNR_STATE_CANCELLED)
 		statistics_failed(manager, head, task->backend, fnr_json_get_text(task->summary, "variant", ""), error, head->state == FNR_STATE_RETRY_WAIT);
 	task_discard(manager, task);
-	if (head->state == FNR_STATE_RETRY_WAIT)
+	if (head->state == FNR_STATE_RETRY_WAIT) {
 		wait_again(manager, head, task, error, retry_lost_delay(head->lost, random_bits()));
-	else
-		end(manager, head, task->summary, task, head->state == FNR_STATE_FAILED ? error : NULL);
+		return true;
+	}
+	task_discard_filed(manager, task);      /* its worker may have been lost after that, and before it told of it */
+	end(manager, head, task->summary, task, head->state == FNR_STATE_FAILED ? error : NULL);
 	return true;
 }
 

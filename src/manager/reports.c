@@ -179,6 +179,7 @@ static void on_manifest(struct manager *manager, struct worker *worker, struct j
 	struct task *task = task_of(worker, message);
 	struct json_object *outputs = fnr_json_get(message, "outputs");
 	bool files = json_object_is_type(outputs, json_type_array) && json_object_array_length(outputs) > 0;
+	bool filed = fnr_json_get_bool(message, "filed", false);
 	struct job_head head;
 
 	if (!task)
@@ -194,12 +195,18 @@ static void on_manifest(struct manager *manager, struct worker *worker, struct j
 		backends_ended(manager, task, BACKEND_WORKS, NULL);
 		move_manifest(manager, &head, task);    /* the same worker files it */
 		worker->heard_at = manager->turn.mono;
+		if (filed && !head.project) {           /* … or has done so already */
+			set_free(manager, worker);
+			finish_finished(manager, task);
+		}
 		return;
 	}
 	backends_ended(manager, task, BACKEND_WORKS, NULL);
 	set_free(manager, worker);
 	if (head.state == FNR_STATE_CANCELLING) {
 		task_discard(manager, task);
+		if (filed)
+			task_discard_filed(manager, task);
 		move_stopped(manager, &head, task);
 	} else {
 		move_done(manager, &head, task);

@@ -1,4 +1,4 @@
-/* Outputs of an attempt: copied into its folder, measured, flushed. */
+/* Outputs of an attempt: copied or moved into its folder, measured, flushed. */
 #include "config.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "files/path.h"
@@ -64,15 +65,46 @@ static bool collect_complete(struct attempt *attempt, struct run_error *error)
 	return true;
 }
 
-static int collect_one(struct attempt *attempt, int to_dir, struct json_object *output, struct json_object *list,
-                       struct fnr_error *err)
+/* What is being collected. Files are flushed many at a time, and stay open until then. */
+struct collecting {
+	struct attempt *attempt;
+	int dir;                            /* the attempt's folder */
+	int fds[FNR_FLUSH_MOST];
+	size_t count;
+};
+
+static int flush(struct collecting *collecting, struct fnr_error *err)
+{
+	bool good = !fnr_fault("file.flush") && fnr_flush_all(collecting->fds, collecting->count);
+	int saved = errno;
+	while (collecting->count > 0)
+		close(collecting->fds[--collecting->count]);
+	return good ? FNR_OK : fnr_fail_errno(err, saved, "cannot flush %s", collecting->attempt->attempt_dir);
+}
+
+/* fd is closed when it is flushed. */
+static int to_flush(struct collecting *collecting, int fd, struct fnr_error *err)
+{
+	collecting->fds[collecting->count++] = fd;
+	return collecting->count < FNR_FLUSH_MOST ? FNR_OK : flush(collecting, err);
+}
+
+static int take_in(struct collecting *collecting, struct json_object *output, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32],
+                   struct fnr_error *err)
+{
+	struct attempt *attempt = collecting->attempt;
+	return (fnr_json_get_bool(output, "own", false) ? path_move_in_watched : path_copy_in_watched)(
+		attempt->work_fd, fnr_json_get_text(output, "path", ""), collecting->dir, fnr_json_get_text(output, "file", ""),
+		(uint64_t)attempt->worker->conf.script_file, collect_stop, &attempt->run, fd_r, bytes_r, sha256_r, err);
+}
+
+static int collect_one(struct collecting *collecting, struct json_object *output, struct json_object *list, struct fnr_error *err)
 {
 	const char *file = fnr_json_get_text(output, "file", ""), *media_type = path_media_type(file);
 	uint64_t bytes;
 	uint8_t sha256[32];
 	char hex[FNR_SHA256_TEXT];
-	int code = path_copy_in_watched(attempt->work_fd, fnr_json_get_text(output, "path", ""), to_dir, file,
-	                                (uint64_t)attempt->worker->conf.script_file, collect_stop, &attempt->run, &bytes, sha256, err);
+	int fd, width, height, code = take_in(collecting, output, &fd, &bytes, sha256, err);
 	if (code != FNR_OK)
 		return code;
 	struct json_object *entry = json_object_new_object();
@@ -81,25 +113,44 @@ static int collect_one(struct attempt *attempt, int to_dir, struct json_object *
 	fnr_json_set_text(entry, "media_type", media_type);
 	fnr_json_set_int(entry, "bytes", (int64_t)bytes);
 	fnr_json_set_text(entry, "sha256", fnr_hex(sha256, sizeof sha256, hex));
-	int fd = strncmp(media_type, "image/", 6) == 0 ? path_open(to_dir, file, O_RDONLY, 0) : -1, width, height;
-	if (fd >= 0 && path_picture_size(fd, &width, &height)) {
+	if (strncmp(media_type, "image/", 6) == 0 && path_picture_size(fd, &width, &height)) {
 		fnr_json_set_int(entry, "width", width);
 		fnr_json_set_int(entry, "height", height);
 	}
-	if (fd >= 0)
-		close(fd);
 	json_object_array_add(list, entry);
-	return FNR_OK;
+	return to_flush(collecting, fd, err);
 }
 
-/* The folder's own entry must not get lost either: the manager promises these files to nobody before they are safe. */
-static int collect_flush(struct attempt *attempt, int dir, struct fnr_error *err)
+/* The outputs get their name at once where nothing has to be written down before. What hinders that is seen again, and dealt
+ * with, when the manager has them filed. */
+static void settle(struct collecting *collecting, int parent)
 {
-	char parent[TAKE_PATH];
-	if (fsync(dir) != 0)
-		return fnr_fail_errno(err, errno, "cannot flush %s", attempt->attempt_dir);
-	snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(attempt->attempt_dir, '/') - attempt->attempt_dir), attempt->attempt_dir);
-	return fnr_dir_flush(parent, err);
+	struct attempt *attempt = collecting->attempt;
+	if (attempt->final_dir != NULL && !attempt->cancelled)
+		attempt->filed = take_settle(parent, attempt->attempt_dir, attempt->final_dir, attempt->run.job, attempt->run.attempt, NULL) == FNR_OK;
+}
+
+/* The folder's mark, the folder, and its own entry, which must not get lost either: the manager promises these files to
+ * nobody before they are safe. */
+static int collect_end(struct collecting *collecting, struct fnr_error *err)
+{
+	const struct attempt *attempt = collecting->attempt;
+	char path[TAKE_PATH];
+	int mark, dir, parent, code = take_mark(collecting->dir, attempt->run.job, attempt->run.attempt, &mark, err);
+	if (code == FNR_OK)
+		code = to_flush(collecting, mark, err);
+	snprintf(path, sizeof path, "%.*s", (int)(strrchr(attempt->attempt_dir, '/') - attempt->attempt_dir), attempt->attempt_dir);
+	if (code == FNR_OK && (parent = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)) < 0)
+		code = fnr_fail_errno(err, errno, "cannot open %s", path);
+	if (code != FNR_OK)
+		return code;
+	settle(collecting, parent);
+	code = to_flush(collecting, parent, err);
+	if (code == FNR_OK && (dir = dup(collecting->dir)) < 0)
+		code = fnr_fail_errno(err, errno, "cannot flush %s", attempt->attempt_dir);
+	if (code == FNR_OK)
+		code = to_flush(collecting, dir, err);
+	return code == FNR_OK ? flush(collecting, err) : code;
 }
 
 struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error)
@@ -115,18 +166,20 @@ struct json_object *attempt_collect(struct attempt *attempt, struct run_error *e
 		return list;
 	run_progress(&attempt->run, FNR_STAGE_FINALIZATION, 0, NULL);
 	const char *name = "";
-	int dir = -1, code = take_dir_make(attempt->attempt_dir, &err);
-	if (code == FNR_OK && (dir = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
+	struct collecting collecting = { .attempt = attempt, .dir = -1 };
+	int code = take_dir_make(attempt->attempt_dir, &err);
+	if (code == FNR_OK && (collecting.dir = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
 		code = fnr_fail_errno(&err, errno, "cannot open %s", attempt->attempt_dir);
 	for (size_t i = 0; code == FNR_OK && i < count; i++) {
 		struct json_object *output = json_object_array_get_idx(attempt->outputs, i);
 		name = fnr_json_get_text(output, "name", "");
-		code = collect_one(attempt, dir, output, list, &err);
+		code = collect_one(&collecting, output, list, &err);
 	}
 	if (code == FNR_OK)
-		code = collect_flush(attempt, dir, &err);
-	if (dir >= 0)
-		close(dir);
+		code = collect_end(&collecting, &err);
+	while (collecting.count > 0)
+		close(collecting.fds[--collecting.count]);
+	fnr_fd_close(&collecting.dir);
 	if (code != FNR_OK) {
 		if (!attempt->cancelled)
 			collect_failed(error, &err, name);

@@ -268,7 +268,7 @@ static bool output_known(struct attempt *attempt, const char *name, struct run_e
 	return false;
 }
 
-bool run_output(struct run *run, const char *name, const char *path, struct run_error *error)
+static bool output_add(struct run *run, const char *name, const char *path, bool own, struct run_error *error)
 {
 	struct attempt *attempt = attempt_of(run);
 	struct fnr_error err = FNR_ERROR_INIT;
@@ -292,8 +292,19 @@ bool run_output(struct run *run, const char *name, const char *path, struct run_
 	fnr_json_set_text(output, "name", name);
 	fnr_json_set_text(output, "path", path);
 	fnr_json_set_text(output, "file", file);
+	fnr_json_set_bool(output, "own", own);
 	json_object_array_add(attempt->outputs, output);
 	return true;
+}
+
+bool run_output(struct run *run, const char *name, const char *path, struct run_error *error)
+{
+	return output_add(run, name, path, false, error);
+}
+
+bool run_output_own(struct run *run, const char *name, const char *path, struct run_error *error)
+{
+	return output_add(run, name, path, true, error);
 }
 
 /* ---- the manager's messages while an attempt runs ---- */

@@ -6,10 +6,10 @@
  *    "quality":"high","preset":"high@1","seed":42,"project":"demo","shot":"s010","timeout_ms":120000,
  *    "payload":{…inputs, parameters, metadata, pipeline…} | "payload_file":"blobs/payload/<id>",
  *    "uploads":[{"id","media_type","name"}],
- *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>",
+ *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>", "final_dir":"workspace/.jobs/<job>",
  *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…},"ca_file":"…"?}, "took":{PART:ms}, "attach":true}
- *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project; endpoint is there for kinds that need one;
- *        took: of earlier runs there, if any;
+ *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project, and only that has a final_dir: the worker
+ *        itself files its outputs there; endpoint is there for kinds that need one; took: of earlier runs there, if any;
  *        attach: it was started before and may still run over there)
  *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…}}      ask that server what it is and has
  *   {"type":"restart","backend":"comfy-a","url":"http://…"}     run the operator's hook for that server, if there is one
@@ -33,7 +33,8 @@
  *   {"type":"preview","job","attempt","media_type":"image/jpeg","data":"base64"}
  *   {"type":"manifest","job","attempt","outputs":[{"name","file","media_type","bytes","sha256","width"?,"height"?,
  *        "duration"?}],"result":{…}|null,"took":{PART:ms}?,"cpu_ms":n,"rss_max":bytes}      the work is done; files lie flushed in attempt_dir;
- *        outputs may be empty: then nothing is to be filed and the worker is free
+ *        outputs may be empty: then nothing is to be filed and the worker is free; so it is with "filed":true, when they lie
+ *        flushed in final_dir
  *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail","backend_down","ignores_cancel"}}
  *   {"type":"lost","job","attempt","error":{…as above…}}       the other side does not know it any more
  *   {"type":"cancelled","job","attempt"}

@@ -145,7 +145,7 @@ static void folder_remove(const char *path, const char *job)
 	struct fnr_error err = FNR_ERROR_INIT;
 	char id[64];
 	snprintf(id, sizeof id, "job=%s", job);
-	if (take_dir_remove(path, &err) != FNR_OK)
+	if (take_discard(path, &err) != FNR_OK)
 		fnr_warn(id, "what an attempt left cannot be removed: %s", err.message);
 	fnr_error_clear(&err);
 }
@@ -157,7 +157,7 @@ static void folders_remove(struct attempt *attempt, bool outputs_too)
 	fnr_fd_close(&attempt->work_fd);
 	folder_remove(attempt->work, attempt->run.job);
 	if (outputs_too)
-		folder_remove(attempt->attempt_dir, attempt->run.job);
+		folder_remove(attempt->filed ? attempt->final_dir : attempt->attempt_dir, attempt->run.job);
 }
 
 static void send_manifest(struct attempt *attempt, struct json_object *outputs)
@@ -172,6 +172,8 @@ static void send_manifest(struct attempt *attempt, struct json_object *outputs)
 		fnr_json_set(message, "took", json_object_get(attempt->took));
 	fnr_json_set_int(message, "cpu_ms", tree_cpu_ms(NULL) - attempt->cpu_before);
 	fnr_json_set_int(message, "rss_max", (int64_t)attempt->memory_most);
+	if (attempt->filed)
+		fnr_json_set_bool(message, "filed", true);
 	attempt_send(attempt, "manifest", message);
 }
 
@@ -271,7 +273,7 @@ static void task_run(struct worker *worker, struct json_object *message)
 	struct attempt attempt = {
 		.worker = worker, .message = message, .outputs = json_object_new_array(), .work_fd = -1,
 		.attempt_dir = fnr_json_get_text(message, "attempt_dir", ""), .work = fnr_json_get_text(message, "work", ""),
-		.cpu_before = tree_cpu_ms(NULL), .heartbeat_due = fnr_mono_ms() + HEARTBEAT_FIRST_MS,
+		.final_dir = fnr_json_get_text(message, "final_dir", NULL), .cpu_before = tree_cpu_ms(NULL), .heartbeat_due = fnr_mono_ms() + HEARTBEAT_FIRST_MS, .stage = FNR_STAGE_PREPARATION,
 		.run = {
 			.job = fnr_json_get_text(message, "job", ""), .attempt = (int)fnr_json_get_int(message, "attempt", 0),
 			.definition = fnr_json_get(message, "definition"), .data_dir = worker->data_dir,

@@ -23,10 +23,12 @@ struct attempt {
 	struct worker *worker;
 	struct json_object *message;       /* the "run" message, which most members of run point into */
 	struct json_object *payload;       /* owned when it came from a file */
-	struct json_object *outputs;       /* array of {"name","path","file","media_type"}, accepted, not copied yet */
+	struct json_object *outputs;       /* array of {"name","path","file","own"}, accepted, not copied yet */
 	struct json_object *result, *took; /* took: NULL if nothing was told */
 	const char *attempt_dir;           /* relative to the data directory; checked */
 	const char *work;                  /* the same */
+	const char *final_dir;             /* NULL, or where the worker itself files the outputs (take_settle) */
+	bool filed;                        /* they lie there */
 	char work_dir[4352], definition_dir[4352];
 	int work_fd;                       /* -1 for backends that make no files */
 	bool cancelled;
@@ -85,7 +87,7 @@ void task_thumbnail(struct worker *worker, struct json_object *message);
 
 /* ---- collect.c ---- */
 
-/* Copies the outputs into the attempt's folder and flushes them. Returns the manifest's "outputs", or NULL with *error
+/* Copies or moves the outputs into the attempt's folder, marks it, and flushes it all. Returns the manifest's "outputs", or NULL with *error
  * (RUN_FAILED), or NULL with attempt->cancelled. Makes no folder if there are none. */
 struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error);
 

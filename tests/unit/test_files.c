@@ -183,13 +183,39 @@ static bool stop_at_once(void *context)
 
 Test(files, a_copy_can_be_stopped)
 {
-	int asked = 0, dir = open(".", O_RDONLY | O_DIRECTORY);
+	int asked = 0, fd, dir = open(".", O_RDONLY | O_DIRECTORY);
 	put("large", "");
 	cr_assert_eq(truncate("large", 64 << 20), 0);
-	cr_expect_eq(path_copy_in_watched(dir, "large", dir, "copy", UINT64_MAX, stop_at_once, &asked, NULL, NULL, NULL), FNR_E_TIMEOUT);
+	cr_expect_eq(path_copy_in_watched(dir, "large", dir, "copy", UINT64_MAX, stop_at_once, &asked, &fd, NULL, NULL, NULL), FNR_E_TIMEOUT);
 	cr_expect_eq(asked, 1);
 	cr_expect_neq(access("copy", F_OK), 0);
 	close(dir);
+}
+
+Test(files, what_is_our_own_is_moved)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	uint8_t sha256[32];
+	uint64_t bytes;
+	char hex[65], text[8] = "";
+	mkdir("to", 0755);
+	put("made", "hello");
+	put("to/there", "x");
+	int fd = -1, from = open(".", O_RDONLY | O_DIRECTORY), to = open("to", O_RDONLY | O_DIRECTORY);
+	cr_expect_eq(path_move_in_watched(from, "made", to, "there", 16, NULL, NULL, &fd, &bytes, sha256, &err), FNR_E_EXISTS);
+	cr_expect_eq(path_move_in_watched(from, "made", to, "new", 4, NULL, NULL, &fd, &bytes, sha256, &err), FNR_E_TOO_LARGE);
+	cr_expect_eq(access("made", F_OK), 0, "what cannot be taken stays");
+	cr_assert_eq(path_move_in_watched(from, "made", to, "new", 16, NULL, NULL, &fd, &bytes, sha256, &err), FNR_OK, "%s", err.message);
+	cr_expect_eq(pread(fd, text, sizeof text, 0), 5);
+	cr_expect_str_eq(text, "hello");
+	cr_expect_eq(bytes, 5);
+	cr_expect_str_eq(fnr_hex(sha256, 32, hex), "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+	cr_expect_neq(access("made", F_OK), 0);
+	cr_expect_eq(access("to/new", F_OK), 0);
+	cr_expect_eq(path_move_in_watched(from, "made", to, "again", 16, NULL, NULL, &fd, NULL, NULL, &err), FNR_E_NOT_FOUND);
+	close(fd);
+	close(from);
+	close(to);
 }
 
 Test(files, sizes_of_pictures)
@@ -374,6 +400,54 @@ Test(files, jobs_without_project_have_a_folder_of_their_own)
 	cr_expect_eq(access("workspace/.jobs/" JOB "/.job", F_OK), 0);
 	cr_expect_neq(access("workspace/.jobs/" JOB "/take.json", F_OK), 0);
 	cr_expect_eq(take_finish(attempt, "workspace/.jobs/" JOB, JOB, 1, NULL, NULL), FNR_OK);
+}
+
+/* An attempt of a job without project settles what it has made. */
+static int settle(const char *job, int attempt, const char *text)
+{
+	static const char final[] = "workspace/.jobs/" JOB;
+	char path[TAKE_PATH], file[TAKE_PATH + 8];
+	struct fnr_id id;
+	cr_assert(fnr_id_parse(JOB, &id));
+	take_attempt_dir(path, NULL, NULL, &id, attempt);
+	cr_assert_eq(take_dir_make(path, NULL), FNR_OK);
+	snprintf(file, sizeof file, "%s/a.txt", path);
+	put(file, text);
+	int mark, dir = open(path, O_RDONLY | O_DIRECTORY), parent = open("workspace/.jobs", O_RDONLY | O_DIRECTORY);
+	cr_assert_eq(take_mark(dir, job, attempt, &mark, NULL), FNR_OK);
+	int code = take_settle(parent, path, final, job, attempt, NULL);
+	close(mark);
+	close(dir);
+	close(parent);
+	return code;
+}
+
+static void expect_text(const char *path, const char *text)
+{
+	struct fnr_buf found = FNR_BUF_INIT;
+	cr_expect_eq(fnr_file_read(path, 100, &found, NULL), FNR_OK);
+	cr_expect_str_eq(found.data, text);
+	fnr_buf_free(&found);
+}
+
+Test(files, what_needs_no_number_settles_at_once)
+{
+	static const char other[] = "01981234-5678-7abc-8def-0123456789ac";
+	cr_expect_eq(settle(JOB, 2, "second"), FNR_OK);
+	expect_text("workspace/.jobs/" JOB "/a.txt", "second");
+	cr_expect_eq(settle(JOB, 2, "again"), FNR_OK, "the same attempt, whose worker was killed");
+	expect_text("workspace/.jobs/" JOB "/a.txt", "again");
+	cr_expect_eq(settle(JOB, 1, "late"), FNR_E_EXISTS, "an attempt that was given up");
+	expect_text("workspace/.jobs/" JOB "/a.txt", "again");
+	cr_expect_eq(settle(JOB, 10, "tenth"), FNR_OK);
+	expect_text("workspace/.jobs/" JOB "/a.txt", "tenth");
+	cr_expect_eq(settle(other, 11, "other"), FNR_E_EXISTS, "another job's");
+	cr_expect_eq(take_finish("workspace/.jobs/.attempt-" JOB "-10", "workspace/.jobs/" JOB, JOB, 10, NULL, NULL), FNR_OK, "filed already");
+	cr_assert_eq(fnr_tree_remove("workspace/.jobs/" JOB, NULL), FNR_OK);
+	cr_assert_eq(fnr_dir_make("workspace/.jobs/" JOB, 0755, NULL), FNR_OK);
+	put("workspace/.jobs/" JOB "/b.txt", "unmarked");
+	cr_expect_eq(settle(JOB, 12, "x"), FNR_E_EXISTS, "nobody's");
+	cr_expect_eq(take_settle(AT_FDCWD, ATTEMPT, SHOT "/take_001", JOB, 1, NULL), FNR_E_INVALID);
 }
 
 Test(files, the_highest_take_is_found_whatever_else_lies_there)

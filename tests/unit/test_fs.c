@@ -84,6 +84,31 @@ Test(fs, folders)
 	cr_assert_eq(fnr_dir_make("file/x", 0700, &err), FNR_E_IO);
 }
 
+Test(fs, many_are_flushed_at_once)
+{
+	int fds[FNR_FLUSH_MOST], ends[2];
+	for (size_t i = 0; i < FNR_FLUSH_MOST; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "file-%zu", i);
+		fds[i] = open(name, O_WRONLY | O_CREAT, 0644);
+		cr_assert(fnr_write_all(fds[i], "x", 1));
+	}
+	cr_assert(fnr_flush_all(fds, 0));
+	cr_assert(fnr_flush_all(fds, 1));
+	cr_assert(fnr_flush_all(fds, FNR_FLUSH_MOST));
+	cr_assert_eq(pipe(ends), 0);
+	for (size_t i = 0; i < FNR_FLUSH_MOST; i += FNR_FLUSH_MOST - 1) {      /* the first fails, then the last */
+		int file = fds[i];
+		fds[i] = ends[1];                                               /* a pipe cannot be flushed */
+		errno = 0;
+		cr_assert_not(fnr_flush_all(fds, FNR_FLUSH_MOST));
+		cr_assert_eq(errno, EINVAL);
+		fds[i] = file;
+	}
+	for (size_t i = 0; i < FNR_FLUSH_MOST; i++)
+		close(fds[i]);
+}
+
 Test(fs, remove_follows_no_symlink)
 {
 	cr_assert_eq(fnr_dir_make("keep/inner", 0700, &err), FNR_OK);

@@ -454,6 +454,24 @@ Test(script, a_flood_on_standard_error_is_cut)
 	cr_expect_eq(count, 2001);
 }
 
+Test(script, what_has_no_project_is_filed_by_its_worker)
+{
+	static const char final[] = "workspace/.jobs/" JOB;
+	struct json_object *message = run_message("good", 20000);
+	json_object_object_del(message, "project");
+	json_object_object_del(message, "shot");
+	fnr_json_set_text(message, "attempt_dir", "workspace/.jobs/.attempt-" JOB "-1");
+	fnr_json_set_text(message, "final_dir", final);
+	say(message);
+	message = answer();
+	expect_type(message, "manifest");
+	cr_expect(fnr_json_get_bool(message, "filed", false));
+	json_object_put(message);
+	cr_expect_eq(access("workspace/.jobs/" JOB "/out.txt", F_OK), 0);
+	cr_expect_eq(access("workspace/.jobs/" JOB "/.job", F_OK), 0);
+	cr_expect_neq(access("workspace/.jobs/.attempt-" JOB "-1", F_OK), 0);
+}
+
 Test(script, folders_without_rights_are_removed)
 {
 	struct json_object *message = run_it("leaves_locked_folders");
