@@ -99,6 +99,11 @@ struct backend_kind {
 	 * {"version","devices":[{"name","vram_total","vram_free"}],"ram_total","ram_free","queue":{"running","pending"},
 	 *  "models":{"checkpoints":["…"]}}, whatever is known; bytes. NULL: nothing can be asked. False with *error set. */
 	bool (*probe_endpoint)(const struct endpoint *endpoint, struct json_object *found, struct run_error *error);
+	/* For kinds that keep a connection between jobs, or NULL. idle: the worker has nothing to do; sees to the connection until
+	 * there is something to read from fd, or none is kept any more. release: lets go of it, unless it is with the server that
+	 * the next job is for (NULL: there is none). */
+	void (*idle)(int fd);
+	void (*release)(const struct endpoint *next);
 };
 
 const struct backend_kind *backend_find(const char *name);   /* NULL if there is no such kind */

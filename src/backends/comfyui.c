@@ -277,7 +277,7 @@ static bool begin(struct comfyui *comfyui)
 
 static void end(struct comfyui *comfyui)
 {
-	comfyui_disconnect(comfyui);
+	comfyui_hang_up(comfyui);
 	json_object_put(comfyui->workflow);
 	json_object_put(comfyui->failure);
 	json_object_put(comfyui->executed);
@@ -321,6 +321,7 @@ static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result = RUN_FAILED;
 	if (begin(&comfyui)) {
+		comfyui_recall_client(&comfyui);
 		comfyui_connect(&comfyui, &answer); /* it can be watched without, too */
 		result = answer.result == HTTP_STOPPED ? stopped(&comfyui) : watch_prompt(&comfyui, true);
 	}
@@ -331,5 +332,5 @@ static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 
 const struct backend_kind backend_comfyui = {
 	.name = "comfyui", .needs_endpoint = true, .attachable = true, .tells_begin = true, .execute = comfyui_execute, .attach = comfyui_attach,
-	.probe_endpoint = comfyui_probe,
+	.probe_endpoint = comfyui_probe, .idle = comfyui_idle, .release = comfyui_release,
 };

@@ -34,14 +34,17 @@ struct comfyui {
 	struct json_object *workflow;
 	char prompt[FNR_ID_TEXT], client[FNR_ID_TEXT];
 	bool joined;                      /* it ran before we saw it */
+	bool shared;                      /* other prompts had this client id before: it does not tell which is ours */
 	bool known;                       /* the server has told that it is our prompt's id */
+	bool our_id;                      /* … and it is the one that we gave */
 	enum { COMFYUI_JOBS_MAYBE, COMFYUI_JOBS, COMFYUI_NO_JOBS } jobs;      /* has the server the newer routes? */
 	int64_t deadline;                 /* CLOCK_MONOTONIC */
 
 	struct websocket *socket;         /* NULL: lost */
 	bool greeted;                     /* its first status came */
 	bool leaving;                     /* nothing more is wanted of it */
-	int64_t heard_at;                 /* of our prompt */
+	bool heard;                       /* something was told of our prompt */
+	int64_t heard_at;                 /* that was then; before, when we began */
 
 	struct comfyui_node *nodes;       /* by id */
 	size_t node_count;
@@ -75,12 +78,25 @@ enum run_result comfyui_submit(struct comfyui *comfyui);
 
 /* ---- comfyui_events.c: what the socket tells ---- */
 
-bool comfyui_connect(struct comfyui *comfyui, struct http_answer *answer);   /* the socket, and its first status */
-void comfyui_disconnect(struct comfyui *comfyui);
-void comfyui_listen(struct comfyui *comfyui);             /* takes what has come; a lost socket is NULL afterwards */
+void comfyui_message(bool text, const char *data, size_t len, void *context);    /* context: a struct comfyui */
 /* What came before the prompt had the id by which the server calls it. */
 void comfyui_hear_early(struct comfyui *comfyui);
+
+/* ---- comfyui_socket.c: the socket itself ----
+ *
+ * It is opened for a prompt and kept for the next ones on that server, for some seconds, as making one costs more than all else
+ * of a short job. A server tells a socket of the prompts that were given with its client id; so those that share a socket have
+ * the id that was made for the first of them, and whoever joins a prompt asks the server which it is (comfyui_recall_client). A
+ * server that gives prompts ids of its own finds them by the client id alone: with such a one no socket is kept. */
+
+/* The socket, and its first status; comfyui->client is the id that it has. */
+bool comfyui_connect(struct comfyui *comfyui, struct http_answer *answer);
+void comfyui_disconnect(struct comfyui *comfyui);
+void comfyui_hang_up(struct comfyui *comfyui);            /* the same when the prompt has ended: it may be kept */
+void comfyui_listen(struct comfyui *comfyui);             /* takes what has come; a lost socket is NULL afterwards */
 void comfyui_goodbye(struct comfyui *comfyui);            /* the prompt has ended: nobody waits for the socket's end */
+void comfyui_idle(int fd);                                /* as backends/backend.h has it */
+void comfyui_release(const struct endpoint *next);
 
 /* ---- comfyui_progress.c: how far it is, in words ---- */
 
@@ -103,6 +119,7 @@ struct comfyui_report {
 /* By the jobs route where there is one; else first the queue, then the history: nothing that ends between the two is missed.
  * regardless: also when the run shall stop. */
 void comfyui_ask(struct comfyui *comfyui, bool regardless, struct comfyui_report *report, struct http_answer *answer);
+void comfyui_recall_client(struct comfyui *comfyui);      /* the client id that our prompt was given with, if it is waiting or running */
 enum comfyui_end comfyui_end_of(struct json_object *entry, struct json_object **failure_r);   /* failure: borrowed */
 
 /* ---- comfyui_cancel.c ---- */

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,8 +12,6 @@
 #include "base/text.h"
 #include "files/path.h"
 
-#define STATUS_MS 10000
-#define TURN_MS 250
 #define RECEIVED_MOST 1000
 #define LOG_TEXT 1000
 #define EARLY_MOST (1u << 20)
@@ -152,6 +149,7 @@ static void take_text(struct comfyui *comfyui, const char *text, size_t len)
 	if (object && !ours && !comfyui->known && fnr_json_get(data, "prompt_id") != NULL)
 		keep_early(comfyui, text, len);
 	if (ours) {
+		comfyui->heard = true;
 		comfyui->heard_at = fnr_mono_ms();
 		if (!comfyui->over)
 			comfyui_progress(comfyui);
@@ -255,80 +253,7 @@ static void take_binary(struct comfyui *comfyui, const char *data, size_t len)
 		types[type](comfyui, data + 4, len - 4);
 }
 
-static void take_message(bool text, const char *data, size_t len, void *context)
+void comfyui_message(bool text, const char *data, size_t len, void *context)
 {
 	(text ? take_text : take_binary)(context, data, len);
-}
-
-/* ---- the socket ---- */
-
-void comfyui_listen(struct comfyui *comfyui)
-{
-	if (comfyui->socket == NULL || websocket_turn(comfyui->socket))
-		return;
-	if (!comfyui->leaving)
-		run_log(comfyui->run, "debug", websocket_reason(comfyui->socket));
-	comfyui_disconnect(comfyui);
-}
-
-void comfyui_goodbye(struct comfyui *comfyui)
-{
-	comfyui->leaving = true;
-	if (comfyui->socket != NULL)
-		websocket_goodbye(comfyui->socket);
-}
-
-static void listen_beside(void *context)
-{
-	comfyui_listen(context);
-}
-
-/* Waits for the first status, which shows that the server has registered us. */
-static bool greeted(struct comfyui *comfyui, struct http_answer *answer)
-{
-	int64_t deadline = fnr_mono_ms() + STATUS_MS;
-	while (comfyui->socket != NULL && !comfyui->greeted && fnr_mono_ms() < deadline) {
-		comfyui_listen(comfyui);
-		if (comfyui->socket == NULL || comfyui->greeted || websocket_busy(comfyui->socket))
-			continue;
-		struct pollfd fds[] = { { .fd = websocket_fd(comfyui->socket), .events = POLLIN }, { .fd = run_fd(comfyui->run), .events = POLLIN } };
-		poll(fds, 2, TURN_MS);
-		if (run_stop(comfyui->run)) {
-			answer->result = HTTP_STOPPED;
-			return false;
-		}
-	}
-	if (comfyui->socket != NULL && comfyui->greeted)
-		return true;
-	answer->result = comfyui->socket != NULL ? HTTP_TIMEOUT : HTTP_BROKEN;
-	snprintf(answer->detail, sizeof answer->detail, "GET /ws: no status came");
-	return false;
-}
-
-bool comfyui_connect(struct comfyui *comfyui, struct http_answer *answer)
-{
-	char path[80];
-	snprintf(path, sizeof path, "/ws?clientId=%s", comfyui->client);
-	struct websocket_wish wish = {
-		.endpoint = comfyui->run->endpoint, .flags = COMFYUI_HTTP, .path = path, .message = take_message, .context = comfyui,
-	};
-	comfyui->greeted = false;
-	comfyui->socket = websocket_open(comfyui->run, &wish, answer);
-	if (comfyui->socket == NULL)
-		return false;
-	if (!websocket_send(comfyui->socket, "{\"type\":\"feature_flags\",\"data\":{\"supports_preview_metadata\":true}}") ||
-	    !greeted(comfyui, answer)) {
-		comfyui_disconnect(comfyui);
-		return false;
-	}
-	http_beside(comfyui->http, websocket_fd(comfyui->socket), listen_beside, comfyui);
-	return true;
-}
-
-void comfyui_disconnect(struct comfyui *comfyui)
-{
-	struct websocket *socket = comfyui->socket;
-	comfyui->socket = NULL;
-	http_beside(comfyui->http, -1, NULL, NULL);
-	websocket_close(socket);
 }

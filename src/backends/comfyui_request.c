@@ -233,13 +233,14 @@ static struct json_object *request_make(struct comfyui *comfyui)
 	return request;
 }
 
-/* The connection broke, or what came is no answer: did the server get it? */
-static enum run_result submitted_after_all(struct comfyui *comfyui, const struct http_answer *broken)
+/* The connection broke, or what came is no answer: did the server get it? again_r: it did not, as the connection had ended. */
+static enum run_result submitted_after_all(struct comfyui *comfyui, const struct http_answer *broken, bool *again_r)
 {
 	struct comfyui_report report = { 0 };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	comfyui_ask(comfyui, false, &report, &answer);
 	bool there = report.state == COMFYUI_PENDING || report.state == COMFYUI_RUNNING || report.state == COMFYUI_ENDED;
+	*again_r = broken->unanswered && report.state == COMFYUI_UNKNOWN;
 	json_object_put(report.entry);
 	http_answer_clear(&answer);
 	return there ? RUN_DONE : http_failed(broken, comfyui->error);
@@ -264,26 +265,26 @@ static enum run_result accepted(struct comfyui *comfyui, struct json_object *ans
 	return RUN_FAILED;
 }
 
-enum run_result comfyui_submit(struct comfyui *comfyui)
+/* again_r: it is to be sent once more, on a new connection. */
+static enum run_result submit(struct comfyui *comfyui, struct json_object *body, bool kept, bool *again_r)
 {
-	struct json_object *body = request_make(comfyui);
-	struct http_request request = { .path = "/prompt", .json = body, .once = true, .timeout_ms = 60000 };
+	struct http_request request = { .path = "/prompt", .json = body, .once = true, .kept = kept, .timeout_ms = 60000 };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result;
-	run_begun(comfyui->run);
 	switch (http_ask(comfyui->http, comfyui->run, &request, &answer)) {
 	case HTTP_DONE:
+		comfyui->our_id = strcmp(fnr_json_get_text(answer.json, "prompt_id", ""), comfyui->prompt) == 0;
 		if (comfyui_id_adopt(comfyui, fnr_json_get_text(answer.json, "prompt_id", "")))
 			result = accepted(comfyui, answer.json);
 		else
-			result = submitted_after_all(comfyui, &answer);
+			result = submitted_after_all(comfyui, &answer, again_r);
 		break;
 	case HTTP_STATUS:
 		result = answer.status == 400 ? comfyui_refused(comfyui, &answer) : http_failed(&answer, comfyui->error);
 		break;
 	case HTTP_BROKEN:
 	case HTTP_TIMEOUT:
-		result = submitted_after_all(comfyui, &answer);
+		result = submitted_after_all(comfyui, &answer, again_r);
 		break;
 	case HTTP_STOPPED:          /* it may have got there */
 		comfyui_cancel(comfyui);
@@ -293,6 +294,17 @@ enum run_result comfyui_submit(struct comfyui *comfyui)
 		result = http_failed(&answer, comfyui->error);
 	}
 	http_answer_clear(&answer);
+	return result;
+}
+
+enum run_result comfyui_submit(struct comfyui *comfyui)
+{
+	struct json_object *body = request_make(comfyui);
+	bool again = false;
+	run_begun(comfyui->run);
+	enum run_result result = submit(comfyui, body, true, &again);
+	if (again)
+		result = submit(comfyui, body, false, &again);
 	json_object_put(body);
 	return result;
 }

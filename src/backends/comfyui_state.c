@@ -72,7 +72,7 @@ static bool item_is_ours(struct comfyui *comfyui, struct json_object *item)
 	const char *client = fnr_json_get_text(json_object_array_get_idx(item, 3), "client_id", "");
 	if (prompt != NULL && strcmp(prompt, comfyui->prompt) == 0)
 		return true;
-	return !comfyui->known && prompt != NULL && strcmp(client, comfyui->client) == 0 && comfyui_id_adopt(comfyui, prompt);
+	return !comfyui->known && !comfyui->shared && prompt != NULL && strcmp(client, comfyui->client) == 0 && comfyui_id_adopt(comfyui, prompt);
 }
 
 static struct json_object *find_ours(struct comfyui *comfyui, struct json_object *items)
@@ -118,6 +118,22 @@ static bool ask_queue(struct comfyui *comfyui, bool regardless, struct comfyui_r
 	}
 	http_answer_clear(answer);
 	return report->state != COMFYUI_UNKNOWN;
+}
+
+void comfyui_recall_client(struct comfyui *comfyui)
+{
+	struct http_request request = { .path = "/queue", .limit = HISTORY_MOST };
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	http_ask(comfyui->http, comfyui->run, &request, &answer);
+	struct json_object *ours = find_ours(comfyui, fnr_json_get(answer.json, "queue_running"));
+	if (ours == NULL)
+		ours = find_ours(comfyui, fnr_json_get(answer.json, "queue_pending"));
+	const char *client = fnr_json_get_text(ours != NULL ? json_object_array_get_idx(ours, 3) : NULL, "client_id", "");
+	if (client[0] != '\0' && strcmp(client, comfyui->client) != 0 && strlen(client) < sizeof comfyui->client) {
+		fnr_text_copy(comfyui->client, sizeof comfyui->client, client);
+		comfyui->shared = true;
+	}
+	http_answer_clear(&answer);
 }
 
 /* Our entry in what /history answers; borrowed. */

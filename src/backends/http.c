@@ -24,6 +24,7 @@
 #define CLIENTS 8
 #define TURN_MS 250
 #define CONNECT_MS 10000L
+#define KEPT_S 5L                    /* so long ago was a connection used that a request with `kept` may take */
 #define TIMEOUT_MS 30000
 #define STALL_MS 60000
 #define ANSWER_MOST (16u << 20)
@@ -57,6 +58,7 @@ struct http_stream {
 	int64_t stall_ms, moved_at;     /* stall_ms 0: unlimited */
 	curl_off_t moved;
 	bool over, too_large, disk, enough, stalled;
+	bool sent, again;               /* of a request that is sent once: libcurl began to send it; it would have done so again */
 	char text[CURL_ERROR_SIZE];
 };
 
@@ -154,14 +156,19 @@ static struct http *client_make(const struct endpoint *endpoint, int flags, cons
 	return NULL;
 }
 
+void http_key(const struct endpoint *endpoint, int flags, struct fnr_buf *out)
+{
+	char version[48];
+	trust_version(endpoint->ca_file, version);
+	fnr_buf_printf(out, "%d %s %s %s %s", flags, endpoint->url, fnr_json_text(endpoint->credentials, NULL),
+	               endpoint->ca_file != NULL ? endpoint->ca_file : "", version);
+}
+
 struct http *http_to(const struct endpoint *endpoint, int flags)
 {
 	struct fnr_buf key = FNR_BUF_INIT;
 	struct http **place = &clients[0];
-	char version[48];
-	trust_version(endpoint->ca_file, version);
-	fnr_buf_printf(&key, "%d %s %s %s %s", flags, endpoint->url, fnr_json_text(endpoint->credentials, NULL),
-	               endpoint->ca_file != NULL ? endpoint->ca_file : "", version);
+	http_key(endpoint, flags, &key);
 	for (size_t i = 0; i < CLIENTS; i++) {
 		if (clients[i] != NULL && strcmp(clients[i]->key, key.data) == 0) {
 			place = &clients[i];
@@ -243,6 +250,15 @@ static bool was_asked(const struct http_stream *stream)
 	return ready > 0;
 }
 
+/* libcurl is about to send the request. */
+static int sends(void *context, char *to, char *from, int to_port, int from_port)
+{
+	struct http_stream *stream = context;
+	stream->again = stream->sent;
+	stream->sent = true;
+	return stream->again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 /* libcurl's codes as ours; the one converter. */
 static enum http_result result_of(const struct http_stream *stream, CURLcode code)
 {
@@ -256,6 +272,8 @@ static enum http_result result_of(const struct http_stream *stream, CURLcode cod
 		return HTTP_TIMEOUT;
 	if (trust_broken(stream->curl, code, stream->answer))
 		return HTTP_DISTRUSTED;
+	if (stream->again)
+		return HTTP_BROKEN;
 	switch (code) {
 	case CURLE_OK:
 		return stream->answer->status >= 200 && stream->answer->status < 300 ? HTTP_DONE : HTTP_STATUS;
@@ -306,6 +324,8 @@ static void say(struct http_stream *stream, CURLcode code)
 		snprintf(answer->detail, sizeof answer->detail, "%s: status %ld%s%s", answer->asked, answer->status, text[0] != '\0' ? ": " : "", text);
 	else if (stream->stalled)
 		snprintf(answer->detail, sizeof answer->detail, "%s: nothing moved for %lld ms", answer->asked, (long long)stream->stall_ms);
+	else if (stream->again)
+		snprintf(answer->detail, sizeof answer->detail, "%s: the server ended the connection", answer->asked);
 	else
 		snprintf(answer->detail, sizeof answer->detail, "%s: %.140s", answer->asked,
 		         stream->text[0] != '\0' ? stream->text : curl_easy_strerror(code));
@@ -333,6 +353,7 @@ static void ended(struct http_stream *stream, CURLcode code)
 	if (curl_easy_getinfo(stream->curl, CURLINFO_RETRY_AFTER, &after) == CURLE_OK)
 		answer->retry_after_s = (double)after;
 	answer->result = result_of(stream, code);
+	answer->unanswered = stream->again;
 	say(stream, code);
 	if (may_be_json(answer))
 		answer->json = fnr_json_parse_foreign(answer->body.data, answer->body.len, NULL);
@@ -461,7 +482,13 @@ static void options_set(struct http_stream *stream, const struct http_request *r
 	}
 	if (request->method != NULL)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
-	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
+	if (request->once && request->kept) {
+		curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, KEPT_S);
+		curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, sends);
+		curl_easy_setopt(curl, CURLOPT_PREREQDATA, stream);
+	} else if (request->once) {
+		curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+	}
 }
 
 static int64_t limit_of(int64_t wanted, int64_t usual)

@@ -72,6 +72,7 @@ struct http_request {
 	int64_t timeout_ms;               /* for all of it; 0: 30 s; less than 0: none */
 	int64_t stall_ms;                 /* without a byte in either direction; 0: 60 s; less than 0: none */
 	bool once;                        /* not to be repeated, as libcurl does on a kept connection that ends: a new one is made */
+	bool kept;                        /* with once: one that was used just now will do; ends it, that is HTTP_BROKEN */
 	bool regardless;                  /* goes on when the run shall stop: for what must be said at the end */
 };
 
@@ -83,6 +84,7 @@ struct http_answer {
 	struct json_object *json;         /* the body, if it is JSON; owned */
 	uint64_t bytes;                   /* of the body or file */
 	double retry_after_s;             /* 0 if not told */
+	bool unanswered;                  /* HTTP_BROKEN as a kept connection ended without a byte: most likely before the request came */
 	enum http_distrust distrust;
 	char asked[160];                  /* "POST /prompt", without what follows a question mark */
 	char detail[384];                 /* for technicians; "" when it went well */
@@ -118,6 +120,9 @@ enum run_result http_failed(const struct http_answer *answer, struct run_error *
 
 /* Percent-encodes one value of a path or query into out; returns out->data. */
 const char *http_encode(struct fnr_buf *out, const char *text);
+
+/* Appends what makes a connection to this endpoint another one than to any other: where to, as whom, believing whom. */
+void http_key(const struct endpoint *endpoint, int flags, struct fnr_buf *out);
 
 /* For what speaks on a connection of its own (websocket.c): the endpoint's headers for it as text, each line with its end. */
 void http_add_headers(const struct endpoint *endpoint, int flags, struct fnr_buf *out);

@@ -499,6 +499,12 @@ bool websocket_send(struct websocket *socket, const char *text)
 	return !socket->over && wslay_event_queue_msg(socket->frames, &message) == 0 && wslay_event_send(socket->frames) == 0;
 }
 
+void websocket_hear(struct websocket *socket, websocket_message *message, void *context)
+{
+	socket->message = message;
+	socket->context = context;
+}
+
 void websocket_goodbye(struct websocket *socket)
 {
 	if (socket->over || socket->leaving)
@@ -519,5 +525,11 @@ void websocket_close(struct websocket *socket)
 		if (websocket_turn(socket) && !socket->more)
 			wait_for(socket, NULL, wslay_event_want_write(socket->frames) ? POLLIN | POLLOUT : POLLIN, left < TURN_MS ? (int)left : TURN_MS);
 	}
+	socket_free(socket);
+}
+
+void websocket_drop(struct websocket *socket)
+{
+	websocket_goodbye(socket);
 	socket_free(socket);
 }

@@ -1,5 +1,4 @@
-/* A WebSocket client (RFC 6455) for workers: libcurl connects (names, TLS), wslay frames. One connection, one job; blocking
- * only in open and close. Whoever owns it calls websocket_turn whenever its descriptor is readable, and at least every 500 ms:
+/* A WebSocket client (RFC 6455) for workers: libcurl connects (names, TLS), wslay frames. Blocking only in open and close. Whoever owns it calls websocket_turn whenever its descriptor is readable, and at least every 500 ms:
  * a client that does not read holds up the server.
  *
  * It asks for no extension and no subprotocol, sends no Origin, answers pings, and pings itself when nothing came for a while.
@@ -39,11 +38,15 @@ const char *websocket_reason(const struct websocket *socket);
 
 bool websocket_send(struct websocket *socket, const char *text);
 
+/* Messages go there from now on. */
+void websocket_hear(struct websocket *socket, websocket_message *message, void *context);
+
 /* Says goodbye with 1000, without waiting: the turns that follow take what still comes, and the other side's goodbye ends it. */
 void websocket_goodbye(struct websocket *socket);
 
 /* Says goodbye, unless that was done, and waits at most 2 s for the other side's; a lost one is just freed. Messages that come meanwhile
  * are handed out. NULL is allowed. */
 void websocket_close(struct websocket *socket);
+void websocket_drop(struct websocket *socket);      /* the same without waiting */
 
 #endif

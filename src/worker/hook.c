@@ -151,6 +151,7 @@ void task_restart(struct worker *worker, struct json_object *message)
 	struct json_object *answer = json_object_new_object();
 	struct hook hook = { .backend = fnr_json_get_text(message, "backend", ""), .fd = -1 };
 	snprintf(hook.path, sizeof hook.path, "%s/hooks/restart-backend", worker->data_dir);
+	worker_release(NULL);     /* it goes down now */
 	snprintf(hook.url, sizeof hook.url, "FNR_BACKEND_URL=%s", fnr_json_get_text(message, "url", ""));
 	fnr_json_set_text(answer, "type", "restarted");
 	fnr_json_set_text(answer, "backend", hook.backend);

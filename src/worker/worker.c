@@ -37,6 +37,22 @@ void worker_send(struct worker *worker, struct json_object *message)
 		worker_leave();
 }
 
+/* ---- what kinds of backends keep between jobs ---- */
+
+static void idle(int fd)
+{
+	for (const struct backend_kind *const *kind = backend_kinds(); *kind != NULL; kind++)
+		if ((*kind)->idle != NULL)
+			(*kind)->idle(fd);
+}
+
+void worker_release(const struct endpoint *next)
+{
+	for (const struct backend_kind *const *kind = backend_kinds(); *kind != NULL; kind++)
+		if ((*kind)->release != NULL)
+			(*kind)->release(next);
+}
+
 /* ---- run ---- */
 
 static bool message_wrong(struct run_error *error, const char *what)
@@ -241,6 +257,7 @@ static void attempt_run(struct attempt *attempt)
 	enum run_result result = RUN_FAILED;
 	if (message_read(attempt, kind, &error) && (kind->no_files || (begin(attempt, kind, &error) && attempt_fetch(attempt, &error)))) {
 		attempt->said_at = fnr_mono_ms();
+		worker_release(attempt->run.endpoint);
 		bool attach = kind->attach != NULL && fnr_json_get_bool(attempt->message, "attach", false);
 		result = (attach ? kind->attach : kind->execute)(&attempt->run, &error);
 		attempt->said_at = 0;
@@ -349,6 +366,8 @@ static struct json_object *next_message(struct worker *worker)
 		json_object_array_del_idx(worker->later, 0, 1);
 		return message;
 	}
+	if (worker->in.len == 0)
+		idle(worker->fd);
 	return wire_receive(worker->fd, &worker->in, &message) ? message : NULL;
 }
 
@@ -395,5 +414,6 @@ void worker_main(int fd, const char *name)
 				tasks[i].run(&worker, message);
 		json_object_put(message);
 	}
+	worker_release(NULL);
 	worker_leave();
 }

@@ -53,6 +53,7 @@ struct attempt {
 /* ---- worker.c ---- */
 
 void worker_send(struct worker *worker, struct json_object *message);   /* puts it; leaves if the manager is gone */
+void worker_release(const struct endpoint *next);                       /* lets go of connections to others (backends/backend.h) */
 
 struct json_object *worker_error(const struct run_error *error);        /* as messages have it */
 

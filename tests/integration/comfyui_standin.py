@@ -6,7 +6,7 @@ prints "listening PORT" when it is ready. Without arguments it behaves well. Tes
 
     PUT  /standin         {"step_ms": 20, "oom": 1, ...}: any of CONTROLS; the rest stays as it is
     GET  /standin         what it has seen: counters, prompts, requests, sockets
-    POST /standin/reset   as it was in the beginning, but for sockets and files
+    POST /standin/reset   as it was in the beginning, but for files; sockets are cut
 
 and a fault with a number happens so many times. What it holds in memory is gone when it is started again, as with the real one.
 """
@@ -54,7 +54,7 @@ CONTROLS = {
     "late_history_ms": 0,     # between execution_success and the history
     "gap_ms": 0,              # for so long a job that has ended is neither in the queue nor in the history
     "deaf_interrupts": 0,     # so many interrupts and cancels hit nothing
-    # [{"path": "/prompt", "status": 500, "body": "", "type": "text/plain", "times": 1, "delay_ms": 0}], or one of: "cut": the connection,
+    # [{"path": "/prompt", "status": 500, "body": "", "type": "text/plain", "times": 1, "delay_ms": 0}], or one of: "cut": the connection, "lost": the same before it is looked at,
     # "hold" and "hold_answer": where "hold" stops it, before it is looked at and before it is answered, "flood": bytes for each socket before it
     "http": [],
 }
@@ -707,6 +707,10 @@ class Standin:
         self.begin()
         while self.running or self.current:
             await asyncio.sleep(0.01)
+        for socket in self.sockets.values():
+            socket._req.transport.abort()
+        while self.sockets:
+            await asyncio.sleep(0.01)
         self.begin()
         return web.Response()
 
@@ -729,6 +733,9 @@ class Standin:
                     await self.flood(fault["flood"])
                 if "status" in fault:
                     return web.Response(status=fault["status"], body=fault.get("body", "").encode(), content_type=fault.get("type", "text/plain"))
+                if fault.get("lost"):
+                    request.transport.abort()
+                    return web.Response()
                 if fault.get("cut"):
                     request.transport.abort()
                 answer = await handler(request)

@@ -592,12 +592,78 @@ def test_the_socket_is_read_while_something_is_asked(fnr, comfy):
     assert comfy.seen()["stuck"] == 0
 
 
-def test_sockets_are_closed_in_order(fnr, comfy):
-    """Point 3: with 1000, and none is left."""
-    for _ in range(3):
+def test_sockets_are_kept_for_a_while_and_closed_in_order(fnr, comfy):
+    """60.6, point 3: prompts follow each other on one socket, which is closed with 1000 some time after the last one."""
+    for _ in range(8):
         done(fnr, submit(fnr))
+    seen = comfy.seen()
+    assert 1 <= seen["sockets_opened"] < 8 and len(seen["prompts"]) == 8, seen["sockets_opened"]     # each worker has its own
+    assert all(prompt["client_id"] in prompt["sockets"] for prompt in seen["prompts"])
+    assert len({prompt["client_id"] for prompt in seen["prompts"]}) == seen["sockets_opened"]
     seen = comfy.wait(lambda seen: seen["sockets_open"] == 0)
     assert set(seen["closes"]) == {1000}, seen["closes"]
+
+
+def on_a_kept_socket(fnr, comfy, phase):
+    """A job that is held there; the socket is an earlier job's."""
+    while True:
+        done(fnr, submit(fnr))
+        comfy.set(hold=phase)
+        before = comfy.seen()["sockets_opened"]
+        id = submit(fnr)
+        comfy.wait_held(phase)
+        if comfy.seen()["sockets_opened"] == before:
+            return id
+        comfy.set(hold=None)            # another worker took it
+        done(fnr, id)
+
+
+@pytest.mark.parametrize("kill", ["worker", "manager"])
+def test_a_prompt_on_a_kept_socket_is_joined_again(fnr, comfy, kill):
+    """The server tells what happens by the client id of the prompt, which is that of another job: it is asked for."""
+    id = on_a_kept_socket(fnr, comfy, "KSampler")
+    prompt, opened = comfy.seen()["prompts"][-1], comfy.seen()["sockets_opened"]
+    (kill_workers if kill == "worker" else kill_manager)(fnr, comfy)
+    seen = comfy.wait(lambda seen: seen["sockets_opened"] > opened and prompt["client_id"] in seen["sids"])
+    comfy.set(hold=None)
+    assert done(fnr, id, timeout=120)["attempt"] == 1
+    assert seen["runs"][prompt["prompt_id"]] == 1 == comfy.seen()["runs"][prompt["prompt_id"]]
+
+
+@pytest.mark.parametrize("change", ["drop", "restart"])
+def test_a_kept_socket_that_is_gone_is_made_anew(fnr, comfy, change):
+    id = on_a_kept_socket(fnr, comfy, "KSampler")
+    comfy.set(hold=None)
+    done(fnr, id)
+    if change == "drop":
+        comfy.reset()
+    else:
+        comfy.restart()
+    for _ in range(3):
+        assert done(fnr, submit(fnr))["attempt"] == 1
+    assert comfy.seen()["sockets_opened"] >= 1
+
+
+def test_a_kept_connection_that_ends_under_a_prompt(fnr, comfy):
+    """The server knows nothing of the prompt, so it is given once more; results of earlier prompts of that socket are not taken for its own."""
+    for _ in range(20):
+        done(fnr, submit(fnr))
+        comfy.set(http=[{"path": "/prompt", "method": "POST", "lost": True}])
+        job = done(fnr, submit(fnr), timeout=120)
+        if job["attempt"] == 1:         # else it went on a new connection, by another worker
+            break
+    assert job["attempt"] == 1
+    assert set(comfy.seen()["runs"].values()) == {1}
+
+
+def test_old_servers_keep_no_socket(fnr):
+    """Where the server gives the ids, a prompt is found again by the client's id, so each has one of its own."""
+    with Comfyui("--without", "jobs,client_ids") as old, known(fnr, old):
+        for _ in range(3):
+            done(fnr, submit(fnr))
+        seen = old.wait(lambda seen: seen["sockets_open"] == 0)
+        assert len({prompt["client_id"] for prompt in seen["prompts"]}) == 3 == seen["sockets_opened"]
+        assert set(seen["closes"]) == {1000}, seen["closes"]
 
 
 def test_a_server_that_is_started_anew(fnr, comfy):

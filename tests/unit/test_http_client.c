@@ -22,7 +22,7 @@ static struct MHD_Daemon *server;
 static char url[64];
 static struct endpoint endpoint;
 static struct fnr_buf seen, body;       /* headers and body of the last request */
-static unsigned connections;
+static unsigned connections, quits;
 
 /* ---- the server ---- */
 
@@ -99,6 +99,10 @@ static enum MHD_Result answer_alone(void *context, struct MHD_Connection *connec
 	}
 	if (strncmp(path, "/base", 5) == 0)
 		path += 5;
+	if (strcmp(path, "/quit") == 0) {
+		quits++;
+		return MHD_NO;                  /* ends the connection */
+	}
 	if (strcmp(path, "/never") == 0)
 		return reply_slowly(connection, never, MHD_SIZE_UNKNOWN);
 	if (strcmp(path, "/pieces") == 0)
@@ -426,6 +430,31 @@ Test(http_client, connections_are_used_again)
 		http_answer_clear(&got);
 	}
 	cr_assert_eq(connections, 1);
+}
+
+Test(http_client, what_is_sent_once_is_not_repeated_on_a_connection_that_ends)
+{
+	static const struct { bool once, kept; unsigned connections, quits; } rows[] = {
+		{ false, false, 0, 2 },         /* libcurl takes the kept one, which ends, and tries a new one */
+		{ true, false, 1, 1 },
+		{ true, true, 0, 1 },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct http_answer got = HTTP_ANSWER_INIT;
+		struct http_request request = { .path = "/text", .form = "a=b", .once = rows[i].once, .kept = rows[i].kept };
+		cr_assert_eq(ask("/json", &got), HTTP_DONE);
+		http_answer_clear(&got);
+		connections = quits = 0;
+		cr_assert_eq(http_ask(http_to(&endpoint, 0), NULL, &request, &got), HTTP_DONE);
+		cr_assert_eq(connections, rows[i].connections, "%zu: %u", i, connections);
+		http_answer_clear(&got);
+		request.path = "/quit";
+		cr_assert_eq(http_ask(http_to(&endpoint, 0), NULL, &request, &got), HTTP_BROKEN, "%zu: %s", i, got.detail);
+		cr_assert_eq(quits, rows[i].quits, "%zu: %u", i, quits);
+		cr_assert_eq(got.unanswered, rows[i].kept);
+		cr_assert_neq(got.detail[0], '\0');
+		http_answer_clear(&got);
+	}
 }
 
 Test(http_client, downloads)
