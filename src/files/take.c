@@ -301,12 +301,15 @@ static enum mark mark_read(int parent, const char *name, const char *job, int at
 	return strcmp(text, ours) == 0 ? MARK_OURS : MARK_OTHER;
 }
 
-/* Is it of this job, and of this attempt or one before it? */
+/* Is the folder of this job's outputs of this attempt or one before it? A mark that says nothing is of one that a power cut ended
+ * between the name and the flush: the folder has the job's id, so it is of no other job. */
 static bool mark_is_past(int parent, const char *name, const char *job, int attempt)
 {
 	char text[MARK_SIZE];
 	size_t len = strlen(job);
 	mark_text(parent, name, text);
+	if (text[0] == '\0')
+		return strcmp(name, job) == 0;
 	return strncmp(text, job, len) == 0 && text[len] == ' ' && atoi(text + len) > 0 && atoi(text + len) <= attempt;
 }
 

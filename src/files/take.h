@@ -39,7 +39,8 @@ int take_mark(int dir, const char *job, int attempt, int *fd_r, struct fnr_error
 
 /* The outputs of a job without project need no number, so nothing has to be written down before they get their name: renames
  * the marked folder of the attempt to final_dir (workspace/.jobs/<job>) in parent, which is open and for the caller to flush. What
- * an earlier attempt of the job, or an earlier try of this one, has left there is replaced; what a later one has, is not. */
+ * an earlier attempt of the job, an earlier try of this one, or a power cut has left there is replaced; what a later attempt has,
+ * is not. */
 int take_settle(int parent, const char *attempt_dir, const char *final_dir, const char *job, int attempt, struct fnr_error *err);
 
 /* The highest N of a folder take_N (any number of digits) of the shot; 0 if there is none. */

@@ -446,7 +446,11 @@ Test(files, what_needs_no_number_settles_at_once)
 	cr_assert_eq(fnr_tree_remove("workspace/.jobs/" JOB, NULL), FNR_OK);
 	cr_assert_eq(fnr_dir_make("workspace/.jobs/" JOB, 0755, NULL), FNR_OK);
 	put("workspace/.jobs/" JOB "/b.txt", "unmarked");
-	cr_expect_eq(settle(JOB, 12, "x"), FNR_E_EXISTS, "nobody's");
+	cr_expect_eq(settle(other, 12, "other"), FNR_E_EXISTS, "still not another job's");
+	cr_expect_eq(settle(JOB, 12, "x"), FNR_OK, "a power cut took the mark");
+	put("workspace/.jobs/" JOB "/.job", "");
+	cr_expect_eq(settle(JOB, 12, "y"), FNR_OK, "… or what was in it");
+	expect_text("workspace/.jobs/" JOB "/a.txt", "y");
 	cr_expect_eq(take_settle(AT_FDCWD, ATTEMPT, SHOT "/take_001", JOB, 1, NULL), FNR_E_INVALID);
 }
 
