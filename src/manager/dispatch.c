@@ -13,7 +13,6 @@
 #include "manager/render.h"
 #include "queue/forecast.h"
 
-#define DUE_PAUSE_MS 60000
 #define QUEUE_FIRST "priority"       /* the queue whose jobs go before all others */
 
 /* ---- looking ---- */
@@ -36,6 +35,47 @@ void dispatch_look(struct manager *manager)
 	store_read_end(txn);
 	fnr_buf_free(&text);
 	manager->look = false;
+}
+
+/* ---- lanes ---- */
+
+/* A job that was not taken up yet is no head: its first event comes first. It enters its lane when it is. */
+static bool is_seen(const struct manager *manager, const struct fnr_id *job)
+{
+	return fnr_id_compare(job, &manager->seen) <= 0;
+}
+
+/* Who stands behind a job that vanishes before it is taken up would be forgotten with it. */
+static void leave_lane(struct manager *manager, const struct lane_key *key)
+{
+	if (manager->left_count == manager->left_size) {
+		manager->left_size = manager->left_size ? 2 * manager->left_size : 16;
+		manager->left = fnr_realloc(manager->left, manager->left_size * sizeof *manager->left);
+	}
+	manager->left[manager->left_count++] = *key;
+}
+
+static int64_t waits_since(struct manager *manager, const struct fnr_id *job, struct job_head *head_r)
+{
+	if (store_job_get(manager->turn.txn, job, head_r) == FNR_OK)
+		return head_r->queued_at;
+	*head_r = (struct job_head){ 0 };
+	return manager->turn.now;
+}
+
+static void look_at_left(struct manager *manager)
+{
+	struct lane_head head;
+	struct job_head job;
+
+	for (size_t i = 0; i < manager->left_count; i++) {
+		if (store_lane_first(manager->turn.txn, &manager->left[i], 0, &head) != FNR_OK)
+			continue;
+		int64_t since = waits_since(manager, &head.job, &job);
+
+		lanes_put(manager->lanes, &head, job.template_, job.quality, since);
+	}
+	manager->left_count = 0;
 }
 
 /* ---- jobs that come ---- */
@@ -70,68 +110,73 @@ void dispatch_take_new(struct manager *manager)
 	}
 	if (heads.count == NEW_A_TURN)
 		manager->more = true;
+	else
+		look_at_left(manager);
 }
 
-struct due { struct { struct fnr_id id; enum store_due kind; } items[MASS_A_TURN]; size_t count; };
+struct due { struct { struct fnr_id id; enum store_due kind; int64_t time; } items[MASS_A_TURN]; size_t count; };
 
 static bool keep_due(const struct fnr_id *id, enum store_due kind, int64_t time, void *context)
 {
 	struct due *due = context;
 
 	due->items[due->count].id = *id;
+	due->items[due->count].time = time;
 	due->items[due->count++].kind = kind;
 	return true;
+}
+
+/* Left where it is, it would stand before those that are due after it, again and again. One that a move before it took away is
+ * not there any more. */
+static void drop_due(struct manager *manager, const struct fnr_id *id, enum store_due kind, int64_t time)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	int code = store_due_drop(manager->turn.txn, id, kind, time, &err);
+	char text[FNR_ID_TEXT];
+
+	if (code == FNR_E_NOT_FOUND)
+		return;
+	turn_check(manager, code, &err, "what was due cannot be removed");
+	fnr_err(NULL, "job=%s event=store.due_stuck: what was due cannot be done, as its record is damaged; fnr check tells more", fnr_id_format(id, text));
 }
 
 void dispatch_take_due(struct manager *manager)
 {
 	static struct due due;
-	size_t limit = MASS_A_TURN - (manager->turn.moves < MASS_A_TURN ? manager->turn.moves : MASS_A_TURN), moved = 0;
+	size_t limit = MASS_A_TURN - (manager->turn.moves < MASS_A_TURN ? manager->turn.moves : MASS_A_TURN);
 
 	due.count = 0;
-	if (limit && manager->due_after <= manager->turn.mono)
+	if (limit)
 		store_jobs_due(manager->turn.txn, manager->turn.now, limit, keep_due, &due);
 	for (size_t i = 0; i < due.count; i++) {
 		struct job_head head;
+		bool moved = false;
 
-		if (store_job_get(manager->turn.txn, &due.items[i].id, &head) != FNR_OK)
-			continue;
-		moved += due.items[i].kind == STORE_DUE_EXPIRE ? move_expire(manager, &head) : move_due(manager, &head);
+		if (store_job_get(manager->turn.txn, &due.items[i].id, &head) == FNR_OK)
+			moved = due.items[i].kind == STORE_DUE_EXPIRE ? move_expire(manager, &head) : move_due(manager, &head);
+		if (!moved)
+			drop_due(manager, &due.items[i].id, due.items[i].kind, due.items[i].time);
 	}
 	manager->turn.moves += due.count;
-	if (due.count && !moved) { /* damaged records: not again and again without a pause */
-		fnr_err(NULL, "event=store.due_stuck count=%zu: what is due cannot be moved; fnr check tells more", due.count);
-		manager->due_after = manager->turn.mono + DUE_PAUSE_MS;
-	} else if (due.count == limit) {
+	if (due.count == limit)
 		manager->more = true;
-	}
 }
 
-/* ---- lanes ---- */
-
-/* A job that was not taken up yet is no head: its first event comes first. It enters its lane when it is. */
-static bool is_seen(const struct manager *manager, const struct fnr_id *job)
-{
-	return fnr_id_compare(job, &manager->seen) <= 0;
-}
-
-static int64_t waits_since(struct manager *manager, const struct fnr_id *job, struct job_head *head_r)
-{
-	if (store_job_get(manager->turn.txn, job, head_r) == FNR_OK)
-		return head_r->queued_at;
-	*head_r = (struct job_head){ 0 };
-	return manager->turn.now;
-}
+/* ---- the next in its lane ---- */
 
 static void lane_next(struct manager *manager, const struct lane_head *taken)
 {
 	struct lane_head head;
 	struct job_head job;
+	bool more = store_lane_first(manager->turn.txn, &taken->key, taken->seq + 1, &head) == FNR_OK;
 
-	if (store_lane_first(manager->turn.txn, &taken->key, taken->seq + 1, &head) == FNR_OK && is_seen(manager, &head.job))
+	if (more && is_seen(manager, &head.job)) {
 		lanes_advance(manager->lanes, &head, waits_since(manager, &head.job, &job));
-	else
-		lanes_drop(manager->lanes, &taken->key);
+		return;
+	}
+	lanes_drop(manager->lanes, &taken->key);
+	if (more)
+		leave_lane(manager, &taken->key);
 }
 
 void dispatch_lanes(struct manager *manager)
@@ -151,6 +196,8 @@ void dispatch_lanes(struct manager *manager)
 		since = waits_since(manager, &head.job, &job);
 		if (is_seen(manager, &head.job))
 			lanes_put(manager->lanes, &head, job.template_, job.quality, since);
+		else
+			leave_lane(manager, &head.key);
 		key = head.key;
 		after = &key;
 	}

@@ -150,7 +150,7 @@ static int64_t next_time(const struct manager *manager)
 		next = soonest(next, task_told_next(task));
 	if (manager->stages_due)
 		next = soonest(next, manager->stages_due);
-	if (manager->next_due && manager->due_after <= mono)
+	if (manager->next_due)
 		next = soonest(next, mono + (manager->next_due > manager->turn.now ? manager->next_due - manager->turn.now : 0));
 	if (manager->queues_due)
 		next = soonest(next, mono + (manager->queues_due > manager->turn.now ? manager->queues_due - manager->turn.now : 0));
@@ -186,7 +186,7 @@ static void forgive_silence(struct manager *manager)
 static bool has_work(struct manager *manager)
 {
 	return manager->work || manager->more || manager->numbers_wanted ||
-	       (manager->next_due && manager->next_due <= manager->turn.now && manager->due_after <= manager->turn.mono) ||
+	       (manager->next_due && manager->next_due <= manager->turn.now) ||
 	       (manager->stages_due && manager->stages_due <= manager->turn.mono) ||
 	       (manager->queues_due && manager->queues_due <= manager->turn.now) || batches_next(manager) <= manager->turn.mono ||
 	       (manager->stopping && manager->task_count && manager->turn.mono >= manager->stop_by);

@@ -211,12 +211,13 @@ struct manager {
 	bool numbers_wanted;                /* they ran out in a turn without transaction */
 	bool journal_gap;                   /* events could not be written: a break comes first */
 	struct fnr_id seen;                 /* newest job that was taken up */
+	struct lane_key *left;              /* lanes whose next job was not taken up yet: looked at again when all are */
+	size_t left_count, left_size;
 	bool look;                          /* the bell rang, or it is time to look by ourselves */
 	bool more;                          /* commands, due or new jobs are left over from the turn before */
 	bool work;                          /* this turn has something for the store */
 	int64_t next_due;                   /* wall clock; 0 = none */
 	int64_t stages_due;                 /* CLOCK_BOOTTIME: stages that jobs have entered are written then; 0 = none */
-	int64_t due_after;                  /* CLOCK_BOOTTIME: not looked at before, as what is due could not be moved */
 	uint64_t queued;                    /* waiting in lanes, as the store counted last */
 
 	struct batch_watch *batches;

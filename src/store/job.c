@@ -699,6 +699,13 @@ size_t store_jobs_due(struct store_txn *txn, int64_t now, size_t limit, store_du
 	return visited;
 }
 
+int store_due_drop(struct store_txn *txn, const struct fnr_id *id, enum store_due kind, int64_t time, struct fnr_error *err)
+{
+	struct key key = due_key(time, kind, id);
+
+	return env_delete(&txn->t, DB_DUE, &key, err);
+}
+
 int64_t store_next_due(struct store_txn *txn)
 {
 	struct walk walk;

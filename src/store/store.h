@@ -224,6 +224,8 @@ size_t store_jobs_active(struct store_txn *txn, const struct fnr_id *after, size
 enum store_due { STORE_DUE_QUEUE = 0, STORE_DUE_EXPIRE = 1 };
 typedef bool store_due_row(const struct fnr_id *id, enum store_due kind, int64_t time, void *context);
 size_t store_jobs_due(struct store_txn *txn, int64_t now, size_t limit, store_due_row *row, void *context);
+/* An entry that is not as its job has it, or whose job cannot be read: nothing comes of it, now or later. OK, NOT_FOUND. */
+int store_due_drop(struct store_txn *txn, const struct fnr_id *id, enum store_due kind, int64_t time, struct fnr_error *err);
 int64_t store_next_due(struct store_txn *txn);      /* earliest entry, 0 if none */
 struct fnr_id store_last_job(struct store_txn *txn); /* id of the newest job ever accepted; FNR_ID_NONE if none */
 

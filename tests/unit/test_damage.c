@@ -6,6 +6,7 @@
 #include "store/internal.h"
 
 #define HELD "{\"type\":\"script\",\"command\":[\"sleep\",\"600\"]}"
+#define RECORDS 4096
 #define WRITES "{\"type\":\"script\",\"command\":[\"sh\",\"-c\",\"echo x > x.txt; echo '{\\\"output\\\":\\\"text\\\",\\\"path\\\":\\\"x.txt\\\"}'\"]}"
 
 static void set_up(void)
@@ -47,14 +48,14 @@ static void live_a_little(void)
 	command("{\"command\":\"cancel\",\"job\":\"%s\"}", &held);
 }
 
-static size_t ruin(unsigned db)
+static void ruin(unsigned db)
 {
+	static struct key keys[RECORDS];
 	struct store_txn *txn = store_write(store, NULL);
-	struct key keys[256];
 	size_t count = 0;
 	struct walk walk;
 
-	for (bool on = walk_from(&walk, &txn->t, db, NULL); on && count < 256; on = walk_next(&walk)) {
+	for (bool on = walk_from(&walk, &txn->t, db, NULL); on && count < RECORDS; on = walk_next(&walk)) {
 		keys[count] = (struct key)KEY_INIT;
 		key_bytes(&keys[count++], walk.key.mv_data, walk.key.mv_size);
 	}
@@ -63,7 +64,6 @@ static size_t ruin(unsigned db)
 		if (db != DB_META || keys[i].data[0] != '.')      /* without the counters and the last round nothing is possible */
 			cr_assert_eq(env_put(&txn->t, db, &keys[i], "\x01?!", 3, NULL), FNR_OK);
 	cr_assert_eq(store_commit(txn, NULL), FNR_OK);
-	return count;
 }
 
 static const char *const names[] = {
@@ -98,6 +98,22 @@ static void check(unsigned db)
 	cr_assert_eq(waitpid(manager, &status, WNOHANG), 0, "with \"%s\" damaged the manager ends with %x", names[db], status);
 	if (db == DB_PARENT)
 		assert_child_lost();
+	cr_assert_eq(end_manager(SIGTERM), 0);
+}
+
+/* Jobs whose records are damaged are due before others, more of them than are looked at in a turn: the others are not held up. */
+Test(damage, what_cannot_be_done_holds_up_nobody)
+{
+	int64_t now = fnr_now_ms();
+	struct fnr_id id;
+
+	submit(2500, (struct wish){ .template_ = "noop", .class_ = 40, .batch = true, .not_before = now + 1 });
+	ruin(DB_JOB);
+	id = submit(1, (struct wish){ .template_ = "noop", .class_ = 41, .not_before = now + 500 });
+	start_manager();
+	wait_state(&id, FNR_STATE_COMPLETED);
+	id = submit(1, (struct wish){ .template_ = "noop", .class_ = 41, .not_before = fnr_now_ms() + 300 });
+	wait_state(&id, FNR_STATE_COMPLETED);
 	cr_assert_eq(end_manager(SIGTERM), 0);
 }
 

@@ -254,6 +254,45 @@ Test(manager, unknown_template_fails_the_job)
 	finish();
 }
 
+static void wait_taken_up(const struct fnr_id *id)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	while (!head_of(id).event) {
+		cr_assert_lt(fnr_mono_ms(), until, "it is not taken up");
+		poll(NULL, 0, 5);
+	}
+}
+
+/* More jobs come than are taken up in one turn, and one of those that are left over is gone before its turn comes: who stands
+ * behind it in its lane must not be forgotten. */
+Test(manager, who_stands_behind_one_that_vanished_is_not_forgotten, .timeout = 240)
+{
+	int64_t now;
+	struct fnr_id first, last, parent;
+
+	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
+	start_manager();
+	wait_started();
+	parent = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":2000}}", .class_ = 5 });
+	wait_state(&parent, FNR_STATE_RUNNING);
+	now = fnr_now_ms();
+	first = submit(1, (struct wish){ .template_ = "noop", .class_ = 7 });
+	last = submit(1, (struct wish){ .template_ = "noop", .class_ = 7, .not_before = now + 2000 });
+	submit(1999, (struct wish){ .template_ = "noop", .class_ = 50, .batch = true, .not_before = now + 2001, .priority = 1 });   /* with `last`, all of two turns */
+	wait_taken_up(&last);
+	cr_assert_eq(kill(manager, SIGSTOP), 0);
+	submit(4000, (struct wish){ .template_ = "noop", .class_ = 51, .batch = true, .not_before = now + 3600000 });
+	submit(1, (struct wish){ .template_ = "noop", .class_ = 7, .expires_at = now + 2002 });
+	while (fnr_now_ms() < now + 2500)
+		poll(NULL, 0, 20);
+	cr_assert_eq(kill(manager, SIGCONT), 0);
+	wait_state(&first, FNR_STATE_COMPLETED);
+	wait_state(&last, FNR_STATE_COMPLETED);
+	assert_count(FNR_STATE_EXPIRED, 1);
+	finish();
+}
+
 Test(manager, higher_priority_is_next)
 {
 	struct fnr_id low, high;
