@@ -269,6 +269,8 @@ static void wait_taken_up(const struct fnr_id *id)
 Test(manager, who_stands_behind_one_that_vanished_is_not_forgotten, .timeout = 240)
 {
 	int64_t now;
+	int status;
+	struct store_txn *txn;
 	struct fnr_id first, last, parent;
 
 	write_config("workers: {min: 1, max: 1}\nlog: {level: warn}\n");
@@ -281,7 +283,10 @@ Test(manager, who_stands_behind_one_that_vanished_is_not_forgotten, .timeout = 2
 	last = submit(1, (struct wish){ .template_ = "noop", .class_ = 7, .not_before = now + 2000 });
 	submit(1999, (struct wish){ .template_ = "noop", .class_ = 50, .batch = true, .not_before = now + 2001, .priority = 1 });   /* with `last`, all of two turns */
 	wait_taken_up(&last);
+	txn = store_write(store, NULL);      /* so that it is not stopped while it has the lock */
 	cr_assert_eq(kill(manager, SIGSTOP), 0);
+	cr_assert_eq(waitpid(manager, &status, WUNTRACED), manager);
+	store_abort(txn);
 	submit(4000, (struct wish){ .template_ = "noop", .class_ = 51, .batch = true, .not_before = now + 3600000 });
 	submit(1, (struct wish){ .template_ = "noop", .class_ = 7, .expires_at = now + 2002 });
 	while (fnr_now_ms() < now + 2500)
