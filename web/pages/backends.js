@@ -63,6 +63,7 @@ function has({ found }) {
 function stateCell(backend) {
   const breaker = backend.breaker;
   return h("div", { class: "stack" }, h("span", { class: `state ${STATE_LOOKS[backend.state] ?? ""}` }, STATE_WORDS[backend.state] ?? backend.state),
+    backend.state !== "ready" && backend.since && h("span", { class: "quiet" }, "since ", when(backend.since)),
     breaker && breaker.state !== "closed" && h("span", { class: "quiet" }, BREAKER_WORDS[breaker.state], breaker.open_until && [", again ", when(breaker.open_until)]),
     breaker?.reason && h("span", { class: "quiet" }, breaker.reason));
 }
