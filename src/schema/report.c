@@ -20,15 +20,16 @@ static __attribute__((noinline)) void more_steps(struct schema_report *report, s
 static inline void note_place(const struct run *run, struct schema_report *report, struct problem *problem)
 {
 	const struct spot *spot = run->spot;
-	size_t depth = spot ? spot->depth : 0;
+	size_t depth = spot ? spot->depth : 0, end = report->step_count + depth;
+	struct step *step;
 
-	problem->depth = depth;
-	problem->way = report->step_count;
-	if (report->step_count + depth > report->step_size)
+	if (end > report->step_size)
 		more_steps(report, depth);
-	report->step_count += depth;
-	for (; spot; spot = spot->parent)
-		report->steps[problem->way + --depth] = (struct step){ spot->name, spot->index };
+	problem->depth = (uint32_t)depth;
+	problem->way = (uint32_t)report->step_count;
+	report->step_count = end;
+	for (step = report->steps + end; spot; spot = spot->parent)
+		*--step = (struct step){ spot->name, spot->index };
 }
 
 static __attribute__((noinline)) void more_problems(struct schema_report *report)
@@ -173,7 +174,7 @@ static void move_back(struct schema_report *report, struct mark from, struct mar
 	if (steps)
 		memmove(report->steps + to.step, report->steps + from.step, steps * sizeof *report->steps);
 	for (size_t i = to.problem; i < to.problem + count; i++)
-		report->problems[i].way -= from.step - to.step;
+		report->problems[i].way -= (uint32_t)(from.step - to.step);
 	report->count = to.problem + count;
 	report->step_count = to.step + steps;
 }

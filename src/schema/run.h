@@ -65,10 +65,10 @@ struct problem {
 	const struct node *node;
 	const struct op *op;
 	struct json_object *value;
+	uint32_t way, depth;         /* its place: so many steps from this one of the report on */
+	enum problem_kind kind;
 	const char *name, *other;
 	uint64_t first, second;
-	size_t way, depth;           /* its place: so many steps from this one of the report on */
-	enum problem_kind kind;
 };
 struct step { const char *name; size_t index; };
 
