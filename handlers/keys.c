@@ -10,23 +10,61 @@
 #define KEY_PER_MINUTE_MOST 1000000
 #define KEY_WAITING_MOST 1000000000
 
+/* ---- whose they are ---- */
+
+/* A key of certain projects has to do with those keys only that are for no others. */
+static bool is_within(const struct access *access, struct json_object *projects)
+{
+	if (access->all_projects)
+		return true;
+	if (!json_object_is_type(projects, json_type_array))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(projects); i++)
+		if (!access_project_name(access, json_object_get_string(json_object_array_get_idx(projects, i))))
+			return false;
+	return true;
+}
+
+struct found { const struct access *access; struct json_object *items; };
+
 static bool key_row(const char *id, const char *json, size_t len, void *context)
 {
 	struct json_object *key = fnr_json_parse(json, len, NULL);
+	struct found *found = context;
 
 	(void)id;
-	if (key)
-		json_object_array_add(context, key);
+	if (key && is_within(found->access, fnr_json_get(key, "projects")))
+		json_object_array_add(found->items, key);
+	else
+		json_object_put(key);
 	return true;
+}
+
+static struct json_object *keys_within(struct request *req)
+{
+	struct found found = { &req->access, json_object_new_array() };
+
+	store_keys(req->txn, key_row, &found);
+	return found.items;
+}
+
+static bool may_revoke(struct request *req, const char *id)
+{
+	struct json_object *keys = keys_within(req);
+	bool may = false;
+
+	for (size_t i = 0; !may && i < json_object_array_length(keys); i++)
+		may = strcmp(fnr_json_get_text(json_object_array_get_idx(keys, i), "id", ""), id) == 0;
+	json_object_put(keys);
+	return may;
 }
 
 int keys_list(struct request *req)
 {
-	struct json_object *items = json_object_new_array();
-
-	store_keys(req->txn, key_row, items);
-	return common_reply_list(req, items, NULL);
+	return common_reply_list(req, keys_within(req), NULL);
 }
+
+/* ---- a new one ---- */
 
 static void check_list(struct request *req, const char *name, bool (*valid)(const char *), const char *fix)
 {
@@ -65,6 +103,8 @@ static void check_key(struct request *req)
 	common_count(req, "per_minute", KEY_PER_MINUTE_MOST);
 	common_count(req, "max_waiting", KEY_WAITING_MOST);
 	check_list(req, "projects", fnr_name_valid, "use names of projects: " FNR_NAME_RULE);
+	if (req->err.code == FNR_OK && !is_within(&req->access, fnr_json_get(req->body, "projects")))
+		fnr_error_add(&req->err, "/projects", "projects", "name projects that your own key is for", "a key that is for certain projects makes no key for others");
 }
 
 int keys_create(struct request *req)
@@ -105,13 +145,15 @@ int keys_delete(struct request *req)
 {
 	struct fnr_buf operation = FNR_BUF_INIT;
 	struct op_reply reply;
-	int code;
+	int code = FNR_E_NOT_FOUND;
 
 	if (strcmp(req->args[0], "admin") == 0)
 		return fnr_fail(&req->err, FNR_E_CONFLICT, "the key 'admin' belongs to the data directory; remove admin.key and restart to renew it");
-	op_key_delete(&operation, req->args[0]);
-	code = request_post(req, &operation, &reply);
-	fnr_buf_free(&operation);
+	if (may_revoke(req, req->args[0])) {
+		op_key_delete(&operation, req->args[0]);
+		code = request_post(req, &operation, &reply);
+		fnr_buf_free(&operation);
+	}
 	if (code == FNR_E_NOT_FOUND)
 		return fnr_fail(&req->err, FNR_E_NOT_FOUND, "there is no key '%s'", req->args[0]);
 	return code == FNR_OK ? reply_empty(req, 204) : code;

@@ -767,6 +767,24 @@ def test_key_of_certain_projects(fnr):
     assert mine.json["id"] != theirs.json["id"] and theirs.headers.get("Idempotency-Replayed") is None
 
 
+def test_a_key_of_certain_projects_makes_none_that_may_more(fnr):
+    limited = make_key(fnr, "admin", projects=["alpha", "gamma"])
+    all_of_it = make_key(fnr, "read")["id"]
+    body = {"name": "another", "scopes": ["admin"]}
+    for projects in (None, ["beta"], ["alpha", "beta"]):
+        answer = fnr.post("/api/v1/keys", {**body, "projects": projects}, key=limited["key"])
+        assert_problem(answer, 422, "invalid", "own key is for")
+        assert pointers(answer.json) == {"/projects"}
+    below = fnr.post("/api/v1/keys", {**body, "projects": ["gamma"]}, key=limited["key"])
+    assert below.status == 201
+    seen = {item["id"] for item in fnr.get("/api/v1/keys", key=limited["key"]).json["items"]}
+    assert {limited["id"], below.json["id"]} <= seen and not {all_of_it, "admin"} & seen
+    assert_problem(fnr.request("DELETE", f"/api/v1/keys/{all_of_it}", key=limited["key"]), 404, "not_found")
+    assert all_of_it in {item["id"] for item in fnr.get("/api/v1/keys").json["items"]}
+    assert fnr.request("DELETE", f"/api/v1/keys/{below.json['id']}", key=limited["key"]).status == 204
+    assert_problem(fnr.post("/api/v1/keys", body, key=below.json["key"]), 401, "unauthorized")
+
+
 def test_key_of_a_project_that_comes_later(fnr):
     """Its project has no number yet when the key is first used."""
     limited = make_key(fnr, "read", "submit", projects=["later"])["key"]
