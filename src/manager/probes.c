@@ -178,7 +178,7 @@ static void failed(struct manager *manager, struct backend *backend, struct json
 
 	fnr_text_copy(reason, sizeof reason, what);
 	if (*mend && strlen(what) + strlen(mend) + 1 < sizeof reason)
-		snprintf(reason, sizeof reason, "%s %s", what, mend);
+		strcat(strcat(reason, " "), mend);
 	silent(manager, backend, reason);
 	want_restart(backend, fnr_json_get_text(error, "code", ""));
 }
