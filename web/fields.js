@@ -6,7 +6,7 @@ import { fileField } from "./file-field.js";
 
 const LONG_TEXT = 120;   // from so many characters on a text has a larger field
 const isFile = (schema) => schema.format === "file";
-const isLines = (schema) => schema.type === "array" && !schema.enum && !isFile(schema.items ?? {}) &&
+const isLines = (schema) => schema.type === "array" && schema["x-control"] !== "json" && !schema.enum && !isFile(schema.items ?? {}) &&
   (["string", "number", "integer"].includes(schema.items?.type) || schema.items?.format === "loose");
 
 const labelOf = (name, schema) => schema.title ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
@@ -44,6 +44,27 @@ function number(schema, attributes) {
     if (input.validity.badInput) throw new Error("This is not a number.");
     return input.value === "" ? undefined : Number(input.value);
   }, (value) => { input.value = value ?? ""; });
+}
+
+/** A number with a slider beside it, for which both ends are known. */
+function slider(schema, attributes, label) {
+  const field = number(schema, attributes);
+  const input = field.element;
+  const bar = h("input", { type: "range", "aria-label": `${label}: slide`, min: schema.minimum, max: schema.maximum,
+    step: schema.multipleOf ?? (schema.type === "integer" ? 1 : (schema.maximum - schema.minimum) / 100), oninput: () => { input.value = bar.value; } });
+  const follow = () => {
+    bar.classList.toggle("empty", input.value === "");
+    bar.value = input.value === "" ? (schema.minimum + schema.maximum) / 2 : input.value;
+  };
+  input.addEventListener("input", follow);
+  bar.addEventListener("input", follow);
+  return {
+    ...field, element: h("div", { class: "row" }, bar, input),
+    set(value) {
+      field.set(value);
+      follow();
+    },
+  };
 }
 
 /** A moment, in the time of this place; as the API has it, in that of the world. */
@@ -97,10 +118,18 @@ function offered(schema, attributes, required) {
   return { ...field, element: h("div", {}, input, list) };
 }
 
+/** 1: a field that takes no more than one line. */
+function rowsOf({ maxLength, "x-control": control }) {
+  if (control === "text") return 1;
+  if (maxLength === undefined) return 3;
+  if (maxLength > 1000) return 6;
+  return control === "textarea" || maxLength > LONG_TEXT ? 2 : 1;
+}
+
 function text(schema, attributes, required) {
-  const long = (schema.maxLength ?? Infinity) > LONG_TEXT;
+  const rows = rowsOf(schema);
   const limits = { ...attributes, maxlength: schema.maxLength };
-  const element = long ? h("textarea", { ...limits, rows: (schema.maxLength ?? 0) > 1000 || schema.maxLength === undefined ? 6 : 2 }) : h("input", { ...limits, type: "text" });
+  const element = rows > 1 ? h("textarea", { ...limits, rows }) : h("input", { ...limits, type: "text" });
   return simple(element, () => (element.value === "" && (required || schema.default === undefined) ? undefined : element.value), (value) => { element.value = value ?? ""; });
 }
 
@@ -167,11 +196,15 @@ function files(schema, attributes, changed) {
 
 const FORMATS = { color, "date-time": moment, password: secret, loose };
 
+const slides = (schema) => schema["x-control"] === "slider" && schema.minimum !== undefined && schema.maximum !== undefined;
+
+/** By the control that the template asks for, where it is one for such values; else by what they are. */
 function kindOf(schema, attributes, required, label, changed) {
   if (isFile(schema) || (schema.type === "array" && isFile(schema.items ?? {}))) return files(schema, attributes, changed);
   if (schema.enum) return choice(schema, attributes, required);
-  if (schema.type === "integer" || schema.type === "number") return number(schema, attributes);
+  if (schema.type === "integer" || schema.type === "number") return slides(schema) ? slider(schema, attributes, label) : number(schema, attributes);
   if (schema.type === "boolean") return truth(schema, attributes);
+  if (schema.type === "string" && schema["x-control"] === "color") return color(schema, attributes, label);
   if (Object.hasOwn(FORMATS, schema.format ?? "")) return FORMATS[schema.format](schema, attributes, label);
   if (schema.type === "string" && schema["x-choices"]) return offered(schema, attributes, required);
   if (schema.type === "string") return text(schema, attributes, required);

@@ -10,7 +10,8 @@ export class Form {
   constructor(schema, changed, root = "/inputs") {
     this.root = root;
     const needed = new Set(schema.required ?? []);
-    this.fields = Object.entries(schema.properties ?? {}).map(([name, one]) => makeField(name, one, needed.has(name), changed));
+    const inputs = Object.entries(schema.properties ?? {}).sort(([, one], [, other]) => (one["x-order"] ?? 0) - (other["x-order"] ?? 0));
+    this.fields = inputs.map(([name, one]) => makeField(name, one, needed.has(name), changed));
     this.problem = h("div", { class: "notice error", role: "alert", hidden: true });
     this.element = h("div", { class: "fields" }, this.#grouped());
   }

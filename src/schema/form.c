@@ -171,6 +171,7 @@ static void check_bounds(struct json_object *input, const char *least, const cha
 		fnr_error_add(err, input_below(place, pointer, least), "range", "exchange or correct the two", "'%s' is larger than '%s'", least, most);
 }
 
+#define LONG_TEXT 120      /* from so many characters on a text has a larger field, as on the page (web/fields.js) */
 #define CONTROLS "text, textarea, number, slider, toggle, select, color, file, list or json"
 static const char *const controls[] = { "text", "textarea", "number", "slider", "toggle", "select", "color", "file", "list", "json" };
 
@@ -190,7 +191,7 @@ static const char *text_control(struct json_object *input)
 {
 	if (fnr_json_get(input, "format"))
 		return "color";
-	return fnr_json_get_int(input, "max_length", 0) > 200 ? "textarea" : "text";
+	return fnr_json_get_int(input, "max_length", INT64_MAX) > LONG_TEXT ? "textarea" : "text";
 }
 
 const char *input_control(struct json_object *input)

@@ -150,6 +150,38 @@ def test_form_from_the_schema(page, fnr):
     assert inputs["words"] == ["one", "two"] and inputs["numbers"] == {"a": [1, True]} and inputs["seconds"] == 0
 
 
+def test_order_and_controls_of_a_template(page, fnr):
+    inputs = {
+        "last": {"type": "string", "max_length": 40, "order": 9, "control": "textarea"},
+        "title": {"type": "string", "control": "text"},
+        "story": {"type": "string"},
+        "ink": {"type": "string", "control": "color"},
+        "strength": {"type": "number", "min": 0, "max": 2, "order": -1, "control": "slider"},
+        "steps": {"type": "integer", "min": 1, "max": 150, "default": 20, "control": "slider"},
+        "points": {"type": "array", "items": {"type": "number"}, "control": "json"},
+    }
+    template = {"id": "controls", "version": "1.0.0", "name": "Controls", "category": "text", "inputs": inputs, "backend": {"type": "noop"}}
+    assert fnr.post("/api/v1/templates", template).status == 201
+    open_function(page, fnr, "controls")
+    page.shoot("controls")
+    names = [element.get_attribute("name") for element in page.all(".fields [name]")]
+    assert names == ["strength", "title", "story", "ink", "steps", "points", "last"]
+    tags = {name: page.find(f"[name={name}]").tag_name for name in names}
+    assert tags == {"strength": "input", "title": "input", "story": "textarea", "ink": "input", "steps": "input", "points": "textarea", "last": "textarea"}
+    assert page.find("input[type=color] + [name=ink]")
+    page.find("input[type=range]:has(+ [name=strength])").send_keys(Keys.END)
+    assert page.find("[name=strength]").get_attribute("value") == "2"
+    steps = page.find("input[type=range]:has(+ [name=steps])")
+    assert steps.get_attribute("value") == "20"
+    page.write("steps", "30")
+    assert steps.get_attribute("value") == "30"
+    page.write("points", "[1, 2.5]")
+    assert page.violations() == []
+    page.click("form button.main")
+    inputs = fnr.get(f"/api/v1/jobs/{job_of(page)}").json["inputs"]
+    assert inputs == {"strength": 2, "steps": 30, "points": [1, 2.5]}
+
+
 def test_what_servers_have_is_offered(page, fnr):
     """60.9: models and samplers as they are on the servers now; anything else may be written too."""
     with Comfyui() as comfy:
