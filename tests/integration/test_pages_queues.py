@@ -154,6 +154,7 @@ def test_keys(page, fnr):
     assert fnr.get("/api/v1/sessions", key=secret).json["projects"] == ["film", "radio"]
     assert page.violations() == []
     page.click("dialog button", "Close")
+    page.until(lambda: not page.all("dialog"), "the dialog is gone")      # the row comes with the event, maybe before
     row(page, "Keys", BAD, "look and run", "film, radio")
     assert secret not in page.script("return document.documentElement.outerHTML")      # it was shown once
     assert page.script("return document.querySelectorAll('img[src=x]').length") == 0
