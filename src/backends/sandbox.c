@@ -5,9 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,6 +22,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
+#include "base/seccomp.h"
 
 #define PROCESSES_MAX 4096       /* of the user; the backend counts the script's own more tightly */
 #define SIBLINGS_MAX 8192        /* entries of one folder on the way to the data directory */
@@ -174,18 +172,12 @@ static int rules_make(const struct sandbox *sandbox)
 
 /* ---- what Landlock before version 3 (Linux 6.2) does not hold back: truncate(2) by name ---- */
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#endif
-
-#ifdef NATIVE_ARCH
+#ifdef FNR_SECCOMP_ARCH
 #define OTHER_ABI 0x40000000     /* the bit of x32 in a call's number */
 
 static struct sock_filter truncate_filter[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 0, 3),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FNR_SECCOMP_ARCH, 0, 3),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, ~OTHER_ABI),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_truncate, 0, 1),

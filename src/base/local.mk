@@ -20,6 +20,7 @@ noinst_LIBRARIES += %D%/libbase.a
 	%D%/pack.c %D%/pack.h \
 	%D%/proc.c %D%/proc.h \
 	%D%/queues.c %D%/queues.h \
+	%D%/seccomp.h \
 	%D%/sock.c %D%/sock.h \
 	%D%/text.c %D%/text.h \
 	%D%/vocab.c %D%/vocab.h \

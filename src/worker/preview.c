@@ -4,9 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/proc.h"
+#include "base/seccomp.h"
 #include "files/path.h"
 #include "files/shrink.h"
 
@@ -29,20 +27,14 @@
 
 /* ---- the process that decodes ---- */
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#endif
-
-#ifdef NATIVE_ARCH
+#ifdef FNR_SECCOMP_ARCH
 #define CALL(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define DENY BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
 /* Memory, the result, the end. */
 static struct sock_filter calls[] = {
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0), DENY,
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FNR_SECCOMP_ARCH, 1, 0), DENY,
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 	CALL(write), CALL(mmap), CALL(munmap), CALL(mremap), CALL(brk), CALL(madvise), CALL(mprotect), CALL(futex), CALL(rt_sigprocmask), CALL(rt_sigreturn),
 	CALL(sigaltstack), CALL(exit), CALL(exit_group), DENY,
