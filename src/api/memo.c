@@ -8,7 +8,6 @@
 
 _Static_assert(sizeof(struct memo_entry) == 8192, "an entry is two pages");
 
-
 static struct memo_entry *first_way(struct memo *memo, const uint8_t key[MEMO_KEY])
 {
 	size_t set = ((size_t)key[0] << 8 | key[1]) % (MEMO_ENTRIES / WAYS);
@@ -35,7 +34,7 @@ static void use(struct memo *memo, struct memo_entry *entry)
 static bool read_entry(const struct memo_entry *entry, const uint8_t key[MEMO_KEY], struct fnr_buf *out)
 {
 	uint8_t sum[32], own[32];
-	uint32_t len = entry->len;
+	uint32_t len = atomic_load(&entry->len);
 
 	if (memcmp(entry->key, key, MEMO_KEY) != 0 || len > MEMO_MOST)
 		return false;
@@ -72,7 +71,7 @@ void memo_put(struct memo *memo, const uint8_t key[MEMO_KEY], const void *data, 
 			entry = &way[i];
 	memset(entry->sum, 0, sizeof entry->sum);
 	memcpy(entry->key, key, MEMO_KEY);
-	entry->len = (uint32_t)len;
+	atomic_store(&entry->len, (uint32_t)len);
 	memcpy(entry->data, data, len);
 	sum_of(key, data, (uint32_t)len, entry->sum);
 	use(memo, entry);

@@ -23,8 +23,7 @@ struct memo {
 	_Atomic uint32_t clock;
 	_Alignas(4096) struct memo_entry {
 		uint8_t sum[32], key[MEMO_KEY];
-		uint32_t len;
-		_Atomic uint32_t used;
+		_Atomic uint32_t len, used;
 		char data[MEMO_MOST];
 	} entries[MEMO_ENTRIES];
 };
