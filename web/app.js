@@ -23,6 +23,7 @@ import { workersView } from "./pages/workers.js";
 import { recentView } from "./recent.js";
 import { signInByLink, signInView, signOut, who } from "./sign-in.js";
 import { listen, start, stop as stopStream } from "./stream.js";
+import { forget } from "./templates.js";
 
 const LOST_MS = 1500;      // a shorter interruption is nobody's business
 const AGAIN_MS = 2000;
@@ -70,10 +71,12 @@ function problemView(error) {
 /** What the address asks for. Without a connection it is tried until it works or something else is wanted. */
 async function show(focus = true) {
   const mine = ++turn;
+  const address = location.hash;
   const wanted = parameters();
   const [first = ""] = wanted.keys();
   const name = Object.hasOwn(views, first) ? first : "";
   work.setAttribute("aria-busy", "true");
+  forget();      // what was read for another view may be old, and nothing of it says what is not there
   while (mine === turn) {
     try {
       if (shown.name === name && shown.change) await shown.change(wanted);
@@ -98,7 +101,9 @@ async function show(focus = true) {
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
-  if (mine === turn) work.removeAttribute("aria-busy");
+  if (mine !== turn) return;
+  work.dataset.shows = address;      // for who waits for it
+  work.removeAttribute("aria-busy");
 }
 
 /* ---- connection ---- */
@@ -109,8 +114,10 @@ function lost(text) {
 
 /** The stream has been away for a while: so is the server, or nobody is signed in any more. */
 async function lookAgain() {
+  const mine = lostTimer;
   lost("The connection to the server was lost.");
   const known = await who().catch(() => user);
+  if (mine !== lostTimer) return;      // it is there again, or nobody is signed in
   if (user && !known) askWho("You were signed out.");
   lostTimer = 0;      // as long as it lasts the stream says so again
 }
@@ -118,7 +125,7 @@ async function lookAgain() {
 listen((message) => {
   if (message.kind !== "state") return;
   if (message.state === "lost") {
-    lostTimer ||= setTimeout(lookAgain, LOST_MS);
+    if (user) lostTimer ||= setTimeout(lookAgain, LOST_MS);      // who is signed out has none to lose
     return;
   }
   clearTimeout(lostTimer);
@@ -134,6 +141,8 @@ function askWho(note) {
   turn++;
   user = null;
   stopStream();
+  clearTimeout(lostTimer);
+  lostTimer = 0;
   lost("");
   signOutButton.hidden = true;
   showPlaces(null);

@@ -3,6 +3,7 @@
 import { call, get } from "./api.js";
 import { h } from "./dom.js";
 import { stateWord } from "./elements.js";
+import { KeptList } from "./kept.js";
 import { keepRight } from "./live.js";
 import { smallPicture, thumbnailsAwaited } from "./outputs.js";
 import { findTemplate } from "./templates.js";
@@ -14,7 +15,7 @@ function counts(batch) {
   return Object.entries(batch.counts).filter(([, count]) => count > 0).map(([state, count]) => `${count} ${stateWord(state).toLowerCase()}`).join(" · ");
 }
 
-function tile(job, place, category) {
+function tile({ job, place, category }) {
   const running = ["running", "finishing"].includes(job.state);
   return h("li", {}, h("a", { class: "tile", href: `#job=${job.id}` }, h("span", { class: "picture" }, smallPicture(job, category)),
     h("span", { class: "name" }, `${place}. ${stateWord(job.state)}`),
@@ -28,6 +29,10 @@ export async function batchView(parameters, user) {
   const summary = h("p", { role: "status" });
   const bar = h("progress", { max: 100, "aria-label": "The whole batch" });
   const tiles = h("ul", { class: "tiles" });
+  const list = new KeptList(tiles, {
+    key: ({ job }) => job.id, draw: tile,
+    look: ({ job, place, category }) => [place, category, job.state, job.error, job.seed, (job.outputs ?? []).map((output) => [output.name, output.thumbnail])],
+  });
   const more = h("p", { class: "quiet" });
   const cancel = h("button", { type: "button", onclick: () => call("POST", `batches/${batch.id}/cancel`).catch((error) => { more.textContent = error.message; }) }, "Cancel all");
   const title = h("h1", { tabindex: -1 }, `Batch of ${batch.total}`);
@@ -41,9 +46,8 @@ export async function batchView(parameters, user) {
     bar.value = batch.percent;
     summary.textContent = counts(batch);
     cancel.hidden = batch.state !== "running" || !user.scopes.includes("submit");
-    const focused = document.activeElement?.closest?.(".tile")?.getAttribute("href");
-    tiles.replaceChildren(...items.map((job, i) => tile(job, i + 1, template?.category)));
-    if (focused) tiles.querySelector(`[href="${focused}"]`)?.focus();
+    list.show(items.map((job, i) => ({ job, place: i + 1, category: template?.category })));
+    for (const job of items) list.element(job.id).querySelector("progress")?.setAttribute("value", job.progress.percent);
     if (items.some(thumbnailsAwaited)) right.soon(THUMBNAILS_MS);
     more.textContent = batch.total > items.length ? `${items.length} of ${batch.total} are shown.` : "";
   }

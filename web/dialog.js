@@ -3,13 +3,26 @@
 import { h, uniqueId } from "./dom.js";
 import { Form, FormError } from "./form.js";
 
+/** Gives the focus back to what has it now, or to what is in its place then: its row may be drawn anew meanwhile. */
+function focusKeeper() {
+  const one = document.activeElement;
+  const row = one.closest("tr, li");
+  const fields = () => [...row.querySelectorAll("a, button, input, select")];
+  const place = row ? fields().indexOf(one) : -1;
+  return () => {
+    if (!one.isConnected && place >= 0) fields()[place]?.focus();
+  };
+}
+
 /** Shows a dialog until it is closed; what had the focus gets it back. `fill(close)` gives its content. */
 function show(title, fill) {
   const id = uniqueId("dialog");
+  const giveBack = focusKeeper();
   let result;
   return new Promise((done) => {
     const dialog = h("dialog", { "aria-labelledby": id, onclose: () => {
       dialog.remove();
+      giveBack();
       done(result);
     } });
     const close = (value) => {

@@ -69,8 +69,11 @@ export class FnrQuality extends HTMLElement {
   #value = "standard";
 
   set options(options) {
+    if (JSON.stringify(options) === JSON.stringify(this.#options)) return;      // whoever is about to choose one keeps it
+    const focused = this.contains(document.activeElement);
     this.#options = options;
     this.#draw();
+    if (focused) this.focus();
   }
 
   get value() {

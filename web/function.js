@@ -5,7 +5,8 @@ import { askFor } from "./dialog.js";
 import { bytes, h, seconds } from "./dom.js";
 import "./elements.js";
 import { Form, FormError } from "./form.js";
-import { findTemplate, listPresets, schemaOf } from "./templates.js";
+import { keepRight } from "./live.js";
+import { listPresets } from "./templates.js";
 import { when } from "./time.js";
 
 const PAST_RUNS = 60;
@@ -103,6 +104,18 @@ async function projectNames() {
   }
 }
 
+const noFunction = (id) => new Problem(404, { message: `There is no function “${id}”.`, suggestion: "It may have been removed. Choose another one." });
+
+/** The function as it is now, with the JSON Schema of its inputs. */
+async function readFunction(id) {
+  try {
+    const template = await get(`templates/${encodeURIComponent(id)}`);
+    return [template, await get(`templates/${encodeURIComponent(`${template.id}@${template.version}`)}/schema`)];
+  } catch (error) {
+    throw error.status === 404 ? noFunction(id) : error;
+  }
+}
+
 /** A job whose inputs are taken; null if it is gone. */
 async function inputsOf(id) {
   try {
@@ -122,9 +135,7 @@ function send(common, list, waiting) {
 /** `parameters`: function (id), from (a job whose inputs are taken), use (a reference) and input (where it goes), quality. */
 export async function functionView(parameters, user) {
   const id = parameters.get("function");
-  const template = await findTemplate(id);
-  if (!template) throw new Problem(404, { message: `There is no function “${id}”.`, suggestion: "It may have been removed. Choose another one." });
-  const [schema, presets, past, projects, old] = await Promise.all([schemaOf(id), listPresets(), pastRuns(id).catch(() => ({})), projectNames(),
+  const [[template, schema], past, projects, old] = await Promise.all([readFunction(id), pastRuns(id).catch(() => ({})), projectNames(),
     parameters.has("from") ? inputsOf(parameters.get("from")) : null]);
   const form = new Form(schema, () => label());
   const quality = document.createElement("fnr-quality");
@@ -132,6 +143,11 @@ export async function functionView(parameters, user) {
   const button = h("button", { class: "main" });
   const news = h("p", { role: "status", class: "quiet" });
   const mayRun = user.scopes.includes("submit");
+  let presets = [];
+  const right = keepRight(async () => {
+    presets = await listPresets();
+    quality.options = qualityOptions(template, presets, past);
+  }, (name) => name === "preset.changed");
 
   const variations = () => Math.max(1, Math.round(Number(rest.count.value)) || 1);
   function label() {
@@ -175,14 +191,14 @@ export async function functionView(parameters, user) {
     button.removeAttribute("aria-disabled");
   }
 
-  quality.options = qualityOptions(template, presets, past);
+  await right.first();
   quality.value = "standard";
   rest.count.addEventListener("input", label);
   start(old?.inputs ?? {}, old?.quality ?? parameters.get("quality"));
   if (parameters.has("use") && form.field(parameters.get("input"))) form.field(parameters.get("input")).set(parameters.get("use"));
   const examples = template.examples ?? [];
   return {
-    title: template.name,
+    title: template.name, stop: right.stop,
     element: h("section", {},
       h("p", { class: "way" }, h("a", { href: "#" }, "All functions")),
       h("h1", { tabindex: -1 }, template.name),

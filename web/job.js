@@ -6,6 +6,7 @@ import { h, valueWords } from "./dom.js";
 import { stateWord } from "./elements.js";
 import { attemptsView, logView, parametersView, stagesView } from "./job-details.js";
 import { finished, watch } from "./jobs.js";
+import { KeptList } from "./kept.js";
 import { outputView } from "./outputs.js";
 import { findTemplate, usesOf } from "./templates.js";
 import { took, when } from "./time.js";
@@ -19,7 +20,8 @@ function placeView(job) {
   return job.take ? h("a", { href: `#take=${[job.project, job.shot, job.take].map(encodeURIComponent).join("/")}` }, words) : words;
 }
 
-function factsView(job, name, inputs) {
+/** [term, text or element, what tells it from others if its term does not] of each. */
+function factsOf(job, name, inputs) {
   const facts = [
     ["Function", h("a", { href: `#function=${encodeURIComponent(job.template)}` }, name)],
     ["Quality", job.quality],
@@ -33,9 +35,9 @@ function factsView(job, name, inputs) {
     ["Asked for", when(job.created_at)],
     job.batch && ["Batch", h("a", { href: `#batch=${job.batch}` }, "all its jobs")],
     job.retry_of && ["Run again from", h("a", { href: `#job=${job.retry_of}` }, "an earlier job")],
-    ...Object.entries(job.inputs ?? {}).map(([input, value]) => [inputs[input]?.label ?? input, valueWords(value)]),
+    ...Object.entries(job.inputs ?? {}).map(([input, value]) => [inputs[input]?.label ?? input, valueWords(value), `input ${input}`]),
   ];
-  return h("dl", { class: "facts" }, facts.filter(Boolean).map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+  return facts.filter(Boolean);
 }
 
 function errorView(error) {
@@ -62,7 +64,12 @@ export async function jobView(parameters, user) {
   const result = h("div", { class: "results" });
   const actions = h("div", { class: "actions" });
   const news = h("p", { role: "status", class: "quiet" });
-  const rest = h("div", {});
+  const rest = h("dl", { class: "facts" });
+  const results = new KeptList(result, { key: ([name]) => name, look: ([, element]) => element.outerHTML, draw: ([, element]) => element });
+  const facts = new KeptList(rest, {
+    key: ([term, , key]) => key ?? term, look: ([term, value]) => [term, value?.outerHTML ?? value],
+    draw: ([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)),
+  });
   let job = await get(`jobs/${encodeURIComponent(id)}`);
   const template = await findTemplate(job.template);
   const name = template?.name ?? job.template;      // it may have been removed since
@@ -70,6 +77,7 @@ export async function jobView(parameters, user) {
   const attempts = attemptsView(job.id);
   const stages = stagesView();
   let drawn = "";
+  let drawing = 0;
   let actionsOf = null;
 
   async function act(button, work) {
@@ -93,8 +101,14 @@ export async function jobView(parameters, user) {
     run: (values) => call("PATCH", `jobs/${job.id}`, values) });
   async function remove() {
     if (!await ask("Delete this job?", job.take ? "Its take stays in the project." : "Its result is deleted with it.", "Delete")) return;
-    await call("DELETE", `jobs/${job.id}`);
-    location.hash = "";
+    stop();      // what is gone is not asked for again
+    try {
+      await call("DELETE", `jobs/${job.id}`);
+      location.hash = "";
+    } catch (error) {
+      stop = follow();
+      throw error;
+    }
   }
 
   function drawActions() {
@@ -113,14 +127,17 @@ export async function jobView(parameters, user) {
   }
 
   async function drawResult() {
-    result.replaceChildren();
-    if (job.error) result.append(errorView(job.error));
-    if (job.state !== "completed") return;
-    preview.hidden = true;
-    for (const output of job.outputs ?? []) {
-      const uses = mayRun ? await usesView(job, output).catch(() => null) : null;
-      result.append(h("div", {}, outputView(output, `${name}: ${valueWords(job.inputs?.text ?? output.name)}`), uses ?? ""));
+    const mine = ++drawing;
+    const shown = job;
+    const parts = shown.error ? [["", errorView(shown.error)]] : [];
+    if (shown.state === "completed") {
+      for (const output of shown.outputs ?? []) {
+        const uses = mayRun ? await usesView(shown, output).catch(() => null) : null;
+        parts.push([output.name, h("div", {}, outputView(output, `${name}: ${valueWords(shown.inputs?.text ?? output.name)}`), uses ?? "")]);
+      }
+      preview.hidden = true;
     }
+    if (mine === drawing) results.show(parts);      // else something newer is being drawn
   }
 
   /** Whole only when something else than the progress is new. */
@@ -137,7 +154,7 @@ export async function jobView(parameters, user) {
     state.className = `state ${job.state}`;
     drawActions();
     drawResult();
-    rest.replaceChildren(factsView(job, name, template?.inputs ?? {}));
+    facts.show(factsOf(job, name, template?.inputs ?? {}));
     if (finished(job)) news.textContent = "";
   }
 
@@ -154,7 +171,7 @@ export async function jobView(parameters, user) {
 
   title.textContent = name;
   draw();
-  const stop = watch(job.id, (now, change) => {
+  const follow = () => watch(job.id, (now, change) => {
     if (change.kind === "preview") showPreview(change.number);
     else if (change.kind === "error") {
       if (change.error instanceof Problem && change.error.status === 404) news.textContent = "This job was deleted.";
@@ -163,6 +180,7 @@ export async function jobView(parameters, user) {
       draw();
     }
   });
+  let stop = follow();
   return {
     title: name,
     element: h("article", { class: "job" }, h("p", { class: "way" }, h("a", { href: "#" }, "All functions"), " · ", h("a", { href: "#jobs" }, "All jobs")),

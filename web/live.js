@@ -5,6 +5,7 @@ import { listen } from "./stream.js";
 const READ_MS = 1000;    // at most so often
 const AGAIN_MS = 2000;   // when it could not be read
 const GATHER_MS = 50;    // events come in groups
+const LATER = 4;         // where the server has much to do, what it tells late comes later still: as many times
 
 const SMALL = new Set(["job.progress", "job.preview", "job.log"]);
 
@@ -16,8 +17,8 @@ const lasting = (error) => error.status >= 400 && error.status < 500 && error.st
 /**
  * Calls `read` (async) soon after an event for which `concerns(name, data)` is true, and when events may have been missed; again
  * while there is no answer; never twice at a time, and not while nobody looks. `settle`: once more so many milliseconds after
- * the last event, or the first look, for figures that fall by themselves or are told late. Gives {first(), soon(milliseconds), stop()}.
- * `first` reads at once, so that nothing is missed between what was read and what is heard; if that throws, all is over.
+ * the last event, or the first look, for figures that fall by themselves or are told late; and a last time much later. Gives
+ * {first(), soon(milliseconds), stop()}. `first` reads at once, so that nothing is missed between what was read and what is heard; if that throws, all is over.
  */
 export function keepRight(read, concerns, settle = 0) {
   let timer = 0;
@@ -52,7 +53,10 @@ export function keepRight(read, concerns, settle = 0) {
   function settleLater() {
     if (!settle || stopped) return;
     clearTimeout(settling);
-    settling = setTimeout(soon, settle);
+    settling = setTimeout(() => {
+      soon();
+      settling = setTimeout(soon, settle * LATER);
+    }, settle);
   }
 
   const look = () => again && !document.hidden && soon();

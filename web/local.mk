@@ -21,6 +21,7 @@ nobase_dist_pkgdata_DATA += \
 	web/job-details.js \
 	web/job.js \
 	web/jobs.js \
+	web/kept.js \
 	web/library.js \
 	web/live.js \
 	web/navigation.js \

@@ -1,23 +1,10 @@
-// The functions there are, and the qualities: read once, and again when the server says that they changed.
+// The functions there are, and the qualities: read once, and again when the server says that they changed, or something else is to be shown.
 
 import { get } from "./api.js";
 import { listen } from "./stream.js";
 
 const CATEGORY_WORDS = { image: "Pictures", video: "Films", audio: "Sound", text: "Text", generic: "Other" };
 export const categoryWord = (category) => CATEGORY_WORDS[category] ?? category.charAt(0).toUpperCase() + category.slice(1);
-let templates = null;
-let presets = null;
-const schemas = new Map();
-
-export function forget() {
-  templates = null;
-  presets = null;
-  schemas.clear();
-}
-
-listen((message) => {
-  if (message.kind === "anew" || (message.kind === "event" && /^(template|preset|backend)\.changed$/.test(message.name))) forget();
-});
 
 async function all(path) {
   const items = [];
@@ -30,33 +17,63 @@ async function all(path) {
   return items;
 }
 
-/** A promise that failed is not kept. */
-function kept(read, keep) {
-  const promise = read();
-  keep(promise);
-  promise.catch(() => keep(null));
-  return promise;
+/** What was read is kept until it is forgotten; what could not be read is not. */
+class Known {
+  #read;
+  #promise = null;
+
+  constructor(read) {
+    this.#read = read;
+  }
+
+  get() {
+    const promise = this.#promise ??= this.#read();
+    promise.catch(() => {
+      if (this.#promise === promise) this.#promise = null;
+    });
+    return promise;
+  }
+
+  forget() {
+    this.#promise = null;
+  }
 }
 
-export const listTemplates = () => templates ?? kept(async () => (await all("templates")).sort((a, b) => a.name.localeCompare(b.name)),
-  (value) => { templates = value; });
+const templates = new Known(async () => (await all("templates")).sort((a, b) => a.name.localeCompare(b.name)));
+const presets = new Known(async () => (await all("presets")).sort((a, b) => a.level - b.level));
+const missing = new Set();      // ids that are not there even in a list that was read to look for them
+
+/** The next who asks gets what is on the server then: an event that tells of a change may still be on its way, or may be lost. */
+export function forget() {
+  templates.forget();
+  presets.forget();
+  missing.clear();
+}
+
+listen((message) => {
+  if (message.kind === "anew" || (message.kind === "event" && /^(template|preset|backend)\.changed$/.test(message.name))) forget();
+});
+
+export const listTemplates = () => templates.get();
 
 /** The four qualities first, in their order. */
-export const listPresets = () => presets ?? kept(async () => (await all("presets")).sort((a, b) => a.level - b.level),
-  (value) => { presets = value; });
+export const listPresets = () => presets.get();
 
-export async function findTemplate(id) {
-  return (await listTemplates()).find((template) => template.id === id) ?? null;
+/** {id: template} as a Map, of those that there are. No list that is known already decides that one is not there. */
+export async function findTemplates(ids) {
+  const pick = (list) => new Map(list.filter((template) => ids.includes(template.id)).map((template) => [template.id, template]));
+  const found = pick(await listTemplates());
+  const lost = ids.filter((id) => !found.has(id) && !missing.has(id));
+  if (!lost.length) return found;
+  templates.forget();
+  for (const id of lost) missing.add(id);
+  return pick(await listTemplates());
 }
 
-/** JSON Schema of a function's inputs. */
-export function schemaOf(id) {
-  if (!schemas.has(id)) {
-    schemas.set(id, get(`templates/${encodeURIComponent(id)}/schema`));
-    schemas.get(id).catch(() => schemas.delete(id));
-  }
-  return schemas.get(id);
-}
+export const findTemplate = async (id) => (await findTemplates([id])).get(id) ?? null;
+
+/** Those of jobs, dead letters or takes, in the same way. */
+export const templatesOf = (things) => findTemplates([...new Set(things.map((thing) => thing.template))]);
 
 /** Does a list of media types as in a template ("image/*") allow this one? */
 export function mediaFits(list, type) {

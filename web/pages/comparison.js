@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { besideTable } from "../beside.js";
 import { h, valueWords } from "../dom.js";
 import { stateView } from "../elements.js";
+import { KeptList } from "../kept.js";
 import { keepRight, movesJobs } from "../live.js";
 import { facts, outputView, thumbnailsAwaited } from "../outputs.js";
 import { listen } from "../stream.js";
@@ -19,7 +20,7 @@ const MEASURED = [
   ["Loudness", (output) => round(output.loudness, " LUFS")],
 ];
 
-function sideView(item, name) {
+function sideView({ item, name }) {
   const bar = ["running", "finishing", "queued"].includes(item.state) && h("progress", { max: 100, value: item.progress.percent, "aria-label": name });
   return h("section", { class: "side", "aria-label": name, "data-job": item.job },
     h("h2", {}, h("a", { href: `#job=${item.job}` }, name), " ", stateView(item.state)), bar,
@@ -39,7 +40,7 @@ export async function comparisonView(parameters) {
   const sides = h("div", { class: "sides" });
   const table = h("div", {});
   const bar = h("progress", { max: 100, "aria-label": "All of it" });
-  let drawn = "";
+  const list = new KeptList(sides, { key: ({ item }) => item.job, look: ({ item: { progress, ...rest }, name }) => [rest, name], draw: sideView });
 
   async function read() {
     const [comparison, presets] = await Promise.all([get(`comparisons/${encodeURIComponent(id)}`), listPresets()]);
@@ -48,11 +49,9 @@ export async function comparisonView(parameters) {
     bar.value = comparison.percent;
     bar.hidden = comparison.state !== "running";
     if (comparison.items.some((item) => thumbnailsAwaited({ ...item, finished_at: comparison.created_at }))) right.soon(THUMBNAILS_MS);
-    const look = JSON.stringify(comparison.items.map(({ progress, ...rest }) => rest));
-    if (look === drawn || [...sides.querySelectorAll("video, audio")].some((one) => one.currentTime > 0)) return;   // nobody's film is cut off
-    drawn = look;
+    if ([...sides.querySelectorAll("video, audio")].some((one) => one.currentTime > 0)) return;   // nobody's film is cut off
     title.textContent = `${template?.name ?? comparison.template} at ${names.length} qualities`;
-    sides.replaceChildren(...comparison.items.map((item, i) => sideView(item, names[i])));
+    list.show(comparison.items.map((item, i) => ({ item, name: names[i] })));
     table.replaceChildren(tableView(comparison, names));
   }
 

@@ -4,18 +4,18 @@ import { acting, rowButton } from "../acting.js";
 import { call, get, submit } from "../api.js";
 import { ask } from "../dialog.js";
 import { h } from "../dom.js";
-import { Filters, place } from "../filters.js";
+import { Filters, pageLinks, place } from "../filters.js";
 import { keepRight, movesJobs } from "../live.js";
 import { Table } from "../table.js";
-import { listTemplates } from "../templates.js";
+import { listTemplates, templatesOf } from "../templates.js";
 import { when } from "../time.js";
 
 const SHOWN = 50;
 const CLASSES = ["transient", "resource", "validation", "permanent", "unknown"];
 const ASKED = ["project", "template", "class", "cursor"];
 
-function columns(templates, act) {
-  const name = (job) => templates.find((template) => template.id === job.template)?.name ?? job.template;
+/** `name(job)` is what its function is called. */
+function columns(name, act) {
   const action = (job, label, work) => rowButton(act, label, name(job), () => work(job));
   const replay = (job) => submit(`dead-letters/${job.id}/replay`);
   const discard = async (job) => await ask("Discard it?", "The job itself stays; it is only no dead letter any more.", "Discard") && call("DELETE", `dead-letters/${job.id}`);
@@ -43,7 +43,7 @@ export async function deadLettersView(parameters, user) {
     { name: "project", label: "Project" },
   ]);
   const { news, act } = acting(said, () => right.soon());
-  const pages = h("p", { class: "actions" });
+  const pages = pageLinks();
   const total = h("p", { class: "quiet" });
   const all = h("button", { type: "button", onclick: () => act(replayAll) }, "Run all again…");
   let wanted = parameters;
@@ -55,16 +55,22 @@ export async function deadLettersView(parameters, user) {
     return sure && submit("dead-letters/replay", chosen);
   }
 
-  const table = new Table("Dead letters", columns(templates, admin ? act : null), { key: (job) => job.id, empty: "Nothing failed for good." });
+  let named = new Map();      // templates of those that are shown
+  const name = (job) => named.get(job.template)?.name ?? job.template;
+  const table = new Table("Dead letters", columns(name, admin ? act : null), { key: (job) => job.id, empty: "Nothing failed for good.", look: (job) => [name(job), job] });
   async function read() {
-    const query = new URLSearchParams(ASKED.filter((name) => wanted.get(name)).map((name) => [name, wanted.get(name)]));
+    const asked = wanted;
+    const query = new URLSearchParams(ASKED.filter((name) => asked.get(name)).map((name) => [name, asked.get(name)]));
     query.set("limit", SHOWN);
     const page = await get(`dead-letters?${query}`);
+    const known = await templatesOf(page.items);
+    if (asked !== wanted) return;      // meanwhile something else is to be shown, and is
+    named = known;
     table.show(page.items);
     all.hidden = !admin || page.items.length === 0;
     total.textContent = [`${page.total} in all`, page.dropped > 0 && `${page.dropped} were dropped for newer ones`].filter(Boolean).join("; ");
-    pages.replaceChildren(...[wanted.get("cursor") && h("a", { class: "button", href: place("dead-letters", filters.values()) }, "Newest"),
-      page.next_cursor && h("a", { class: "button", href: place("dead-letters", { ...filters.values(), cursor: page.next_cursor }) }, "Older")].filter(Boolean));
+    pages.show([wanted.get("cursor") && ["Newest", place("dead-letters", filters.values())],
+      page.next_cursor && ["Older", place("dead-letters", { ...filters.values(), cursor: page.next_cursor })]]);
   }
 
   async function change(parameters) {
@@ -79,7 +85,7 @@ export async function deadLettersView(parameters, user) {
   return {
     title: "Dead letters", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Dead letters"), all),
-      h("p", { class: "about" }, "Jobs that failed and are not tried again by themselves."), filters.element, news, table.element, total, pages),
+      h("p", { class: "about" }, "Jobs that failed and are not tried again by themselves."), filters.element, news, table.element, total, pages.element),
     stop: right.stop,
   };
 }

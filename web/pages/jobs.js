@@ -5,12 +5,12 @@ import { call, get } from "../api.js";
 import { askFor } from "../dialog.js";
 import { h } from "../dom.js";
 import { stateView, STATES, waitingWord } from "../elements.js";
-import { Filters, place } from "../filters.js";
+import { Filters, pageLinks, place } from "../filters.js";
 import { keepRight, movesJobs } from "../live.js";
 import { smallPicture, thumbnailsAwaited } from "../outputs.js";
 import { listen } from "../stream.js";
 import { Table } from "../table.js";
-import { listTemplates } from "../templates.js";
+import { listTemplates, templatesOf } from "../templates.js";
 import { took, when } from "../time.js";
 
 const SHOWN = 50;
@@ -47,8 +47,8 @@ const placeOf = (job) => job.project && (job.take
   ? h("a", { href: `#take=${[job.project, job.shot, job.take].map(encodeURIComponent).join("/")}` }, `${job.project} / ${job.shot} / take ${job.take}`)
   : [job.project, job.shot].filter(Boolean).join(" / "));
 
-function columns(templates) {
-  const of = (job) => templates.find((template) => template.id === job.template);
+/** `of(job)` is its template, if that is still there. */
+function columns(of) {
   return [
     { label: "Function", head: true, draw: (job) => h("a", { class: "entry plain", href: `#job=${job.id}` },
       h("span", { class: "picture" }, smallPicture(job, of(job)?.category)),
@@ -89,22 +89,28 @@ export async function jobsView(parameters, user) {
     { name: "project", label: "Project" },
     { name: "shot", label: "Shot" },
   ]);
-  const table = new Table("Jobs", columns(templates), {
+  let named = new Map();      // templates of the jobs that are shown
+  const of = (job) => named.get(job.template);
+  const table = new Table("Jobs", columns(of), {
     key: (job) => job.id, empty: "There is no such job.",
-    look: (job) => [job.state, job.waiting_for, job.priority, job.backend, job.take, job.error, job.finished_at,
+    look: (job) => [of(job)?.name, of(job)?.category, job.state, job.waiting_for, job.priority, job.backend, job.take, job.error, job.finished_at,
       (job.outputs ?? []).map((output) => output.thumbnail)],
   });
-  const pages = h("p", { class: "actions" });
+  const pages = pageLinks();
   const { news, act } = acting((done) => done && (done.found === 1 ? "One job is being cancelled." : `${done.found} jobs are being cancelled.`));
   let wanted = parameters;
 
   async function read() {
-    const { items, cursor } = await readJobs(wanted);
+    const asked = wanted;
+    const { items, cursor } = await readJobs(asked);
+    const templates = await templatesOf(items);
+    if (asked !== wanted) return;      // meanwhile something else is to be shown, and is
+    named = templates;
     table.show(items);
     for (const job of items) table.row(job.id).querySelector("progress")?.setAttribute("value", job.progress.percent);
     const rest = Object.fromEntries(ASKED.filter((name) => name !== "cursor" && wanted.get(name)).map((name) => [name, wanted.get(name)]));
-    pages.replaceChildren(...[wanted.get("cursor") && h("a", { class: "button", href: place("jobs", rest) }, "Newest"),
-      cursor && h("a", { class: "button", href: place("jobs", { ...rest, cursor }) }, items.length < SHOWN ? "Look further back" : "Older")].filter(Boolean));
+    pages.show([wanted.get("cursor") && ["Newest", place("jobs", rest)],
+      cursor && [items.length < SHOWN ? "Look further back" : "Older", place("jobs", { ...rest, cursor })]]);
     if (items.some(thumbnailsAwaited)) right.soon(THUMBNAILS_MS);
   }
 
@@ -125,7 +131,7 @@ export async function jobsView(parameters, user) {
     title: "Jobs", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Jobs"),
       user.scopes.includes("submit") && h("button", { type: "button", class: "small", onclick: () => act(() => cancelMany(wanted, templates, queues)) }, "Cancel many…")),
-    filters.element, news, table.element, pages),
+    filters.element, news, table.element, pages.element),
     stop() {
       right.stop();
       end();

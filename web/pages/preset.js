@@ -95,12 +95,14 @@ export async function presetView(parameters, user) {
     await call("PUT", presetPath(id), body, { "If-Match": tag });
     ({ value: stored, tag } = await getTagged(presetPath(id)));
     title.textContent = stored.name;
+    soon();
     return "Saved.";
   }
 
   async function keep(event) {
     event.preventDefault();
     clearTimeout(timer);
+    turn++;
     await act(async () => {
       try {
         return await save(nested((await form.inputs())[0]));

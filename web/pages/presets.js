@@ -8,7 +8,7 @@ import { h, valueWords } from "../dom.js";
 import { Filters, place } from "../filters.js";
 import { keepRight } from "../live.js";
 import { Table } from "../table.js";
-import { listPresets, listTemplates } from "../templates.js";
+import { forget, listPresets, listTemplates } from "../templates.js";
 import { estimateWords, resourceWords, templateChoice } from "./resolved.js";
 
 const AT_MOST = 4;      // beside each other
@@ -61,6 +61,7 @@ const adviceView = (one, template) => h("li", { class: "panel" },
   h("p", {}, estimateWords(one.estimate)), h("ul", { class: "messages" }, one.reasons.map((reason) => h("li", { class: reason.fits ? "good" : "warning" }, reason.message))));
 
 async function recommend() {
+  forget();
   const templates = (await listTemplates()).filter((template) => !template.deprecated);
   const found = await askFor("Which preset is right?", { required: ["template"], properties: {
     template: { enum: templates.map((one) => one.id), "x-labels": templates.map((one) => one.name), title: "Function" },
@@ -116,7 +117,10 @@ function said(done) {
 
 export async function presetsView(parameters, user) {
   const admin = user.scopes.includes("admin");
-  const { news, act } = acting(said, () => right.soon());
+  const { news, act } = acting(said, () => {
+    forget();
+    right.soon();
+  });
   const compare = h("a", { class: "button", hidden: true });
   const chosen = [];
   let wanted = parameters;

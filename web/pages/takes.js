@@ -3,9 +3,10 @@
 import { get, Problem } from "../api.js";
 import { besideTable } from "../beside.js";
 import { h, valueWords } from "../dom.js";
+import { KeptList } from "../kept.js";
 import { keepRight } from "../live.js";
 import { outputView, smallPicture } from "../outputs.js";
-import { listTemplates } from "../templates.js";
+import { templatesOf } from "../templates.js";
 import { took, when } from "../time.js";
 
 const THUMBNAILS_MS = 2000;
@@ -39,9 +40,10 @@ function projectView(project) {
 async function projectsView() {
   const list = h("ul", { class: "cards" });
   const none = h("p", { class: "notice", hidden: true }, "No job was filed in a project yet. Name a project when you make something.");
+  const panels = new KeptList(list, { key: (project) => project.name, look: (project) => project, draw: projectView });
   async function read() {
     const projects = (await all("projects")).filter((project) => project.shots.length > 0);
-    list.replaceChildren(...projects.map(projectView));
+    panels.show(projects);
     none.hidden = projects.length > 0;
   }
   const right = keepRight(read, (name) => name === "job.completed" || name === "take.deleted");
@@ -57,7 +59,7 @@ export const movesTakes = (name, data, project, shot) => data.project === projec
 const awaited = (take) => Date.now() - Date.parse(take.finished_at) < AWAITED_MS &&
   take.files.some((file) => file.thumbnail === null && /^(image|video|audio)\//.test(file.media_type));
 
-function tile(take, template, { chosen, choose }) {
+function tile({ take, template, chosen, choose }) {
   const mark = h("input", { type: "checkbox", checked: chosen, "aria-label": `Compare take ${take.take}`, onchange: () => choose(take.take, mark) });
   return h("li", { class: `tile take ${take.active ? "active" : ""}`, "data-take": take.take },
     h("a", { class: "plain", href: `#take=${takePlace(take.project, take.shot, take.take)}` },
@@ -75,7 +77,7 @@ async function galleryView(project, shot) {
   const none = h("p", { class: "notice", hidden: true }, "This shot has no takes any more.");
   const path = shotPath(project, shot);
   const chosen = [];
-  let drawn = "";
+  const list = new KeptList(tiles, { key: ({ take }) => take.take, look: ({ take, template }) => [take, template?.name, template?.category], draw: tile });
 
   function showCompare() {
     compare.hidden = chosen.length !== 2;
@@ -93,15 +95,10 @@ async function galleryView(project, shot) {
   }
 
   async function read() {
-    const [takes, templates] = await Promise.all([all(`${path}/takes`), listTemplates()]);
-    const look = JSON.stringify(takes);
+    const takes = await all(`${path}/takes`);
+    const templates = await templatesOf(takes);
     if (takes.some(awaited)) right.soon(THUMBNAILS_MS);
-    if (look === drawn) return;
-    drawn = look;
-    const focused = tiles.contains(document.activeElement) ? document.activeElement : null;
-    const place = focused && [focused.closest("li").dataset.take, focused.tagName];
-    tiles.replaceChildren(...takes.reverse().map((take) => tile(take, templates.find((one) => one.id === take.template), { chosen: chosen.includes(take.take), choose })));
-    if (place) tiles.querySelector(`[data-take="${place[0]}"] ${place[1]}`)?.focus();
+    list.show(takes.reverse().map((take) => ({ take, template: templates.get(take.template), chosen: chosen.includes(take.take), choose })));
     none.hidden = takes.length > 0;
   }
 
@@ -118,7 +115,7 @@ async function galleryView(project, shot) {
 
 /** What made a take: {name: text}. */
 const facts = (take, templates) => ({
-  Function: `${templates.find((one) => one.id === take.template)?.name ?? take.template} ${take.version ?? ""}`,
+  Function: `${templates.get(take.template)?.name ?? take.template} ${take.version ?? ""}`,
   Quality: take.preset?.split("@")[0] === take.quality ? take.quality : `${take.preset} (${take.quality})`,
   Seed: String(take.seed),
   Backend: take.backend ?? "",
@@ -136,7 +133,8 @@ function sideView(take) {
 
 async function compareView(project, shot, numbers) {
   const path = shotPath(project, shot);
-  const [templates, ...takes] = await Promise.all([listTemplates(), ...numbers.map((number) => get(`${path}/takes/${encodeURIComponent(number)}`))]);
+  const takes = await Promise.all(numbers.map((number) => get(`${path}/takes/${encodeURIComponent(number)}`)));
+  const templates = await templatesOf(takes);
   const made = takes.map((take) => facts(take, templates));
   const names = [...new Set(made.flatMap(Object.keys))];
   return {
