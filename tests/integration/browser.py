@@ -18,11 +18,34 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
-from system import free_port
-
-WAIT_S = 40
+WAIT_S = 90
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--mute-audio"]
+         "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--mute-audio", "--force-prefers-reduced-motion"]
+
+# Elements as people see them: those of a selector that are drawn, and have a text.
+SEEN = """
+const seenAs = (one) => (one instanceof HTMLOptionElement ? one.closest("select") : one);
+const isSeen = (one) => seenAs(one).checkVisibility({checkVisibilityCSS: true, visibilityProperty: true}) && seenAs(one).getClientRects().length > 0;
+const seen = (selector, text) => [...document.querySelectorAll(selector)].filter((one) => isSeen(one) && (text === null || (one.innerText ?? one.textContent).includes(text)));
+"""
+# A press of what is there at this moment, if it can be pressed; says why if it cannot. In one go, so that nothing moves away in between.
+PRESS = SEEN + """
+const [one] = seen(arguments[0], arguments[1]);
+if (!one) return "it is not there";
+const target = seenAs(one);
+target.scrollIntoView({block: "center", behavior: "instant"});
+const box = target.getClientRects()[0];
+const above = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+if (!target.contains(above)) return `something lies above it: ${above?.outerHTML.slice(0, 200)}`;
+if (target.matches(":disabled, [aria-disabled=true]")) return "it is disabled";
+target.closest("a[href], button, input, select, textarea, summary, [tabindex]")?.focus({preventScroll: true});
+if (target === one) one.click();
+else if (!one.selected) {
+  one.selected = true;
+  for (const type of ["input", "change"]) target.dispatchEvent(new Event(type, {bubbles: true}));
+}
+return "";
+"""
 
 
 def axe_source():
@@ -53,8 +76,8 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self.size(width, height)
         self.expected = []
+        self.size(width, height)
 
     def __enter__(self):
         return self
@@ -76,6 +99,7 @@ class Browser:
 
     def size(self, width, height):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        self.until(lambda: self.script("return innerWidth") == width, f"a window of {width} pixels")
 
     def dark(self, on):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]})
@@ -88,6 +112,18 @@ class Browser:
 
     def open(self, url):
         self.driver.get(url)
+
+    def arrived(self):
+        """Waits until the page shows what its address asks for, and no more what it asked for before."""
+        self.until(lambda: self.script("""const main = document.querySelector("main");
+            return main && !main.hasAttribute("aria-busy") && main.dataset.shows === location.hash"""), "what the address asks for")
+
+    def leave(self, origin):
+        """No page, nothing that one has kept: what comes next depends on nothing that was before."""
+        self.open("about:blank")
+        self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+        self.dark(False)
+        self.size(1280, 900)
 
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -104,23 +140,30 @@ class Browser:
                 value = None
             if value:
                 return value
-            assert time.monotonic() < end, f"not within {timeout} s: {what}\n{self.text()[:1500]}"
+            assert time.monotonic() < end, f"not within {timeout} s: {what() if callable(what) else what}\n{self.text()[:1500]}"
             time.sleep(0.1)
 
     def find(self, selector, text=None, timeout=WAIT_S):
         """The first visible element that fits, as soon as there is one."""
-        def look():
-            return next((one for one in self.all(selector) if one.is_displayed() and (text is None or text in one.text)), None)
-        return self.until(look, f"{selector} {text or ''}", timeout)
+        return self.until(lambda: self.script(SEEN + "return seen(arguments[0], arguments[1])[0]", selector, text), f"{selector} {text or ''}", timeout)
+
+    def texts(self, selector):
+        """Of all visible elements that fit, at this moment."""
+        return self.script(SEEN + "return seen(arguments[0], null).map((one) => one.innerText)", selector)
+
+    def value(self, selector):
+        """Of the first visible field that fits, as soon as there is one."""
+        found = lambda: self.script(SEEN + "const [one] = seen(arguments[0], null); return one && [one.type === 'checkbox' ? one.checked : one.value]", selector)
+        return self.until(found, f"the value of {selector}")[0]
 
     def click(self, selector, text=None):
-        """What is drawn anew at this moment is looked for again."""
+        """As soon as it can be pressed."""
+        why = ""
         def press():
-            element = self.find(selector, text)
-            self.script("arguments[0].scrollIntoView({block: 'center'})", element)
-            element.click()
-            return True
-        self.until(press, f"a click on {selector} {text or ''}")
+            nonlocal why
+            why = self.script(PRESS, selector, text)
+            return why == ""
+        self.until(press, lambda: f"a click on {selector} {text or ''}: {why}")
 
     def text(self):
         return self.script("return document.body.innerText")
@@ -177,13 +220,14 @@ class Line:
 
     def __init__(self, behind):
         self.behind = behind
-        self.port = free_port()
         self.asked = []          # request lines
         self.cut = False
         self.silent = False      # streams that are open now never say anything again, and nobody is told
         self.pairs = {}
+        self.deaf = False        # what streams say is not heard
         self.streams = set()
-        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
         self.wake, self.waker = socket.socketpair()
         self.ended = False
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -225,7 +269,8 @@ class Line:
                     self.note(piece)
                     if b"GET /api/v1/events" in piece:
                         self.streams.add(one)
-                other.sendall(piece)
+                if is_client or not (self.deaf and other in self.streams):
+                    other.sendall(piece)
                 return
         except OSError:
             pass

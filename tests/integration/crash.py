@@ -20,7 +20,7 @@ END_EVENTS = {"job.completed", "job.failed", "job.cancelled", "job.expired"}
 UNKNOWN = (OSError, http.client.HTTPException)
 
 
-def until(condition, what, timeout=40, pause=0.05):
+def until(condition, what, timeout=90, pause=0.05):
     """Polls until the condition is true, and returns its value. what: a text, or what makes one."""
     end = time.monotonic() + timeout
     while True:

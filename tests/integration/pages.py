@@ -2,13 +2,15 @@
 
 import os
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 
 from browser import Browser
 from system import FNR, System
 
-# A picture in ten steps, with previews, over the given time; fails if it is asked to.
+# A picture in ten steps, with previews, over the given time; fails if it is asked to. In the middle it is held for as long as
+# there is a file "hold" in the data directory, so that there is time to look at it however slow everything else is.
 PAINTER = r"""#!/usr/bin/python3
 import json, os, sys, time
 request = json.load(sys.stdin)
@@ -19,13 +21,17 @@ if inputs["fail"]:
     say(error={"class": "validation", "code": "no_paint", "message": "There is no paint left.", "suggestion": "Bring paint.", "detail": "pot 7"})
     sys.exit(1)
 picture = open(os.path.join(os.environ["FNR_DATA"], "templates/painter/picture.png"), "rb").read()
-say(log="stretching the canvas", level="info")
-for i in range(10):
-    say(progress=i / 10, stage="execution", message=f"Stroke {i + 1} of 10…")
+def stroke(pause):
     open("part", "wb").write(picture)
     os.rename("part", "preview.png")
     say(preview="preview.png")
-    time.sleep(inputs["seconds"] / 10)
+    time.sleep(pause)
+say(log="stretching the canvas", level="info")
+for i in range(10):
+    say(progress=i / 10, stage="execution", message=f"Stroke {i + 1} of 10…")
+    stroke(inputs["seconds"] / 10)
+    while i == 5 and os.path.exists(os.path.join(os.environ["FNR_DATA"], "hold")):
+        stroke(0.2)
 open("image.png", "wb").write(picture)
 say(output="image", path="image.png")
 """
@@ -39,8 +45,20 @@ INPUTS = {
 }
 PAINTER_TEMPLATE = {
     "name": "Paint a Picture", "category": "image", "inputs": INPUTS, "outputs": {"image": {"type": "image", "media_type": "image/png"}},
-    "tags": ["brush"], "examples": [{"name": "Slow", "inputs": {"seconds": 30}, "quality": "high"}], "timeout_s": 100,
+    "tags": ["brush"], "examples": [{"name": "Slow", "inputs": {"seconds": 30}, "quality": "high"}], "timeout_s": 300,
 }
+
+
+@contextmanager
+def held(fnr):
+    """Nothing is painted further than to the middle until this is left, or `go` is called, which it gives."""
+    place = os.path.join(fnr.data, "hold")
+    open(place, "w").close()
+    try:
+        yield lambda: os.unlink(place)
+    finally:
+        if os.path.exists(place):
+            os.unlink(place)
 
 
 def ffmpeg(*arguments):
@@ -65,10 +83,44 @@ def sign_in(browser, fnr, port=None, path="/"):
     browser.heading("What shall be made?")
 
 
-def show(page, fnr, place, heading):
-    """A page by its address."""
+def go(page, fnr, place):
+    """To a page by its address; waits until that is what is shown."""
     page.open(f"http://127.0.0.1:{fnr.port}/#{place}")
+    page.arrived()
+
+
+def show(page, fnr, place, heading):
+    go(page, fnr, place)
     page.heading(heading)
+
+
+# Answers to what is asked for by addresses with this text are kept back until `letGo()`; `answers` has those to everything.
+KEEP_BACK = """
+const [text] = arguments;
+const real = window.fetch;
+window.kept = [];
+window.answers = [];
+window.fetch = async (address, options) => {
+  const answer = await real(address, options);
+  window.answers.push({address: String(address), text: await answer.clone().text()});
+  if (String(address).includes(text)) await new Promise((go) => window.kept.push(go));
+  return answer;
+};
+window.letGo = () => {
+  window.fetch = real;
+  for (const go of window.kept) go();
+};
+"""
+
+
+def let_go(page):
+    """Ends KEEP_BACK; what was kept back has been dealt with when this returns."""
+    page.driver.execute_async_script("const done = arguments[0]; letGo(); fetch('api/v1/openapi.json').then((answer) => answer.text()).then(() => setTimeout(done));")
+
+
+def no_dialog(page):
+    """Waits until what was asked is decided."""
+    page.until(lambda: not page.all("dialog"), "the dialog is closed")
 
 
 def rows(page, caption):
@@ -97,8 +149,8 @@ def sound(page, fnr, places):
     """axe-core has nothing to say, and nothing is cut off, from a telephone to a large screen, light and dark. {name: address}"""
     for name, place in places.items():
         page.open("about:blank")
-        page.open(f"http://127.0.0.1:{fnr.port}/#{place}")
-        page.until(lambda: page.script("return !document.querySelector('main[aria-busy]') && document.querySelector('main h1')"), name)
+        go(page, fnr, place)
+        page.find("main h1")
         for width, dark in ((360, False), (360, True), (1280, False), (1280, True), (2560, False)):
             page.size(width, 900)
             page.dark(dark)
@@ -108,6 +160,10 @@ def sound(page, fnr, places):
                 assert page.violations() == [], (name, width, dark)
     page.size(1280, 900)
     page.dark(False)
+
+
+def leave(page, fnr):
+    page.leave(f"http://127.0.0.1:{fnr.port}")
 
 
 # ---- fixtures, for files that import them; one with a system of its own has its own `fnr` ----
@@ -128,9 +184,10 @@ def shared(fnr):
 
 
 @pytest.fixture
-def page(shared):
-    """The same for one test, whose console has to be silent but for what the test expects."""
-    shared.size(1280, 900)
+def page(shared, fnr):
+    """The same for one test, which begins without a page and whose console has to be silent but for what the test expects."""
+    leave(shared, fnr)
     shared.expected = []
     yield shared
+    leave(shared, fnr)
     assert shared.console() == []

@@ -23,18 +23,22 @@ TERMINAL = {"completed", "failed", "cancelled", "expired"}
 
 
 STARTED = []  # every System that was started, for conftest.py
+CLAIMS = []   # on ports, as long as this process runs
 
 
 def free_port():
-    """Below those that the kernel gives to clients: none of them can take it before the server does."""
+    """Below those that the kernel gives to clients, and claimed from other tests that run now: nobody can take it before the server does."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket() as probe:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0function-runner-test-port-{port}")
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+            CLAIMS.append(claim)
+            return port
+        except OSError:
+            claim.close()
 
 
 def made(job):
@@ -325,7 +329,7 @@ class System:
         assert answer.status == 202, (answer.status, answer.data)
         return answer.json
 
-    def wait(self, id, timeout=60):
+    def wait(self, id, timeout=120):
         """Polls until the job has finished; its final form."""
         end = time.monotonic() + timeout
         while True:

@@ -5,10 +5,8 @@ import shutil
 import subprocess
 
 import pytest
-from selenium.webdriver.common.by import By
 
 from browser import Browser
-from crash import until
 from front import Front
 from system import ROOT, System
 
@@ -77,15 +75,13 @@ def test_elements(client, fnr):
     front = Front(fnr, static=("/client/", client))
     try:
         with Browser() as browser:
-            driver = browser.driver
             browser.open(f"http://127.0.0.1:{front.port}/client/examples/page.html#key={fnr.key}")
-            until(lambda: driver.find_elements(By.CSS_SELECTOR, "fnr-quality option"), "the form is not drawn")
-            driver.find_element(By.CSS_SELECTOR, "fnr-run input[type=text]").send_keys("Act Three")
-            driver.execute_script("document.querySelector('fnr-quality').value = 'draft'")
-            driver.find_element(By.CSS_SELECTOR, "fnr-run button[type=submit]").click()
-            until(lambda: driver.execute_script("return document.querySelector('.fnr-result img')?.naturalWidth") == 640, "there is no result")
-            progress = driver.find_element(By.CSS_SELECTOR, "fnr-progress")
-            assert progress.get_attribute("data-state") == "completed"
+            browser.until(lambda: browser.all("fnr-quality option"), "the form")
+            browser.find("fnr-run input[type=text]").send_keys("Act Three")
+            browser.script("document.querySelector('fnr-quality').value = 'draft'")
+            browser.click("fnr-run button[type=submit]")
+            browser.until(lambda: browser.script("return document.querySelector('.fnr-result img')?.naturalWidth") == 640, "the result")
+            browser.until(lambda: browser.script("return document.querySelector('fnr-progress').dataset.state") == "completed", "its end")
             browser.shoot("client-elements")
         job = fnr.get("/api/v1/jobs?limit=1").json["items"][0]
         assert (job["template"], job["quality"]) == ("create_title_card", "draft")

@@ -7,7 +7,7 @@ import shutil
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
-from pages import fnr, page, press, row, rows, shared, show, sound
+from pages import fnr, go, no_dialog, page, press, row, rows, shared, show, sound
 
 BAD = "<img src=x onerror=alert(1)>"
 SHOUT = """id: shout
@@ -39,8 +39,10 @@ def test_list_and_filters(page, fnr):
     page.write("q", "title\n")
     page.until(lambda: len(rows(page, "Templates")) == 1, "one fits")
     page.driver.back()
+    page.until(lambda: len(rows(page, "Templates")) > 1, "all of them again")
+    page.arrived()
     page.click("[name=backend] option", "noop")
-    page.until(lambda: [one for one in rows(page, "Templates") if "script" in one] == [], "only what does nothing")
+    page.until(lambda: rows(page, "Templates") and not any("script" in one for one in rows(page, "Templates")), "only what does nothing")
     page.click("#places a", "Templates")
     make(fnr, "arrives")
     row(page, "Templates", "Arrives")         # by itself
@@ -66,7 +68,7 @@ def test_a_broken_file(page, fnr):
     with open(os.path.join(folder, "large.yaml"), "w") as file:
         file.write("#" * (2 << 20))
     page.find("summary", "2 files are broken")
-    page.until(lambda: [one for one in page.all(".messages .error") if "larger than" in one.text and "Line" not in one.text], "what cannot be read has no line")
+    page.until(lambda: any("larger than" in one and "Line" not in one for one in page.texts(".messages .error")), "what cannot be read has no line")
     shutil.rmtree(folder)
     page.until(lambda: not page.all("details.error"), "it is gone")
 
@@ -80,7 +82,7 @@ def test_written_as_yaml(page, fnr):
     text(page, SHOUT.replace("category: text", "category: smell").replace("type: string", "type: strong"))
     page.find(".verdict", "2 things are wrong.")
     page.find(".messages .error", "/category")
-    assert [one.text for one in page.all(".gutter .error")] == ["5", "7"]
+    assert page.texts(".gutter .error") == ["5", "7"]
     page.click(".messages button", "Line 7")
     chosen = page.script("const one = document.activeElement; return one.value.slice(one.selectionStart, one.selectionEnd)")
     assert chosen == "  text: {type: strong, required: true}"
@@ -110,6 +112,7 @@ def test_changed_as_a_form(page, fnr):
     page.write("version", "1")
     page.find(".field .error", "major.minor.patch")
     page.write("version", "1.0.0")
+    page.until(lambda: page.texts(".field .error") == [] or not any(page.texts(".field .error")), "nothing is wrong any more")
     page.click("button", "Add input")
     page.script("document.querySelector('.repeated details:last-of-type').dataset.mine = '1'")
     page.find("[data-mine] [name=name]").send_keys("count")
@@ -119,10 +122,10 @@ def test_changed_as_a_form(page, fnr):
     page.find("[data-mine] [name=enum]").send_keys("1\n3")
     page.find(".verdict", "It is valid.")
     page.click("button", "As YAML")
-    page.until(lambda: "count:" in page.find(".editor textarea").get_attribute("value"), "what the form has")
-    assert 'pattern: "^a"' in page.find(".editor textarea").get_attribute("value")      # what has no field is kept
+    page.until(lambda: "count:" in page.value(".editor textarea"), "what the form has")
+    assert 'pattern: "^a"' in page.value(".editor textarea")      # what has no field is kept
     page.click("button", "As a form")
-    page.until(lambda: page.find("[name=tags]").get_attribute("value") == "new\nnewer", "what the form had")
+    page.until(lambda: page.value("[name=tags]") == "new\nnewer", "what the form had")
     assert page.violations() == []
     page.click("button", "Save")
     page.heading("Formed 1.0.0")
@@ -149,23 +152,28 @@ def test_versions_deprecation_and_deletion(page, fnr):
     show(page, fnr, "template=aged", "Aged 1.0.0")
     page.click("td a", "Derive")
     page.heading("New template")
-    page.until(lambda: "extends: \"aged@1.0.0\"" in page.find(".editor textarea").get_attribute("value"), "what it extends")
+    page.until(lambda: "extends: \"aged@1.0.0\"" in page.value(".editor textarea"), "what it extends")
     page.find(".verdict", "It is valid.")
     page.click("button", "Save")
     page.heading("Aged 1.0.1")
     row(page, "Versions", "1.0.1", "In use")
     press(page, "Versions", "1.0.0", "Deprecate")
+    page.find("dialog [name=sunset]")
     page.script("document.querySelector('dialog [name=sunset]').value = '2099-12-31T23:00'")
     page.write("successor", "aged@1.0.1")
     page.click("dialog button.main")
+    no_dialog(page)
     row(page, "Versions", "1.0.0", "Deprecated", "ends in", "use aged@1.0.1")
     press(page, "Versions", "1.0.1", "Deprecate")
     page.write("successor", "noop@1")
     page.click("dialog button.main")
+    no_dialog(page)
     row(page, "Versions", "1.0.1", "Deprecated", "use noop@1")
     page.click(".head a", "Use it")
     page.find(".notice a", "noop@1")
     page.driver.back()
+    page.heading("Aged 1.0.1")
+    page.arrived()
     press(page, "Versions", "1.0.1", "Use again")
     row(page, "Versions", "1.0.1", "In use")
     press(page, "Versions", "1.0.0", "Use again")
@@ -174,6 +182,7 @@ def test_versions_deprecation_and_deletion(page, fnr):
     page.click("dialog button", "Delete it")
     page.until(lambda: len(rows(page, "Versions")) == 1, "one is left")
     page.heading("Aged 1.0.0")
+    no_dialog(page)
 
 
 def test_nothing_is_markup(page, fnr):
@@ -181,7 +190,7 @@ def test_nothing_is_markup(page, fnr):
          examples=[{"name": BAD, "inputs": {"text": BAD}}], stages={"execution": {"weight": 1, "message": BAD}})
     for place in ("templates", "template=bad", "template=bad&version=1.0.0&edit=form", "template=bad&version=1.0.0&edit=yaml", "function=bad"):
         page.open("about:blank")
-        page.open(f"http://127.0.0.1:{fnr.port}/#{place}")
+        go(page, fnr, place)
         page.until(lambda: BAD in page.script("return document.querySelector('main').innerText + [...document.querySelectorAll('input, textarea')].map((one) => one.value)"), place)
         page.script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         assert page.script("return document.querySelectorAll('img[src=x]').length") == 0, place
@@ -195,10 +204,10 @@ def test_who_may_only_look(fnr):
         browser.open(f"http://127.0.0.1:{fnr.port}/#templates")
         browser.find("#key").send_keys(key + Keys.ENTER)
         row(browser, "Templates", "Paint a Picture")
-        assert [one.text for one in browser.all(".head a") if one.is_displayed()] == []
+        assert browser.texts("main .head a") == []
         show(browser, fnr, "template=painter", "Paint a Picture")
         row(browser, "Versions", "1.0.0")
-        assert browser.all("table .button, table button") == []
+        assert browser.texts("table .button, table button") == []
 
 
 def test_for_everybody(page, fnr):

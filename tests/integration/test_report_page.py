@@ -71,18 +71,17 @@ def test_what_would_be_markup_is_text(browser, files):
     assert browser.all("img, script, section b") == []
     text = browser.text()
     assert BAD in text and "<script>alert(2)</script>" in text and "hostile & <b>bold.yaml" in text and "\u202e" not in text
-    marks = [one.text for one in browser.all("pre mark")]
+    marks = browser.texts("pre mark")
     assert "name" in marks and f'"{BAD}"' in marks and "tpye" in marks
-    problem = next(one for one in browser.all("li.problem") if "tpye" in one.text)
-    assert "Error:" in problem.text and ":10:" in problem.text and "did you mean 'type'?" in problem.text and "/inputs/long/tpye" in problem.text
+    problem = next(one for one in browser.texts("li.problem") if "tpye" in one)
+    assert "Error:" in problem and ":10:" in problem and "did you mean 'type'?" in problem and "/inputs/long/tpye" in problem
 
 
 def test_many(browser, files):
     names = sorted(os.listdir(files))
     sound(browser, page(files, *names), "many")
     assert f"{len(names)} templates, 1 valid" in browser.text()
-    links = browser.all("nav a")
+    links = browser.texts("nav a")
     assert len(links) == 20 and "and 21 more" in browser.text()
-    links[-1].click()
-    target = browser.script("return document.getElementById(location.hash.slice(1)).textContent")
-    assert target == links[-1].text
+    browser.click("nav a", links[-1])
+    browser.until(lambda: browser.script("return document.getElementById(location.hash.slice(1))?.textContent") == links[-1], "where the link leads")
