@@ -41,6 +41,7 @@
 #include "queue/limits.h"
 #include "queue/state.h"
 #include "store/journal.h"
+#include "worker/begun.h"
 
 #define MASS_A_TURN 1000         /* jobs that commands or due times may change in one turn */
 #define NEW_A_TURN 2000          /* new jobs that are taken up in one turn */
@@ -117,6 +118,7 @@ struct turn {
 	size_t note_count, note_size;
 	size_t moves;                       /* jobs changed by commands and due times: at most MASS_A_TURN */
 	struct fnr_buf line;                /* what is logged after the commit: level, id, 0, text, 0; and so on */
+	struct fnr_buf ended;               /* names of dead workers, each with its 0: what they noted goes after the commit */
 };
 
 /* Batches whose jobs changed and whose progress was not told yet, or was told just now. */
@@ -202,6 +204,7 @@ struct manager {
 	struct graphics graphics;
 	struct task *tasks;
 	size_t task_count;
+	struct begun *begun;                /* at the start: attempts that an earlier life has begun */
 	struct turn turn;
 
 	struct report *reports;             /* of this turn, in order of arrival */

@@ -136,6 +136,7 @@ static void open_stores(struct manager *manager)
 /* The first turn: from here on everything is as in any other. */
 static void begin(struct manager *manager)
 {
+	manager->begun = begun_read();
 	turn_begin(manager);
 	open_stores(manager);
 	note_break(manager);
@@ -146,6 +147,9 @@ static void begin(struct manager *manager)
 	dispatch_lanes(manager);
 	thumbnails_read(manager);
 	turn_end(manager);
+	begun_free(manager->begun);
+	manager->begun = NULL;
+	begun_reset();
 	recover_folders(manager);
 	manager->began_at = manager->turn.now;
 	manager->began_mono = manager->turn.mono;

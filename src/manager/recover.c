@@ -23,7 +23,7 @@ static struct task *task_again(struct manager *manager, const struct job_head *h
 
 	json_object_put(summary);
 	task->started_at = head->started_at;
-	task->begun = true;
+	task->begun = !(head->flags & JOB_FLAG_ON_LOST_FAIL) || begun_has(manager->begun, task->id, head->attempt);
 	progress_begin(&task->progress, task->function, head->queued_at, head->started_at);
 	if (store_active_get(manager->turn.txn, &head->id, &active) != FNR_OK)
 		return task;

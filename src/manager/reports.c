@@ -492,6 +492,7 @@ void deaths_apply(struct manager *manager)
 		probes_worker_lost(manager, worker);
 		manager->child_died = true;
 		workers_ended(manager, worker);
+		fnr_buf_add(&manager->turn.ended, worker->name, strlen(worker->name) + 1);
 		pool_bury(&manager->pool, worker);
 	}
 }

@@ -358,6 +358,13 @@ static void write_log(struct turn *turn)
 	}
 }
 
+static void forget_ended(struct turn *turn)
+{
+	for (size_t at = 0; at < turn->ended.len; at += strlen(turn->ended.data + at) + 1)
+		begun_forget(turn->ended.data + at);
+	fnr_buf_reset(&turn->ended);
+}
+
 static void forget(struct turn *turn)
 {
 	for (size_t i = 0; i < turn->note_count; i++) {
@@ -392,5 +399,6 @@ void turn_end(struct manager *manager)
 	pool_flush(&manager->pool);
 	write_journal(manager);
 	write_log(turn);
+	forget_ended(turn);
 	forget(turn);
 }

@@ -17,6 +17,7 @@
 #include "base/proc.h"
 #include "base/text.h"
 #include "files/path.h"
+#include "worker/begun.h"
 #include "worker/preview.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
@@ -188,7 +189,10 @@ void run_result(struct run *run, struct json_object *result)
 
 void run_begun(struct run *run)
 {
-	attempt_send(attempt_of(run), "begun", json_object_new_object());
+	struct attempt *attempt = attempt_of(run);
+	if (strcmp(fnr_json_get_text(run->definition, "on_lost", ""), "fail") == 0)
+		begun_note(attempt->worker->begun, run->job, run->attempt);
+	attempt_send(attempt, "begun", json_object_new_object());
 }
 
 void run_memory(struct run *run, uint64_t bytes)

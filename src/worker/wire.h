@@ -27,7 +27,7 @@
  *   {"type":"hello","pid":n}                        once, when ready for a task
  *   {"type":"heartbeat","job":id|null,"cpu_ms":n,"rss":bytes}   every second while a task runs
  *   {"type":"begun","job","attempt"}                before anything is done that others may notice: an attempt that is lost
- *        without it never began, and may be repeated whatever on_lost says
+ *        without it never began, and may be repeated whatever on_lost says (begun.h tells the next manager)
  *   {"type":"progress","job","attempt","stage":"execution","fraction":0.4,"message":"…"|null}   every 100 ms on the average, at most
  *   {"type":"log","job","attempt","level":"info","text":"…"}
  *   {"type":"preview","job","attempt","media_type":"image/jpeg","data":"base64"}

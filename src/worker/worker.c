@@ -23,6 +23,7 @@
 #include "files/path.h"
 #include "files/take.h"
 #include "registry/errors.h"
+#include "worker/begun.h"
 #include "worker/wire.h"
 #include "worker/worker.h"
 
@@ -388,6 +389,7 @@ static void prepare(struct worker *worker)
 	fcntl(worker->fd, F_SETFD, FD_CLOEXEC);
 	fcntl(worker->fd, F_SETFL, fcntl(worker->fd, F_GETFL) & ~O_NONBLOCK);
 	backend_conf(&worker->conf);
+	worker->begun = begun_open(worker->name);
 	int level = fnr_log_level_parse(worker->conf.log_level);
 	fnr_log_init("worker", level >= 0 ? (enum fnr_log_level)level : FNR_LOG_INFO);
 	if (getcwd(worker->data_dir, sizeof worker->data_dir) == NULL) {

@@ -12,6 +12,7 @@ struct worker {
 	char data_dir[4096];
 	struct fnr_conf conf;
 	struct fnr_buf in;                 /* bytes from the manager that are no whole frame yet */
+	int begun;                         /* begun.h; -1: nothing can be noted */
 	struct json_object *later;         /* array: tasks that came while another one ran */
 	bool stopping;
 };

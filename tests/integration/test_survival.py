@@ -190,6 +190,29 @@ def test_what_never_began_may_begin_again(shared):
     assert check_attempts(shared, job)[0]["state"] == "lost"
 
 
+@pytest.mark.parametrize("process", ["fnr-manager", "everything", "power"])
+def test_what_never_began_begins_again_after_a_crash(shared, process):
+    """The next manager knows what had not begun. After a loss of power it does not, and then nothing is made twice."""
+    workers = shared.pids_of("fnr-worker")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    id = shared.submit("fragile")["id"]
+    until(lambda: shared.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it is not given to a worker")
+    if process == "fnr-manager":
+        kill(shared.pids_of(process))
+        until(lambda: not living(workers), "the workers outlive their manager")
+    else:
+        crash(shared)
+        if process == "power":      # another boot of the kernel
+            with open(os.path.join(shared.data, "run", "begun", "boot"), "w") as file:
+                file.write("6b1d3c8e-0000-4000-8000-000000000000\n")
+        shared.start()
+    job = shared.wait(id)
+    expected = ("failed", 1) if process == "power" else ("completed", 2)
+    assert (job["state"], job["attempt"]) == expected, job
+    assert check_attempts(shared, job)[0]["error"]["code"] == "lost"
+
+
 def test_no_stray_process_runs_on(shared):
     """A child that detached itself is ended with its worker, with the manager, and by the next start at the latest."""
     def detached():

@@ -51,6 +51,12 @@ check_PROGRAMS += %D%/test_wire
 %C%_test_wire_LDADD = src/worker/libworker.a $(UNIT_BASE)
 TESTS += %D%/test_wire
 
+check_PROGRAMS += %D%/test_begun
+%C%_test_begun_SOURCES = %D%/test_begun.c
+%C%_test_begun_CFLAGS = $(UNIT_CFLAGS)
+%C%_test_begun_LDADD = src/worker/libworker.a $(UNIT_BASE)
+TESTS += %D%/test_begun
+
 check_PROGRAMS += %D%/test_script
 %C%_test_script_SOURCES = %D%/test_script.c
 %C%_test_script_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_FIXTURES=\"$(abs_top_srcdir)/tests/fixtures\" \

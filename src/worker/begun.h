@@ -1,0 +1,28 @@
+/* Which attempts have begun, for a manager that comes after one that was killed: an attempt that must not be made twice
+ * (on_lost: fail) may be made again as long as it has not begun.
+ *
+ * A worker notes it in a file of its own, run/begun/<worker>, before anybody else may notice the attempt. That waits for
+ * nobody and flushes nothing: a note outlives any process, but not a power cut. So the file run/begun/boot says during which
+ * boot of the kernel the notes are complete. Without it, or after another boot, every attempt is taken for begun; a worker
+ * that cannot note removes it. A worker has its file locked for as long as it lives: who reads the notes waits for the
+ * workers of the life before to be gone. */
+#ifndef FNR_WORKER_BEGUN_H
+#define FNR_WORKER_BEGUN_H
+
+#include <stdbool.h>
+
+/* ---- a worker's side ---- */
+
+int begun_open(const char *worker);                    /* its file; -1: nothing can be noted */
+void begun_note(int fd, const char *job, int attempt); /* the one before has come to its end, and that is stored */
+
+/* ---- the manager's side ---- */
+
+struct begun;
+struct begun *begun_read(void);                        /* what the life before noted */
+bool begun_has(const struct begun *begun, const char *job, int attempt);
+void begun_free(struct begun *begun);
+void begun_reset(void);                                /* a new life; before its first worker. Nothing of the one before is left open */
+void begun_forget(const char *worker);                 /* it is dead, and what came of its attempts is stored */
+
+#endif
