@@ -5,37 +5,38 @@
 static __attribute__((noinline)) uint8_t find_name(const struct shape *shape, const char *name)
 {
 	for (uint8_t at = shape->first[shape_slot(name)]; at; at = shape->next[at - 1])
-		if (same_name(shape->names[at - 1], name))
+		if (word_is(&shape->names[at - 1], name))
 			return (uint8_t)(at - 1);
 	return NO_ID;
 }
 
 /* Members mostly come in the order of the names, so the one behind the last is looked at first. */
-static inline uint8_t id_of(const struct shape *shape, const char *name, unsigned expected)
-{
-	return expected < shape->count && same_name(shape->names[expected], name) ? (uint8_t)expected : find_name(shape, name);
-}
-
 bool frame_fill(struct frame *frame, const struct shape *shape, const struct lh_table *object)
 {
+	const struct word *expected = shape->names;
 	uint64_t present = 0;
-	size_t strangers = 0;
-	unsigned expected = 0, at = 0;
+	unsigned id = 0, at = 0, strangers = 0;
 
 	if (object->count > SHAPE_NAMES)
 		return false;
 	for (struct lh_entry *entry = lh_table_head(object); entry; entry = lh_entry_next(entry), at++) {
-		uint8_t id = id_of(shape, lh_entry_k(entry), expected);
+		if (!word_is_seen(expected, lh_entry_k(entry))) {
+			uint8_t other = find_name(shape, lh_entry_k(entry));
 
-		frame->ids[at] = id;
-		if (id == NO_ID) {
-			strangers++;
-			continue;
+			if (other == NO_ID) {
+				frame->ids[at] = NO_ID;
+				strangers++;
+				continue;
+			}
+			id = other;
+			expected = &shape->names[id];
 		}
-		present |= UINT64_C(1) << id;
+		frame->ids[at] = (uint8_t)id;
 		frame->places[id] = (uint8_t)at;
 		frame->values[id] = lh_entry_v(entry);
-		expected = id + 1u;
+		present |= UINT64_C(1) << id;
+		id++;
+		expected++;
 	}
 	frame->shape = shape;
 	frame->present = present;

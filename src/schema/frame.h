@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) enum seen guard_try(const struct gu
 	if (frame->present >> guard->id & 1) {
 		if (!frame_text(frame, guard->id))
 			return SEEN_OPEN;
-		if (!text_in_list(guard->list, &frame->text))
+		if (!text_in_list(guard->list, frame->text.data, frame->text.len, frame->text.head))
 			return SEEN_FAILS;
 	}
 	return guard->whole ? SEEN_FITS : SEEN_OPEN;
@@ -40,9 +40,9 @@ static inline __attribute__((always_inline)) enum seen guard_try(const struct gu
 /* As look() for a member, whose text guards may ask for again. */
 static inline enum seen frame_look(struct frame *frame, const struct node *node, uint8_t id)
 {
-	if (node->look == LOOK_TEXT && (node->kinds & KIND_STRING) && frame_text(frame, id))
-		return seen_if(text_in_list(node->ops->enumeration, &frame->text));
-	return look(node, frame->values[id], subject_kind(frame->values[id]));
+	if (node->look == LOOK_LIST && frame_text(frame, id))
+		return seen_if(text_in_list(node->ops->enumeration, frame->text.data, frame->text.len, frame->text.head));
+	return look(node, frame->values[id]);
 }
 
 #endif

@@ -288,10 +288,10 @@ static struct members *members_of(struct compiler *c, enum rule rule)
 	return op->members;
 }
 
-/* Room for more; they are told apart when all are there. */
+/* Room for more, and for what stands behind the last; they are told apart when all are there. */
 static struct property *more_properties(struct compiler *c, struct members *members, size_t count)
 {
-	struct property *grown = room(c, (members->count + count) * sizeof *grown);
+	struct property *grown = room(c, (members->count + count + 1) * sizeof *grown);
 
 	if (members->count)
 		memcpy(grown, members->properties, members->count * sizeof *grown);
@@ -310,7 +310,7 @@ static void compile_properties(struct compiler *c, struct node *node, const stru
 	}
 	properties = more_properties(c, members, (size_t)json_object_object_length(value));
 	json_object_object_foreach(value, name, schema)
-		properties[members->count++] = (struct property){ .name = name, .len = strlen(name), .node = child(c, node, row->keyword, schema) };
+		properties[members->count++] = (struct property){ .name = word_of(name), .node = child(c, node, row->keyword, schema) };
 }
 
 static void compile_pattern_properties(struct compiler *c, struct node *node, const struct row *row, struct json_object *value)
@@ -350,15 +350,15 @@ static void compile_required(struct compiler *c, struct node *node, const struct
 	count = json_object_array_length(value);
 	properties = more_properties(c, members, count);
 	for (size_t i = 0; i < members->count; i++)
-		map_put(&known, properties[i].name, properties[i].len, &properties[i]);
+		map_put(&known, properties[i].name.text, properties[i].name.len, &properties[i]);
 	for (size_t i = 0; i < count; i++) {
 		const char *name = json_object_get_string(json_object_array_get_idx(value, i));
 		struct property *property = name ? map_get(&known, name, strlen(name)) : NULL;
 
 		if (name && !property) {
 			property = &properties[members->count++];
-			*property = (struct property){ .name = name, .len = strlen(name) };
-			map_put(&known, name, property->len, property);
+			*property = (struct property){ .name = word_of(name) };
+			map_put(&known, name, property->name.len, property);
 		}
 		members->required += property && !property->required;
 		if (property)
@@ -565,16 +565,17 @@ static const struct row rows[] = {
 static void hash_members(struct compiler *c, struct members *members)
 {
 	for (uint32_t i = 0; i < members->count; i++)
-		members->initials |= UINT64_C(1) << (*members->properties[i].name & 63);
+		members->initials |= UINT64_C(1) << (*members->properties[i].name.text & 63);
 	members->enough = members->pattern_count || members->additional ? UINT32_MAX : members->count;
 	members->plenty = members->enough == UINT32_MAX ? UINT32_MAX : members->count * 2 + 8;
 	if (!members->properties)
-		more_properties(c, members, 1);
+		more_properties(c, members, 0);
+	members->properties[members->count].name = word_none();
 	for (members->size = 4; members->size < members->count * 2;)
 		members->size *= 2;
 	members->slots = room(c, members->size * sizeof *members->slots);
 	for (uint32_t i = 0; i < members->count; i++) {
-		uint64_t at = map_hash(members->properties[i].name, members->properties[i].len) & (members->size - 1);
+		uint64_t at = map_hash(members->properties[i].name.text, members->properties[i].name.len) & (members->size - 1);
 
 		while (members->slots[at])
 			at = (at + 1) & (members->size - 1);

@@ -7,9 +7,12 @@
 
 /* ---- enum, const ---- */
 
-bool text_same_rest(const struct text *a, const struct text *b)
+bool text_in_rest(const struct text *texts, size_t count, const char *text, size_t len, uint64_t head)
 {
-	return memcmp(a->data + 8, b->data + 8, a->len - 8) == 0;
+	for (size_t i = 0; i < count; i++)
+		if (texts[i].head == head && texts[i].len == len && memcmp(texts[i].data + WORD, text + WORD, len - WORD) == 0)
+			return true;
+	return false;
 }
 
 /* The place in the sorted hashes where those that are not less begin. */
@@ -68,7 +71,7 @@ static bool run_enum(struct run *run, const struct op *op, const struct subject 
 		return list->hashes ? value_hashed(list, subject->value, &run->steps) : value_in_list(list, subject->value, &run->steps);
 	if (list->hashes)
 		return spend(run, op->home, subject->len / BYTES_A_STEP) && text_hashed(list, subject);
-	return text_in_list(list, &(struct text){ subject->text, subject->len, text_head(subject->text, subject->len) });
+	return text_in_list(list, subject->text, subject->len, text_head(subject->text, subject->len));
 }
 
 /* ---- sizes ---- */
@@ -91,38 +94,26 @@ static bool run_length(struct run *run, const struct op *op, const struct subjec
 
 /* ---- numbers ---- */
 
-/* Is the number so well within the bounds that they need not be compared one by one? */
-static inline bool whole_within(const struct interval *interval, int64_t integer)
-{
-	return integer >= interval->least && integer <= interval->most;
-}
-
-static inline bool real_within(const struct interval *interval, double real)
-{
-	return real > interval->above && real < interval->below;
-}
-
-/* Bounds, and perhaps behind them what it is a multiple of. */
+/* Bounds, and behind them what it is a multiple of. */
 static inline bool look_at_whole(const struct node *node, int64_t integer)
 {
 	const struct interval *interval = node->ops->interval;
 	const struct divisor *divisor = &node->ops[interval->count].divisor;
 
-	if (!whole_within(interval, integer))
-		return false;
-	return node->op_count == interval->count || (divisor->exponent == 0 && number_divides_whole(divisor->digits, integer));
+	return whole_within(interval, integer) && divisor->exponent == 0 && number_divides_whole(divisor->digits, integer);
 }
 
-static inline bool look_at_real(const struct node *node, double real)
+enum seen look_at_kind(const struct node *node, struct json_object *value)
 {
-	return real_within(node->ops->interval, real) && node->op_count == node->ops->interval->count;
-}
+	unsigned kind = subject_kind(value), taken = node->kinds & kind;
 
-enum seen look_at_number(const struct node *node, struct json_object *value, unsigned kind)
-{
-	bool fits = kind == KIND_INTEGER ? look_at_whole(node, json_object_get_int64(value)) : look_at_real(node, json_object_get_double(value));
-
-	return fits ? SEEN_FITS : SEEN_OPEN;
+	if (taken != kind)
+		return taken ? SEEN_OPEN : SEEN_FAILS;
+	if (kind == KIND_STRING)   /* all others are seen before */
+		return look_at_text(node, "", 0);
+	if (kind == KIND_INTEGER && node->look == LOOK_DIVISIBLE)
+		return look_at_whole(node, json_object_get_int64(value)) ? SEEN_FITS : SEEN_OPEN;
+	return SEEN_OPEN;
 }
 
 static bool run_bound(const struct op *op, const struct subject *subject)

@@ -191,11 +191,23 @@ static void join_bounds(struct compiler *c, struct node *node)
 /* ---- all ---- */
 
 /* Bounds are one look, and what they are a multiple of. */
-static bool is_range(const struct node *node)
+static enum look look_of_bounds(const struct node *node)
 {
-	uint32_t bounds = is_bound(node->ops) ? node->ops->interval->count : 0;
+	uint32_t bounds = node->ops->interval->count;
 
-	return bounds && (node->op_count == bounds || (node->op_count == bounds + 1 && node->ops[bounds].rule == RULE_MULTIPLE_OF));
+	if (node->op_count == bounds)
+		return LOOK_RANGE;
+	return node->op_count == bounds + 1 && node->ops[bounds].rule == RULE_MULTIPLE_OF ? LOOK_DIVISIBLE : LOOK_NOT;
+}
+
+static enum look look_of_text(const struct op *op)
+{
+	switch (op->rule) {
+	case RULE_LENGTH: return LOOK_LENGTH;
+	case RULE_PATTERN: return op->plain ? LOOK_PATTERN : LOOK_NOT;
+	case RULE_ENUM: case RULE_CONST: return op->enumeration->hashes ? LOOK_NOT : LOOK_LIST;
+	default: return LOOK_NOT;
+	}
 }
 
 static enum look look_of(const struct node *node)
@@ -204,17 +216,13 @@ static enum look look_of(const struct node *node)
 
 	if (!node->op_count)
 		return LOOK_KIND;
-	if (is_range(node))
-		return LOOK_NUMBER;
+	if (is_bound(op))
+		return look_of_bounds(node);
 	if (node->op_count > 1)
 		return LOOK_NOT;
-	if (op->rule == RULE_LENGTH)
-		return LOOK_LENGTH;
-	if (op->rule == RULE_PATTERN && op->plain)
-		return LOOK_PATTERN;
-	if (op->rule == RULE_MEMBERS && !op->members->pattern_count)
-		return LOOK_MEMBERS;
-	return (op->rule == RULE_ENUM || op->rule == RULE_CONST) && !op->enumeration->hashes ? LOOK_TEXT : LOOK_NOT;
+	if (op->rule == RULE_MEMBERS)
+		return (node->kinds & KIND_OBJECT) && !op->members->pattern_count ? LOOK_MEMBERS : LOOK_NOT;
+	return node->kinds & KIND_STRING ? look_of_text(op) : LOOK_NOT;
 }
 
 /* Those of a node stand together: each knows how many there are from it on. */
@@ -225,12 +233,43 @@ static void count_ifs(struct node *node)
 			node->ops[i].count = 1 + (i + 1 < node->op_count && node->ops[i + 1].rule == RULE_IF ? node->ops[i + 1].count : 0);
 }
 
+/* Whole numbers that are written as reals are told apart later. */
+static uint32_t types_of(const struct node *node)
+{
+	unsigned kinds = node->kinds & (node->look == LOOK_RANGE ? NUMERIC : KIND_ANY), types = 0;
+
+	for (enum json_type type = json_type_null; type <= json_type_string; type++)
+		if (!(kinds_of_type(type) & ~kinds))
+			types |= 1U << type;
+	return types;
+}
+
 static void finish(struct compiler *c, struct node *node)
 {
 	join_bounds(c, node);
 	count_ifs(node);
 	node->look = look_of(node);
+	node->types = types_of(node);
 	node->leaf = !node->op_count || node->ops[node->op_count - 1].rule < RULE_MEMBERS;
+}
+
+static bool is_flat(const struct node *node)
+{
+	return !node || (node->look != LOOK_NOT && node->look != LOOK_MEMBERS);
+}
+
+static void finish_members(const struct node *node)
+{
+	struct members *members;
+
+	for (uint32_t i = 0; i < node->op_count; i++) {
+		if (node->ops[i].rule != RULE_MEMBERS)
+			continue;
+		members = node->ops[i].members;
+		members->flat = is_flat(members->additional);
+		for (uint32_t at = 0; at < members->count && members->flat; at++)
+			members->flat = is_flat(members->properties[at].node);
+	}
 }
 
 /* What a node leads to was mostly found before it, and has taken over already what it can. */
@@ -247,4 +286,6 @@ void link_all(struct compiler *c)
 		take_over(c, c->work[i]);
 	for (size_t i = 0; i < c->work_count; i++)
 		finish(c, c->work[i]);
+	for (size_t i = 0; i < c->work_count; i++)
+		finish_members(c->work[i]);
 }

@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/shape.c %D%/shape.h \
 	%D%/uri.c %D%/uri.h \
 	%D%/validate.c \
-	%D%/value.c %D%/value.h
+	%D%/value.c %D%/value.h \
+	%D%/word.h
 %C%_libschema_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCRE2_CFLAGS) $(IDN2_CFLAGS)
 %C%_libschema_a_CFLAGS = $(AM_CFLAGS) $(NO_PLT_CFLAGS)

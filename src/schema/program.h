@@ -13,6 +13,7 @@
 #include "schema/pattern.h"
 #include "schema/schema.h"
 #include "schema/value.h"
+#include "schema/word.h"
 
 #define NODES_MOST 200000
 #define TEXT_MOST 72          /* of foreign text in a message, in bytes */
@@ -44,7 +45,7 @@ struct document {
 	struct document *next;
 };
 
-struct property { const char *name; size_t len; struct node *node; bool required; uint8_t id; };   /* id: in the shape */
+struct property { struct word name; struct node *node; bool required; uint8_t id; };   /* id: in the shape */
 struct pattern_property { struct pattern *pattern; struct node *node; };
 
 /* properties, patternProperties, additionalProperties and required: one pass over the members of an object. */
@@ -54,6 +55,7 @@ struct members {
 	uint32_t count, size, required, pattern_count;
 	uint32_t enough;             /* so many properties were met: no other member matters */
 	uint32_t plenty;             /* with more members, it is worth while to look whether that is so */
+	bool flat;                   /* a look is mostly enough for each of them */
 	uint64_t initials;           /* bits of the first bytes of their names, modulo 64 */
 	struct pattern_property *patterns;
 	struct node *additional;
@@ -66,7 +68,7 @@ struct members {
 #define SHAPE_NAMES 64
 #define SHAPE_SLOTS 128
 struct shape {
-	const char *names[SHAPE_NAMES];
+	struct word names[SHAPE_NAMES + 1];   /* the last is none */
 	uint32_t count, users;       /* users: how many ask for names */
 	bool full;                   /* there are more names: it is not used */
 	uint8_t first[SHAPE_SLOTS], next[SHAPE_NAMES];   /* id + 1 of the names whose first bytes fall together; 0: no more */
@@ -116,7 +118,7 @@ struct op {
 };
 
 /* What is enough to take a value, for the commonest nodes: that is looked at before anything else is prepared (leaf.h). */
-enum look { LOOK_NOT, LOOK_KIND, LOOK_TEXT, LOOK_LENGTH, LOOK_PATTERN, LOOK_NUMBER, LOOK_MEMBERS };
+enum look { LOOK_NOT, LOOK_KIND, LOOK_LENGTH, LOOK_LIST, LOOK_PATTERN, LOOK_RANGE, LOOK_DIVISIBLE, LOOK_MEMBERS };
 
 enum { NEEDS_SCOPE = 1, NEEDS_MARKS = 2, NEEDS_FRAME = 4 };
 
@@ -128,9 +130,11 @@ struct node {
 	struct resource *resource;
 	uint8_t kinds;               /* of value that it takes */
 	uint8_t look;                /* enum look, at its first operation */
+	uint32_t types;              /* of json-c, as bits, that the look can tell of */
 	bool wanted, leaf;           /* leaf: leads to no other */
 	bool tracks;                 /* needs to know what was evaluated (unevaluated*) */
 	bool inner;                  /* another leads to it for the same value */
+	bool shares;                 /* so does it, or it leads to others */
 	uint8_t mark;                /* of the search for loops */
 	uint32_t op_count;
 	struct op *ops;
@@ -139,6 +143,7 @@ struct node {
 	struct shape *shape;         /* of those; NULL: not worth it */
 	const struct guard *guard;   /* or NULL */
 	uint8_t needs;               /* NEEDS_*: what has to be prepared before its operations */
+	bool objects;                /* takes them, and does not need to know the way */
 };
 
 struct schema {
@@ -155,7 +160,6 @@ struct schema {
 
 /* The table of rules: X(name, keyword, kinds it applies to). The order is that of their operations; those in front of MEMBERS
  * look at a value alone (leaf.c). */
-#define NUMERIC (KIND_INTEGER | KIND_NUMBER)
 #define RULES(X) \
 	X(ENUM, "enum", KIND_ANY) \
 	X(CONST, "const", KIND_ANY) \

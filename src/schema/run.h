@@ -85,12 +85,7 @@ struct schema_report {
 
 static inline unsigned subject_kind(struct json_object *value)
 {
-	static const unsigned char kinds[] = {
-		[json_type_null] = KIND_NULL, [json_type_boolean] = KIND_BOOLEAN, [json_type_int] = KIND_INTEGER, [json_type_double] = NUMERIC,
-		[json_type_string] = KIND_STRING, [json_type_array] = KIND_ARRAY, [json_type_object] = KIND_OBJECT,
-	};
-
-	return kinds[json_object_get_type(value)];
+	return kinds_of_type(json_object_get_type(value));
 }
 
 static inline struct subject subject_of(struct json_object *value, unsigned kind)

@@ -20,6 +20,7 @@ static void join_inner(struct node *outer, struct node *inner)
 	struct node *a = stands_for(outer), *b = stands_for(inner);
 
 	inner->inner = true;
+	a->shares = b->shares = true;
 	if (a != b)
 		b->joined = a;
 }
@@ -39,16 +40,17 @@ static void join_node(struct node *node)
 /* ---- names ---- */
 
 /* The id of a name, which is new or not; SHAPE_NAMES if there is no more room. */
-static uint8_t shape_add(struct shape *shape, const char *name)
+static uint8_t shape_add(struct shape *shape, const struct word *name)
 {
-	uint8_t *link = &shape->first[shape_slot(name)];
+	uint8_t *link = &shape->first[shape_slot(name->text)];
 
 	for (; *link; link = &shape->next[*link - 1])
-		if (same_name(shape->names[*link - 1], name))
+		if (word_is(&shape->names[*link - 1], name->text))
 			return (uint8_t)(*link - 1);
 	if (shape->count == SHAPE_NAMES)
 		return SHAPE_NAMES;
-	shape->names[shape->count] = name;
+	shape->names[shape->count] = *name;
+	shape->names[shape->count + 1] = word_none();
 	*link = (uint8_t)(shape->count + 1);
 	return (uint8_t)shape->count++;
 }
@@ -62,7 +64,7 @@ static void add_members(struct compiler *c, struct shape *shape, struct members 
 	members->place_of = place_of = fnr_arena_alloc(c->schema->arena, SHAPE_NAMES);
 	shape->users++;
 	for (uint32_t i = 0; i < members->count && !shape->full; i++) {
-		uint8_t id = shape_add(shape, members->properties[i].name);
+		uint8_t id = shape_add(shape, &members->properties[i].name);
 
 		if (id == SHAPE_NAMES) {
 			shape->full = true;
@@ -74,15 +76,23 @@ static void add_members(struct compiler *c, struct shape *shape, struct members 
 	}
 }
 
+static struct shape *new_shape(struct compiler *c)
+{
+	struct shape *shape = fnr_arena_alloc(c->schema->arena, sizeof *shape);
+
+	shape->names[0] = word_none();
+	return shape;
+}
+
 static void add_names(struct compiler *c, struct node *node)
 {
 	struct node *first = stands_for(node);
 
-	for (uint32_t i = 0; i < node->op_count; i++) {
+	for (uint32_t i = 0; i < node->op_count && first->shares; i++) {
 		if (node->ops[i].rule != RULE_MEMBERS)
 			continue;
 		if (!first->shape)
-			first->shape = fnr_arena_alloc(c->schema->arena, sizeof *first->shape);
+			first->shape = new_shape(c);
 		add_members(c, first->shape, node->ops[i].members);
 	}
 }
@@ -144,6 +154,7 @@ static void make_guard(struct compiler *c, struct node *node)
 static void set_needs(const struct compiler *c, struct node *node)
 {
 	node->needs = (c->schema->dynamic ? NEEDS_SCOPE : 0) | (node->tracks ? NEEDS_MARKS : 0) | (node->shape ? NEEDS_FRAME : 0);
+	node->objects = (node->kinds & KIND_OBJECT) && !(node->needs & NEEDS_SCOPE);
 }
 
 static bool is_guarded(const struct op *op)

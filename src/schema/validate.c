@@ -138,30 +138,34 @@ static bool eval_spot(struct run *run, const struct node *node, const struct sub
 	return good;
 }
 
-static bool eval_members(struct run *run, const struct node *node, struct json_object *value);
-static bool eval_object(struct run *run, const struct node *node, struct json_object *value);
+static bool eval_members(struct run *run, const struct node *node, struct json_object *value, struct lh_table *object);
+static bool eval_object(struct run *run, const struct node *node, struct json_object *value, struct lh_table *object);
 
-/* A member or item that one look was not enough for; name is NULL for an item. */
-static __attribute__((noinline)) bool eval_part(struct run *run, const struct node *node, struct json_object *value, unsigned kind, const char *name,
-                                                size_t index)
+static __attribute__((noinline)) bool eval_any_part(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
 {
-	struct subject subject;
+	struct subject subject = subject_of(value, subject_kind(value));
 
-	if (!run->report && kind == KIND_OBJECT && !(node->needs & NEEDS_SCOPE) && node->kinds & KIND_OBJECT)
-		return node->look == LOOK_MEMBERS && !node->needs ? eval_members(run, node, value) : eval_object(run, node, value);
-	subject = subject_of(value, kind);
 	return run->report ? eval_spot(run, node, &subject, name, index) : eval(run, node, &subject, NULL);
 }
 
+/* A member or item that one look was not enough for; name is NULL for an item. Mostly it is an object. */
+static __attribute__((noinline)) bool eval_part(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
+{
+	struct lh_table *object = run->report || !node->objects ? NULL : json_object_get_object(value);
+
+	if (!object)
+		return eval_any_part(run, node, value, name, index);
+	return node->look == LOOK_MEMBERS && !node->needs ? eval_members(run, node, value, object) : eval_object(run, node, value, object);
+}
+
 /* The same where one look was enough: what it looks at is the kind, or the first operation. */
-static __attribute__((noinline)) bool report_seen(struct run *run, const struct node *node, struct json_object *value, unsigned kind, const char *name,
-                                                  size_t index)
+static __attribute__((noinline)) bool report_seen(struct run *run, const struct node *node, struct json_object *value, const char *name, size_t index)
 {
 	struct spot spot = { run->spot, name, index, run->spot ? run->spot->depth + 1 : 1 };
-	struct subject subject = { .value = value, .kind = kind };
+	struct subject subject = { .value = value, .kind = subject_kind(value) };
 
 	run->spot = &spot;
-	if (node->kinds & kind)
+	if (node->kinds & subject.kind)
 		report_rule(run, node->ops->home, node->ops, &subject);
 	else
 		report_kind(run, node, &subject);
@@ -173,12 +177,11 @@ static __attribute__((noinline)) bool report_seen(struct run *run, const struct 
 static inline __attribute__((always_inline)) bool eval_value(struct run *run, const struct node *node, struct json_object *value, const char *name,
                                                              size_t index)
 {
-	unsigned kind = subject_kind(value);
-	enum seen seen = look(node, value, kind);
+	enum seen seen = look(node, value);
 
 	if (seen == SEEN_FAILS && run->report)
-		return report_seen(run, node, value, kind, name, index);
-	return seen == SEEN_OPEN ? eval_part(run, node, value, kind, name, index) : seen == SEEN_FITS;
+		return report_seen(run, node, value, name, index);
+	return seen == SEEN_OPEN ? eval_part(run, node, value, name, index) : seen == SEEN_FITS;
 }
 
 /* What a guard knows; only names that it looks at are evaluated if it is all of the schema. */
@@ -224,9 +227,13 @@ static inline bool probe(struct run *run, const struct node *node, const struct 
 
 /* ---- arrays ---- */
 
+static bool rows_fit(struct run *run, const struct node *node, const struct array_list *list);
+
 /* All by one schema, where there is nothing to report or to mark. */
 static bool items_fit(struct run *run, const struct node *node, const struct array_list *list)
 {
+	if (node && node->look == LOOK_MEMBERS && !node->needs && node->ops->members->flat && run->depth < SCHEMA_DEPTH)
+		return rows_fit(run, node, list);
 	for (size_t i = 0; node && i < list->length; i++)
 		if (!eval_value(run, node, list->array[i], NULL, i))
 			return false;
@@ -297,6 +304,8 @@ static bool run_unevaluated_items(GIVEN)
 
 /* ---- objects ---- */
 
+#define FEW_PROPERTIES 8
+
 static const struct property *property_by_hash(const struct members *members, const char *name)
 {
 	size_t len = strlen(name);
@@ -304,9 +313,20 @@ static const struct property *property_by_hash(const struct members *members, co
 	for (size_t at = map_hash(name, len) & (members->size - 1); members->slots[at]; at = (at + 1) & (members->size - 1)) {
 		const struct property *property = &members->properties[members->slots[at] - 1];
 
-		if (property->len == len && memcmp(property->name, name, len) == 0)
+		if (property->name.len == len && memcmp(property->name.text, name, len) == 0)
 			return property;
 	}
+	return NULL;
+}
+
+/* Of few, looking at each is quicker than a hash. */
+static const struct property *property_by_name(const struct members *members, const char *name)
+{
+	if (members->count > FEW_PROPERTIES)
+		return property_by_hash(members, name);
+	for (uint32_t i = 0; i < members->count; i++)
+		if (word_is(&members->properties[i].name, name))
+			return &members->properties[i];
 	return NULL;
 }
 
@@ -314,15 +334,15 @@ static const struct property *property_by_hash(const struct members *members, co
  * properties begin with a letter that none of these begins with. */
 static inline const struct property *property_of(const struct members *members, const char *name, const struct property **expected)
 {
-	const struct property *property = *expected, *end = members->properties + members->count;
+	const struct property *property = *expected;
 
-	if (property < end && same_name(property->name, name)) {
+	if (word_is_seen(&property->name, name)) {
 		++*expected;
 		return property;
 	}
 	if (!(members->initials >> (*name & 63) & 1))
 		return NULL;
-	property = property_by_hash(members, name);
+	property = property_by_name(members, name);
 	if (property)
 		*expected = property + 1;
 	return property;
@@ -365,18 +385,31 @@ static bool report_all_missing(struct run *run, const struct op *op, struct json
 	const struct members *members = op->members;
 
 	for (size_t i = 0; run->report && i < members->count && goes_on(run); i++)
-		if (members->properties[i].required && !json_object_object_get_ex(value, members->properties[i].name, NULL))
-			report_missing(run, op->home, members->properties[i].name);
+		if (members->properties[i].required && !json_object_object_get_ex(value, members->properties[i].name.text, NULL))
+			report_missing(run, op->home, members->properties[i].name.text);
 	return false;
 }
 
-/* The schema for a member; NULL if there is none. *required is one higher if it has to be there. */
-static inline const struct node *member_node(const struct members *members, const char *name, const struct property **expected, uint32_t *required)
+/* The schema for a member that is not the expected one; NULL if there is none. */
+static __attribute__((noinline)) const struct node *other_node(const struct members *members, const char *name, const struct property **expected,
+                                                               uint32_t *required)
 {
 	const struct property *property = property_of(members, name, expected);
 
 	if (!property)
 		return members->additional;
+	*required += property->required;
+	return property->node ? property->node : members->additional;
+}
+
+/* The schema for the next member; NULL if there is none. They mostly come in the order of the properties. */
+static inline const struct node *member_node(const struct members *members, const char *name, const struct property **expected, uint32_t *required)
+{
+	const struct property *property = *expected;
+
+	if (!word_is_seen(&property->name, name))
+		return other_node(members, name, expected, required);
+	*expected = property + 1;
 	*required += property->required;
 	return property->node ? property->node : members->additional;
 }
@@ -401,10 +434,25 @@ static bool members_fit(struct run *run, const struct op *op, struct json_object
 	return (required == members->required || report_all_missing(run, op, value)) && good;
 }
 
-/* An object that only its members matter of; nothing is to be reported. */
-static bool eval_members(struct run *run, const struct node *node, struct json_object *value)
+/* The same as far as looks tell. */
+static inline enum seen members_look(const struct members *members, const struct lh_table *object)
 {
-	struct lh_table *object = json_object_get_object(value);
+	const struct property *expected = members->properties;
+	uint32_t required = 0;
+
+	for (struct lh_entry *entry = lh_table_head(object); entry; entry = lh_entry_next(entry)) {
+		const struct node *node = member_node(members, lh_entry_k(entry), &expected, &required);
+		enum seen seen = node ? look(node, lh_entry_v(entry)) : SEEN_FITS;
+
+		if (seen != SEEN_FITS)
+			return seen;
+	}
+	return seen_if(required == members->required);
+}
+
+/* An object that only its members matter of; nothing is to be reported. */
+static bool eval_members(struct run *run, const struct node *node, struct json_object *value, struct lh_table *object)
+{
 	bool good;
 
 	if ((uint32_t)object->count > node->ops->members->plenty)
@@ -414,6 +462,37 @@ static bool eval_members(struct run *run, const struct node *node, struct json_o
 	good = members_fit(run, node->ops, value, object);
 	run->depth--;
 	return good;
+}
+
+/* An item that may be an object; NULL if there is none, or it is another. Its members are wanted soon. */
+static inline const struct lh_table *row_ahead(const struct array_list *list, size_t at)
+{
+	const struct lh_table *object = at < list->length ? json_object_get_object(list->array[at]) : NULL;
+
+	if (object)
+		__builtin_prefetch(lh_table_head(object));
+	return object;
+}
+
+static inline enum seen row_look(const struct members *members, const struct lh_table *object)
+{
+	return object && (uint32_t)object->count <= members->plenty ? members_look(members, object) : SEEN_OPEN;
+}
+
+/* Objects mostly, all by one schema that only their members matter of; nothing is to be reported. */
+static bool rows_fit(struct run *run, const struct node *node, const struct array_list *list)
+{
+	const struct lh_table *object = row_ahead(list, 0), *next;
+
+	for (size_t i = 0; i < list->length; i++, object = next) {
+		enum seen seen;
+
+		next = row_ahead(list, i + 1);
+		seen = row_look(node->ops->members, object);
+		if (seen == SEEN_FITS ? !spend(run, node, (size_t)object->count + 1) : seen == SEEN_FAILS || !eval_value(run, node, list->array[i], NULL, i))
+			return false;
+	}
+	return true;
 }
 
 /* The number of a member's property, for one seen through a shape. */
@@ -714,16 +793,16 @@ static bool ops_fit(struct run *run, const struct node *node, const struct subje
 }
 
 /* An object, a part of the value; nothing is to be reported, and no dynamic reference asks for the way. */
-static bool eval_object(struct run *run, const struct node *node, struct json_object *value)
+static bool eval_object(struct run *run, const struct node *node, struct json_object *value, struct lh_table *object)
 {
-	struct subject subject = { .value = value, .object = json_object_get_object(value), .kind = KIND_OBJECT };
+	struct subject subject = { .value = value, .object = object, .kind = KIND_OBJECT };
 	struct frame frame;
 	struct marks marks;
 	bool good;
 
-	if (!go_deeper(run, node, (size_t)subject.object->count / 64 + 1))
+	if (!go_deeper(run, node, (size_t)object->count / 64 + 1))
 		return false;
-	if ((node->needs & NEEDS_FRAME) && frame_fill(&frame, node->shape, subject.object))
+	if ((node->needs & NEEDS_FRAME) && frame_fill(&frame, node->shape, object))
 		subject.frame = &frame;
 	if (node->needs & NEEDS_MARKS) {
 		marks_init(&marks, &subject);
@@ -851,5 +930,5 @@ bool schema_fits(const struct schema *schema, struct json_object *value)
 {
 	struct run state = { .schema = schema, .steps = SCHEMA_STEPS };
 
-	return eval_part(&state, schema->root, value, subject_kind(value), NULL, 0) && state.steps > 0;
+	return eval_part(&state, schema->root, value, NULL, 0) && state.steps > 0;
 }

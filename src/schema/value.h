@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/json.h"
 #include "schema/number.h"
@@ -14,33 +13,24 @@ enum value_kind {
 	KIND_NULL = 1, KIND_BOOLEAN = 2, KIND_INTEGER = 4, KIND_NUMBER = 8, KIND_STRING = 16, KIND_ARRAY = 32, KIND_OBJECT = 64,
 	KIND_ANY = 127,
 };
-static inline enum value_kind value_kind(struct json_object *value)
+#define NUMERIC (KIND_INTEGER | KIND_NUMBER)
+
+/* What a value of this type may be: a real may be whole. */
+static inline unsigned kinds_of_type(enum json_type type)
 {
 	static const unsigned char kinds[] = {
-		[json_type_null] = KIND_NULL, [json_type_boolean] = KIND_BOOLEAN, [json_type_int] = KIND_INTEGER, [json_type_double] = 0,
+		[json_type_null] = KIND_NULL, [json_type_boolean] = KIND_BOOLEAN, [json_type_int] = KIND_INTEGER, [json_type_double] = NUMERIC,
 		[json_type_string] = KIND_STRING, [json_type_array] = KIND_ARRAY, [json_type_object] = KIND_OBJECT,
 	};
-	unsigned char kind = kinds[json_object_get_type(value)];
 
-	return (enum value_kind)(kind ? kind : number_whole(value) ? KIND_INTEGER : KIND_NUMBER);
+	return kinds[type];
 }
 
-/* As many of a text's bytes as tell it apart from others of the same length in most cases, in all if it has 8 or fewer. */
-static inline uint64_t text_head(const char *text, size_t len)
+static inline enum value_kind value_kind(struct json_object *value)
 {
-	uint64_t whole = 0;
-	uint32_t first, last;
+	unsigned kinds = kinds_of_type(json_object_get_type(value));
 
-	if (len >= 8) {
-		memcpy(&whole, text, 8);
-		return whole;
-	}
-	if (len >= 4) {
-		memcpy(&first, text, 4);
-		memcpy(&last, text + len - 4, 4);
-		return first | (uint64_t)last << 32;
-	}
-	return len ? (unsigned char)text[0] | (unsigned)(unsigned char)text[len / 2] << 8 | (unsigned)(unsigned char)text[len - 1] << 16 : 0;
+	return (enum value_kind)(kinds != NUMERIC ? kinds : number_whole(value) ? KIND_INTEGER : KIND_NUMBER);
 }
 
 /* Both take from *steps what they cost; when nothing is left, the answer means nothing. */

@@ -321,6 +321,100 @@ Test(schema, members_are_shared_by_the_schemas_of_an_object)
 		cr_expect_eq(!*check(cases[i].schema, cases[i].value, NULL), cases[i].good, "%s %s", cases[i].schema, cases[i].value);
 }
 
+/* Objects in a list are mostly alike, and looked at as if they were: others are no worse for it. */
+#define ROWS "{\"items\":{\"type\":\"object\",\"properties\":{\"t\":{\"type\":\"number\",\"minimum\":0}," \
+	"\"value\":{\"type\":[\"integer\",\"null\"]},\"ease\":{\"enum\":[\"\",\"linear\",\"ease in and out\",\"ease in and off\"]}," \
+	"\"name_of_it\":{\"type\":\"string\",\"minLength\":2}},\"required\":[\"t\",\"also\"],\"additionalProperties\":{\"type\":\"boolean\"}}}"
+
+Test(schema, rows_of_a_list)
+{
+	static const struct { const char *value, *told; } cases[] = {
+		{ "[]", "" },
+		{ "[{\"t\":0.5,\"value\":1,\"ease\":\"linear\",\"name_of_it\":\"ab\",\"also\":true},{\"t\":1,\"value\":null,\"ease\":\"\",\"also\":false}]", "" },
+		{ "[{\"also\":true,\"ease\":\"ease in and off\",\"t\":7,\"value\":3.0},{\"t\":0,\"also\":true},{\"also\":true,\"t\":0.0}]", "" },
+		{ "[{\"t\":1,\"also\":true,\"other\":false,\"name_of_it\":\"\\u00e4\\u00f6\"}]", "" },
+		{ "[{\"t\":1,\"also\":true},{\"t\":-1,\"also\":true},{\"t\":1}]", "minimum /1/t; required /2/also" },
+		{ "[{\"t\":-0.5,\"also\":1},{\"t\":\"1\",\"also\":true}]", "minimum /0/t; type /0/also; type /1/t" },
+		{ "[{\"t\":1,\"also\":true,\"value\":1.5},{\"t\":1,\"also\":true,\"ease\":\"ease in and ofg\"}]", "type /0/value; enum /1/ease" },
+		{ "[{\"t\":1,\"also\":true,\"name_of_it\":\"a\"},{\"t\":1,\"also\":true,\"name_of_it\":\"\\u00e4\"},{\"t\":1,\"also\":true,\"name_of_it\":\"\"}]",
+		  "minLength /0/name_of_it; minLength /1/name_of_it; minLength /2/name_of_it" },
+		{ "[{\"t\":1,\"also\":true,\"name_of_i\":1},{\"t\":1,\"also\":true,\"name_of_its\":1},{\"t\":1,\"also\":true,\"\":1}]",
+		  "type /0/name_of_i; type /1/name_of_its; type /2/" },
+		{ "[null,[],{\"t\":1,\"also\":true},\"t\",{}]", "type /0; type /1; type /3; required /4/t; required /4/also" },
+		{ "[{\"t\":1,\"also\":true,\"a\":true,\"b\":true,\"c\":true,\"d\":true,\"e\":true,\"f\":true,\"g\":true,\"h\":true,\"i\":true,\"j\":0}]",
+		  "type /0/j" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_str_eq(check(ROWS, cases[i].value, NULL), cases[i].told, "%s: %s", cases[i].value, check(ROWS, cases[i].value, NULL));
+}
+
+/* What a schema says of texts means nothing to one that takes none, and the other way round. */
+Test(schema, rules_for_kinds_that_are_not_taken)
+{
+	static const struct { const char *schema, *value; bool good; } cases[] = {
+		{ "{\"items\":{\"type\":\"integer\",\"enum\":[\"a\",1]}}", "[1]", true },
+		{ "{\"items\":{\"type\":\"integer\",\"enum\":[\"a\",1]}}", "[\"a\"]", false },
+		{ "{\"items\":{\"type\":\"integer\",\"minLength\":1}}", "[1]", true },
+		{ "{\"items\":{\"type\":\"integer\",\"minLength\":1}}", "[\"a\"]", false },
+		{ "{\"items\":{\"type\":\"string\",\"minimum\":1}}", "[\"a\",\"\"]", true },
+		{ "{\"items\":{\"type\":\"string\",\"minimum\":1}}", "[2]", false },
+		{ "{\"items\":{\"minimum\":1}}", "[\"a\",null,{},1,1.5]", true },
+		{ "{\"items\":{\"minimum\":1}}", "[\"a\",null,{},0.5]", false },
+		{ "{\"items\":{\"maxLength\":1}}", "[\"a\",12,null,\"\"]", true },
+		{ "{\"items\":{\"type\":[\"integer\",\"string\"],\"minimum\":1}}", "[\"a\",1,2.0]", true },
+		{ "{\"items\":{\"type\":[\"integer\",\"string\"],\"minimum\":1}}", "[1.5]", false },
+		{ "{\"items\":{\"type\":\"array\",\"properties\":{\"a\":false}}}", "[[]]", true },
+		{ "{\"items\":{\"type\":\"array\",\"properties\":{\"a\":true}}}", "[{\"a\":1}]", false },
+		{ "{\"items\":{\"minimum\":1,\"multipleOf\":3}}", "[3,6,\"a\",9.0]", true },
+		{ "{\"items\":{\"minimum\":1,\"multipleOf\":3}}", "[4]", false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		cr_expect_eq(!*check(cases[i].schema, cases[i].value, NULL), cases[i].good, "%s %s", cases[i].schema, cases[i].value);
+}
+
+static struct json_object *object_with(const char *name, struct json_object *value)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add_ex(object, name, value, JSON_C_OBJECT_ADD_CONSTANT_KEY);
+	return object;
+}
+
+/* Names are compared eight bytes at a time where they lie so, which those of another maker need not do. */
+Test(schema, names_wherever_they_lie)
+{
+	for (size_t len = 0; len < 20; len++) {
+		char name[40] = "", found[48], text[300];
+		struct schema *schema;
+
+		memset(name, 'n', len);
+		snprintf(text, sizeof text, "{\"items\":{\"allOf\":[{\"required\":[\"%s\"]}],\"properties\":{\"%s\":{\"const\":\"%s\"}},\"additionalProperties\":false}}",
+		         name, name, name);
+		schema = compile(text, NULL);
+		for (size_t offset = 0; offset < 8; offset++) {
+			char *at = found + offset;
+			struct json_object *list = json_object_new_array();
+
+			strcpy(at, name);
+			json_object_array_add(list, object_with(at, json_object_new_string(name)));
+			cr_expect_str_eq(check_value(schema, list), "", "%zu at %zu", len, offset);
+			strcat(at, "n");
+			cr_expect_neq(*check_value(schema, list), 0, "one more than %zu at %zu", len, offset);
+			for (size_t other = 0; other < len; other++) {
+				strcpy(at, name);
+				at[other] = 'm';
+				cr_expect_neq(*check_value(schema, list), 0, "%zu of %zu at %zu", other, len, offset);
+				at[other] = 0;
+				cr_expect_neq(*check_value(schema, list), 0, "the first %zu of %zu at %zu", other, len, offset);
+			}
+			json_object_put(list);
+		}
+		schema_free(schema);
+	}
+}
+
 /* More members, and more names, than a set of 64 bits has room for: the answer is the same. */
 Test(schema, members_that_are_too_many_to_be_shared)
 {
