@@ -146,6 +146,7 @@ function askWho(note) {
   lost("");
   signOutButton.hidden = true;
   showPlaces(null);
+  delete work.dataset.shows;
   work.removeAttribute("aria-busy");
   put(null, { title: "Sign in", element: signInView(note, begin) }, true);
 }

@@ -1,6 +1,7 @@
 // What can be made: functions by category, with a search.
 
 import { h, icon } from "./dom.js";
+import { KeptList } from "./kept.js";
 import { keepRight } from "./live.js";
 import { categoryWord, listTemplates } from "./templates.js";
 
@@ -22,16 +23,15 @@ export async function libraryView() {
   const count = h("p", { class: "quiet", role: "status" });
   const none = h("p", { class: "notice" }, "There are no functions yet. Templates in the folder ", h("code", {}, "templates"),
     " of the data directory appear here by themselves.");
+  const list = new KeptList(cards, {
+    key: (template) => template.id, look: ({ name, description, category, available }) => [name, description, category, available], draw: card });
+  const choices = new KeptList(category, { key: ([value]) => value, look: (choice) => choice, draw: ([value, words]) => h("option", { value }, words) });
   let templates = [];
-  let drawn = "";
 
   async function read() {
-    const chosen = category.value;
     templates = (await listTemplates()).filter((template) => !template.deprecated)
       .sort((a, b) => (b.available !== false) - (a.available !== false));   // what cannot be made now comes last
-    category.replaceChildren(h("option", { value: "" }, "All"),
-      ...[...new Set(templates.map((template) => template.category))].sort().map((one) => h("option", { value: one }, categoryWord(one))));
-    category.value = templates.some((template) => template.category === chosen) ? chosen : "";
+    choices.show([["", "All"], ...[...new Set(templates.map((template) => template.category))].sort().map((one) => [one, categoryWord(one)])]);
     none.hidden = templates.length > 0;
     show();
   }
@@ -39,9 +39,7 @@ export async function libraryView() {
   function show() {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = templates.filter((template) => (!category.value || template.category === category.value) && matches(template, words));
-    const look = JSON.stringify(found.map((template) => [template.id, template.name, template.description, template.category, template.available]));
-    if (look !== drawn) cards.replaceChildren(...found.map(card));      // whoever is about to press one keeps it
-    drawn = look;
+    list.show(found);
     count.textContent = found.length === templates.length ? ""
       : found.length ? `${found.length} of ${templates.length}` : "Nothing fits. Try another word or all categories.";
   }

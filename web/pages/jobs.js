@@ -10,7 +10,7 @@ import { keepRight, movesJobs } from "../live.js";
 import { smallPicture, thumbnailsAwaited } from "../outputs.js";
 import { listen } from "../stream.js";
 import { Table } from "../table.js";
-import { listTemplates, templatesOf } from "../templates.js";
+import { forget, listTemplates, templatesOf } from "../templates.js";
 import { took, when } from "../time.js";
 
 const SHOWN = 50;
@@ -63,7 +63,9 @@ function columns(of) {
 }
 
 /** Which jobs are to be cancelled; gives how many were found. */
-function cancelMany(wanted, templates, queues) {
+async function cancelMany(wanted, queues) {
+  forget();
+  const templates = await listTemplates();
   const text = (title) => ({ type: "string", title, maxLength: 64 });
   const choice = (title, values, labels) => ({ enum: values, title, "x-labels": labels });
   return askFor("Cancel many jobs", { properties: {
@@ -130,7 +132,7 @@ export async function jobsView(parameters, user) {
   return {
     title: "Jobs", wide: true, change,
     element: h("section", { class: "list" }, h("div", { class: "head" }, h("h1", { tabindex: -1 }, "Jobs"),
-      user.scopes.includes("submit") && h("button", { type: "button", class: "small", onclick: () => act(() => cancelMany(wanted, templates, queues)) }, "Cancel many…")),
+      user.scopes.includes("submit") && h("button", { type: "button", class: "small", onclick: () => act(() => cancelMany(wanted, queues)) }, "Cancel many…")),
     filters.element, news, table.element, pages.element),
     stop() {
       right.stop();
