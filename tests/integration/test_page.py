@@ -142,6 +142,21 @@ def test_choosing(page):
     page.heading("Paint a Picture")
 
 
+def test_what_was_chosen_stays(page, fnr):
+    """The category and the cards, though functions come meanwhile; also what was chosen while they were being read."""
+    page.find(".card", "Paint a Picture")
+    page.script("document.querySelector('.card[href$=painter]').mine = true")
+    page.script(KEEP_BACK, "templates?limit")
+    assert fnr.post("/api/v1/templates", {"id": "newcomer", "version": "1.0.0", "name": "Newcomer", "category": "image", "inputs": {}, "backend": {"type": "noop"}}).status == 201
+    page.until(lambda: page.script("return kept.length"), "the list is read again")
+    page.click("#category option", "Pictures")
+    let_go(page)
+    page.find(".card", "Newcomer")
+    assert page.value("#category") == "image" and "Do Nothing" not in page.texts("#functions .name")
+    assert page.script("return document.querySelector('.card[href$=painter]').mine")
+    assert fnr.request("DELETE", "/api/v1/templates/newcomer/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+
+
 def test_form_from_the_schema(page, fnr):
     open_function(page, fnr)
     assert page.value("[name=seconds]") == "0.2"
