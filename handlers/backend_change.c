@@ -76,7 +76,10 @@ static const char *read_url(struct request *req)
 	if (!url)
 		return NULL;
 	if (!rest || !plain(url) || !rest_valid(rest)) {
-		fnr_error_add(&req->err, "/url", "format", fix, "'url' must be the http or https address of a server, without user, query and fragment");
+		bool secret = rest && strpbrk(rest, "@?");
+
+		fnr_error_add(&req->err, "/url", "format", secret ? "give user and password, or the token, as 'credentials': {\"token\": \"…\"}" : fix,
+		              "'url' must be the http or https address of a server, without user, query and fragment");
 		return NULL;
 	}
 	for (len = strlen(url); url[len - 1] == '/'; len--)

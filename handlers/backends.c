@@ -38,11 +38,26 @@ static struct json_object *health_of(struct json_object *live)
 	return health;
 }
 
-static void set_live(struct request *req, struct json_object *object, const char *id, int64_t concurrency)
+/* The manager tells how it is a moment later than the record says that it is drained, or not any more. */
+static const char *state_of(struct json_object *live, bool drained)
+{
+	const char *state = fnr_json_get_text(live, "state", "unknown");
+	bool told = strncmp(state, "drain", 5) == 0;
+
+	if (drained)
+		return told ? state : fnr_json_get_int(live, "running", 0) > 0 ? "draining" : "drained";
+	if (!told)
+		return state;
+	if (!fnr_json_get(live, "checked_at"))
+		return "unknown";
+	return strcmp(fnr_json_get_text(live, "breaker", "closed"), "closed") == 0 ? "ready" : "down";
+}
+
+static void set_live(struct request *req, struct json_object *object, const char *id, int64_t concurrency, bool drained)
 {
 	struct json_object *live = view_backend(request_journal(req), id), *loaded = fnr_json_get(live, "loaded");
 
-	fnr_json_set_text(object, "state", fnr_json_get_text(live, "state", "unknown"));
+	fnr_json_set_text(object, "state", state_of(live, drained));
 	fnr_json_set_text(object, "since", fnr_json_get_text(live, "since", NULL));
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(live, "concurrency", concurrency));
 	fnr_json_set_int(object, "running", fnr_json_get_int(live, "running", 0));
@@ -61,7 +76,7 @@ static struct json_object *make_local(struct request *req)
 	fnr_json_set_text(object, "type", "script");
 	fnr_json_set_text(object, "url", NULL);
 	fnr_json_set_text(object, "ca_file", NULL);
-	set_live(req, object, LOCAL, req->conf->workers_max);
+	set_live(req, object, LOCAL, req->conf->workers_max, false);
 	fnr_json_set(object, "labels", json_object_new_array());
 	fnr_json_set(object, "options", json_object_new_object());
 	fnr_json_set_bool(object, "has_credentials", false);
@@ -79,7 +94,7 @@ static struct json_object *make_server(struct request *req, const char *id, cons
 
 	fnr_json_set_text(object, "id", id);
 	move_members(object, record, (const char *const[]){ "type", "url", "ca_file", NULL });
-	set_live(req, object, id, fnr_json_get_int(record, "concurrency", 1));
+	set_live(req, object, id, fnr_json_get_int(record, "concurrency", 1), fnr_json_get_bool(record, "drained", false));
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(record, "concurrency", 1));
 	fnr_json_set_bool(object, "has_credentials", store_backend_secret(req->txn, id, &secret) == FNR_OK);
 	move_members(object, record, (const char *const[]){ "labels", "options", "drained", "created_at", "updated_at", NULL });

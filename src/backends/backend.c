@@ -57,6 +57,6 @@ enum run_result run_fail(struct run_error *error, enum fnr_class class_, const c
 	fnr_text_copy(error->detail, sizeof error->detail, detail != NULL ? detail : "");
 	clean_lines(error->detail);
 	error->retry_after_s = 0;
-	error->backend_down = error->ignores_cancel = false;
+	error->backend_down = error->ignores_cancel = error->elsewhere = false;
 	return RUN_FAILED;
 }

@@ -47,6 +47,7 @@ struct run_error {
 	double retry_after_s;                /* the other side asked for it; 0 = it did not */
 	bool backend_down;                   /* the backend cannot do anything at the moment, whatever the job */
 	bool ignores_cancel;                 /* … as it goes on with what it was told to stop */
+	bool elsewhere;                      /* another server may have what this one lacks: where there is one, it is tried there */
 };
 
 /* RUN_LOST: the other side does not know this attempt, or has forgotten it (it was started anew): what was done is lost, and

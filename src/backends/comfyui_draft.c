@@ -20,6 +20,7 @@
 struct draft {
 	struct json_object *workflow;       /* a copy */
 	struct json_object *inputs, *parameters, *presets[4], *models, *outputs, *bindings, *output_nodes, *notes;
+	const char *node, *input;           /* where the value stands that is being looked at: a node may get it by a link */
 	size_t rest, followed;
 	bool video, audio;
 };
@@ -52,35 +53,56 @@ static void free_name(struct draft *draft, const char *base, char out[68])
 		snprintf(out, 68, "%.56s_%d", base, i);
 }
 
-static void bind(struct draft *draft, const char *node, const char *input, struct json_object *binding)
+/* The JSON Pointer to an input of a node. */
+static const char *pointer_to(const char *node, const char *input, char out[400])
 {
-	char pointer[400] = "";
-	fnr_json_pointer_add(pointer, sizeof pointer, node);
-	fnr_json_pointer_add(pointer, sizeof pointer, "inputs");
-	fnr_json_pointer_add(pointer, sizeof pointer, input);
-	fnr_json_set(draft->bindings, pointer, binding);
+	out[0] = '\0';
+	fnr_json_pointer_add(out, 400, node);
+	fnr_json_pointer_add(out, 400, "inputs");
+	fnr_json_pointer_add(out, 400, input);
+	return out;
+}
+
+static void bind(struct draft *draft, struct json_object *binding)
+{
+	char pointer[400];
+	fnr_json_set(draft->bindings, pointer_to(draft->node, draft->input, pointer), binding);
+}
+
+/* "Negative prompt" for "negative_prompt". Of which node it is says the description: many have the same title. */
+static void describe(struct draft *draft, struct json_object *made, const char *name)
+{
+	char label[68], text[256];
+	snprintf(label, sizeof label, "%s", name);
+	for (char *at = label; *at != '\0'; at++)
+		*at = *at == '_' ? ' ' : *at;
+	label[0] = (char)toupper((unsigned char)label[0]);
+	snprintf(text, sizeof text, "Of \"%.120s\", node %.64s.", workflow_title(draft->workflow, draft->node), draft->node);
+	fnr_text_clean(text);
+	fnr_json_set_text(made, "label", label);
+	fnr_json_set_text(made, "description", text);
 }
 
 /* An input of the template for an input of a node. What the node has now is its default. */
-static struct json_object *add_input(struct draft *draft, const char *node, const char *input, const char *base, const char *type, struct json_object *usual)
+static struct json_object *add_input(struct draft *draft, const char *base, const char *type, struct json_object *usual)
 {
 	struct json_object *made = json_object_new_object();
 	char name[68];
 	free_name(draft, base, name);
 	fnr_json_set_text(made, "type", type);
-	fnr_json_set_text(made, "label", workflow_title(draft->workflow, node));
+	describe(draft, made, name);
 	if (usual != NULL)
 		fnr_json_set(made, "default", fnr_json_copy(usual));
 	fnr_json_set(draft->inputs, name, made);
-	bind(draft, node, input, json_object_new_string(name));
+	bind(draft, json_object_new_string(name));
 	return made;
 }
 
-static void add_parameter(struct draft *draft, const char *node, const char *input, const char *base, struct json_object *value, char name[68])
+static void add_parameter(struct draft *draft, const char *base, struct json_object *value, char name[68])
 {
 	free_name(draft, base, name);
 	fnr_json_set(draft->parameters, name, fnr_json_copy(value));
-	bind(draft, node, input, json_object_new_string(name));
+	bind(draft, json_object_new_string(name));
 }
 
 /* ---- prompts ---- */
@@ -115,18 +137,53 @@ static bool feeds_any(struct draft *draft, const char *input, const char *node)
 	return false;
 }
 
+/* The same words in another place: models with several readers of a prompt mostly get the same for all. */
+static bool join_prompt(struct draft *draft, const char *base, struct json_object *value)
+{
+	if (json_object_get_string_len(value) == 0)
+		return false;
+	json_object_object_foreach(draft->inputs, name, made) {
+		if (strncmp(name, base, strlen(base)) == 0 && json_object_equal(fnr_json_get(made, "default"), value)) {
+			bind(draft, json_object_new_string(name));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Inputs that hold words: of all classes with this in their names ("": of any). What they are for their names say, or the place. */
+enum side { BY_PLACE, SHOW, AVOID };
+static const struct { const char *class_, *member; enum side side; } words[] = {
+	{ "TextEncode", "text", BY_PLACE }, { "TextEncode", "text_g", BY_PLACE }, { "TextEncode", "text_l", BY_PLACE }, { "TextEncode", "clip_l", BY_PLACE },
+	{ "TextEncode", "clip_g", BY_PLACE }, { "TextEncode", "t5xxl", BY_PLACE }, { "TextEncode", "llama", BY_PLACE }, { "TextEncode", "bert", BY_PLACE },
+	{ "TextEncode", "mt5xl", BY_PLACE }, { "TextEncode", "tags", BY_PLACE }, { "TextEncode", "lyrics", BY_PLACE }, { "", "prompt", BY_PLACE },
+	{ "", "positive", SHOW }, { "", "positive_prompt", SHOW }, { "", "text_positive", SHOW },
+	{ "", "negative", AVOID }, { "", "negative_prompt", AVOID }, { "", "text_negative", AVOID },
+};
+
+/* What the sampler that a node feeds takes its words for. */
+static enum side side_of(struct draft *draft, const char *node)
+{
+	const char *title = workflow_title(draft->workflow, node);
+	bool show = feeds_any(draft, "positive", node), avoid = feeds_any(draft, "negative", node);
+	if (!show && !avoid)
+		show = feeds_any(draft, "conditioning", node); /* of a guider without the other side */
+	if (show == avoid)
+		note(draft, "whether node %s (\"%s\") says what to show or what to avoid: it is called by its title", node, title);
+	return show != avoid ? (avoid ? AVOID : SHOW) : has(title, "negative") ? AVOID : SHOW;
+}
+
 static bool take_prompt(struct draft *draft, const char *node, const char *input, struct json_object *value)
 {
-	const char *class_ = workflow_class(draft->workflow, node), *title = workflow_title(draft->workflow, node);
-	bool words = (has(class_, "TextEncode") && has(input, "text")) || strcmp(input, "prompt") == 0;
-	if (!words || !json_object_is_type(value, json_type_string) || json_object_get_string_len(value) > TEXT_MOST)
+	size_t count = sizeof words / sizeof words[0], i = 0;
+	while (i < count && (strcmp(words[i].member, input) != 0 || !has(workflow_class(draft->workflow, node), words[i].class_)))
+		i++;
+	if (i == count || !json_object_is_type(value, json_type_string) || json_object_get_string_len(value) > TEXT_MOST)
 		return false;
-	bool positive = feeds_any(draft, "positive", node), negative = feeds_any(draft, "negative", node);
-	if (positive == negative)
-		note(draft, "whether node %s (\"%s\") says what to show or what to avoid: it is called by its title", node, title);
-	bool avoid = positive != negative ? negative : has(title, "negative");
-	struct json_object *made = add_input(draft, node, input, avoid ? "negative_prompt" : "prompt", "string", value);
-	fnr_json_set_int(made, "max_length", TEXT_MOST);
+	enum side side = words[i].side != BY_PLACE ? words[i].side : side_of(draft, node);
+	const char *base = strcmp(input, "lyrics") == 0 ? "lyrics" : side == AVOID ? "negative_prompt" : "prompt";
+	if (!join_prompt(draft, base, value))
+		fnr_json_set_int(add_input(draft, base, "string", value), "max_length", TEXT_MOST);
 	return true;
 }
 
@@ -137,18 +194,20 @@ static bool take_seed(struct draft *draft, const char *node, const char *input, 
 	bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
 	if (!number || (strcmp(input, "seed") != 0 && strcmp(input, "noise_seed") != 0))
 		return false;
-	bind(draft, node, input, json_object_new_string("seed"));
-	fnr_json_set_int(workflow_inputs(draft->workflow, node), input, 0); /* theirs may be larger than templates may have */
+	bind(draft, json_object_new_string("seed"));
+	fnr_json_set_int(workflow_inputs(draft->workflow, draft->node), draft->input, 0); /* theirs may be larger than templates may have */
 	return true;
 }
 
 /* Members of nodes that people may want to choose. class_: a part of the node's class, or "". */
 static const struct row { const char *class_, *member, *name, *type; double least, most; } rows[] = {
+	{ "", "empty_latent_width", "width", "integer", 16, 16384 }, { "", "empty_latent_height", "height", "integer", 16, 16384 },
 	{ "Latent", "width", "width", "integer", 16, 16384 }, { "Latent", "height", "height", "integer", 16, 16384 },
 	{ "Latent", "batch_size", "variations", "integer", 1, 64 }, { "Latent", "length", "length", "integer", 1, 4096 },
+	{ "Latent", "seconds", "seconds", "number", 0.1, 3600 }, { "Combine", "frame_rate", "fps", "number", 0.01, 1000 },
 	{ "img2vid", "width", "width", "integer", 16, 16384 }, { "img2vid", "height", "height", "integer", 16, 16384 },
 	{ "img2vid", "video_frames", "frames", "integer", 1, 4096 }, { "", "cfg", "guidance", "number", 0, 100 },
-	{ "FluxGuidance", "guidance", "guidance", "number", 0, 100 }, { "", "denoise", "strength", "number", 0, 1 },
+	{ "FluxGuidance", "guidance", "guidance", "number", 0, 100 }, { "TextEncode", "guidance", "guidance", "number", 0, 100 }, { "", "denoise", "strength", "number", 0, 1 },
 	{ "ImageScaleBy", "scale_by", "scale", "number", 0.01, 8 }, { "", "fps", "fps", "number", 0.01, 1000 },
 };
 
@@ -163,7 +222,7 @@ static bool take_number(struct draft *draft, const char *node, const char *input
 			continue;
 		if (strcmp(row->member, "denoise") == 0 && now >= 1) /* all of it is made: nothing to choose */
 			return true;
-		struct json_object *made = add_input(draft, node, input, row->name, row->type, value);
+		struct json_object *made = add_input(draft, row->name, row->type, value);
 		fnr_json_set(made, "min", whole ? json_object_new_int64((int64_t)row->least) : fnr_json_real(row->least));
 		fnr_json_set(made, "max", whole ? json_object_new_int64((int64_t)row->most) : fnr_json_real(row->most));
 		return true;
@@ -178,11 +237,27 @@ static bool take_steps(struct draft *draft, const char *node, const char *input,
 	char name[68];
 	if (strcmp(input, "steps") != 0 || !json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 1)
 		return false;
-	add_parameter(draft, node, input, "steps", value, name);
+	add_parameter(draft, "steps", value, name);
 	for (size_t i = 0; i < 4; i++) {
 		int64_t steps = (int64_t)((double)json_object_get_int64(value) * factors[i]);
 		fnr_json_set_int(draft->presets[i], name, steps > 0 ? steps : 1);
 	}
+	return true;
+}
+
+/* Where one sampler takes over from another: the same part of the way, however many steps it has. */
+static bool take_step(struct draft *draft, const char *node, const char *input, struct json_object *value)
+{
+	int64_t all = fnr_json_get_int(workflow_inputs(draft->workflow, node), "steps", 0), step = json_object_get_int64(value);
+	char pointer[400], text[160];
+	const char *steps = fnr_json_get_text(draft->bindings, pointer_to(node, "steps", pointer), NULL);
+	if ((strcmp(input, "start_at_step") != 0 && strcmp(input, "end_at_step") != 0) || !json_object_is_type(value, json_type_int) ||
+	    steps == NULL || step <= 0 || step >= all)
+		return false;
+	struct json_object *binding = json_object_new_object();
+	snprintf(text, sizeof text, "round(%.68s * %lld / %lld)", steps, (long long)step, (long long)all);
+	fnr_json_set_text(binding, "compute", text);
+	bind(draft, binding);
 	return true;
 }
 
@@ -202,9 +277,9 @@ static bool take_model(struct draft *draft, const char *node, const char *input,
 		if (strcmp(models[i].member, input) != 0 || !has(workflow_class(draft->workflow, node), models[i].class_) ||
 		    !json_object_is_type(value, json_type_string))
 			continue;
-		add_parameter(draft, node, input, models[i].name, value, name);
-		if (strpbrk(json_object_get_string(value), "/\\") != NULL || strcmp(models[i].category, "text_encoders") == 0)
-			return true; /* servers tell these under other names */
+		add_parameter(draft, models[i].name, value, name);
+		if (strcmp(models[i].category, "text_encoders") == 0)
+			return true; /* older servers have them in another folder */
 		struct json_object *model = json_object_new_object();
 		fnr_json_set_text(model, "category", models[i].category);
 		fnr_json_set_text(model, "parameter", name);
@@ -219,7 +294,7 @@ static bool take_way(struct draft *draft, const char *node, const char *input, s
 	char name[68];
 	if ((strcmp(input, "sampler_name") != 0 && strcmp(input, "scheduler") != 0) || !json_object_is_type(value, json_type_string))
 		return false;
-	add_parameter(draft, node, input, strcmp(input, "scheduler") == 0 ? "scheduler" : "sampler", value, name);
+	add_parameter(draft, strcmp(input, "scheduler") == 0 ? "scheduler" : "sampler", value, name);
 	return true;
 }
 
@@ -241,10 +316,10 @@ static bool take_file(struct draft *draft, const char *node, const char *input, 
 		fnr_json_set_text(made, "type", "file");
 		fnr_json_set(made, "media", media);
 		fnr_json_set_bool(made, "required", true);
-		fnr_json_set_text(made, "label", workflow_title(draft->workflow, node));
+		describe(draft, made, name);
 		fnr_json_set(draft->inputs, name, made);
 		fnr_json_set_text(upload, "upload", name);
-		bind(draft, node, input, upload);
+		bind(draft, upload);
 		return true;
 	}
 	return false;
@@ -262,7 +337,9 @@ static const char *output_type(const char *class_)
 		return "video";
 	if (has(class_, "Image"))
 		return "image";
-	return has(class_, "PreviewAny") || has(class_, "Text") ? "text" : NULL;
+	if (has(class_, "PreviewAny") || has(class_, "Text"))
+		return "text";
+	return has(class_, "Save") ? "file" : NULL;
 }
 
 static bool any_saves(struct draft *draft)
@@ -304,16 +381,56 @@ static void take_outputs(struct draft *draft)
 
 /* ---- the whole ---- */
 
-static void take_value(struct draft *draft, const char *node, const char *input, struct json_object *value)
+/* What is the value of an input of a node for? */
+static bool take(struct draft *draft, const char *node, const char *input, struct json_object *value)
 {
 	static bool (*const takers[])(struct draft *, const char *, const char *, struct json_object *) = {
-		take_seed, take_prompt, take_steps, take_model, take_way, take_file, take_number,
+		take_seed, take_prompt, take_steps, take_step, take_model, take_way, take_file, take_number,
 	};
-	if (workflow_is_link(value))
-		return;
 	for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
 		if (takers[i](draft, node, input, value))
-			return;
+			return true;
+	return false;
+}
+
+static bool is_bound(struct draft *draft)
+{
+	char pointer[400];
+	return fnr_json_get(draft->bindings, pointer_to(draft->node, draft->input, pointer)) != NULL;
+}
+
+/* The one value of a node that does nothing but give it ("PrimitiveInt"): widgets that were made inputs are linked to such. */
+static struct json_object *only_value(struct draft *draft, const char *node, const char **input_r)
+{
+	static const char *const members[] = { "value", "string", "text", "int", "float", "number", "seed", "prompt", "positive", "negative" };
+	struct json_object *inputs = workflow_inputs(draft->workflow, node), *found = NULL;
+	if (inputs == NULL)
+		return NULL;
+	json_object_object_foreach(inputs, name, value) {
+		(void)name;
+		if (workflow_is_link(value))
+			return NULL;
+	}
+	for (size_t i = 0; i < sizeof members / sizeof members[0] && found == NULL; i++)
+		found = fnr_json_get(inputs, *input_r = members[i]);
+	return found;
+}
+
+/* A node whose input comes by a link from such a node: what it is for is told by where it goes. */
+static void take_linked(struct draft *draft, const char *node, const char *input, struct json_object *link)
+{
+	draft->node = json_object_get_string(json_object_array_get_idx(link, 0));
+	struct json_object *value = only_value(draft, draft->node, &draft->input);
+	if (value != NULL && !is_bound(draft))
+		take(draft, node, input, value);
+}
+
+static void take_value(struct draft *draft, const char *node, const char *input, struct json_object *value)
+{
+	draft->node = node;
+	draft->input = input;
+	if (is_bound(draft) || take(draft, node, input, value))
+		return;
 	if (json_object_is_type(value, json_type_double) && fabs(json_object_get_double(value)) > INT_MOST) { /* as a text the server takes it too */
 		fnr_json_set_text(workflow_inputs(draft->workflow, node), input, fnr_json_text(value, NULL));
 		return;
@@ -322,14 +439,21 @@ static void take_value(struct draft *draft, const char *node, const char *input,
 		note(draft, "%s of node %s (\"%s\") stays %.80s", input, node, workflow_title(draft->workflow, node), fnr_json_text(value, NULL));
 }
 
-static void take_nodes(struct draft *draft)
+static void take_all(struct draft *draft, bool links, void (*take_one)(struct draft *, const char *, const char *, struct json_object *))
 {
 	json_object_object_foreach(draft->workflow, id, about) {
 		(void)about;
 		json_object_object_foreach(workflow_inputs(draft->workflow, id), input, value) {
-			take_value(draft, id, input, value);
+			if (workflow_is_link(value) == links)
+				take_one(draft, id, input, value);
 		}
 	}
+}
+
+static void take_nodes(struct draft *draft)
+{
+	take_all(draft, true, take_linked);
+	take_all(draft, false, take_value);
 	if (draft->rest > REST_NAMED)
 		note(draft, "%zu more values stay as they are in the workflow", draft->rest - REST_NAMED);
 }

@@ -16,15 +16,16 @@ static const struct reason {
 	const char *type, *code;
 	enum fnr_class class_;
 	const char *suggestion, *action;
+	bool elsewhere;                      /* other servers may have it */
 } reasons[] = {
-	{ "missing_node_type", "comfyui_node_missing", FNR_CLASS_PERMANENT, "Install the node on the server, or use a backend that has it.", NULL },
-	{ "invalid_prompt", "comfyui_node_missing", FNR_CLASS_PERMANENT, "Install the node on the server, or use a backend that has it.", NULL },
-	{ "value_not_in_list", "comfyui_value_not_in_list", FNR_CLASS_VALIDATION, "Choose something that the server has.", "change_inputs" },
-	{ "value_smaller_than_min", "comfyui_value_too_small", FNR_CLASS_VALIDATION, "Choose a larger value.", "change_inputs" },
-	{ "value_bigger_than_max", "comfyui_value_too_large", FNR_CLASS_VALIDATION, "Choose a smaller value.", "change_inputs" },
-	{ "custom_validation_failed", "comfyui_input_refused", FNR_CLASS_VALIDATION, "Give another file.", "change_inputs" },
-	{ "prompt_no_outputs", "comfyui_no_outputs", FNR_CLASS_VALIDATION, "Give the workflow a node that saves something.", "change_inputs" },
-	{ "", "comfyui_workflow_refused", FNR_CLASS_VALIDATION, "Try the workflow in ComfyUI, and export it again.", "change_inputs" },
+	{ "missing_node_type", "comfyui_node_missing", FNR_CLASS_PERMANENT, "Install the node on the server, or use a backend that has it.", NULL, true },
+	{ "invalid_prompt", "comfyui_node_missing", FNR_CLASS_PERMANENT, "Install the node on the server, or use a backend that has it.", NULL, true },
+	{ "value_not_in_list", "comfyui_value_not_in_list", FNR_CLASS_VALIDATION, "Choose something that the server has.", "change_inputs", true },
+	{ "value_smaller_than_min", "comfyui_value_too_small", FNR_CLASS_VALIDATION, "Choose a larger value.", "change_inputs", false },
+	{ "value_bigger_than_max", "comfyui_value_too_large", FNR_CLASS_VALIDATION, "Choose a smaller value.", "change_inputs", false },
+	{ "custom_validation_failed", "comfyui_input_refused", FNR_CLASS_VALIDATION, "Give another file.", "change_inputs", false },
+	{ "prompt_no_outputs", "comfyui_no_outputs", FNR_CLASS_VALIDATION, "Give the workflow a node that saves something.", "change_inputs", false },
+	{ "", "comfyui_workflow_refused", FNR_CLASS_VALIDATION, "Try the workflow in ComfyUI, and export it again.", "change_inputs", false },
 };
 
 static const struct reason *reason_of(const char *type)
@@ -95,8 +96,25 @@ static enum run_result tell_first(struct comfyui *comfyui, const char *node, str
 		suggest_choices(comfyui, class_, input, suggestion);
 	if (received != NULL && !json_object_is_type(received, json_type_array))
 		snprintf(value, sizeof value, " = %.100s", fnr_json_text(received, NULL));
-	return run_fail(comfyui->error, reason->class_, reason->code, suggestion, reason->action, detail, "The server refuses %s: %.120s%s%.64s%s.", name,
-	                fnr_json_get_text(first, "message", "it is not valid"), input[0] != '\0' ? ": " : "", input, value);
+	run_fail(comfyui->error, reason->class_, reason->code, suggestion, reason->action, detail, "The server refuses %s: %.120s%s%.64s%s.", name,
+	         fnr_json_get_text(first, "message", "it is not valid"), input[0] != '\0' ? ": " : "", input, value);
+	comfyui->error->elsewhere = reason->elsewhere;
+	return RUN_FAILED;
+}
+
+/* The node that an error of the whole workflow is about, with its title: by its id, or by what older servers say ("Node ID '#3'"). */
+static const char *name_culprit(struct comfyui *comfyui, struct json_object *error, char out[200])
+{
+	const char *id = fnr_json_get_text(fnr_json_get(error, "extra_info"), "node_id", NULL), *details = fnr_json_get_text(error, "details", "");
+	const char *mark = strstr(details, "'#"), *end = mark != NULL ? strrchr(mark + 2, '\'') : NULL;
+	char found[128] = "";
+	out[0] = '\0';
+	if (end != NULL)
+		snprintf(found, sizeof found, "%.*s", (int)(end - mark - 2), mark + 2);
+	id = id != NULL ? id : found;
+	if (workflow_inputs(comfyui->workflow, id) != NULL)
+		name_node(comfyui, id, workflow_class(comfyui->workflow, id), out);
+	return out[0] != '\0' ? out : "the workflow";
 }
 
 enum run_result comfyui_node_errors(struct comfyui *comfyui, struct json_object *node_errors, struct json_object *error)
@@ -116,9 +134,11 @@ enum run_result comfyui_node_errors(struct comfyui *comfyui, struct json_object 
 	}
 	if (result == RUN_DONE) {
 		const struct reason *reason = reason_of(fnr_json_get_text(error, "type", ""));
+		char name[200];
 		result = run_fail(comfyui->error, reason->class_, reason->code, reason->suggestion, reason->action, detail.data,
-		                  "The server refuses the workflow: %.200s %.100s", fnr_json_get_text(error, "message", "it is not valid."),
+		                  "The server refuses %s: %.200s %.100s", name_culprit(comfyui, error, name), fnr_json_get_text(error, "message", "it is not valid."),
 		                  fnr_json_get_text(error, "details", ""));
+		comfyui->error->elsewhere = reason->elsewhere;
 	}
 	fnr_buf_free(&detail);
 	return result;

@@ -9,6 +9,7 @@
 #include "backends/comfyui.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "files/media.h"
 #include "files/path.h"
 
 #define STALL_MS 120000
@@ -141,6 +142,23 @@ static enum run_result gone(struct comfyui *comfyui, struct json_object *result,
 	                "The server does not have the result \"%.100s\" any more.", fnr_json_get_text(result, "filename", ""));
 }
 
+/* Is what came what its name says? Not if it is a page (of a proxy that wants somebody to log in), or a picture of no kind. */
+static bool is_broken(struct collecting *collecting, const struct http_answer *answer, const char *name)
+{
+	const char *wanted = path_media_type(name);
+	char head[MEDIA_HEAD], found[64];
+	bool picture = strcmp(wanted, "image/png") == 0 || strcmp(wanted, "image/jpeg") == 0 || strcmp(wanted, "image/webp") == 0 || strcmp(wanted, "image/gif") == 0;
+	if (strcmp(answer->media_type, "text/html") == 0 && strcmp(wanted, "text/html") != 0)
+		return true;
+	if (!picture)
+		return false;
+	int fd = path_open(collecting->dir, name, O_RDONLY, 0);
+	ssize_t len = fd >= 0 ? read(fd, head, sizeof head) : -1;
+	fnr_fd_close(&fd);
+	media_type_of(head, len > 0 ? (size_t)len : 0, NULL, "", found);
+	return !starts_with(found, "image/");
+}
+
 static enum run_result download(struct collecting *collecting, struct json_object *result, const char *name)
 {
 	struct comfyui *comfyui = collecting->comfyui;
@@ -157,6 +175,9 @@ static enum run_result download(struct collecting *collecting, struct json_objec
 		done = answer.status == 404 ? gone(comfyui, result, answer.detail) : http_failed(&answer, comfyui->error);
 	else if (answer.bytes == 0)
 		done = run_fail(comfyui->error, FNR_CLASS_UNKNOWN, "output_empty", "Try again.", "retry", answer.asked, "The server delivered an empty file.");
+	else if (is_broken(collecting, &answer, name))
+		done = run_fail(comfyui->error, FNR_CLASS_TRANSIENT, "output_broken", "Look at what stands between here and the server, then try again.", "retry",
+		                answer.asked, "What the server delivered as \"%.100s\" is something else.", fnr_json_get_text(result, "filename", ""));
 	http_answer_clear(&answer);
 	fnr_buf_free(&path);
 	fnr_buf_free(&value);

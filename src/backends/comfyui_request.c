@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "files/media.h"
 #include "registry/bindings.h"
 #include "registry/registry.h"
 #include "registry/workflow.h"
@@ -121,12 +122,12 @@ static bool digest_of(struct comfyui *comfyui, const char *path, char hex[FNR_SH
 }
 
 /* "<digest>.png": the same content is the same file over there, however often it is used. */
-static void name_of(const char *hex, const char *name, char out[96])
+static void name_of(const char *hex, const char *name, const char *media_type, char out[96])
 {
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	const char *dot = strrchr(name, '.');
 	bool plain = dot != NULL && dot[1] != '\0' && strlen(dot) <= 10 && strspn(dot + 1, letters) == strlen(dot + 1);
-	snprintf(out, 96, "%.32s%s", hex, plain ? dot : "");
+	snprintf(out, 96, "%.32s%s", hex, plain ? dot : media_suffix(media_type)); /* nodes look at it */
 }
 
 /* The value of a node's input for a file that the server has: "folder/name", and in which of its roots if not among inputs. */
@@ -135,7 +136,7 @@ static struct json_object *value_of(struct json_object *answer)
 	const char *name = fnr_json_get_text(answer, "name", NULL), *folder = fnr_json_get_text(answer, "subfolder", "");
 	const char *type = fnr_json_get_text(answer, "type", "input");
 	struct fnr_buf text = FNR_BUF_INIT;
-	if (name == NULL)
+	if (name == NULL || name[0] == '\0')
 		return NULL;
 	fnr_buf_printf(&text, "%s%s%s", folder, folder[0] != '\0' ? "/" : "", name);
 	if (strcmp(type, "input") != 0)
@@ -186,7 +187,7 @@ static struct json_object *upload(const char *name, struct json_object *referenc
 	const char *path = fnr_json_get_text(file, "path", "");
 	run_progress(comfyui->run, FNR_STAGE_PREPARATION, 0.3, "Sending your file…");
 	if (digest_of(comfyui, path, hex)) {
-		name_of(hex, fnr_json_get_text(file, "name", ""), remote);
+		name_of(hex, fnr_json_get_text(file, "name", ""), fnr_json_get_text(file, "media_type", ""), remote);
 		value = send_file(filling, path, remote, fnr_json_get_text(file, "media_type", NULL));
 	} else {
 		filling->result = run_stop(comfyui->run) ? RUN_CANCELLED :

@@ -198,6 +198,7 @@ static bool endpoint_unknown(const struct gradio_app *app, const char *name, str
 		fnr_buf_puts(&names, ", …");
 	run_fail(error, FNR_CLASS_PERMANENT, "endpoint_unknown", "Name one of the app's functions; in a template that is backend.api_name.", NULL,
 	         NULL, "The app has no function /%.100s. It has: %.350s", name, names.len > 0 ? names.data : "none with a name");
+	error->elsewhere = true;
 	fnr_buf_free(&names);
 	return false;
 }
@@ -334,6 +335,7 @@ static bool input_missing(const struct gradio_endpoint *endpoint, const char *na
 	run_fail(error, FNR_CLASS_PERMANENT, "endpoint_input_missing",
 	         "Give the template an input or parameter of this name, or a binding for it.", NULL, NULL,
 	         "The app's function /%s needs a value for \"%s\", and the template has none.", endpoint->name, name);
+	error->elsewhere = true; /* another app may have a function of the same name */
 	return false;
 }
 
@@ -360,10 +362,12 @@ static bool inputs_known(const struct gradio_endpoint *endpoint, struct json_obj
 			unknown = unknown != NULL ? unknown : name;
 	}
 	json_object_put(names);
-	if (unknown != NULL)
-		run_fail(error, FNR_CLASS_PERMANENT, "endpoint_input_unknown", "Import the template from the app again, or correct its bindings.", NULL,
-		         NULL, "The app's function /%s takes no \"%.64s\".", endpoint->name, unknown);
-	return unknown == NULL;
+	if (unknown == NULL)
+		return true;
+	run_fail(error, FNR_CLASS_PERMANENT, "endpoint_input_unknown", "Import the template from the app again, or correct its bindings.", NULL,
+	         NULL, "The app's function /%s takes no \"%.64s\".", endpoint->name, unknown);
+	error->elsewhere = true;
+	return false;
 }
 
 struct json_object *gradio_data_make(const struct gradio_endpoint *endpoint, struct json_object *values, struct run_error *error)

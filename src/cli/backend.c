@@ -2,12 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
 
 #define CREDENTIALS_MOST 65536
+#define PROBE_TURN_MS 200
+#define PROBE_TURNS 100             /* servers have some seconds for an answer */
 
 static struct {
 	const char *url, *ca_file, *credentials;
@@ -231,10 +234,52 @@ static int post(const char *pattern, const char *id, ask_shown *shown)
 	return ask_do("POST", ASK_PATH(pattern, id), NULL, shown);
 }
 
+static struct answer look(const char *id)
+{
+	char *path = ASK_PATH("backends/{}", id);
+	struct answer answer = client_request(ask_client(), "GET", path, NULL, NULL);
+
+	free(path);
+	return answer;
+}
+
+/* Until it has been asked after the time that `seen` tells, or nothing has come for long: how it is then is said. */
+static int await_probe(const char *id, struct json_object *seen)
+{
+	const char *before = fnr_json_get_text(fnr_json_get(seen, "health"), "checked_at", "");
+
+	for (int turn = 0;; turn++) {
+		struct answer answer = look(id);
+		bool asked = strcmp(fnr_json_get_text(fnr_json_get(answer.json, "health"), "checked_at", ""), before) != 0;
+
+		if (answer.status != 200)
+			return ask_failed(&answer);
+		if (asked || turn == PROBE_TURNS || client_interrupted()) {
+			if (shared.json)
+				printf("%s\n", fnr_json_text(answer.json, NULL));
+			else
+				print_row(answer.json);
+			answer_free(&answer);
+			return client_interrupted() ? EXIT_INTERRUPTED : EXIT_DONE;
+		}
+		answer_free(&answer);
+		usleep(PROBE_TURN_MS * 1000);
+	}
+}
+
 static int probe(int count, char **operands)
 {
+	struct answer before = look(operands[0]);
+	int status;
+
 	(void)count;
-	return post("backends/{}/probe", operands[0], NULL);
+	if (before.status != 200)
+		return ask_failed(&before);
+	status = post("backends/{}/probe", operands[0], NULL);
+	if (status == EXIT_DONE)
+		status = await_probe(operands[0], before.json);
+	answer_free(&before);
+	return status;
 }
 
 static int drain(int count, char **operands)

@@ -120,7 +120,9 @@ static void add_missing(struct missing *missing, struct json_object *template_, 
 		const char *category = fnr_json_get_text(model, "category", ""), *name = model_name(template_, model);
 		size_t len = strlen(missing->text);
 
-		if (!*name || !fnr_json_get(models, category) || has_text(fnr_json_get(models, category), name))
+		if (!*name || strcmp(category, "functions") == 0) /* of apps each has its own */
+			continue;
+		if (!fnr_json_get(models, category) || has_text(fnr_json_get(models, category), name))
 			continue;
 		if (missing->count++ < MISSING_SHOWN)
 			snprintf(missing->text + len, sizeof missing->text - len, "%s%s/%s (%s)", len ? ", " : "", category, name, fnr_json_get_text(template_, "id", ""));

@@ -65,6 +65,7 @@ static void print(const struct gradio_endpoint *endpoint, const char *url, struc
 
 	fnr_yaml_text(draft, &text);
 	printf("# /%s of %s (Gradio %s). The app itself has to be a backend of the type gradio.\n", endpoint->name, url, endpoint->app->version);
+	printf("# Its jobs go to any app that has a function of this name: if others have one too, name the right backends in backend.backends.\n");
 	for (size_t i = 0; i < json_object_array_length(notes); i++)
 		printf("# To decide: %s\n", json_object_get_string(json_object_array_get_idx(notes, i)));
 	printf("%s", text.data);

@@ -385,9 +385,22 @@ void backends_worked(struct manager *manager, struct backend *backend)
 		backends_tell(manager, backend);
 }
 
+/* The server is there, but did something wrong: its health gets worse, and others go first. */
+static bool is_its_fault(struct json_object *error)
+{
+	static const char *const codes[] = { "backend_error", "backend_protocol", "backend_timeout", "backend_connection_lost" };
+	const char *code = fnr_json_get_text(error, "code", "");
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+		if (strcmp(code, codes[i]) == 0)
+			return true;
+	return false;
+}
+
 void backends_ended(struct manager *manager, struct task *task, enum backend_proof proof, struct json_object *error)
 {
 	struct backend *backend = task->place;
+	double score = backend ? backend->score : 0;
 
 	if (!backend)
 		return;
@@ -399,6 +412,8 @@ void backends_ended(struct manager *manager, struct task *task, enum backend_pro
 		backends_worked(manager, backend);
 	else
 		breaker_unproved(&backend->breaker);
+	if (proof == BACKEND_WORKS && is_its_fault(error))
+		backend->score = choice_score(score, false);
 	if (proof == BACKEND_DOWN && backend->breaker.state != BREAKER_OPEN)
 		probes_now(manager, backend);
 	if (backend->gone)

@@ -78,6 +78,7 @@ struct task {
 	bool attach_due;                    /* it goes on over there, and a worker is to join it */
 	unsigned joins;                     /* how often that was wanted */
 	bool begun;                         /* its function was started, for all we know */
+	bool elsewhere;                     /* it failed because its backend lacks something that another one may have */
 	bool excused;                       /* we were stopped in good order since it was heard of last: should it be lost, that was no crash */
 	bool reported;                      /* progress was told by the worker at least once */
 	bool untold;                        /* … and not yet by us */
@@ -420,6 +421,8 @@ void places_freed(struct manager *manager, const struct backend *backend);   /* 
 void places_all_freed(struct manager *manager);
 bool places_for_servers(const struct manager *manager);      /* are there jobs for servers, for all we know? */
 void places_free(struct manager *manager);
+/* After how long, in ms, another backend that may run the job of the task, and has not failed it, is to be tried; -1: there is none. */
+int64_t places_elsewhere(struct manager *manager, const struct task *task);
 /* Classes of jobs that wait as no backend can do them, with a word of the API. */
 typedef void places_row(uint64_t class_, const char *reason, void *context);
 void places_held(const struct manager *manager, places_row *row, void *context);

@@ -18,6 +18,7 @@
 #include "queue/estimate.h"
 #include "queue/retry.h"
 
+#define ELSEWHERE_MOST 12       /* attempts until nobody is taken to have what a backend lacked */
 #define ESTIMATE_FROM_MS 50     /* what takes less is over before anybody has read how long it takes */
 
 struct json_object *error_make(enum fnr_class class_, const char *code, const char *suggestion, const char *action,
@@ -589,7 +590,8 @@ bool move_failed(struct manager *manager, struct job_head *head, struct task *ta
 	excused += fnr_json_get_bool(error, "backend_down", false);
 	failure.attempts = head->attempt > excused ? head->attempt - excused : 1;
 	failure.spent_ms = manager->turn.now > began ? manager->turn.now - began : 0;
-	if (!retry_wanted(policies, &failure, &delay))
+	delay = task->elsewhere && head->max_attempts > 1 && head->attempt < ELSEWHERE_MOST ? places_elsewhere(manager, task) : -1;
+	if (delay < 0 && !retry_wanted(policies, &failure, &delay))
 		return move_fail(manager, head, task, error);
 	if (!move(head, TRIGGER_RETRY))
 		return false;

@@ -22,6 +22,9 @@
 #define GATE_WARM 2            /* … of lanes that let others go first */
 #define GATE_FIRST 16          /* … of needs, from here on */
 #define NEEDS_MOST 4096
+#define FAILURES_MOST 16       /* attempts that are looked back at */
+#define ELSEWHERE_MS 1000      /* after so long, and twice as long each time, it is looked whether another backend is free by now … */
+#define ELSEWHERE_DOUBLED 5    /* … so often doubled */
 #define MIB 1048576.0
 
 struct need {
@@ -182,20 +185,33 @@ static bool is_warm(const struct need *need, const struct backend *backend)
 
 /* ---- choosing ---- */
 
-/* The backend whose fault the last attempt's failure may have been; "" if there was none. */
-static void failed_where(struct manager *manager, const struct job_head *head, char id[68])
+/* The backends whose fault the failures of a job may have been: of its last attempts. */
+struct failures { char backends[FAILURES_MOST][68]; size_t count; };
+
+static void failures_of(struct manager *manager, const struct fnr_id *job, uint16_t attempts, struct failures *failures_r)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
-	struct json_object *record;
 
-	id[0] = 0;
-	if (!head->attempt || store_attempt_get(manager->turn.txn, &head->id, head->attempt, &text) != FNR_OK)
-		return;
-	record = fnr_json_parse_own(text.data, text.len, NULL);
-	if (strcmp(fnr_json_get_text(record, "state", ""), "failed") == 0)
-		fnr_text_copy(id, 68, fnr_json_get_text(record, "backend", ""));
-	json_object_put(record);
+	failures_r->count = 0;
+	for (uint16_t attempt = attempts; attempt > 0 && failures_r->count < FAILURES_MOST; attempt--) {
+		struct json_object *record;
+
+		if (store_attempt_get(manager->turn.txn, job, attempt, &text) != FNR_OK)
+			continue;
+		record = fnr_json_parse_own(text.data, text.len, NULL);
+		if (strcmp(fnr_json_get_text(record, "state", ""), "failed") == 0)
+			fnr_text_copy(failures_r->backends[failures_r->count++], 68, fnr_json_get_text(record, "backend", ""));
+		json_object_put(record);
+	}
 	fnr_buf_free(&text);
+}
+
+static bool has_failed(const struct failures *failures, const char *backend)
+{
+	for (size_t i = 0; i < failures->count; i++)
+		if (strcmp(failures->backends[i], backend) == 0)
+			return true;
+	return false;
 }
 
 /* What there is for a job, looked at once. */
@@ -228,7 +244,7 @@ static void add_warm(struct choice *choice, int64_t ms)
 	choice->warm_busy = true;
 }
 
-static void weigh(struct manager *manager, const struct need *need, struct backend *backend, const char *failed, struct choice *choice)
+static void weigh(struct manager *manager, const struct need *need, struct backend *backend, const struct failures *failures, struct choice *choice)
 {
 	unsigned slots = backends_concurrency(manager, backend);
 	bool warm = is_warm(need, backend);
@@ -251,7 +267,7 @@ static void weigh(struct manager *manager, const struct need *need, struct backe
 	}
 	choice->backends[choice->count] = backend;
 	choice->candidates[choice->count++] = (struct candidate){
-		.failed = strcmp(failed, backend->id) == 0, .warm = warm, .empty = !backend->loaded, .running = backend->running,
+		.failed = has_failed(failures, backend->id), .warm = warm, .empty = !backend->loaded, .running = backend->running,
 		.concurrency = slots, .score = backend->score, .used_at = backend->used_at };
 }
 
@@ -285,11 +301,11 @@ static bool lets_pass(struct manager *manager, struct need *need, const struct l
 	return true;
 }
 
-static void say_why(const struct need *need, const struct choice *choice, size_t best, const char *failed, char why[64])
+static void say_why(const struct need *need, const struct choice *choice, size_t best, const struct failures *failures, char why[64])
 {
 	if (!need->kind[0])
 		fnr_text_copy(why, 64, "first free worker");
-	else if (*failed && !choice->candidates[best].failed)
+	else if (failures->count && !choice->candidates[best].failed)
 		fnr_text_copy(why, 64, "another backend after a failure");
 	else if (choice->candidates[best].warm)
 		fnr_text_copy(why, 64, "warm model");
@@ -303,7 +319,7 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 {
 	static struct choice choice;
 	struct need *need = need_of(manager, key->class_, head);
-	char failed[68] = "";
+	struct failures failures = { .count = 0 };
 	size_t best;
 
 	if (!need) {
@@ -313,9 +329,9 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 	choice.count = choice.small = choice.usable = 0;
 	choice.warm_busy = false;
 	if (need->kind[0])
-		failed_where(manager, head, failed);
+		failures_of(manager, &head->id, head->attempt, &failures);
 	for (struct backend *backend = need->kind[0] ? manager->servers : &manager->local; backend; backend = backend->next)
-		weigh(manager, need, backend, failed, &choice);
+		weigh(manager, need, backend, &failures, &choice);
 	if (!choice.count) {
 		hold(manager, need, key, &choice);
 		return false;
@@ -325,8 +341,31 @@ bool places_find(struct manager *manager, const struct lane_key *key, const stru
 		return false;
 	need->passed_at = 0;
 	place_r->backend = choice.backends[best];
-	say_why(need, &choice, best, failed, place_r->why);
+	say_why(need, &choice, best, &failures, place_r->why);
 	return true;
+}
+
+int64_t places_elsewhere(struct manager *manager, const struct task *task)
+{
+	struct need need = { .number = 0 };
+	struct failures failures;
+	int64_t delay = -1, later = ELSEWHERE_MS << (task->attempt < ELSEWHERE_DOUBLED ? task->attempt : ELSEWHERE_DOUBLED);
+
+	if (!task->function || !task->function->needs_endpoint)
+		return -1;
+	fnr_text_copy(need.kind, sizeof need.kind, task->function->kind);
+	need.backends = task->function->backends;
+	need.labels = task->function->labels;
+	need.models = fnr_json_get(task->summary, "models");
+	need.vram_mb = fnr_json_get_int(task->summary, "vram_mb", 0);
+	failures_of(manager, &task->job, (uint16_t)(task->attempt - 1), &failures);
+	for (struct backend *backend = manager->servers; backend && delay != 0; backend = backend->next) {
+		if (!is_allowed(&need, backend) || !has_models(&need, backend) || !has_memory(&need, backend) || !backends_usable(backend) ||
+		    strcmp(backend->id, task->backend) == 0 || has_failed(&failures, backend->id))
+			continue;
+		delay = backend->running < backends_concurrency(manager, backend) ? 0 : later;
+	}
+	return delay;
 }
 
 bool places_settle(struct manager *manager)

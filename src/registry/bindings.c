@@ -46,7 +46,7 @@ static enum binding_gives gives_of_input(struct json_object *input)
 	return BINDING_ANY;
 }
 
-static enum binding_gives gives_of_value(struct json_object *value)
+enum binding_gives binding_gives_of(struct json_object *value)
 {
 	switch (json_object_get_type(value)) {
 	case json_type_string: return BINDING_TEXT;
@@ -67,7 +67,7 @@ static bool name_gives(const struct binding_scope *scope, const char *name, enum
 	if (input != NULL)
 		*gives_r = gives_of_input(input);
 	else if (json_object_is_type(scope->parameters, json_type_object) && json_object_object_get_ex(scope->parameters, name, &value))
-		*gives_r = gives_of_value(value);
+		*gives_r = binding_gives_of(value);
 	else if (strcmp(name, "seed") == 0)
 		*gives_r = BINDING_NUMBER;
 	else if (strcmp(name, "quality") == 0)
@@ -173,7 +173,7 @@ static enum binding_gives check_lookup(struct checking *checking, struct json_ob
 	struct json_object *lookup = fnr_json_get(binding, "lookup"), *usual = NULL;
 	const char *name = fnr_json_get_text(binding, "from", "");
 	bool has_usual = json_object_object_get_ex(binding, "default", &usual), first = !has_usual;
-	enum binding_gives found = has_usual ? gives_of_value(usual) : BINDING_ANY;
+	enum binding_gives found = has_usual ? binding_gives_of(usual) : BINDING_ANY;
 	char at[REGISTRY_PATH], missing[80], text[192];
 	rules_below(at, pointer, "lookup");
 	if (!json_object_is_type(lookup, json_type_object) || json_object_object_length(lookup) == 0 || json_object_object_length(lookup) > LOOKUP_MOST) {
@@ -189,7 +189,7 @@ static enum binding_gives check_lookup(struct checking *checking, struct json_ob
 	}
 	json_object_object_foreach(lookup, key, value) {
 		(void)key;
-		found = first ? gives_of_value(value) : join(found, gives_of_value(value));
+		found = first ? binding_gives_of(value) : join(found, binding_gives_of(value));
 		first = false;
 	}
 	return found;
@@ -267,7 +267,7 @@ static enum binding_gives check_source(struct checking *checking, struct json_ob
 	if (fnr_json_get(binding, "compute") != NULL)
 		check_expression(checking, binding, "compute", pointer, false, &gives);
 	else
-		gives = gives_of_value(value);
+		gives = binding_gives_of(value);
 	return gives;
 }
 

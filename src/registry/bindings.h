@@ -27,6 +27,7 @@
 /* What a binding gives, as far as it is known beforehand. FILE: what the upload of a file gives. */
 enum binding_gives { BINDING_TEXT, BINDING_NUMBER, BINDING_TRUTH, BINDING_LIST, BINDING_OBJECT, BINDING_FILE, BINDING_FILES, BINDING_ANY };
 const char *binding_gives_name(enum binding_gives gives);      /* "a number" */
+enum binding_gives binding_gives_of(struct json_object *value);
 
 /* The template that has it: inputs in short form, parameters with their values. Borrowed; either may be NULL. */
 struct binding_scope { struct json_object *inputs, *parameters; };

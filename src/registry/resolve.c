@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "files/path.h"
 #include "registry/internal.h"
+#include "registry/workflow.h"
 #include "schema/inputs.h"
 
 #define TAKES_MOST 1000     /* of one shot, in a list of files */
@@ -39,6 +40,18 @@ static void check_by_program(const struct template_ *template_, const struct sch
 	}
 }
 
+/* A workflow that an input brings is looked at before the job is taken, not when a server is free for it. */
+static void check_workflow(const struct template_ *template_, struct json_object *inputs, const char *prefix, struct fnr_error *err)
+{
+	struct json_object *backend = fnr_json_get(template_definition(template_), "backend");
+	const char *name = strcmp(fnr_json_get_text(backend, "type", ""), "comfyui") == 0 ? template_comfyui_brought(backend) : NULL;
+	struct json_object *workflow = name ? fnr_json_get(inputs, name) : NULL;
+	char at[REGISTRY_PATH];
+
+	if (json_object_is_type(workflow, json_type_object))
+		workflow_check(workflow, rules_below(at, prefix, name), err);
+}
+
 int inputs_check(const struct template_ *template_, struct json_object *inputs, const char *prefix, struct fnr_error *err)
 {
 	const struct schema *program = template_input_program(template_);
@@ -49,6 +62,8 @@ int inputs_check(const struct template_ *template_, struct json_object *inputs, 
 		check_by_program(template_, program, inputs, prefix, &own);
 	else
 		inputs_check_values(inputs_of(template_), inputs, prefix, &own);
+	if (own.code == FNR_OK)
+		check_workflow(template_, inputs, prefix, &own);
 	if (!full(err))
 		return fnr_error_move(err, &own);
 	code = own.code;

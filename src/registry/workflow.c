@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "registry/internal.h"
 
+#define ERRORS_MOST 100     /* problems, after which no further node is looked at */
+
 bool workflow_is_link(struct json_object *value)
 {
 	return json_object_is_type(value, json_type_array) && json_object_array_length(value) == 2 &&
@@ -69,6 +71,20 @@ static void check_node(struct json_object *workflow, struct json_object *node, c
 	}
 }
 
+/* {"prompt": {workflow}, …}, as it is sent to a server? */
+static bool is_request(struct json_object *workflow)
+{
+	struct json_object *prompt = fnr_json_get(workflow, "prompt");
+	if (!json_object_is_type(prompt, json_type_object) || fnr_json_get(prompt, "class_type") != NULL)
+		return false;
+	json_object_object_foreach(prompt, name, node) {
+		(void)name;
+		if (fnr_json_get_text(node, "class_type", NULL) != NULL)
+			return true;
+	}
+	return false;
+}
+
 bool workflow_check(struct json_object *workflow, const char *pointer, struct fnr_error *err)
 {
 	struct fnr_error own = FNR_ERROR_INIT;
@@ -77,11 +93,14 @@ bool workflow_check(struct json_object *workflow, const char *pointer, struct fn
 	if (count > 0 && json_object_is_type(fnr_json_get(workflow, "nodes"), json_type_array))
 		fnr_error_add(&own, pointer, "workflow_format", "in ComfyUI, export it with \"Export (API)\"",
 		              "this is a workflow as ComfyUI's page saves it, not in API format");
+	else if (count > 0 && is_request(workflow))
+		fnr_error_add(&own, pointer, "workflow_format", "give only what is in its member 'prompt'", "this is a request to ComfyUI, with a workflow in it");
 	else if (count == 0 || count > WORKFLOW_NODES)
 		fnr_error_add(&own, pointer, "workflow", "export the workflow with \"Export (API)\"", "a workflow is an object of 1 to %d nodes", WORKFLOW_NODES);
 	if (own.code == FNR_OK) {
 		json_object_object_foreach(workflow, name, node) {
-			check_node(workflow, node, rules_below(at, pointer, name), &own);
+			if (own.errors == NULL || json_object_array_length(own.errors) < ERRORS_MOST)
+				check_node(workflow, node, rules_below(at, pointer, name), &own);
 		}
 	}
 	bool good = own.code == FNR_OK;
@@ -136,13 +155,25 @@ static void no_target(struct fnr_error *err, const char *pointer, const char *wh
 	fnr_error_add(err, pointer, "binding", fix, "there is no %s '%.64s'", what, name);
 }
 
+/* {"__value__": […]}: a list that is no link. */
+static bool is_list(struct json_object *value)
+{
+	return fnr_json_get(value, "__value__") != NULL;
+}
+
+/* Does it give the value of an input or parameter as it is? */
+static bool is_direct(struct json_object *binding)
+{
+	return json_object_is_type(binding, json_type_string) || (fnr_json_get(binding, "from") != NULL && fnr_json_get(binding, "lookup") == NULL);
+}
+
 /* Does a target that has this value now take what a binding gives? A link, or null, may become anything. */
 static bool takes(struct json_object *now, enum binding_gives gives, struct json_object *binding)
 {
+	if (gives == BINDING_LIST)
+		return is_list(now) || !is_direct(binding); /* constant ones are links: check_constant */
 	if (now == NULL || workflow_is_link(now) || gives == BINDING_ANY || json_object_is_type(now, json_type_object))
 		return gives != BINDING_FILES;
-	if (gives == BINDING_LIST) /* a link, as a constant */
-		return workflow_is_link(fnr_json_get(binding, "value"));
 	switch (json_object_get_type(now)) {
 	case json_type_string: return gives == BINDING_TEXT || gives == BINDING_FILE;
 	case json_type_int:
@@ -150,6 +181,39 @@ static bool takes(struct json_object *now, enum binding_gives gives, struct json
 	case json_type_boolean: return gives == BINDING_TRUTH;
 	default: return false;
 	}
+}
+
+/* Something constant that a binding may give, whatever else it may. */
+static void check_constant(struct json_object *workflow, struct json_object *now, struct json_object *value, const char *pointer, struct fnr_error *err)
+{
+	if (workflow_is_link(value))
+		check_link(workflow, value, pointer, err);
+	else if (json_object_is_type(value, json_type_array) && !is_list(now))
+		fnr_error_add(err, pointer, "link", "write it like [\"4\", 0]", "a list must be a link, [\"node id\", output index]");
+	else if (!takes(now, binding_gives_of(value), NULL))
+		fnr_error_add(err, pointer, "binding_type", "give a value of the type that the workflow has there", "%.64s does not fit where the workflow has %.64s",
+		              fnr_json_text(value, NULL), fnr_json_text(now, NULL));
+}
+
+/* Values, tables and their defaults, also behind else. */
+static void check_constants(struct json_object *workflow, struct json_object *now, struct json_object *binding, const char *pointer, struct fnr_error *err)
+{
+	struct json_object *value, *lookup = fnr_json_get(binding, "lookup"), *otherwise = fnr_json_get(binding, "else");
+	char at[REGISTRY_PATH], below[REGISTRY_PATH];
+	if (!json_object_is_type(binding, json_type_object))
+		return;
+	if (json_object_object_get_ex(binding, "value", &value))
+		check_constant(workflow, now, value, rules_below(at, pointer, "value"), err);
+	if (json_object_object_get_ex(binding, "default", &value))
+		check_constant(workflow, now, value, rules_below(at, pointer, "default"), err);
+	if (json_object_is_type(lookup, json_type_object)) {
+		rules_below(at, pointer, "lookup");
+		json_object_object_foreach(lookup, name, entry) {
+			check_constant(workflow, now, entry, rules_below(below, at, name), err);
+		}
+	}
+	if (otherwise != NULL)
+		check_constants(workflow, now, otherwise, rules_below(at, pointer, "else"), err);
 }
 
 static void check_target(const char *target, struct json_object *binding, enum binding_gives gives, const char *pointer, void *context,
@@ -171,6 +235,8 @@ static void check_target(const char *target, struct json_object *binding, enum b
 	else if (!takes(now, gives, binding))
 		fnr_error_add(err, pointer, "binding_type", "bind a value of the type that the workflow has there", "%s does not fit where the workflow has %.64s",
 		              binding_gives_name(gives), fnr_json_text(now, NULL));
+	else
+		check_constants(workflow, now, binding, pointer, err);
 }
 
 void workflow_check_bindings(struct json_object *workflow, struct json_object *bindings, const struct binding_scope *scope,
@@ -186,6 +252,11 @@ void workflow_set(struct json_object *workflow, const char *pointer, struct json
 	if (inputs == NULL) {
 		json_object_put(value);
 		return;
+	}
+	if (json_object_is_type(value, json_type_array) && !workflow_is_link(value) && is_list(fnr_json_get(inputs, input))) {
+		struct json_object *list = json_object_new_object();
+		fnr_json_set(list, "__value__", value);
+		value = list;
 	}
 	double number = json_object_get_double(value);
 	if (json_object_is_type(value, json_type_double) && json_object_is_type(fnr_json_get(inputs, input), json_type_int) &&

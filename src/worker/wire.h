@@ -35,7 +35,7 @@
  *        "duration"?}],"result":{…}|null,"took":{PART:ms}?,"cpu_ms":n,"rss_max":bytes}      the work is done; files lie flushed in attempt_dir;
  *        outputs may be empty: then nothing is to be filed and the worker is free; so it is with "filed":true, when they lie
  *        flushed in final_dir
- *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail","backend_down","ignores_cancel"}}
+ *   {"type":"failed","job","attempt","error":{"class","code","message","suggestion","action","detail","backend_down","ignores_cancel","elsewhere"}}
  *   {"type":"lost","job","attempt","error":{…as above…}}       the other side does not know it any more
  *   {"type":"cancelled","job","attempt"}
  *   {"type":"finished","job","attempt"}             answer to finish

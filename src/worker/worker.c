@@ -228,6 +228,8 @@ struct json_object *worker_error(const struct run_error *error)
 		fnr_json_set_bool(object, "backend_down", true);
 	if (error->ignores_cancel)
 		fnr_json_set_bool(object, "ignores_cancel", true);
+	if (error->elsewhere)
+		fnr_json_set_bool(object, "elsewhere", true);
 	return object;
 }
 

@@ -92,6 +92,8 @@ def test_what_is_refused(fnr, change, pointer):
     problem = assert_problem(fnr.post(BACKENDS, body), 422)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
     assert problem["errors"][0]["fix"]
+    assert ("credentials" in problem["errors"][0]["fix"]) == (change.get("url") in ("http://user:word@host", "http://host?x=1")) or pointer != "/url"
+    assert "user:word" not in fnr.log_text() and "user:word" not in json.dumps(problem)
     assert_problem(fnr.get(f"{BACKENDS}/bad"), 404)
 
 
@@ -124,9 +126,11 @@ def test_drain_and_resume_are_told(fnr):
     with fnr.stream("/api/v1/events?types=backend.changed") as stream:
         events = iter(stream)
         next(event for event in events if event.name == "snapshot")
-        assert fnr.post(f"{BACKENDS}/d/drain").json["drained"] is True
+        drained = fnr.post(f"{BACKENDS}/d/drain").json
+        assert drained["drained"] is True and drained["state"] in ("drained", "draining"), "as it was asked for, at once"
         assert next(event for event in events if event.name == "backend.changed" and event.data["backend"] == "d" and event.data["state"] == "drained")
-        assert fnr.post(f"{BACKENDS}/d/resume").json["drained"] is False
+        resumed = fnr.post(f"{BACKENDS}/d/resume").json
+        assert resumed["drained"] is False and resumed["state"] not in ("drained", "draining")
         assert next(event for event in events if event.name == "backend.changed" and event.data["backend"] == "d" and event.data["state"] != "drained")
         remove(fnr, "d")
         assert next(event for event in events if event.name == "backend.changed" and event.data["state"] == "removed")
@@ -152,8 +156,12 @@ def test_from_the_command_line(fnr):
     assert cli(fnr, "set", "e", "--no-labels", "--no-credentials")[0] == 0
     backend = fnr.get(f"{BACKENDS}/e").json
     assert backend["labels"] == [] and not backend["has_credentials"] and backend["concurrency"] == 5
-    for action in ("probe", "drain", "resume", "reset"):
-        assert cli(fnr, action, "e")[0] == 0, action
+    status, out, _ = cli(fnr, "probe", "e")
+    assert status == 0 and "down" in out and "cannot be reached" in out, "how it is when it has been asked"
+    assert cli(fnr, "probe", "nosuch")[0] == 1
+    for action, state in (("drain", "drained"), ("resume", "down"), ("reset", None)):
+        status, out, _ = cli(fnr, action, "e")
+        assert status == 0 and (state is None or state in out), (action, out)
     assert json.loads(cli(fnr, "show", "e", "--json")[1])["drained"] is False
     status, _, error = cli(fnr, "add", "e", "comfyui", NOWHERE)
     assert status == 1 and "already" in error

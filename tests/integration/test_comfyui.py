@@ -17,7 +17,7 @@ import yaml
 from comfyui import Comfyui
 from comfyui_nodes import MODELS
 from crash import until
-from system import FNR, System
+from system import FNR, System, assert_problem
 
 BACKENDS = "/api/v1/backends"
 JOBS = "/api/v1/jobs"
@@ -297,7 +297,7 @@ def test_a_file_goes_up_under_the_name_of_its_content(fnr, comfy):
     values = {prompt["prompt"]["10"]["inputs"]["image"] for prompt in comfy.seen()["prompts"]}
     assert len(values) == 1, values
     stored = os.path.join(comfy.folder, "input", values.pop())
-    assert os.path.dirname(stored).endswith("input/function-runner")
+    assert os.path.dirname(stored).endswith("input/function-runner") and stored.endswith(".png"), "some nodes look at it"
     with open(stored, "rb") as file:
         assert file.read() == data
     # somebody else's file has that name: the server gives another one
@@ -348,6 +348,15 @@ def test_all_nodes_and_kinds_are_looked_at(fnr, comfy):
     assert [output["name"] for output in job["outputs"]] == ["image"]
 
 
+@pytest.mark.parametrize("body, type", [("<html>Please log in</html>", "text/html"), ("no picture at all", "image/png")])
+def test_a_result_that_is_something_else(fnr, comfy, body, type):
+    """60.2: what a proxy says instead of a picture is not filed as one."""
+    comfy.set(http=[{"path": "/view", "status": 200, "body": body, "type": type}])
+    job = done(fnr, submit(fnr))
+    error = fnr.get(f"{JOBS}/{job['id']}/attempts").json["items"][0]["error"]
+    assert job["attempt"] == 2 and error["code"] == "output_broken" and error["class"] == "transient" and "something else" in error["message"], error
+
+
 def test_a_result_that_is_gone_is_made_again(fnr, comfy):
     """Points 20, pitfall 4: a 404 is a missing output; the server's cache, which would name the same file again, is dropped."""
     comfy.set(http=[{"path": "/view", "status": 404}])
@@ -370,8 +379,8 @@ def test_a_result_that_is_gone_is_made_again(fnr, comfy):
     (lambda: {"4": node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT)}, "comfyui_no_outputs", ["no outputs"]),
     (lambda: workflow(**{"10": node("LoadImage", image="gone.png"), "9": node("SaveImage", images=["10", 0], filename_prefix="x")}),
      "comfyui_input_refused", ["LoadImage"]),
-    (lambda: {"nodes": [], "links": []}, "workflow_invalid", ["API"]),
-    (lambda: workflow(**{"9": node("SaveImage", images=["77", 0])}), "workflow_invalid", ["77", "/9/inputs/images"]),
+    (lambda: {"9": {**node("SaveImages", images=["8", 0]), "_meta": {"title": "My frame"}}, "8": node("EmptyLatentImage", width=8, height=8, batch_size=1)},
+     "comfyui_node_missing", ["My frame", "node 9"]),
 ])
 def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
     """Points 11, 23: which node, which input, and what there is instead; both shapes of choices; nothing is tried again."""
@@ -392,10 +401,109 @@ def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
     {"1": node("NobodyHasThis", list=[[["1", 0]]])}, {"1": 5, "2": []}, {"1": {"class_type": 5, "inputs": {}}},
 ], ids=range(11))
 def test_odd_workflows_are_refused_in_good_order(fnr, comfy, flow):
-    job = raw(fnr, flow)
+    answer = fnr.post(JOBS, {"template": "comfyui_workflow", "inputs": {"workflow": flow}})
+    if answer.status != 202:
+        assert 0 < len(assert_problem(answer, 422)["errors"]) <= 101
+        return
+    job = fnr.wait(answer.json["id"])
     assert job["state"] == "failed" and job["error"]["class"] in ("validation", "permanent"), job["error"]
-    assert job["error"]["code"] in ("workflow_invalid", "comfyui_node_missing"), job["error"]
+    assert job["error"]["code"] == "comfyui_node_missing", job["error"]
     assert job["attempt"] == 1 and "\u0007" not in job["error"]["message"]
+
+
+@pytest.mark.parametrize("flow, pointer, words", [
+    ({"nodes": [], "links": []}, "", ["Export (API)"]), ({}, "", ["1 to 5000 nodes"]),
+    ({"prompt": workflow(), "client_id": "x"}, "", ["request to ComfyUI", "its member 'prompt'"]),
+    (workflow(**{"9": node("SaveImage", images=["77", 0])}), "/9/inputs/images", ["'77'"]), ({"1": {"inputs": {}}}, "/1", ["class_type"]),
+    (workflow(**{"9": node("SaveImage", images=[1, 2, 3])}), "/9/inputs/images", ["__value__"]), ({str(i): 5 for i in range(4000)}, "/0", ["class_type"]),
+], ids=["page", "empty", "request", "no such node", "no class", "list", "many"])
+def test_mistakes_in_a_workflow_are_said_before_it_is_taken(fnr, flow, pointer, words):
+    """60.9: nobody waits for a server to hear that something else was exported than servers take."""
+    problem = assert_problem(fnr.post(JOBS, {"template": "comfyui_workflow", "inputs": {"workflow": flow}}), 422, "invalid", *words)
+    assert problem["errors"][0]["pointer"] == "/inputs/workflow" + pointer and len(problem["errors"]) <= 101
+    checked = fnr.post("/api/v1/templates/comfyui_workflow/validate-inputs", {"inputs": {"workflow": flow}}).json
+    assert not checked["valid"] and checked["errors"][0]["pointer"].endswith("/workflow" + pointer)
+
+
+@pytest.mark.parametrize("target, binding, pointer, words", [
+    ("/3/inputs/steps", {"from": "kind", "lookup": {"a": "x", "b": 2}}, "/lookup/a", '"x" does not fit where the workflow has 4'),
+    ("/3/inputs/steps", {"from": "text", "lookup": {"a": 1}, "default": "x"}, "/default", '"x" does not fit'),
+    ("/3/inputs/steps", {"value": 3, "when": "flag", "else": {"value": "x"}}, "/else/value", '"x" does not fit'),
+    ("/3/inputs/model", {"value": ["77", 0], "when": "flag"}, "/value", "there is no node '77'"),
+    ("/3/inputs/model", {"from": "kind", "lookup": {"a": ["4", 0], "b": ["77", 0]}}, "/lookup/b", "there is no node '77'"),
+    ("/3/inputs/model", {"value": [1, 2, 3]}, "/value", "a list must be a link"), ("/3/inputs/model", "list", "", "a list does not fit"),
+    ("/3/inputs/model", {"from": "kind", "lookup": {"a": ["4", 0], "b": ["5", 0]}}, None, None), ("/3/inputs/steps", {"value": ["4", 0], "when": "flag"}, None, None),
+    ("/20/inputs/tags", "list", None, None),
+])
+def test_constants_of_bindings_fit(fnr, target, binding, pointer, words):
+    """60.5: each value of a table, its default and what stands behind else fit, and links lead somewhere."""
+    flow = workflow(**{"20": node("Tags", tags={"__value__": ["x"]})})
+    inputs = {"kind": {"type": "string", "enum": ["a", "b"], "default": "a"}, "text": {"type": "string", "default": "x"}, "flag": {"type": "boolean", "default": False},
+              "list": {"type": "array", "items": {"type": "string"}, "default": ["y"]}}
+    template = {"id": "bound", "version": "1.0.0", "name": "b", "category": "image", "inputs": inputs, "outputs": {},
+                "backend": {"type": "comfyui", "workflow": flow, "bindings": {target: binding}}}
+    errors = fnr.post("/api/v1/templates/validate", template).json["errors"]
+    at = "/backend/bindings/" + target.replace("/", "~1")
+    assert [error["pointer"] for error in errors] == ([] if pointer is None else [at + pointer]), errors
+    assert pointer is None or words in errors[0]["message"], errors
+
+
+def test_a_list_stays_a_value(fnr, comfy):
+    """60.5: a list is given as ComfyUI takes lists that are no links."""
+    flow = workflow(**{"20": node("Tags", tags={"__value__": ["x"]})})
+    template = {"id": "listed", "version": "1.0.0", "name": "l", "category": "image", "inputs": {"list": {"type": "array", "items": {"type": "string"}}},
+                "outputs": {"image": {"type": "image"}}, "retry": {"max_attempts": 1}, "backend": {"type": "comfyui", "workflow": flow, "bindings": {"/20/inputs/tags": "list"}}}
+    assert fnr.post("/api/v1/templates", template).status == 201
+    until(lambda: fnr.get("/api/v1/templates/listed").status == 200, "the template is there")
+    fnr.run("listed", {"list": ["a", "b"]})
+    assert fnr.request("DELETE", "/api/v1/templates/listed/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+    assert comfy.seen()["prompts"][0]["prompt"]["20"]["inputs"]["tags"] == {"__value__": ["a", "b"]}
+
+
+def test_others_go_first_when_a_server_makes_mistakes(fnr, comfy):
+    """43.2, 49.4: the health of a server that answers, but wrongly, gets worse; the next job begins elsewhere."""
+    with Comfyui() as broken:
+        assert fnr.post(BACKENDS, {"id": "broken", "type": "comfyui", "url": broken.url}).status == 201
+        try:
+            until(lambda: fnr.get(f"{BACKENDS}/broken").json["state"] == "ready", "it was asked")
+            broken.set(http=[{"path": "/prompt", "method": "POST", "status": 500, "times": 1000}])
+            template = {"id": "either", "version": "1.0.0", "name": "e", "category": "image", "inputs": {}, "outputs": {"image": {"type": "image"}},
+                        "backend": {"type": "comfyui", "workflow": workflow(), "bindings": {"/3/inputs/seed": "seed"}}}
+            assert fnr.post("/api/v1/templates", template).status == 201
+            until(lambda: fnr.get("/api/v1/templates/either").status == 200, "the template is there")
+            jobs = [fnr.run("either", {}, seed=next(seeds)) for _ in range(4)]
+            assert all(job["state"] == "completed" and job["backend"] == "comfy" for job in jobs), jobs
+            assert sum(job["attempt"] > 1 for job in jobs) == 1, [job["attempt"] for job in jobs]
+            fnr.request("DELETE", "/api/v1/templates/either/versions/1.0.0", headers={"If-Match": "*"})
+        finally:
+            fnr.request("DELETE", f"{BACKENDS}/broken", headers={"If-Match": "*"})
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["another has it", "nobody has it"])
+def test_what_one_server_lacks_another_may_have(fnr, comfy, same):
+    """49.4: a workflow whose models or nodes are not declared finds the server of the pool that has them, and each is asked but once."""
+    lacking = dict(MODELS, checkpoints=["other.safetensors"])
+    comfy.set(models=lacking if same else MODELS)
+    with contextlib.ExitStack() as stack:
+        ids = []
+        try:
+            for id in ("lacks-a", "lacks-b"):
+                other = stack.enter_context(Comfyui(models=lacking))
+                assert fnr.post(BACKENDS, {"id": id, "type": "comfyui", "url": other.url, "concurrency": 8}).status == 201
+                ids.append(id)
+            until(lambda: all(fnr.get(f"{BACKENDS}/{id}").json["state"] == "ready" for id in ("comfy", *ids)), "they were asked")
+            jobs = [raw(fnr, workflow()) for _ in range(4)]
+            for job in jobs:
+                attempts = fnr.get(f"{JOBS}/{job['id']}/attempts").json["items"]
+                backends = [attempt["backend"] for attempt in attempts]
+                assert len(set(backends)) == len(backends), "none twice"
+                if same:
+                    assert job["state"] == "failed" and job["error"]["code"] == "comfyui_value_not_in_list" and len(backends) == 3, attempts
+                else:
+                    assert job["state"] == "completed" and backends[-1] == "comfy", attempts
+        finally:
+            for id in ids:
+                fnr.request("DELETE", f"{BACKENDS}/{id}", headers={"If-Match": "*"})
 
 
 def partly_bad():
@@ -840,7 +948,8 @@ def test_a_workflow_becomes_a_template(fnr, comfy):
     made = yaml.safe_load(result.stdout)
     assert made["id"] == "my_flow" and made["name"] == "My Flow" and made["category"] == "image"
     assert made["inputs"]["prompt"]["default"] == "a" and made["inputs"]["negative_prompt"]["default"] == "ugly"
-    assert made["inputs"]["image"] == {"type": "file", "media": ["image/*"], "required": True, "label": "LoadImage"}
+    assert made["inputs"]["image"] == {"type": "file", "media": ["image/*"], "required": True, "label": "Image", "description": 'Of "LoadImage", node 30.'}
+    assert made["inputs"]["negative_prompt"]["label"] == "Negative prompt"
     assert made["inputs"]["strength"]["default"] == 0.4
     assert made["parameters"]["steps"] == 4 and [made["presets"][tier]["steps"] for tier in ("draft", "standard", "high", "ultra")] == [2, 4, 6, 8]
     assert {"category": "checkpoints", "parameter": "checkpoint"} in made["models"] and {"category": "loras", "parameter": "lora"} in made["models"]
@@ -884,11 +993,56 @@ def test_a_workflow_with_subgraphs_lists_and_nodes_of_others(fnr, comfy):
     assert kept["34"] == flow["34"] and kept["30:7:1"]["inputs"]["clip"] == ["30:19", 1]
 
 
+def test_values_that_come_by_links(fnr):
+    """44.8: a widget that was made an input is found where its value stands; two samplers keep their parts of the way; the same words are one input."""
+    flow = {
+        "1": node("CheckpointLoaderSimple", ckpt_name="SDXL/base.safetensors"), "2": node("CheckpointLoaderSimple", ckpt_name="refiner.safetensors"),
+        "10": {**node("String Literal", string="a cat"), "_meta": {"title": "What to show"}}, "11": node("PrimitiveInt", value=77), "12": node("Seed (rgthree)", seed=2 ** 60),
+        "13": node("PrimitiveFloat", value=5.5), "14": node("PrimitiveInt", value=640), "15": node("Join", a=["10", 0], text="x"),
+        "4": node("CLIPTextEncodeSDXL", text_g=["10", 0], text_l=["10", 0], clip=["1", 1]), "5": node("CLIPTextEncodeSDXL", text_g="bad", text_l="bad", clip=["1", 1]),
+        "6": node("EmptyLatentImage", width=["14", 0], height=["14", 0], batch_size=1), "16": node("CLIPTextEncode", text=["15", 0], clip=["2", 1]),
+        "7": node("KSamplerAdvanced", noise_seed=["12", 0], steps=25, cfg=["13", 0], start_at_step=0, end_at_step=20, model=["1", 0], positive=["4", 0], negative=["5", 0], latent_image=["6", 0]),
+        "8": node("KSamplerAdvanced", noise_seed=["12", 0], steps=25, cfg=7, start_at_step=20, end_at_step=10000, model=["2", 0], positive=["16", 0], negative=["5", 0], latent_image=["7", 0]),
+        "9": node("SaveGLB", mesh=["8", 0], filename_prefix="x"),
+    }
+    result = imported(flow)
+    assert result.returncode == 0, result.stderr
+    made = yaml.safe_load(result.stdout)
+    bindings, inputs = made["backend"]["bindings"], made["inputs"]
+    assert bindings["/10/inputs/string"] == "prompt" and inputs["prompt"]["default"] == "a cat" and "What to show" in inputs["prompt"]["description"]
+    assert bindings["/12/inputs/seed"] == "seed" and bindings["/14/inputs/value"] == "width" and inputs["width"]["default"] == 640
+    assert bindings["/13/inputs/value"] == "guidance" and "height" not in inputs
+    assert bindings["/5/inputs/text_g"] == bindings["/5/inputs/text_l"] == "negative_prompt" and "negative_prompt_2" not in inputs
+    assert bindings["/7/inputs/end_at_step"] == {"compute": "round(steps * 20 / 25)"} and bindings["/8/inputs/start_at_step"] == {"compute": "round(steps_2 * 20 / 25)"}
+    assert "/8/inputs/end_at_step" not in bindings and {"category": "checkpoints", "parameter": "checkpoint"} in made["models"]
+    assert made["outputs"]["file"]["type"] == "file" and made["backend"]["outputs"] == {"file": "9"}
+    assert 'value of node 11 ("PrimitiveInt") stays 77' in result.stdout and "value of node 14" not in result.stdout
+    answer = fnr.post("/api/v1/templates/validate", result.stdout.encode(), headers={"Content-Type": "application/yaml"})
+    assert answer.json["valid"], answer.json["errors"]
+
+
+def test_words_of_other_encoders(fnr):
+    """44.8: models have encoders with names of their own; a guider has no other side; loaders hold words, too."""
+    flow = {
+        "1": node("CLIPTextEncodeFlux", clip_l="a fox", t5xxl="a fox in the snow", guidance=3.5, clip=["2", 0]), "2": node("DualCLIPLoader", clip_name1="a", clip_name2="b"),
+        "3": node("BasicGuider", model=["4", 0], conditioning=["1", 0]), "4": node("Efficient Loader", ckpt_name="m", positive="a dog", negative="blurry", empty_latent_width=512, empty_latent_height=768),
+        "5": node("SamplerCustomAdvanced", guider=["3", 0]), "6": node("TextEncodeAceStepAudio", tags="rock", lyrics="la la", clip=["2", 0]), "9": node("SaveImage", images=["5", 0]),
+    }
+    result = imported(flow)
+    assert result.returncode == 0, result.stderr
+    made = yaml.safe_load(result.stdout)
+    defaults = {name: made["inputs"][name]["default"] for name in made["inputs"]}
+    assert [defaults[name] for name in ("prompt", "prompt_2", "prompt_3", "negative_prompt", "lyrics", "guidance", "width", "height")] == [
+        "a fox", "a fox in the snow", "a dog", "blurry", "la la", 3.5, 512, 768], defaults
+    assert made["backend"]["bindings"]["/4/inputs/negative"] == "negative_prompt" and "whether node 1 " not in result.stdout
+    assert fnr.post("/api/v1/templates/validate", result.stdout.encode(), headers={"Content-Type": "application/yaml"}).json["valid"]
+
+
 def test_what_cannot_be_imported_is_explained():
     page = {"id": "0", "revision": 0, "last_node_id": 9, "last_link_id": 9, "nodes": [{"id": 9, "type": "SaveImage", "widgets_values": ["x"]}], "links": [],
             "definitions": {"subgraphs": []}, "config": {}, "extra": {}, "version": 0.4}
     for flow, word in (({"nodes": [], "links": []}, "API format"), (page, "Export (API)"), ({"1": {"class_type": "A", "inputs": {"x": [1, 2, 3]}}}, "__value__"),
-                       ({"prompt": {"1": {"class_type": "A", "inputs": {}}}, "client_id": "x"}, "class_type"), ([], "1 to"), ("{", "JSON"), ({}, "1 to"), ({"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}}, "no node '2'")):
+                       ({"prompt": {"1": {"class_type": "A", "inputs": {}}}, "client_id": "x"}, "member 'prompt'"), ([], "1 to"), ("{", "JSON"), ({}, "1 to"), ({"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}}, "no node '2'")):
         result = imported(flow)
         assert result.returncode != 0 and word in result.stderr and not result.stdout, result.stderr
     result = imported({"1": node("NobodyKnows", a=1, b="x")})

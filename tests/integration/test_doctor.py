@@ -8,6 +8,7 @@ import pytest
 
 from comfyui import Comfyui
 from crash import until
+from gradio_standin import Standin
 from system import System
 from test_cli import lines, run
 from test_documents import block, text_of
@@ -173,19 +174,22 @@ def test_backends(tmp_path):
     """43.1: each server that jobs run on, with its state, version, breaker and what it lacks, whether the system runs or not."""
     models = {"checkpoints": ["sdxl.safetensors"], "upscale_models": ["2x.pth"]}
     (tmp_path / "d").mkdir(mode=0o700)
-    with Comfyui(models=models) as comfy, System("backends: {probe: 1}\n", data=str(tmp_path / "d")) as system:
+    with Comfyui(models=models) as comfy, Standin() as app, System("backends: {probe: 1}\n", data=str(tmp_path / "d")) as system:
         for id, url in (("studio", comfy.url), ("gone", "http://127.0.0.1:9"), ("resting", comfy.url)):
             assert system.post("/api/v1/backends", {"id": id, "type": "comfyui", "url": url}).status == 201
+        assert system.post("/api/v1/backends", {"id": "app", "type": "gradio", "url": app.url}).status == 201
         system.post("/api/v1/backends/resting/drain")
         state = lambda id: system.get(f"/api/v1/backends/{id}").json["state"]
         until(lambda: (state("studio"), state("gone"), state("resting")) == ("ready", "down", "drained"), "they were asked")
-        until(lambda: system.get("/api/v1/models?backend=studio").json["items"], "what it has is known")
+        for id in ("studio", "app"):
+            until(lambda: system.get(f"/api/v1/models?backend={id}").json["items"], "what it has is known")
         found = doctor(system.data)
         studio, gone, lacks = found["backend studio"], found["backend gone"], found["models of studio"]
         assert studio["verdict"] == "ok" and all(word in studio["found"] for word in ("ready", " since 20", "version 0.", "breaker closed", comfy.url))
         assert gone["verdict"] == "fail" and "cannot be reached" in gone["found"] and "fnr backend reset gone" in gone["mend"]
         assert found["backend resting"]["verdict"] == "ok" and "drained" in found["backend resting"]["found"]
         assert lacks["verdict"] == "warn" and "checkpoints/v1-5-pruned-emaonly-fp16.safetensors (text_to_image)" in lacks["found"]
+        assert "models of app" not in found, "what one app has need not be in all of them"
         assert "2x.pth" not in lacks["found"] and "fnr backend probe studio" in lacks["mend"]
         system.stop()
         found = doctor(system.data)

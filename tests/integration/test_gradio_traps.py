@@ -55,6 +55,25 @@ def answer_of(fnr, job):
 
 # ---- what is asked, and where ----
 
+def test_another_app_has_a_function_of_the_same_name(fnr, standin):
+    """49.4: the first one takes other inputs; the job goes on to the one that it is for."""
+    with Standin(dependency={"inputs": [2, 3]}) as other:
+        parameters = [{"label": "Number", "parameter_name": "number", "parameter_has_default": True, "parameter_default": 5, "type": {}, "component": "Number"}]
+        other.on["GET", f"{other.prefix}/info"] = lambda handler: handler.json({"named_endpoints": {"/ask": {"parameters": parameters, "returns": []}}})
+        for id, url in (("namesake-a", other.url), ("namesake-b", standin.url)):
+            assert fnr.post(BACKENDS, {"id": id, "type": "gradio", "url": url, "labels": ["namesakes"]}).status == 201
+        until(lambda: all(fnr.get(f"{BACKENDS}/namesake-{one}").json["state"] == "ready" for one in "ab"), "they were asked")
+        definition = {"id": "namesake", "version": "1.0.0", "name": "Ask", "category": "text", "inputs": {"text": {"type": "string", "default": "x"}},
+                      "outputs": {"answer": {"type": "text"}}, "backend": {"type": "gradio", "api_name": "/ask", "labels": ["namesakes"], "bindings": {"text": "text"}}}
+        assert fnr.post("/api/v1/templates", definition).status == 201
+        jobs = [fnr.run("namesake", {}) for _ in range(2)]
+        assert all(job["state"] == "completed" and job["backend"] == "namesake-b" for job in jobs), [job["error"] for job in jobs]
+        assert max(job["attempt"] for job in jobs) == 2
+        assert "namesake-a" in {attempt["backend"] for job in jobs for attempt in fnr.get(f"/api/v1/jobs/{job['id']}/attempts").json["items"]}
+        for id in ("namesake-a", "namesake-b"):
+            fnr.request("DELETE", f"{BACKENDS}/{id}", headers={"If-Match": "*"})
+
+
 def test_addresses_names_and_values(fnr, standin):
     """2, 3, 4, 5: nothing from config.root; the function's id, not its place; null for state, the default for what is left out;
     one stream, after the join, with a session of its own."""
