@@ -282,6 +282,15 @@ static bool name_taken(const struct gradio_endpoint *endpoint, const char *list,
 	return false;
 }
 
+/* What people read at a component. Gradio itself makes up "value_27" and "parameter_3" for those that have nothing. */
+static const char *label_of(struct json_object *entry, struct json_object *props)
+{
+	const char *label = fnr_json_get_text(entry, "label", NULL);
+	size_t made_up = label == NULL ? 0 : strncmp(label, "value_", 6) == 0 ? 6 : strncmp(label, "parameter_", 10) == 0 ? 10 : 0;
+	bool usable = label != NULL && (made_up == 0 || label[made_up] == '\0' || label[made_up + strspn(label + made_up, "0123456789")] != '\0');
+	return usable ? label : fnr_json_get_text(props, "label", "");
+}
+
 static void value_at(const struct gradio_endpoint *endpoint, const char *list, const char *entries, size_t at, struct gradio_value *value)
 {
 	struct json_object *component = component_find(endpoint->app, json_object_array_get_idx(list_of(endpoint, list), at));
@@ -290,7 +299,7 @@ static void value_at(const struct gradio_endpoint *endpoint, const char *list, c
 		.type = fnr_json_get_text(component, "type", ""), .props = fnr_json_get(component, "props"), .hidden = is_hidden(component),
 		.schema = fnr_json_get(entry, "type"),
 	};
-	value->label = fnr_json_get_text(entry, "label", fnr_json_get_text(value->props, "label", ""));
+	value->label = label_of(entry, value->props);
 	const char *name = fnr_json_get_text(entry, "parameter_name", NULL);
 	if (name != NULL) {
 		fnr_text_copy(value->name, sizeof value->name, name);

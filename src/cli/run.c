@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/follow.h"
 #include "cli/upload.h"
+
+#define JSON_MOST (64u << 20)     /* of a file; what a job may have the server says */
 
 static struct {
 	struct list inputs;
@@ -63,12 +66,21 @@ static struct json_object *add_item(struct client *client, struct json_object *l
 	return list;
 }
 
-/* NAME:=JSON is that JSON, whatever the schema says of it. */
+/* NAME:=JSON is that JSON, whatever the schema says of it; NAME:=@FILE what is in the file. */
 static bool add_json(struct json_object *inputs, const char *name, const char *text)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
-	struct json_object *value = fnr_json_parse(text, strlen(text), &err);
+	struct fnr_buf content = FNR_BUF_INIT;
+	struct json_object *value;
 
+	if (text[0] != '@') {
+		fnr_buf_puts(&content, text);
+	} else if (fnr_file_read(text + 1, JSON_MOST, &content, &err) != FNR_OK) {
+		fprintf(stderr, "fnr: the input %s: %s\n", name, err.message);
+		return false;
+	}
+	value = fnr_json_parse(content.data ? content.data : "", content.len, &err);
+	fnr_buf_free(&content);
 	if (!value && err.code != FNR_OK) {
 		fprintf(stderr, "fnr: the input %s is not valid JSON: %s\n", name, err.message);
 		return false;
@@ -85,7 +97,7 @@ static bool add_input(struct client *client, struct json_object *inputs, struct 
 	struct json_object *schema = fnr_json_get(properties, name), *old = fnr_json_get(inputs, name);
 	bool failed = false;
 
-	if (is_json)
+	if (is_json || (strcmp(fnr_json_get_text(schema, "type", ""), "object") == 0 && equals[1] == '@'))
 		failed = !add_json(inputs, name, equals + 1);
 	else if (strcmp(fnr_json_get_text(schema, "type", ""), "array") == 0)
 		fnr_json_set(inputs, name, add_item(client, json_object_get(old), schema, equals + 1, &failed));
@@ -268,7 +280,7 @@ static int run_run(int count, char **operands)
 static const struct action actions[] = { { "", "TEMPLATE", 1, 1, "submit a job and follow it", run_run }, ACTIONS_END };
 
 static const struct option_row rows[] = {
-	LIST("--input", 'i', &options.inputs, "NAME=VALUE", "an input; NAME=@FILE uploads the file, NAME:=JSON is taken as JSON"),
+	LIST("--input", 'i', &options.inputs, "NAME=VALUE", "an input; NAME=@FILE uploads the file, NAME:=JSON and NAME:=@FILE are taken as JSON"),
 	WORD("--quality", 'q', &options.quality, "QUALITY", "draft standard high ultra", "draft, standard (default), high or ultra"),
 	TEXT("--project", 0, &options.project, "NAME", "file the result in this project"),
 	TEXT("--shot", 0, &options.shot, "NAME", "and this shot"),

@@ -404,6 +404,12 @@ def test_upload_and_inputs(server, fnr, tmp_path):
     assert job["inputs"]["o"] == {"a": [1, 2]} and job["inputs"]["n"] == 7 and job["inputs"]["t"] == "=x", job
     assert job["inputs"]["f"].startswith("upload:"), job
     bad(fnr("run", "taker", "-i", "n:=seven"), "n", "JSON")
+    (tmp_path / "o.json").write_text(json.dumps({"a": "x" * 200000}))        # more than fits into an argument
+    for given in ("o=@", "o:=@"):
+        out = good(fnr("run", "taker", "-i", f"f=@{tmp_path}/a.txt", "-i", f"{given}{tmp_path}/o.json", "-i", "n=7", "-i", "t=x", "--json"))
+        assert lines(out)[-1]["inputs"]["o"] == {"a": "x" * 200000}
+    bad(fnr("run", "taker", "-i", f"o:=@{tmp_path}/absent"), "o", "absent")
+    bad(fnr("run", "taker", "-i", f"o=@{tmp_path}/a.txt"), "o", "JSON")
 
 
 # ---- what is common to all ----
