@@ -12,6 +12,8 @@
 #include "cli/cli.h"
 #include "registry/registry.h"
 
+#define LOG_IN "log in with --username NAME and FNR_BACKEND_PASSWORD, or with FNR_BACKEND_TOKEN, of the environment"
+
 struct import_gradio import_gradio_options;
 
 static int failed(const struct run_error *error)
@@ -19,7 +21,9 @@ static int failed(const struct run_error *error)
 	fprintf(stderr, "fnr: %s\n", error->message);
 	if (error->detail[0])
 		fprintf(stderr, "     %s\n", error->detail);
-	if (error->suggestion[0])
+	if (strcmp(error->code, "backend_credentials") == 0)
+		fprintf(stderr, "     " LOG_IN "\n");
+	else if (error->suggestion[0])
 		fprintf(stderr, "     %s\n", error->suggestion);
 	return EXIT_FAILED;
 }
@@ -123,6 +127,10 @@ int import_gradio(int count, char **operands)
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) {
 		free(url);
 		return usage_error(&command_template, "'%s' is no address; write it like http://127.0.0.1:7860", operands[0]);
+	}
+	if (strpbrk(url, "@?#")) {        /* it would stand in the template, too */
+		free(url);
+		return usage_error(&command_template, "an address has no user, query and fragment; " LOG_IN);
 	}
 	at.credentials = credentials();
 	at.options = json_object_new_object();

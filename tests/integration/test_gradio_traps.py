@@ -104,12 +104,20 @@ def test_a_release_without_ids_and_prefix(fnr):
     (lambda handler: handler.json({"detail": "Not Found"}, 404), "no Gradio app"),
     (lambda handler: handler.json([1]), "no Gradio app"),
     (lambda handler: handler.reply(b"", 302, Location="http://elsewhere.invalid/"), "another address"),
+    (lambda handler: handler.json({"detail": "Not authenticated"}, 401), "--username NAME and FNR_BACKEND_PASSWORD"),
 ])
 def test_what_is_no_app_that_we_speak_to(standin, page, word):
     """1"""
     standin.on["GET", "/config"] = page
     result = subprocess.run([FNR, "template", "import-gradio", standin.url], capture_output=True, text=True)
     assert result.returncode == 1 and word in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("change", [lambda url: url.replace("://", "://me:s3same@"), lambda url: url + "/?token=s3same", lambda url: url + "#x"])
+def test_no_secrets_in_addresses(standin, change):
+    """60.6: they would stand in the template."""
+    result = subprocess.run([FNR, "template", "import-gradio", change(standin.url)], capture_output=True, text=True)
+    assert result.returncode == 2 and "FNR_BACKEND_TOKEN" in result.stderr and "s3same" not in result.stderr + result.stdout and not standin.asked
 
 
 # ---- the stream ----

@@ -76,11 +76,11 @@ static inline void put_template(const char *name, const char *backend, const cha
 	fnr_buf_printf(&text, "{\"id\":\"%s\",\"version\":\"1.0.0\",\"name\":\"%s\",\"description\":\"\",\"category\":\"generic\","
 	               "\"digest\":\"%s\",\"inputs\":{},\"input_schema\":{\"type\":\"object\"},\"outputs\":%s,"
 	               "\"parameters\":{},\"presets\":{},\"resources\":{\"cpu\":1,\"memory_mb\":512,\"gpu\":0},\"queue\":\"cpu\","
-	               "\"retry\":{\"max_attempts\":3,\"delay_s\":0.05,\"max_delay_s\":0.2},\"on_lost\":\"retry\","
+	               "\"retry\":{\"max_attempts\":3,\"delay_s\":0.05,\"max_delay_s\":0.2},\"on_lost\":\"%s\","
 	               "\"stages\":{\"preparation\":{\"weight\":0.1,\"message\":\"Getting ready\"},"
 	               "\"execution\":{\"weight\":0.8,\"message\":\"Working on it\"},"
 	               "\"finalization\":{\"weight\":0.1,\"message\":\"Filing it\"}},\"models\":[],\"examples\":[],\"files\":{},"
-	               "\"backend\":%s}", name, name, digest_of(name), outputs, backend);
+	               "\"backend\":%s}", name, name, digest_of(name), outputs, strcmp(name, "once") == 0 ? "fail" : "retry", backend);
 	definition = fnr_json_parse(text.data, text.len, NULL);
 	cr_assert_not_null(definition, "%s", text.data);
 	op_templates_begin(&operation, 1);

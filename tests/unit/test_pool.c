@@ -11,6 +11,7 @@ static void set_up(void)
 	open_data_dir();
 	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 20}\nbackends: {probe: 1}\n");
 	put_template("job", FOLDER, "{}");
+	put_template("once", FOLDER, "{}");
 	put_template("noop", "{\"type\":\"noop\"}", "{}");
 }
 
@@ -766,7 +767,7 @@ Test(pool, a_worker_that_dies_before_its_server_knows)
 	begin();
 	add_server("s1", 1, "");
 	put("s1", "early", "");
-	id = submit(1, (struct wish){ .template_ = "job", .flags = JOB_FLAG_ON_LOST_FAIL });
+	id = submit(1, (struct wish){ .template_ = "once", .flags = JOB_FLAG_ON_LOST_FAIL });
 	wait_logged("s1", "early", 1);
 	while (!(worker = worker_with_job())) {
 		cr_assert_lt(fnr_mono_ms(), until);
@@ -789,7 +790,7 @@ Test(pool, what_a_server_forgot_is_not_repeated_if_it_must_not_be)
 	begin();
 	add_server("s1", 1, "");
 	put("s1", "hold", "");
-	id = submit(1, (struct wish){ .template_ = "job", .flags = JOB_FLAG_ON_LOST_FAIL });
+	id = submit(1, (struct wish){ .template_ = "once", .flags = JOB_FLAG_ON_LOST_FAIL });
 	wait_running("s1", 1);
 	end_manager(SIGKILL);
 	snprintf(job, sizeof job, "jobs/%s-1", fnr_id_format(&id, text));
