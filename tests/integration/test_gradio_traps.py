@@ -3,15 +3,13 @@ conformance list of the protocol's notes; what is not here, real apps show in te
 
 import itertools
 import json
-import os
-import signal
 import subprocess
 import threading
 import time
 
 import pytest
 
-from crash import until
+from crash import kill, living, until
 from gradio_standin import CLOSE, CUT, DONE, EVENT, Standin
 from kitchen import BACKENDS
 from system import FNR, System
@@ -381,8 +379,9 @@ def test_killed_in_every_phase(standin, victim, phase):
         standin.on[method, path] = held(standin.on[method, path], hold)
         id = fnr.submit(warm["template"], {"picture": f"upload:{upload}"})["id"]
         assert hold.asked.wait(60)
-        for pid in fnr.pids_of(victim):
-            os.kill(pid, signal.SIGKILL)
+        workers = fnr.pids_of("fnr-worker")
+        kill(fnr.pids_of(victim))
+        until(lambda: not living(workers), "none of them goes on")
         hold.set()
         job = fnr.wait(id, timeout=120)
         if not begun:
