@@ -63,6 +63,9 @@ enum run_result run_fail(struct run_error *error, enum fnr_class class_, const c
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message); /* message NULL: the template's */
 void run_log(struct run *run, const char *level, const char *text);
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len);
+/* Waits until the attempt is written down, for kinds that begin early: before anything is done that others may notice. At once
+ * for all others, and from the second call on. False: stop now. */
+bool run_durable(struct run *run);
 /* From here on others may notice the attempt: an attempt that is lost before that can always be repeated. */
 void run_begun(struct run *run);
 /* The part of `path` within work_dir: what runs may also give it with the folder in front, as it was told to them. */
@@ -91,6 +94,7 @@ struct backend_kind {
 	bool needs_endpoint;                                 /* works on a server that an operator added: run->endpoint */
 	bool attachable;                                     /* a running attempt can be joined again after a restart */
 	bool tells_begin;                                    /* execute calls run_begun by itself; else that is said before execute */
+	bool begins_early;                                   /* execute may run before the attempt is written down, as it calls run_durable */
 	enum run_result (*execute)(struct run *run, struct run_error *error);
 	/* Joins the attempt where it is now, after whoever watched it is gone: work_dir is empty again. NULL if not attachable. */
 	enum run_result (*attach)(struct run *run, struct run_error *error);

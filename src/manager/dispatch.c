@@ -309,6 +309,8 @@ bool dispatch_tell_run(struct manager *manager, const struct task *task, const s
 	}
 	if (attach)
 		fnr_buf_puts(&text, ",\"attach\":true");
+	else if (task->function->begins_early)
+		fnr_buf_puts(&text, ",\"early\":true");
 	good = add_payload(manager, &text, task);
 	fnr_buf_puts(&text, "}");
 	if (good)
@@ -374,6 +376,8 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 		refuse(manager, head, task);
 		return;
 	}
+	worker->early = task->function->begins_early;
+	manager->turn.early += worker->early;
 	timeout_ms = dispatch_timeout(manager, task, head);
 	task->started_at = manager->turn.now;
 	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;

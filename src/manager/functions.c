@@ -97,6 +97,7 @@ static struct function *compile(const struct template_ *template_, const uint8_t
 	function->no_files = kind && kind->no_files;
 	function->needs_endpoint = kind && kind->needs_endpoint;
 	function->attachable = kind && kind->attachable && kind->attach;
+	function->begins_early = kind && kind->begins_early;
 	read_places(function, definition);
 	function->timeout_s = fnr_json_get_int(definition, "timeout_s", 0);
 	function->limit.concurrency = (uint32_t)fnr_json_get_int(fnr_json_get(definition, "limits"), "concurrency", 0);

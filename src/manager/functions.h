@@ -13,7 +13,7 @@ struct function {
 	char *definition;                           /* JSON text, as it goes to workers */
 	char kind[68];                              /* of backend */
 	bool no_files;                              /* its backend makes none */
-	bool needs_endpoint, attachable;            /* as its kind of backend is */
+	bool needs_endpoint, attachable, begins_early;      /* as its kind of backend is */
 	struct json_object *backends, *labels;      /* servers that it may run on, and what they must be labelled with; NULL: any; owned */
 	int64_t timeout_s;                          /* 0: the template says nothing */
 	struct store_limit limit;                   /* of all jobs of the template */

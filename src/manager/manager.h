@@ -118,6 +118,7 @@ struct turn {
 	struct note *notes;
 	size_t note_count, note_size;
 	size_t moves;                       /* jobs changed by commands and due times: at most MASS_A_TURN */
+	size_t early;                       /* workers that are told of an attempt before the commit */
 	struct fnr_buf line;                /* what is logged after the commit: level, id, 0, text, 0; and so on */
 	struct fnr_buf ended;               /* names of dead workers, each with its 0: what they noted goes after the commit */
 };
@@ -481,7 +482,7 @@ void thumbnails_make_way(struct manager *manager);                       /* a jo
 /* ---- house.c, recover.c, stop.c ---- */
 void house_tick(struct manager *manager);            /* each second */
 void recover_jobs(struct manager *manager);          /* in the first turn's transaction */
-void recover_folders(struct manager *manager);       /* what attempts of an earlier life left in workspace/.work */
+void recover_folders(struct manager *manager);       /* the same: what attempts of an earlier life left in workspace/.work */
 void stop_begin(struct manager *manager, const char *why);
 void stop_apply(struct manager *manager);            /* in a turn: gives back what has had its time */
 bool stop_reached(const struct manager *manager);    /* nothing runs any more */

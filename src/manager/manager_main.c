@@ -146,11 +146,11 @@ static void begin(struct manager *manager)
 	workers_read(manager);
 	dispatch_lanes(manager);
 	thumbnails_read(manager);
+	recover_folders(manager);
 	turn_end(manager);
 	begun_free(manager->begun);
 	manager->begun = NULL;
 	begun_reset();
-	recover_folders(manager);
 	manager->began_at = manager->turn.now;
 	manager->began_mono = manager->turn.mono;
 	manager->look = true;

@@ -176,7 +176,7 @@ static void watch(struct pool *pool, struct worker *worker, bool out)
 	epoll_ctl(pool->epoll, EPOLL_CTL_MOD, worker->fd, &event);
 }
 
-static void flush(struct pool *pool, struct worker *worker)
+void pool_flush_worker(struct pool *pool, struct worker *worker)
 {
 	size_t at = 0;
 
@@ -199,7 +199,7 @@ void pool_flush(struct pool *pool)
 {
 	for (size_t i = 0; i < pool->count; i++)
 		if (pool->workers[i]->out.len > 0)
-			flush(pool, pool->workers[i]);
+			pool_flush_worker(pool, pool->workers[i]);
 }
 
 /* ---- hearing ---- */

@@ -25,6 +25,7 @@ struct worker {
 	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards, makes a thumbnail, asks a server or has it restarted */
 	char backend[68];              /* that it worked for last: it may still be connected to it */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
+	bool early;                    /* out may be sent before the commit: it is an attempt that begins early */
 	bool out_waits;                /* epoll looks for room to write */
 	bool killed;                   /* was asked of the spawner */
 	bool dead;                     /* the spawner told it; reports that it had sent are read first */
@@ -65,7 +66,8 @@ void worker_kill(struct pool *pool, struct worker *worker);    /* it is dead whe
 
 /* Reads what is there, in a bounded portion. Its end closes the socket and has the process killed. */
 void worker_read(struct pool *pool, struct worker *worker);
-void pool_flush(struct pool *pool);                            /* sends what was told, as far as there is room */
+void pool_flush_worker(struct pool *pool, struct worker *worker); /* sends what was told, as far as there is room */
+void pool_flush(struct pool *pool);                            /* … to all */
 
 /* Takes the spawner's news. False: it is gone. */
 bool pool_news(struct pool *pool, int64_t mono);

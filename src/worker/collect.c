@@ -68,7 +68,6 @@ static bool collect_complete(struct attempt *attempt, struct run_error *error)
 /* What is being collected. Files are flushed many at a time, and stay open until then. */
 struct collecting {
 	struct attempt *attempt;
-	int dir;                            /* the attempt's folder */
 	int fds[FNR_FLUSH_MOST];
 	size_t count;
 };
@@ -94,7 +93,7 @@ static int take_in(struct collecting *collecting, struct json_object *output, in
 {
 	struct attempt *attempt = collecting->attempt;
 	return (fnr_json_get_bool(output, "own", false) ? path_move_in_watched : path_copy_in_watched)(
-		attempt->work_fd, fnr_json_get_text(output, "path", ""), collecting->dir, fnr_json_get_text(output, "file", ""),
+		attempt->work_fd, fnr_json_get_text(output, "path", ""), attempt->attempt_fd, fnr_json_get_text(output, "file", ""),
 		(uint64_t)attempt->worker->conf.script_file, collect_stop, &attempt->run, fd_r, bytes_r, sha256_r, err);
 }
 
@@ -121,6 +120,41 @@ static int collect_one(struct collecting *collecting, struct json_object *output
 	return to_flush(collecting, fd, err);
 }
 
+/* ---- the folder ---- */
+
+/* Made, marked, and open. */
+static int folder_make(struct attempt *attempt, struct fnr_error *err)
+{
+	int code = take_dir_make(attempt->attempt_dir, err);
+	if (code == FNR_OK && (attempt->attempt_fd = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
+		code = fnr_fail_errno(err, errno, "cannot open %s", attempt->attempt_dir);
+	if (code == FNR_OK)
+		code = take_mark(attempt->attempt_fd, attempt->run.job, attempt->run.attempt, &attempt->mark_fd, err);
+	return code;
+}
+
+/* What hinders it is found again when there is something to put there. */
+void attempt_collect_begin(struct attempt *attempt)
+{
+	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
+	if (json_object_is_type(declared, json_type_object) && json_object_object_length(declared) > 0 && folder_make(attempt, NULL) != FNR_OK)
+		attempt_collect_end(attempt);
+}
+
+/* There is nothing to put there after all. */
+static void folder_drop(struct attempt *attempt)
+{
+	if (attempt->attempt_fd >= 0)
+		take_dir_remove(attempt->attempt_dir, NULL);
+	attempt_collect_end(attempt);
+}
+
+void attempt_collect_end(struct attempt *attempt)
+{
+	fnr_fd_close(&attempt->attempt_fd);
+	fnr_fd_close(&attempt->mark_fd);
+}
+
 /* The outputs get their name at once where nothing has to be written down before. What hinders that is seen again, and dealt
  * with, when the manager has them filed. */
 static void settle(struct collecting *collecting, int parent)
@@ -134,11 +168,10 @@ static void settle(struct collecting *collecting, int parent)
  * nobody before they are safe. */
 static int collect_end(struct collecting *collecting, struct fnr_error *err)
 {
-	const struct attempt *attempt = collecting->attempt;
+	struct attempt *attempt = collecting->attempt;
 	char path[TAKE_PATH];
-	int mark, dir, parent, code = take_mark(collecting->dir, attempt->run.job, attempt->run.attempt, &mark, err);
-	if (code == FNR_OK)
-		code = to_flush(collecting, mark, err);
+	int parent, code = to_flush(collecting, attempt->mark_fd, err);
+	attempt->mark_fd = -1;
 	snprintf(path, sizeof path, "%.*s", (int)(strrchr(attempt->attempt_dir, '/') - attempt->attempt_dir), attempt->attempt_dir);
 	if (code == FNR_OK && (parent = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)) < 0)
 		code = fnr_fail_errno(err, errno, "cannot open %s", path);
@@ -146,10 +179,10 @@ static int collect_end(struct collecting *collecting, struct fnr_error *err)
 		return code;
 	settle(collecting, parent);
 	code = to_flush(collecting, parent, err);
-	if (code == FNR_OK && (dir = dup(collecting->dir)) < 0)
-		code = fnr_fail_errno(err, errno, "cannot flush %s", attempt->attempt_dir);
-	if (code == FNR_OK)
-		code = to_flush(collecting, dir, err);
+	if (code != FNR_OK)
+		return code;
+	code = to_flush(collecting, attempt->attempt_fd, err);
+	attempt->attempt_fd = -1;
 	return code == FNR_OK ? flush(collecting, err) : code;
 }
 
@@ -162,14 +195,14 @@ struct json_object *attempt_collect(struct attempt *attempt, struct run_error *e
 		json_object_put(list);
 		return NULL;
 	}
-	if (count == 0)
+	if (count == 0) {
+		folder_drop(attempt);
 		return list;
+	}
 	run_progress(&attempt->run, FNR_STAGE_FINALIZATION, 0, NULL);
 	const char *name = "";
-	struct collecting collecting = { .attempt = attempt, .dir = -1 };
-	int code = take_dir_make(attempt->attempt_dir, &err);
-	if (code == FNR_OK && (collecting.dir = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
-		code = fnr_fail_errno(&err, errno, "cannot open %s", attempt->attempt_dir);
+	struct collecting collecting = { .attempt = attempt };
+	int code = attempt->mark_fd >= 0 ? FNR_OK : folder_make(attempt, &err);
 	for (size_t i = 0; code == FNR_OK && i < count; i++) {
 		struct json_object *output = json_object_array_get_idx(attempt->outputs, i);
 		name = fnr_json_get_text(output, "name", "");
@@ -179,7 +212,6 @@ struct json_object *attempt_collect(struct attempt *attempt, struct run_error *e
 		code = collect_end(&collecting, &err);
 	while (collecting.count > 0)
 		close(collecting.fds[--collecting.count]);
-	fnr_fd_close(&collecting.dir);
 	if (code != FNR_OK) {
 		if (!attempt->cancelled)
 			collect_failed(error, &err, name);

@@ -178,7 +178,7 @@ static bool fetch_row(struct json_object *input, const char *pointer, const stru
 	if (reference->kind != FILE_URL || known(fetching, reference->text))
 		return true;
 	run_progress(run, FNR_STAGE_PREPARATION, 0, "Fetching an input file");
-	fetching->failed = !make_folder(fetching);
+	fetching->failed = !run_durable(run) || !make_folder(fetching);
 	if (fetching->failed)
 		return false;
 	fetch.dir = fetching->dir;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define LOG_LINES 2000
 #define LOG_BYTES (1u << 20)
 #define READ_SIZE 65536
+#define DURABLE_MS 250                /* between two looks around while the attempt is written down */
 
 static struct attempt *attempt_of(struct run *run)
 {
@@ -41,7 +43,7 @@ void worker_leave(void)
 	_exit(0);
 }
 
-void attempt_send(struct attempt *attempt, const char *type, struct json_object *message)
+void attempt_say(struct attempt *attempt, const char *type, struct json_object *message)
 {
 	if (attempt->quiet) {
 		json_object_put(message);
@@ -50,10 +52,7 @@ void attempt_send(struct attempt *attempt, const char *type, struct json_object 
 	fnr_json_set_text(message, "type", type);
 	fnr_json_set_text(message, "job", attempt->run.job);
 	fnr_json_set_int(message, "attempt", attempt->run.attempt);
-	bool sent = wire_send(attempt->worker->fd, message);
-	json_object_put(message);
-	if (!sent)
-		worker_leave();
+	worker_say(attempt->worker, message);
 }
 
 /* ---- reports ---- */
@@ -63,7 +62,7 @@ static int64_t progress_due(const struct attempt *attempt)
 	return attempt->progress_next - PROGRESS_AHEAD * PROGRESS_MS;
 }
 
-static void progress_send(struct attempt *attempt, int64_t now)
+static void say_progress(struct attempt *attempt, int64_t now)
 {
 	struct json_object *message = json_object_new_object();
 	fnr_json_set_text(message, "stage", fnr_stage_name(attempt->stage));
@@ -71,11 +70,11 @@ static void progress_send(struct attempt *attempt, int64_t now)
 	fnr_json_set_text(message, "message", attempt->text[0] != '\0' ? attempt->text : NULL);
 	attempt->progress_waits = false;
 	attempt->progress_next = (attempt->progress_next > now ? attempt->progress_next : now) + PROGRESS_MS;
-	attempt_send(attempt, "progress", message);
+	attempt_say(attempt, "progress", message);
 }
 
 /* The latest of those that came meanwhile. */
-static void preview_send(struct attempt *attempt, int64_t now)
+static void say_preview(struct attempt *attempt, int64_t now)
 {
 	attempt->preview_sent = now;
 	if (!preview_fit(&attempt->preview, attempt->preview_type, (int)attempt->worker->conf.preview_size)) {
@@ -89,34 +88,34 @@ static void preview_send(struct attempt *attempt, int64_t now)
 	fnr_json_set_text(message, "data", (const char *)data);
 	free(data);
 	fnr_buf_reset(&attempt->preview);
-	attempt_send(attempt, "preview", message);
+	attempt_say(attempt, "preview", message);
 }
 
-static void log_send(struct attempt *attempt, const char *level, const char *text)
+static void say_log(struct attempt *attempt, const char *level, const char *text)
 {
 	struct json_object *message = json_object_new_object();
 	fnr_json_set_text(message, "level", level);
 	fnr_json_set_text(message, "text", text);
-	attempt_send(attempt, "log", message);
+	attempt_say(attempt, "log", message);
 }
 
-static void send_due(struct attempt *attempt, int64_t now, bool all)
+static void say_due(struct attempt *attempt, int64_t now, bool all)
 {
 	if (attempt->progress_waits && (all || now >= progress_due(attempt)))
-		progress_send(attempt, now);
+		say_progress(attempt, now);
 	if (attempt->preview.len > 0 && (all || now - attempt->preview_sent >= attempt->worker->conf.preview_interval))
-		preview_send(attempt, now);
+		say_preview(attempt, now);
 }
 
-void attempt_flush(struct attempt *attempt)
+void attempt_say_rest(struct attempt *attempt)
 {
-	send_due(attempt, fnr_mono_ms(), true);
+	say_due(attempt, fnr_mono_ms(), true);
 	if (attempt->dropped_lines > 0) {
 		char text[128];
 		snprintf(text, sizeof text, "%llu more lines (%llu bytes) were left out: the log of an attempt is limited",
 		         (unsigned long long)attempt->dropped_lines, (unsigned long long)attempt->dropped_bytes);
 		attempt->dropped_lines = 0;
-		log_send(attempt, "warn", text);
+		say_log(attempt, "warn", text);
 	}
 }
 
@@ -142,9 +141,10 @@ void run_progress(struct run *run, enum fnr_stage stage, double fraction, const 
 	attempt->stage = stage;
 	attempt->fraction = fraction;
 	memcpy(attempt->text, text, sizeof text);
-	if (entered)            /* what follows may take long without a word */
-		send_due(attempt, fnr_mono_ms(), false);
-	/* Else it goes out with the next run_stop: of what came at once the last is told. */
+	if (!entered)           /* it goes out with the next run_stop: of what came at once the last is told */
+		return;
+	say_due(attempt, fnr_mono_ms(), false);
+	worker_flush(attempt->worker); /* what follows may take long without a word */
 }
 
 void run_log(struct run *run, const char *level, const char *text)
@@ -165,7 +165,7 @@ void run_log(struct run *run, const char *level, const char *text)
 	char clean[4096];
 	fnr_text_copy(clean, sizeof clean, text);
 	fnr_text_clean(clean);
-	log_send(attempt, i < 4 ? levels[i] : "info", clean);
+	say_log(attempt, i < 4 ? levels[i] : "info", clean);
 }
 
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len)
@@ -177,7 +177,7 @@ void run_preview(struct run *run, const char *media_type, const void *data, size
 	fnr_buf_reset(&attempt->preview);
 	fnr_buf_add(&attempt->preview, data, len);
 	fnr_text_copy(attempt->preview_type, sizeof attempt->preview_type, media_type);
-	send_due(attempt, fnr_mono_ms(), false);
+	say_due(attempt, fnr_mono_ms(), false);
 }
 
 void run_result(struct run *run, struct json_object *result)
@@ -192,7 +192,8 @@ void run_begun(struct run *run)
 	struct attempt *attempt = attempt_of(run);
 	if (strcmp(fnr_json_get_text(run->definition, "on_lost", ""), "fail") == 0)
 		begun_note(attempt->worker->begun, run->job, run->attempt);
-	attempt_send(attempt, "begun", json_object_new_object());
+	attempt_say(attempt, "begun", json_object_new_object());
+	worker_flush(attempt->worker);
 }
 
 void run_memory(struct run *run, uint64_t bytes)
@@ -313,7 +314,7 @@ bool run_output_own(struct run *run, const char *name, const char *path, struct 
 
 /* ---- the manager's messages while an attempt runs ---- */
 
-static void heartbeat_send(struct attempt *attempt, int64_t now)
+static void say_heartbeat(struct attempt *attempt, int64_t now)
 {
 	struct tree_usage usage;
 	long long pages = 0;
@@ -329,20 +330,27 @@ static void heartbeat_send(struct attempt *attempt, int64_t now)
 	fnr_json_set_int(message, "cpu_ms", tree_cpu_ms(&usage) - attempt->cpu_before);
 	fnr_json_set_int(message, "rss", (int64_t)usage.rss + pages * sysconf(_SC_PAGESIZE));
 	attempt->heartbeat_due = now + HEARTBEAT_MS;
-	attempt_send(attempt, "heartbeat", message);
+	attempt_say(attempt, "heartbeat", message);
+}
+
+static bool is_ours(const struct attempt *attempt, struct json_object *message)
+{
+	return strcmp(fnr_json_get_text(message, "job", ""), attempt->run.job) == 0 &&
+	       fnr_json_get_int(message, "attempt", 0) == attempt->run.attempt;
 }
 
 static void message_handle(struct attempt *attempt, struct json_object *message)
 {
 	const char *type = fnr_json_get_text(message, "type", "");
-	if (strcmp(type, "stop") == 0) {
+	bool cancel = strcmp(type, "cancel") == 0, durable = strcmp(type, "durable") == 0;
+	if (strcmp(type, "stop") == 0)
 		attempt->worker->stopping = true;
-	} else if (strcmp(type, "cancel") != 0) {
+	else if (!cancel && !durable)
 		json_object_array_add(attempt->worker->later, json_object_get(message));
-	} else if (strcmp(fnr_json_get_text(message, "job", ""), attempt->run.job) == 0 &&
-	           fnr_json_get_int(message, "attempt", 0) == attempt->run.attempt) {
+	else if (is_ours(attempt, message) && cancel)
 		attempt->cancelled = true;
-	}
+	else if (is_ours(attempt, message))
+		attempt->durable = true;
 }
 
 static void messages_read(struct attempt *attempt)
@@ -371,12 +379,26 @@ bool run_stop(struct run *run)
 	struct attempt *attempt = attempt_of(run);
 	int64_t now = fnr_mono_ms();
 	messages_read(attempt);
-	send_due(attempt, now, false);
+	say_due(attempt, now, false);
 	if (now >= attempt->heartbeat_due)
-		heartbeat_send(attempt, now);
+		say_heartbeat(attempt, now);
+	worker_flush(attempt->worker);
 	if (attempt->silence_ms > 0 && attempt->said_at > 0 && now - attempt->said_at > attempt->silence_ms)
 		attempt->stuck = true;
 	return attempt->cancelled || attempt->stuck;
+}
+
+bool run_durable(struct run *run)
+{
+	struct attempt *attempt = attempt_of(run);
+	if (!attempt->durable)
+		attempt_collect_begin(attempt); /* there is time for it */
+	while (!attempt->durable && !run_stop(run)) {
+		struct pollfd fd = { .fd = run_fd(run), .events = POLLIN };
+		if (!attempt->durable)
+			poll(&fd, 1, run_wait_ms(run, DURABLE_MS));
+	}
+	return attempt->durable && !attempt->cancelled;
 }
 
 int run_fd(struct run *run)

@@ -42,15 +42,6 @@ int wire_take(struct fnr_buf *in, struct json_object **message_r)
 	return 1;
 }
 
-bool wire_send(int fd, struct json_object *message)
-{
-	struct fnr_buf out = FNR_BUF_INIT;
-	wire_add(&out, message);
-	bool sent = fnr_write_all(fd, out.data, out.len);
-	fnr_buf_free(&out);
-	return sent;
-}
-
 bool wire_receive(int fd, struct fnr_buf *in, struct json_object **message_r)
 {
 	for (;;) {

@@ -29,13 +29,29 @@
 
 #define PAYLOAD_MAX (256u << 20)
 #define HEARTBEAT_FIRST_MS 1000
+#define OUT_MOST (64u << 10)          /* what is said goes out when it is as much, at the latest */
+
+void worker_say(struct worker *worker, struct json_object *message)
+{
+	wire_add(&worker->out, message);
+	json_object_put(message);
+	if (worker->out.len >= OUT_MOST)
+		worker_flush(worker);
+}
+
+void worker_flush(struct worker *worker)
+{
+	if (worker->out.len > 0 && !fnr_write_all(worker->fd, worker->out.data, worker->out.len))
+		worker_leave();
+	if (worker->out.size > OUT_MOST)
+		fnr_buf_free(&worker->out);
+	fnr_buf_reset(&worker->out);
+}
 
 void worker_send(struct worker *worker, struct json_object *message)
 {
-	bool sent = wire_send(worker->fd, message);
-	json_object_put(message);
-	if (!sent)
-		worker_leave();
+	worker_say(worker, message);
+	worker_flush(worker);
 }
 
 /* ---- what kinds of backends keep between jobs ---- */
@@ -132,6 +148,7 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 	run->preset = fnr_json_get_text(message, "preset", NULL);
 	run->seed = fnr_json_get_int(message, "seed", 0);
 	run->took = fnr_json_get(message, "took");
+	attempt->durable = !fnr_json_get_bool(message, "early", false);
 	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
 	run->timeout_ms = fnr_json_get_int(message, "timeout_ms", attempt->worker->conf.job_timeout * 1000);
 	return payload_read(attempt, error) && uploads_read(attempt, error);
@@ -177,7 +194,7 @@ static void folders_remove(struct attempt *attempt, bool outputs_too)
 		folder_remove(attempt->filed ? attempt->final_dir : attempt->attempt_dir, attempt->run.job);
 }
 
-static void send_manifest(struct attempt *attempt, struct json_object *outputs)
+static void say_manifest(struct attempt *attempt, struct json_object *outputs)
 {
 	struct json_object *message = json_object_new_object();
 	struct rusage self;
@@ -191,7 +208,7 @@ static void send_manifest(struct attempt *attempt, struct json_object *outputs)
 	fnr_json_set_int(message, "rss_max", (int64_t)attempt->memory_most);
 	if (attempt->filed)
 		fnr_json_set_bool(message, "filed", true);
-	attempt_send(attempt, "manifest", message);
+	attempt_say(attempt, "manifest", message);
 }
 
 /* The template's rules, this data directory's, those that ship: the first that fits says what the error is. */
@@ -233,12 +250,12 @@ struct json_object *worker_error(const struct run_error *error)
 	return object;
 }
 
-static void send_failed(struct attempt *attempt, const struct run_error *error, bool lost)
+static void say_failed(struct attempt *attempt, const struct run_error *error, bool lost)
 {
 	struct json_object *message = json_object_new_object(), *object = worker_error(error);
 	error_classify(attempt, object);
 	fnr_json_set(message, "error", object);
-	attempt_send(attempt, lost ? "lost" : "failed", message);
+	attempt_say(attempt, lost ? "lost" : "failed", message);
 }
 
 static bool begin(struct attempt *attempt, const struct backend_kind *kind, struct run_error *error)
@@ -271,9 +288,10 @@ static void attempt_run(struct attempt *attempt)
 		json_object_put(outputs);
 		outputs = NULL;
 	}
-	attempt_flush(attempt);
+	attempt_say_rest(attempt);
 	if (outputs != NULL) {
-		send_manifest(attempt, outputs);
+		say_manifest(attempt, outputs);
+		worker_flush(attempt->worker);
 		folders_remove(attempt, false);
 		return;
 	}
@@ -283,15 +301,15 @@ static void attempt_run(struct attempt *attempt)
 		                  "It said nothing for %lld seconds and was stopped.", (long long)(attempt->silence_ms / 1000));
 	bool ignored = result == RUN_FAILED && error.backend_down; /* the backend would not stop: that is told, and proves something */
 	if ((attempt->cancelled && !ignored) || result == RUN_CANCELLED)
-		attempt_send(attempt, "cancelled", json_object_new_object());
+		attempt_say(attempt, "cancelled", json_object_new_object());
 	else
-		send_failed(attempt, &error, result == RUN_LOST);
+		say_failed(attempt, &error, result == RUN_LOST);
 }
 
 static void task_run(struct worker *worker, struct json_object *message)
 {
 	struct attempt attempt = {
-		.worker = worker, .message = message, .outputs = json_object_new_array(), .work_fd = -1,
+		.worker = worker, .message = message, .outputs = json_object_new_array(), .work_fd = -1, .attempt_fd = -1, .mark_fd = -1,
 		.attempt_dir = fnr_json_get_text(message, "attempt_dir", ""), .work = fnr_json_get_text(message, "work", ""),
 		.final_dir = fnr_json_get_text(message, "final_dir", NULL), .cpu_before = tree_cpu_ms(NULL), .heartbeat_due = fnr_mono_ms() + HEARTBEAT_FIRST_MS, .stage = FNR_STAGE_PREPARATION,
 		.run = {
@@ -302,6 +320,8 @@ static void task_run(struct worker *worker, struct json_object *message)
 	};
 	attempt.run.worker = &attempt;
 	attempt_run(&attempt);
+	worker_flush(worker);
+	attempt_collect_end(&attempt);
 	json_object_put(attempt.outputs);
 	json_object_put(attempt.payload);
 	json_object_put(attempt.result);

@@ -13,6 +13,7 @@ struct worker {
 	struct fnr_conf conf;
 	struct fnr_buf in;                 /* bytes from the manager that are no whole frame yet */
 	int begun;                         /* begun.h; -1: nothing can be noted */
+	struct fnr_buf out;                /* frames for the manager that go out together */
 	struct json_object *later;         /* array: tasks that came while another one ran */
 	bool stopping;
 };
@@ -32,6 +33,9 @@ struct attempt {
 	bool filed;                        /* they lie there */
 	char work_dir[4352], definition_dir[4352];
 	int work_fd;                       /* -1 for backends that make no files */
+	int attempt_fd;                    /* of attempt_dir, as soon as it is made; else -1 */
+	int mark_fd;                       /* of its mark, which is to be flushed; else -1 */
+	bool durable;                      /* the manager has written it down */
 	bool cancelled;
 	bool stuck;                        /* it said nothing for longer than its template allows */
 	int64_t silence_ms, said_at;       /* 0: silence is allowed; CLOCK_MONOTONIC of the last word, 0 while nobody listens */
@@ -53,7 +57,9 @@ struct attempt {
 
 /* ---- worker.c ---- */
 
-void worker_send(struct worker *worker, struct json_object *message);   /* puts it; leaves if the manager is gone */
+void worker_say(struct worker *worker, struct json_object *message);    /* puts it; goes out with the next worker_flush */
+void worker_flush(struct worker *worker);                               /* leaves if the manager is gone */
+void worker_send(struct worker *worker, struct json_object *message);   /* both */
 void worker_release(const struct endpoint *next);                       /* lets go of connections to others (backends/backend.h) */
 
 struct json_object *worker_error(const struct run_error *error);        /* as messages have it */
@@ -70,8 +76,8 @@ void task_restart(struct worker *worker, struct json_object *message);  /* the m
 
 /* ---- run.c: the run handle, as backends see it (backends/backend.h) ---- */
 
-void attempt_send(struct attempt *attempt, const char *type, struct json_object *message); /* adds type, job, attempt; puts */
-void attempt_flush(struct attempt *attempt);  /* what was squeezed, and how much of the log was dropped */
+void attempt_say(struct attempt *attempt, const char *type, struct json_object *message); /* adds type, job, attempt; puts; worker_flush sends it */
+void attempt_say_rest(struct attempt *attempt);  /* what was squeezed, and how much of the log was dropped */
 
 /* The manager is gone: ends whatever was started and this process, at once. */
 void worker_leave(void) __attribute__((noreturn));
@@ -92,5 +98,7 @@ void task_thumbnail(struct worker *worker, struct json_object *message);
 /* Copies or moves the outputs into the attempt's folder, marks it, and flushes it all. Returns the manifest's "outputs", or NULL with *error
  * (RUN_FAILED), or NULL with attempt->cancelled. Makes no folder if there are none. */
 struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error);
+void attempt_collect_begin(struct attempt *attempt);     /* may be called before, when there is time: makes the folder and its mark */
+void attempt_collect_end(struct attempt *attempt);       /* closes what is still open */
 
 #endif

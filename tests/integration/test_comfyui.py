@@ -1118,6 +1118,29 @@ def test_killed_while_files_come(fnr, comfy, kill):
     assert list(comfy.seen()["runs"].values()) == [1]
 
 
+@pytest.mark.parametrize("place", [{}, {"project": "film", "shot": "s010"}], ids=["job", "shot"])
+def test_what_an_attempt_got_ready_that_never_began(server, place):
+    """It gets ready while it is written down. Where a kill comes between, the next attempt has its number, and so its folders."""
+    server.reset()
+    with System(CONFIG) as own, known(own, server):
+        assert own.post("/api/v1/queues/gpu/pause").status == 200
+        id = own.submit("text_to_image", inputs(), quality="draft", seed=next(seeds), **place)["id"]
+        own.stop()
+        workspace = os.path.join(own.data, "workspace")
+        folders = [os.path.join(workspace, ".work", f"{id}-1"),
+                   os.path.join(workspace, *([place["project"], place["shot"]] if place else [".jobs"]), f".attempt-{id}-1")]
+        for folder in folders:
+            os.makedirs(folder)
+            with open(os.path.join(folder, ".job"), "w") as file:
+                file.write(f"{id} 1\n")
+        own.start()
+        until(lambda: not any(map(os.path.exists, folders)), "what was got ready is gone")
+        assert own.post("/api/v1/queues/gpu/resume").status == 200
+        job = done(own, id, timeout=120)
+        assert job["attempt"] == 1 and len(job["outputs"]) == 1 and list(server.seen()["runs"].values()) == [1]
+        until(lambda: not any(map(os.path.exists, folders)), "nothing is left")
+
+
 def test_an_old_servers_own_id_is_found_again(fnr):
     """Point 5: the id that the server gave is not ours; the prompt is found by the client's."""
     with Comfyui("--without", "jobs,client_ids", hold="KSampler") as old, known(fnr, old):

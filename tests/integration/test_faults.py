@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from comfyui import Comfyui
 from crash import until
 from system import FNR, System
 from test_doctor import doctor
@@ -76,6 +77,28 @@ def test_the_store_cannot_be_written(fnr, error):
     assert {job["state"] for job in jobs} == {"completed"}
     assert sorted(job["take"] for job in jobs) == sorted({job["take"] for job in jobs})
     assert len(set(confirmed.values())) == 60
+
+
+@only_with
+@pytest.mark.parametrize("place", [{}, {"project": "p", "shot": "s"}], ids=["job", "shot"])
+def test_attempts_that_got_ready_and_were_not_written_down(fnr, place):
+    """A ComfyUI job gets ready while its attempt is written down, and does nothing over there before."""
+    with Comfyui() as server:
+        assert fnr.post("/api/v1/backends", {"id": "comfy", "type": "comfyui", "url": server.url, "concurrency": 2}).status == 201
+        faults(fnr, "commit EIO 0.3")
+        ids = []
+        while len(ids) < 12:
+            answer = fnr.post(JOBS, {"template": "text_to_image", "inputs": {"prompt": "a"}, "quality": "draft", "seed": len(ids), **place})
+            ids += [answer.json["id"]] if answer.status == 202 else []
+        until(lambda: fnr.get(f"{JOBS}/{ids[4]}").json["state"] == "completed", "some of it is done", timeout=120)
+        faults(fnr)
+        jobs = [fnr.wait(id, timeout=120) for id in ids]
+        assert {job["state"] for job in jobs} == {"completed"}, jobs
+        runs = server.seen()["runs"]
+        assert set(runs.values()) == {1} and len(runs) == 12, runs
+        workspace = os.path.join(fnr.data, "workspace")
+        until(lambda: not [name for folder, names, _ in os.walk(workspace) for name in names
+                           if name.startswith(".attempt-") or os.path.basename(folder) == ".work"], "no attempt left anything", timeout=120)
 
 
 @only_with

@@ -163,7 +163,10 @@ static struct json_object *run_message(const char *script, int64_t timeout_ms)
 
 static void say(struct json_object *message)
 {
-	cr_assert(wire_send(manager, message));
+	struct fnr_buf out = FNR_BUF_INIT;
+	wire_add(&out, message);
+	cr_assert(fnr_write_all(manager, out.data, out.len));
+	fnr_buf_free(&out);
 	json_object_put(message);
 }
 
