@@ -151,15 +151,21 @@ static bool join_prompt(struct draft *draft, const char *base, struct json_objec
 	return false;
 }
 
-/* Inputs that hold words: of all classes with this in their names ("": of any). What they are for their names say, or the place. */
+/* Inputs that hold words: of all classes with this in their names ("": of any); member NULL: whatever has to do with text. What
+ * they are for their names say, or the place. */
 enum side { BY_PLACE, SHOW, AVOID };
 static const struct { const char *class_, *member; enum side side; } words[] = {
-	{ "TextEncode", "text", BY_PLACE }, { "TextEncode", "text_g", BY_PLACE }, { "TextEncode", "text_l", BY_PLACE }, { "TextEncode", "clip_l", BY_PLACE },
-	{ "TextEncode", "clip_g", BY_PLACE }, { "TextEncode", "t5xxl", BY_PLACE }, { "TextEncode", "llama", BY_PLACE }, { "TextEncode", "bert", BY_PLACE },
-	{ "TextEncode", "mt5xl", BY_PLACE }, { "TextEncode", "tags", BY_PLACE }, { "TextEncode", "lyrics", BY_PLACE }, { "", "prompt", BY_PLACE },
+	{ "TextEncode", "clip_l", BY_PLACE }, { "TextEncode", "clip_g", BY_PLACE }, { "TextEncode", "t5xxl", BY_PLACE }, { "TextEncode", "llama", BY_PLACE },
+	{ "TextEncode", "bert", BY_PLACE }, { "TextEncode", "mt5xl", BY_PLACE }, { "TextEncode", "tags", BY_PLACE }, { "TextEncode", "lyrics", BY_PLACE },
+	{ "", "prompt", BY_PLACE },
 	{ "", "positive", SHOW }, { "", "positive_prompt", SHOW }, { "", "text_positive", SHOW },
-	{ "", "negative", AVOID }, { "", "negative_prompt", AVOID }, { "", "text_negative", AVOID },
+	{ "", "negative", AVOID }, { "", "negative_prompt", AVOID }, { "", "text_negative", AVOID }, { "TextEncode", NULL, BY_PLACE },
 };
+
+static bool is_word(size_t i, const char *class_, const char *input)
+{
+	return has(class_, words[i].class_) && (words[i].member != NULL ? strcmp(words[i].member, input) == 0 : has(input, "text"));
+}
 
 /* What the sampler that a node feeds takes its words for. */
 static enum side side_of(struct draft *draft, const char *node)
@@ -176,7 +182,7 @@ static enum side side_of(struct draft *draft, const char *node)
 static bool take_prompt(struct draft *draft, const char *node, const char *input, struct json_object *value)
 {
 	size_t count = sizeof words / sizeof words[0], i = 0;
-	while (i < count && (strcmp(words[i].member, input) != 0 || !has(workflow_class(draft->workflow, node), words[i].class_)))
+	while (i < count && !is_word(i, workflow_class(draft->workflow, node), input))
 		i++;
 	if (i == count || !json_object_is_type(value, json_type_string) || json_object_get_string_len(value) > TEXT_MOST)
 		return false;
