@@ -9,6 +9,7 @@ import json
 import struct
 import threading
 
+from comfyui_nodes import png
 from gradio_standin import Handler, Standin
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -115,7 +116,7 @@ class Comfy(Standin):
             ("POST", "/prompt"): self.take, ("POST", "/free"): lambda handler: handler.reply(b""),
             ("GET", "/queue"): lambda handler: handler.json({"queue_running": [] if self.released.is_set() else [[1, self.id, {}, {}, []]], "queue_pending": []}),
             ("GET", "/history"): self.history,
-            ("GET", "/view"): lambda handler: handler.reply(b"picture", type="image/png"),
+            ("GET", "/view"): lambda handler: handler.reply(png(8, 8, 1), type="image/png"),
             ("GET", "/system_stats"): lambda handler: handler.json({"system": {"comfyui_version": "0.3.40"}, "devices": []}),
             ("GET", "/models"): lambda handler: handler.json([]),
         }
