@@ -101,7 +101,7 @@ export async function jobView(parameters, user) {
     run: (values) => call("PATCH", `jobs/${job.id}`, values) });
   async function remove() {
     if (!await ask("Delete this job?", job.take ? "Its take stays in the project." : "Its result is deleted with it.", "Delete")) return;
-    stop();      // what is gone is not asked for again
+    await stop();      // what is gone is not asked for again
     try {
       await call("DELETE", `jobs/${job.id}`);
       location.hash = "";

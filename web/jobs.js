@@ -20,14 +20,14 @@ function newer(before, job) {
   return job;
 }
 
-async function read(id) {
+function read(id) {
   const entry = watched.get(id);
   if (!entry) return;
-  if (entry.reading) {
-    entry.again = true;
-    return;
-  }
-  entry.reading = true;
+  if (entry.reading) entry.again = true;
+  else entry.reading = readNow(id, entry);
+}
+
+async function readNow(id, entry) {
   clearTimeout(entry.timer);
   try {
     entry.job = newer(entry.job, await get(`jobs/${id}`));
@@ -37,7 +37,7 @@ async function read(id) {
     if (error.status && error.status < 500 && error.status !== 429) tell(entry, { kind: "error", error });
     else entry.timer = setTimeout(() => read(id), AGAIN_MS);
   }
-  entry.reading = false;
+  entry.reading = null;
   if (entry.again) {
     entry.again = false;
     read(id);
@@ -64,17 +64,19 @@ listen((message) => {
 
 /**
  * `listener(job, {kind})` is called with the job as soon as it was read and whenever it changes: "job", "progress", "preview"
- * ({number}), or "error" ({error}: it is gone or not for this user; job may be null). Returns a function that ends it.
+ * ({number}), or "error" ({error}: it is gone or not for this user; job may be null). Returns a function that ends it, which can be waited for until nothing is
+ * being read any more.
  */
 export function watch(id, listener) {
-  const entry = watched.get(id) ?? { job: null, listeners: new Set(), reading: false, again: false, timer: 0 };
+  const entry = watched.get(id) ?? { job: null, listeners: new Set(), reading: null, again: false, timer: 0 };
   watched.set(id, entry);
   entry.listeners.add(listener);
   read(id);
   return () => {
     entry.listeners.delete(listener);
-    if (entry.listeners.size) return;
+    if (entry.listeners.size) return entry.reading;
     clearTimeout(entry.timer);
     watched.delete(id);
+    return entry.reading;
   };
 }

@@ -18,7 +18,9 @@ const lasting = (error) => error.status >= 400 && error.status < 500 && error.st
  * Calls `read` (async) soon after an event for which `concerns(name, data)` is true, and when events may have been missed; again
  * while there is no answer; never twice at a time, and not while nobody looks. `settle`: once more so many milliseconds after
  * the last event, or the first look, for figures that fall by themselves or are told late; and a last time much later. Gives
- * {first(), soon(milliseconds), stop()}. `first` reads at once, so that nothing is missed between what was read and what is heard; if that throws, all is over.
+ * {first(), soon(milliseconds), without(work), stop()}. `first` reads at once, so that nothing is missed between what was read and
+ * what is heard; if that throws, all is over. `without` does what takes away what is shown: nobody asks for it meanwhile, nor
+ * afterwards if that led to another address.
  */
 export function keepRight(read, concerns, settle = 0) {
   let timer = 0;
@@ -27,10 +29,12 @@ export function keepRight(read, concerns, settle = 0) {
   let reading = false;
   let again = false;       // asked for while it was being read, or while nobody looked
   let stopped = false;
+  let away = false;
+  let current = null;      // what is being read
 
   async function now() {
     timer = 0;
-    if (reading || document.hidden) {
+    if (reading || away || document.hidden) {
       again = true;
       return;
     }
@@ -38,7 +42,8 @@ export function keepRight(read, concerns, settle = 0) {
     again = false;
     last = performance.now();
     try {
-      await read();
+      current = read();
+      await current;
     } catch (error) {
       if (!lasting(error)) soon(AGAIN_MS);
     }
@@ -87,5 +92,17 @@ export function keepRight(read, concerns, settle = 0) {
     if (again) soon();
     settleLater();       // what was read may be of before the last event as well
   }
-  return { first, soon, stop };
+
+  async function without(work) {
+    const place = location.hash;
+    away = true;
+    try {
+      await current?.catch(() => {});
+      return await work();
+    } finally {
+      away = location.hash !== place;
+      if (!away) soon();
+    }
+  }
+  return { first, soon, without, stop };
 }

@@ -74,8 +74,10 @@ export async function takeView(parameters, user) {
 
   async function remove() {
     if (!await ask(`Delete take ${take.take}?`, "Its files are deleted. Its number is never given again.", "Delete")) return;
-    await call("DELETE", path);
-    location.hash = `takes=${takePlace(project, shot)}`;
+    await right.without(async () => {
+      await call("DELETE", path);
+      location.hash = `takes=${takePlace(project, shot)}`;
+    });
   }
 
   const right = keepRight(read, (name, data) => name.startsWith("take.") && movesTakes(name, data, project, shot));

@@ -58,7 +58,8 @@ function versionState({ deprecated }) {
     h("span", { class: "quiet" }, sunset && ["ends ", when(sunset)], successor && ` use ${successor}`));
 }
 
-function versionColumns(act, user) {
+/** `without` is that of what is kept right. */
+function versionColumns(act, user, without) {
   const deprecate = (one) => askFor(`Deprecate ${one.id} ${one.version}`, DEPRECATING, { action: "Deprecate it",
     run: (values) => call("POST", `${path(one.id, one.version)}/deprecate`, values),
     text: "It goes on working; whoever uses it is told." });
@@ -66,9 +67,11 @@ function versionColumns(act, user) {
   async function remove(one) {
     const { tag } = await getTagged(path(one.id, one.version));
     if (!await ask(`Delete ${one.id} ${one.version}?`, "Jobs that were accepted with it still run.", "Delete it")) return;
-    await call("DELETE", path(one.id, one.version), undefined, { "If-Match": tag });
-    const { items } = await get(`templates/${encodeURIComponent(one.id)}/versions`).catch(() => ({ items: [] }));
-    location.hash = items.length ? `template=${encodeURIComponent(one.id)}` : "templates";
+    await without(async () => {
+      await call("DELETE", path(one.id, one.version), undefined, { "If-Match": tag });
+      const { items } = await get(`templates/${encodeURIComponent(one.id)}/versions`).catch(() => ({ items: [] }));
+      location.hash = items.length ? `template=${encodeURIComponent(one.id)}` : "templates";
+    });
   }
   const action = (one, label, work) => rowButton(act, label, one.version, () => work(one));
   return [
@@ -84,7 +87,7 @@ function versionColumns(act, user) {
 
 async function detailView(id, version, user) {
   const { news, act } = acting(null, () => right.soon());
-  const versions = new Table("Versions", versionColumns(act, user), { key: (one) => one.version, empty: "None is left." });
+  const versions = new Table("Versions", versionColumns(act, user, (work) => right.without(work)), { key: (one) => one.version, empty: "None is left." });
   const about = h("div", { class: "list" });
   const title = h("h1", { tabindex: -1 });
   const description = h("p", { class: "about" });
