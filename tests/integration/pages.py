@@ -162,6 +162,11 @@ def sound(page, fnr, places):
     page.dark(False)
 
 
+def silent(page):
+    said = page.console()
+    assert not said, said
+
+
 def leave(page, fnr):
     page.leave(f"http://127.0.0.1:{fnr.port}")
 
@@ -190,4 +195,4 @@ def page(shared, fnr):
     shared.expected = []
     yield shared
     leave(shared, fnr)
-    assert shared.console() == []
+    silent(shared)

@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from browser import Browser
-from pages import no_dialog, page, painting_system, shared, show, sound
+from pages import KEEP_BACK, let_go, no_dialog, page, painting_system, shared, show, sound
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,19 @@ def test_deleted(page, fnr):
     page.heading("film / s099")
     page.find(".notice", "no takes any more")
     assert fnr.get("/api/v1/projects/film/shots/s099/takes/1").status == 404
+
+
+def test_what_is_being_deleted_is_not_asked_for(page, fnr):
+    """Though the event comes before the answer; the console would tell of it."""
+    shot_of(fnr, "doomed", "Act 1")
+    show(page, fnr, "take=own/doomed/1", "Take 1")
+    page.script(KEEP_BACK, "takes/1")
+    page.click("button", "Delete")
+    page.click("dialog button", "Delete")
+    page.until(lambda: fnr.get("/api/v1/projects/own/shots/doomed/takes/1").status == 404, "it is deleted")
+    page.driver.execute_async_script("setTimeout(arguments[0], 2500)")
+    let_go(page)
+    page.heading("own / doomed")
 
 
 def test_what_is_not_there(page, fnr):
