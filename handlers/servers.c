@@ -40,7 +40,8 @@ static bool is_allowed(struct json_object *wanted, const char *id, struct json_o
 	return true;
 }
 
-/* "category/name" among what a server says that it has. What it does not list it may have. */
+/* "category/name" among what a server says that it has. A category that it does not list it may have; what it lists as
+ * empty is so. */
 static bool may_have(struct json_object *there, const char *model)
 {
 	const char *slash = strchr(model, '/');

@@ -42,12 +42,13 @@ struct template_draft *templates_draft(struct request *req)
 
 struct given { struct store_version version; bool yaml; struct fnr_buf text; uint8_t sha[32]; };
 
-static const char *etag_of(struct request *req, const struct given *given)
+/* Strong, so JSON and YAML of one version have one each (RFC 9110, 8.8.3). */
+static const char *etag_of(struct request *req, const struct given *given, bool yaml)
 {
 	char hex[FNR_SHA256_TEXT];
 
 	fnr_hex(given->sha, 32, hex);
-	return fnr_arena_printf(req->arena, "\"%.32s\"", hex);
+	return fnr_arena_printf(req->arena, "\"%.32s%s\"", hex, yaml ? "-yaml" : "");
 }
 
 static int unknown_version(struct request *req)
@@ -84,6 +85,12 @@ static int read_given(struct request *req, struct given *given)
 
 /* ---- conditions ---- */
 
+/* Either form says which version was seen. */
+static bool is_matched(struct request *req, const struct given *given, const char *match)
+{
+	return templates_lists_tag(match, etag_of(req, given, false), false) || templates_lists_tag(match, etag_of(req, given, true), false);
+}
+
 /* If-Match of what there is; `change` is to hold in the transaction as well. */
 static int check_match(struct request *req, const struct given *given, struct op_template *change)
 {
@@ -91,7 +98,7 @@ static int check_match(struct request *req, const struct given *given, struct op
 
 	if (!match)
 		return fnr_fail(&req->err, FNR_E_PRECONDITION_REQUIRED, "send the ETag of the version that you mean as If-Match; GET it to have it");
-	if (!templates_lists_tag(match, etag_of(req, given), false))
+	if (!is_matched(req, given, match))
 		return fnr_fail(&req->err, FNR_E_PRECONDITION, "%s %s is not what If-Match names any more; read it again", req->args[0], req->args[1]);
 	change->expect = OP_EXPECT_TEXT;
 	memcpy(change->expected, given->sha, 32);
@@ -123,7 +130,7 @@ int templates_version(struct request *req)
 	if (code == FNR_OK) {
 		reply_header(req, "Vary", "Accept");
 		templates_set_deprecation(req, template_);
-		if (templates_not_modified(req, etag_of(req, &given)))
+		if (templates_not_modified(req, etag_of(req, &given, wants_yaml(req))))
 			code = reply_empty(req, 304);
 		else if (wants_yaml(req))
 			code = reply_text(req, 200, "application/yaml", given.text.data, given.text.len);
@@ -194,7 +201,7 @@ static int put_draft(struct request *req, const struct template_draft *draft, st
 	if (code != FNR_OK)
 		return code;
 	fnr_sha256_of(req->body_text, req->body_len, given.sha);
-	reply_header(req, "ETag", etag_of(req, &given));
+	reply_header(req, "ETag", etag_of(req, &given, change->yaml));
 	reply_header(req, "Location", fnr_arena_printf(req->arena, API "/templates/%s/versions/%s", version->id, template_version(template_)));
 	return reply_json(req, status, templates_shown(req, template_));
 }

@@ -95,13 +95,19 @@ static struct json_object *names_of(struct json_object *list, size_t most)
 	return names;
 }
 
+/* The server says that there is nothing; not: it does not say, or something that nobody understands. */
+static bool is_empty(struct json_object *list)
+{
+	return json_object_is_type(list, json_type_array) && json_object_array_length(list) == 0;
+}
+
 static void find_files(const struct endpoint *endpoint, const char *folder, struct json_object *models)
 {
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct fnr_buf name = FNR_BUF_INIT, path = FNR_BUF_INIT;
 	fnr_buf_printf(&path, "/models/%s", http_encode(&name, folder));
-	struct json_object *files = names_of(ask(endpoint, path.data, &answer), FILES_MOST);
-	if (json_object_array_length(files) > 0)
+	struct json_object *list = ask(endpoint, path.data, &answer), *files = names_of(list, FILES_MOST);
+	if (json_object_array_length(files) > 0 || is_empty(list))
 		fnr_json_set(models, folder, json_object_get(files));
 	json_object_put(files);
 	http_answer_clear(&answer);

@@ -61,14 +61,27 @@ static struct json_object *fetch_list(const char *path)
 	return all;
 }
 
-/* {CATEGORY: [NAME…]} of a server, to put. */
-static struct json_object *models_of(const char *id)
+/* {CATEGORY: []} where a server says that it has none, to put. */
+static struct json_object *empty_of(struct json_object *backend)
 {
-	struct json_object *models = json_object_new_object(), *items;
+	struct json_object *models = json_object_new_object(), *counts = fnr_json_get(fnr_json_get(backend, "found"), "models");
+
+	if (json_object_is_type(counts, json_type_object)) {
+		json_object_object_foreach(counts, category, count)
+			if (json_object_get_int(count) == 0)
+				fnr_json_set(models, category, json_object_new_array());
+	}
+	return models;
+}
+
+/* {CATEGORY: [NAME…]} of a server, to put. */
+static struct json_object *models_of(struct json_object *backend)
+{
+	struct json_object *models = empty_of(backend), *items;
 	struct fnr_buf path = FNR_BUF_INIT;
 
 	fnr_buf_puts(&path, "/api/v1/models?limit=" PAGE);
-	ask_filter(&path, "backend", id);
+	ask_filter(&path, "backend", fnr_json_get_text(backend, "id", ""));
 	items = fetch_list(path.data);
 	for (size_t i = 0; i < ask_count(items); i++) {
 		struct json_object *item = json_object_array_get_idx(items, i);
@@ -133,7 +146,7 @@ static void add_missing(struct missing *missing, struct json_object *template_, 
 static void look_for_models(struct json_object *backend, struct json_object *templates)
 {
 	const char *id = fnr_json_get_text(backend, "id", "");
-	struct json_object *models = models_of(id);
+	struct json_object *models = models_of(backend);
 	struct missing missing = { .count = 0 };
 	char name[80], mend[256];
 

@@ -16,6 +16,7 @@
 
 #define TRIM_ROWS 5000
 #define EXPIRE_ROWS 200
+#define ESTIMATE_ROWS 20
 #define STATISTICS_KEEP_MS (90 * 86400000ll)
 #define REMOVALS_A_TICK 200
 #define READERS_EVERY_MS 10000
@@ -258,7 +259,7 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 	fnr_error_clear(&err);
 }
 
-/* Uploads that nobody uses and idempotency entries past their time. A commit that changed nothing touches no disk. */
+/* Uploads that nobody uses, idempotency entries past their time, and what was known of templates that are gone. A commit that changed nothing touches no disk. */
 static void expire(struct manager *manager)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
@@ -271,6 +272,7 @@ static void expire(struct manager *manager)
 	count = store_uploads_expire(txn, manager->turn.now - manager->conf.upload_keep * 1000, &manager->upload_cursor, ids, EXPIRE_ROWS);
 	store_statistics_expire(txn, manager->turn.now - STATISTICS_KEEP_MS, EXPIRE_ROWS);
 	store_idempotency_expire(txn, manager->turn.now - manager->conf.idempotency_keep * 1000, manager->idempotency_cursor, EXPIRE_ROWS);
+	store_estimates_expire(txn, manager->estimate_cursor, ESTIMATE_ROWS);
 	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
 	for (size_t i = 0; i < count; i++) {
 		char text[FNR_ID_TEXT], path[64];

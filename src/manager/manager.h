@@ -247,7 +247,7 @@ struct manager {
 	int64_t tick_at, readers_at;        /* CLOCK_BOOTTIME: next housekeeping */
 	int64_t turned_at;                  /* CLOCK_BOOTTIME: last turn */
 	struct fnr_id upload_cursor;
-	uint8_t idempotency_cursor[32];
+	uint8_t idempotency_cursor[32], estimate_cursor[32];
 	bool child_died;
 	bool stopping;
 	int64_t stop_by;                    /* CLOCK_BOOTTIME: what still runs then is given back */

@@ -158,7 +158,7 @@ static bool has_memory(const struct need *need, const struct backend *backend)
 	return !need->vram_mb || most <= 0 || most >= (double)need->vram_mb * MIB;
 }
 
-/* Models are "category/name". A backend that does not list a category may have anything of it. */
+/* Models are "category/name". A backend that does not list a category may have anything of it; one that lists nothing has nothing. */
 static bool has_models(const struct need *need, const struct backend *backend)
 {
 	struct json_object *there = fnr_json_get(backend->found, "models");

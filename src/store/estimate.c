@@ -7,13 +7,20 @@
  *
  * Version 1 had count u32, mean and deviation u64 (microseconds): its mean is read as one run.
  */
-#include "store/internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/json.h"
+#include "base/mem.h"
 #include "base/pack.h"
+#include "store/internal.h"
 
 #define ESTIMATE_VERSION 2
 #define ESTIMATE_OF_MEANS 1
 #define NO_TIER 255
+#define DIGEST_SIZE 32
 
 static struct key estimate_prefix(const uint8_t digest[32], const char *preset)
 {
@@ -117,4 +124,81 @@ int store_took_put(struct store_txn *txn, const uint8_t digest[32], const char *
 	struct key key = estimate_key(digest, preset, backend);
 
 	return env_put_text(&txn->t, DB_TOOK, &key, json, err);
+}
+
+/* ---- of what is gone ---- */
+
+/* Does a version of a template have it? Definitions, which stay, say of which one it was. */
+static bool is_in_force(struct store_txn *txn, const uint8_t digest[32])
+{
+	struct fnr_buf source = FNR_BUF_INIT;
+	struct store_version version;
+	struct json_object *definition;
+	uint8_t now[DIGEST_SIZE];
+	bool same;
+
+	if (store_definition_get(txn, digest, &definition, NULL) != FNR_OK)
+		return false;
+	same = sscanf(fnr_json_get_text(definition, "version", ""), "%" SCNu32 ".%" SCNu32 ".%" SCNu32, &version.major, &version.minor, &version.patch) == 3 &&
+	       store_template_get(txn, fnr_json_get_text(definition, "id", ""), version, now, &source) == FNR_OK && memcmp(now, digest, DIGEST_SIZE) == 0;
+	json_object_put(definition);
+	fnr_buf_free(&source);
+	return same;
+}
+
+/* The first digest at *cursor or behind it. */
+static bool find_digest(struct store_txn *txn, uint8_t cursor[32])
+{
+	struct key key = hash_key(cursor);
+	struct walk walk;
+	bool found = walk_from(&walk, &txn->t, DB_ESTIMATE, &key) && walk.key.mv_size >= DIGEST_SIZE;
+
+	if (found)
+		memcpy(cursor, walk.key.mv_data, DIGEST_SIZE);
+	walk_end(&walk);
+	return found;
+}
+
+/* The one behind it; zero behind the last. */
+static void pass_digest(uint8_t digest[32])
+{
+	for (size_t i = DIGEST_SIZE; i-- && ++digest[i] == 0;)
+		;
+}
+
+/* At most `limit` of its records, and what belongs to each. */
+static size_t forget_digest(struct store_txn *txn, const uint8_t digest[32], size_t limit)
+{
+	struct key prefix = hash_key(digest), *keys = fnr_alloc(limit * sizeof *keys);
+	struct walk walk;
+	size_t count = 0;
+
+	for (bool on = walk_from(&walk, &txn->t, DB_ESTIMATE, &prefix); on && count < limit && walk_in(&walk, &prefix); on = walk_next(&walk)) {
+		keys[count] = (struct key)KEY_INIT;
+		key_bytes(&keys[count++], walk.key.mv_data, walk.key.mv_size);
+	}
+	walk_end(&walk);
+	for (size_t i = 0; i < count; i++) {
+		env_delete(&txn->t, DB_ESTIMATE, &keys[i], NULL);
+		env_delete(&txn->t, DB_TOOK, &keys[i], NULL);
+	}
+	free(keys);
+	return count;
+}
+
+size_t store_estimates_expire(struct store_txn *txn, uint8_t cursor[32], size_t limit)
+{
+	size_t removed = 0;
+
+	for (size_t looked = 0; looked < limit && removed < limit; looked++) {
+		if (!find_digest(txn, cursor)) {
+			memset(cursor, 0, DIGEST_SIZE);
+			break;
+		}
+		if (!is_in_force(txn, cursor))
+			removed += forget_digest(txn, cursor, limit - removed);
+		if (removed < limit)
+			pass_digest(cursor);
+	}
+	return removed;
 }

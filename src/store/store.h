@@ -256,6 +256,9 @@ int store_estimate_put(struct store_txn *txn, const uint8_t digest[32], const ch
 /* How long parts of them took, as JSON text {PART: ms}, where their kind of backend tells parts apart. Get empties json_r first. */
 int store_took_get(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, struct fnr_buf *json_r);   /* OK, NOT_FOUND */
 int store_took_put(struct store_txn *txn, const uint8_t digest[32], const char *preset, const char *backend, const char *json, struct fnr_error *err);
+/* Forgets both of digests that no version of a template has any more: looks at so many digests, and removes at most as many
+ * records, from *cursor on, which it moves behind the last (zero: the first). Returns how many it removed. */
+size_t store_estimates_expire(struct store_txn *txn, uint8_t cursor[32], size_t limit);
 /* Of the backend that ran most of them. */
 int store_estimate_best(struct store_txn *txn, const uint8_t digest[32], const char *preset, struct store_estimate *estimate_r);
 

@@ -672,6 +672,28 @@ def test_outputs(fnr):
     assert fnr.get(alone["outputs"][0]["url"]).data == b"hello"
 
 
+def test_forms_of_a_version_have_etags_of_their_own(fnr):
+    """RFC 9110, 8.8.3: a strong validator is that of one representation. Either says which version is to be changed."""
+    definition = {**DEFINITION, "id": "in_two_forms"}
+    as_yaml = {"Accept": "application/yaml"}
+    made = fnr.post("/api/v1/templates", definition)
+    place = made.headers["Location"]
+    json_tag, yaml_tag = fnr.get(place).headers["ETag"], fnr.get(place, headers=as_yaml).headers["ETag"]
+    assert json_tag == made.headers["ETag"] and yaml_tag != json_tag and not yaml_tag.startswith("W/")
+    for form, own, other in (({}, json_tag, yaml_tag), (as_yaml, yaml_tag, json_tag)):
+        assert fnr.get(place, headers={**form, "If-None-Match": own}).status == 304
+        again = fnr.get(place, headers={**form, "If-None-Match": other})
+        assert again.status == 200 and again.data and again.headers["ETag"] == own and again.headers["Vary"] == "Accept"
+    text = "id: in_two_forms\nversion: 1.0.0\nname: Changed\ncategory: text\nbackend: {type: noop}\n"
+    by_yaml = fnr.request("PUT", place, text, headers={"Content-Type": "application/yaml", "If-Match": json_tag})
+    assert by_yaml.status == 200 and by_yaml.headers["ETag"] == fnr.get(place, headers=as_yaml).headers["ETag"] != fnr.get(place).headers["ETag"]
+    for stale in (json_tag, yaml_tag, "W/" + by_yaml.headers["ETag"]):
+        assert_problem(fnr.request("PUT", place, definition, headers={"If-Match": stale}), 412, "precondition_failed")
+    by_json = fnr.request("PUT", place, definition, headers={"If-Match": by_yaml.headers["ETag"]})
+    assert by_json.status == 200 and by_json.headers["ETag"] == json_tag
+    assert fnr.request("DELETE", place, headers={"If-Match": yaml_tag}).status == 204
+
+
 def test_ranges_and_etags(fnr):
     url = fnr.run("copy", {"picture": "upload:" + upload(fnr)["id"]})["outputs"][0]["url"]
     whole = fnr.get(url)

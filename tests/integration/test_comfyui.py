@@ -925,6 +925,23 @@ def test_lists_of_models_may_hold_anything(fnr):
         assert fnr.pids_of("fnr-manager") == managers
 
 
+def test_an_empty_folder_has_no_model(fnr):
+    """A server that says that its folder is empty lacks every model of that kind; one that does not say may have it."""
+    counts = lambda: (fnr.get(f"{BACKENDS}/comfy").json["found"] or {}).get("models", {})
+    body = {"template": "text_to_image", "inputs": inputs(), "quality": "draft"}
+    with Comfyui(models={**MODELS, "checkpoints": []}) as empty, known(fnr, empty):
+        until(lambda: counts().get("checkpoints") == 0, "it was asked")
+        refused = fnr.post(JOBS, body)
+        assert refused.status == 422 and [(error["rule"], error["pointer"]) for error in refused.json["errors"]] == [("missing_model", "/inputs/checkpoint")]
+        doctor = subprocess.run([FNR, "doctor", "--data", fnr.data, "--json"], capture_output=True, text=True, timeout=60)
+        found = [item for item in map(json.loads, doctor.stdout.splitlines()) if item["check"] == "models of comfy"]
+        assert found and CHECKPOINT in found[0]["found"], doctor.stdout
+    with Comfyui(models={**MODELS, "checkpoints": None}) as silent, known(fnr, silent):
+        until(lambda: "checkpoints" not in counts() and counts().get("loras"), "it was asked, and did not say")
+        silent.set(hold="KSampler")
+        assert fnr.post(JOBS, body).status == 202
+
+
 # ---- import ----
 
 def imported(flow, name="My Flow_api.json"):

@@ -593,6 +593,70 @@ Test(store, estimates)
 	fixture_commit(txn);
 }
 
+/* digest[0] = mark: of version 1.mark.0, whose template is t. */
+static void estimated(struct store_txn *txn, uint8_t mark, const char *backend)
+{
+	const struct store_estimate estimate = { .count = 1, .kept = 1, .runs = { { 1, 2, 3 } } };
+	const uint8_t digest[32] = { mark };
+
+	cr_assert_eq(store_estimate_put(txn, digest, "high", backend, &estimate, NULL), FNR_OK);
+	cr_assert_eq(store_took_put(txn, digest, "high", backend, "{\"a\":1}", NULL), FNR_OK);
+}
+
+static void template_with(struct store_txn *txn, uint8_t mark, const struct store_version version)
+{
+	struct json_object *definition = json_object_new_object();
+	const uint8_t digest[32] = { mark };
+	char text[40];
+
+	snprintf(text, sizeof text, "%u.%u.%u", version.major, version.minor, version.patch);
+	fnr_json_set_text(definition, "id", "t");
+	fnr_json_set_text(definition, "version", text);
+	cr_assert_eq(store_template_put(txn, "t", version, digest, "api", definition, NULL), FNR_OK);
+	json_object_put(definition);
+}
+
+static bool is_estimated(struct store_txn *txn, uint8_t mark)
+{
+	const uint8_t digest[32] = { mark };
+	struct store_estimate read;
+	struct fnr_buf text = FNR_BUF_INIT;
+	bool there = store_estimate_get(txn, digest, "high", "a", &read) == FNR_OK, took = store_took_get(txn, digest, "high", "a", &text) == FNR_OK;
+
+	fnr_buf_free(&text);
+	cr_expect_eq(there, took, "%u", mark);
+	return there;
+}
+
+Test(store, estimates_go_with_their_version)
+{
+	struct store_txn *txn = fixture_write();
+	uint8_t cursor[32] = { 0 };
+
+	template_with(txn, 1, (struct store_version){ 1, 1, 0 });
+	template_with(txn, 2, (struct store_version){ 1, 2, 0 });
+	template_with(txn, 4, (struct store_version){ 1, 4, 0 });
+	template_with(txn, 255, (struct store_version){ 1, 4, 0 });   /* in place of that */
+	for (unsigned mark = 1; mark <= 5; mark++)
+		estimated(txn, (uint8_t)mark, "a");                       /* of 3 and 5, nobody knows anything */
+	estimated(txn, 4, "b");
+	estimated(txn, 4, "c");
+	estimated(txn, 255, "a");
+	cr_expect_eq(store_estimates_expire(txn, cursor, 100), 5, "3, 4 on three backends, 5");
+	cr_expect(is_estimated(txn, 1) && is_estimated(txn, 2) && !is_estimated(txn, 3) && !is_estimated(txn, 4) && !is_estimated(txn, 5) && is_estimated(txn, 255));
+	store_template_delete(txn, "t", (struct store_version){ 1, 1, 0 });
+	store_template_delete(txn, "t", (struct store_version){ 1, 4, 0 });
+	estimated(txn, 1, "b");
+	estimated(txn, 1, "c");
+	cr_expect_eq(store_estimates_expire(txn, cursor, 2), 2, "never more than asked for");
+	cr_expect_eq(store_estimates_expire(txn, cursor, 2), 1, "from where it was, two digests at a time");
+	cr_expect(!is_estimated(txn, 1) && is_estimated(txn, 2) && is_estimated(txn, 255));
+	cr_expect_eq(store_estimates_expire(txn, cursor, 2), 1);
+	cr_expect_eq(store_estimates_expire(txn, cursor, 2), 0, "from the beginning");
+	cr_expect(is_estimated(txn, 2) && !is_estimated(txn, 255));
+	fixture_commit(txn);
+}
+
 /* ---- numbers and names ---- */
 
 Test(store, event_numbers_never_repeat)
