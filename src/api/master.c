@@ -20,6 +20,7 @@
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/mem.h"
@@ -388,6 +389,7 @@ int master_run(const struct fnr_conf *conf, const struct route *table)
 	master->children[COMMITTER] = (struct child){ .role = ROLE_COMMITTER, .wanted = true };
 	master->children[LOADER] = (struct child){ .role = ROLE_LOADER, .wanted = true };
 	use_conf(master);
+	fnr_hash_prepare();
 	run(master);
 	fnr_info(NULL, "stopped");
 	unlink(FNR_SOCK_API);

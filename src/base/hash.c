@@ -37,6 +37,14 @@ void fnr_sha256_of(const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE])
 	FNR_MUST(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
 }
 
+void fnr_hash_prepare(void)
+{
+	uint8_t out[FNR_SHA256_SIZE];
+
+	fnr_sha256_of("", 0, out);
+	fnr_hmac_sha256(out, sizeof out, "", 0, out);
+}
+
 void fnr_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[FNR_SHA256_SIZE])
 {
 	FNR_MUST(HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) != NULL);
