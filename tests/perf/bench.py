@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import bench_checks
 import bench_comfyui
 import bench_peers
 import bench_presets
@@ -471,6 +472,7 @@ def main():
         "throughput": lambda: bench_throughput(options.fnr),
         "rates": lambda: bench_rates(options.fnr, options.load, options.seconds),
         "previews": lambda: (bench_previews(options.fnr), bench_shrink(options.shrink) if options.shrink else None),
+        "checks": lambda: bench_checks.main(options.fnr, System, show),
         "comfyui": lambda: bench_comfyui.main(options.fnr, System, show, percentile),
         "million": lambda: bench_million(options.fnr, options.dispatch),
         "templates": lambda: bench_templates(options.templates) if options.templates else None,
