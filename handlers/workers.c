@@ -34,6 +34,8 @@ static struct json_object *make_worker(struct request *req, struct json_object *
 	fnr_json_set(object, "cpu_ms", job ? json_object_new_int64(fnr_json_get_int(live, "cpu_ms", 0)) : NULL);
 	fnr_json_set(object, "memory_bytes", job ? json_object_new_int64(fnr_json_get_int(live, "rss", 0)) : NULL);
 	fnr_json_set_text(object, "since", fnr_json_get_text(live, "since", NULL));
+	fnr_json_set_text(object, "heard_at", fnr_json_get_text(live, "heard_at", NULL));
+	fnr_json_set_text(object, "backend", fnr_json_get_text(live, "backend", NULL));
 	fnr_json_set_int(object, "done", fnr_json_get_int(live, "done", 0));
 	return object;
 }

@@ -13,8 +13,10 @@ static void print_row(struct json_object *worker)
 	       (long long)fnr_json_get_int(worker, "pid", 0), (long long)fnr_json_get_int(worker, "done", 0), fnr_json_get_text(worker, "since", ""));
 	if (fnr_json_get(worker, "cpu_ms"))
 		printf(", %.1f s of CPU, %.0f MB", fnr_json_get_real(worker, "cpu_ms", 0) / 1e3, fnr_json_get_real(worker, "memory_bytes", 0) / 1e6);
+	if (fnr_json_get(worker, "backend"))
+		printf(", backend %s", fnr_json_get_text(worker, "backend", ""));
 	if (fnr_json_get(worker, "job"))
-		printf(", job %s", fnr_json_get_text(worker, "job", ""));
+		printf(", job %s, heard %s", fnr_json_get_text(worker, "job", ""), fnr_json_get_text(worker, "heard_at", ""));
 	printf("\n");
 }
 

@@ -29,7 +29,7 @@ static void put_live(struct journal_txn *txn, const char *name, const struct fnr
 		journal_live_put(txn, name, text ? text->data : NULL, err);
 }
 
-static void live_worker(const struct worker *worker, struct journal_txn *txn, struct fnr_error *err)
+static void live_worker(const struct manager *manager, const struct worker *worker, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
 	char name[48];
@@ -44,6 +44,8 @@ static void live_worker(const struct worker *worker, struct journal_txn *txn, st
 	member_int(&text, "rss", (int64_t)worker->rss);
 	member_time(&text, "since", worker->since);
 	member_int(&text, "done", (int64_t)worker->done);
+	member_text(&text, "backend", *worker->backend ? worker->backend : NULL);
+	member_time(&text, "heard_at", manager->turn.now - (manager->turn.mono - worker->heard_at));
 	fnr_buf_puts(&text, "}");
 	put_live(txn, name, &text, err);
 	fnr_buf_free(&text);
@@ -240,7 +242,7 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 	if (txn) {
 		live_manager(manager, txn, counters, &err);
 		for (size_t i = 0; i < manager->pool.count; i++)
-			live_worker(manager->pool.workers[i], txn, &err);
+			live_worker(manager, manager->pool.workers[i], txn, &err);
 		live_clean(manager, txn, &err);
 		live_limits(manager, txn, &err);
 		live_held(manager, txn, &err);

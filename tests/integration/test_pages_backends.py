@@ -19,7 +19,7 @@ def fnr():
 def test_a_backend_is_added_changed_and_removed(page, fnr):
     """60.7"""
     show(page, fnr, "backends", "Backends")
-    row(page, "Backends", "local", "this machine", "Ready", "of 3")
+    row(page, "Backends", "local", "this machine", "Ready", "of 3", "memory free", "disk free")
     page.expected = ["422", "412"]
     page.click("button", "New backend")
     page.write("id", "studio")
@@ -106,7 +106,7 @@ def test_workers(page, fnr):
     row(page, "Workers", "process", "Free")
     with held(fnr):
         id = fnr.submit("painter", {"seconds": 0})["id"]
-        name = row(page, "Workers", "At work", "what it does", "B").split()[0]
+        name = row(page, "Workers", "At work", "what it does", "local", "B").split()[0]
         page.until(lambda: page.script("return [...document.querySelectorAll('table a')].map((one) => one.getAttribute('href'))") == [f"#job={id}"], "the job")
         press(page, "Workers", name, "Drain")
         row(page, "Workers", name, "Ends after its job")

@@ -61,7 +61,10 @@ def test_what_one_does(fnr):
     assert fnr.get(f"/api/v1/jobs/{id}").json["worker"] == worker["id"]
     until(lambda: (worker_of(fnr, id)["memory_bytes"] or 0) > 1 << 20, "its memory is told")
     other = fnr.post("/api/v1/keys", {"name": "other", "scopes": ["read"], "projects": ["other"]}).json["key"]
-    assert fnr.get(f"{WORKERS}/{worker['id']}", key=other).json == {**worker_of(fnr, id), "job": None}
+    shown = fnr.get(f"{WORKERS}/{worker['id']}", key=other).json
+    assert shown == {**worker_of(fnr, id), "job": None, "heard_at": shown["heard_at"]}
+    assert worker["backend"] == "local"
+    until(lambda: worker_of(fnr, id)["heard_at"] > shown["heard_at"], "it lives, and that is told")
     fnr.post(f"/api/v1/jobs/{id}/cancel")
     fnr.wait(id)
     until(lambda: state(fnr, worker["id"]) == "idle", "it is free")

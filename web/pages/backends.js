@@ -55,9 +55,12 @@ async function remove({ id }) {
 
 /** "ComfyUI 0.3, 20.1 GB of 24 GB VRAM free, 3 checkpoints" */
 function has({ found }) {
-  const devices = (found?.devices ?? []).filter((device) => device.vram_total > 0).map((device) => `${bytes(device.vram_free)} of ${bytes(device.vram_total)} VRAM free`);
+  const free = (rest, all, what) => all > 0 && `${bytes(rest)} of ${bytes(all)} ${what} free`;
+  const devices = (found?.devices ?? []).map((device) => free(device.vram_free, device.vram_total, "VRAM"));
+  const rooms = [free(found?.ram_free, found?.ram_total, "memory"), free(found?.disk_free, found?.disk_total, "disk")];
+  const waiting = found?.queue?.pending > 0 && `${found.queue.pending} waiting there`;
   const models = Object.entries(found?.models ?? {}).filter(([, count]) => count > 0).map(([category, count]) => `${count} ${category}`);
-  return [found?.version && `version ${found.version}`, ...devices, ...models].filter(Boolean).join(", ");
+  return [found?.version && `version ${found.version}`, ...devices, ...rooms, waiting, ...models].filter(Boolean).join(", ");
 }
 
 function stateCell(backend) {

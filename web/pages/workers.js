@@ -28,6 +28,8 @@ function columns(act) {
     { label: "State", draw: (worker) => h("span", { class: `state ${worker.state === "busy" ? "running" : ""}` }, STATE_WORDS[worker.state] ?? worker.state) },
     { label: "Since", draw: (worker) => when(worker.since) },
     { label: "Job", draw: (worker) => worker.job && h("a", { href: `#job=${worker.job}` }, "what it does") },
+    { label: "Backend", wide: true, draw: (worker) => worker.backend },
+    { label: "Last heard", wide: true, draw: (worker) => when(worker.heard_at) },
     { label: "Processor time", number: true, wide: true, draw: (worker) => worker.cpu_ms !== null && span(worker.cpu_ms / 1000) },
     { label: "Memory", number: true, draw: (worker) => worker.memory_bytes !== null && bytes(worker.memory_bytes) },
     { label: "Done", number: true, wide: true, draw: (worker) => String(worker.done) },
