@@ -22,6 +22,7 @@
 #define WAIT_MS 250
 #define STALL_S 60                  /* heartbeats come every 15 s */
 #define CANCEL_MS 5000              /* for the app to say that it has stopped */
+#define RESET_MS 250
 #define CLOSE_MS 1000
 #define JOIN_MS 20000
 #define FULL_TRIES 4                /* for a place in a full queue, 1, 2 and 4 s apart */
@@ -43,6 +44,7 @@ struct call {
 	struct http_answer answer;      /* of the stream */
 	char session[32], path[GRADIO_PATH];
 	bool simple;                    /* the stream is one of /call */
+	bool direct;                    /* there is no stream: the app does not queue the function */
 	bool unsure;                    /* the join was not answered: only the stream can tell whether there is a job */
 	bool too_large;
 	int64_t deadline, next_preview, preview_interval;
@@ -169,67 +171,113 @@ static void show_preview(struct call *call)
 	call->next_preview = fnr_mono_ms() + call->preview_interval;
 }
 
-/* Tells the app to stop, and waits a little until it has. Releases before 4.31 stop by /reset; later ones take it and do
- * nothing. A function that neither yields nor waits cannot be stopped by anybody. Until 6.14 a job that waits is said to be
- * cancelled and done all the same; what takes it out of the queue is that its stream is closed, which our caller does. False: it
- * goes on with a function that it was told to stop, as far as one can see. */
+static void post_cancel(struct call *call)
+{
+	struct json_object *body = body_make(call, false);
+	fnr_json_set_text(body, "event_id", call->job.event_id);
+	if (call->simple)
+		fnr_json_set_text(body, "session_hash", call->job.event_id);
+	post_quietly(call, "/cancel", body);
+}
+
+/* Releases before 4.31 stop by it, but a generator only once it has yielded; later ones take it and do nothing. False: it did not help. */
+static bool post_reset(struct call *call, int64_t timeout_ms)
+{
+	struct json_object *body = json_object_new_object();
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	fnr_json_set_text(body, "event_id", call->job.event_id);
+	post(call, "/reset", body, timeout_ms, &answer);
+	bool done = answer.result != HTTP_DONE || fnr_json_get_bool(answer.json, "success", true);
+	http_answer_clear(&answer);
+	return done;
+}
+
+/* Until the app says that the job is over, or time is up. */
+static void wait_for_end(struct call *call, bool resets, int64_t deadline)
+{
+	int64_t now, next = 0;
+	while (call->stream != NULL && call->job.end == GRADIO_GOES_ON && !http_stream_over(call->stream) && (now = fnr_mono_ms()) < deadline) {
+		if (resets && now >= next) {
+			resets = !post_reset(call, deadline - now);
+			next = now + RESET_MS;
+		}
+		http_wait(call->server.http, call->run, WAIT_MS);
+	}
+}
+
+/* Tells the app to stop, and waits a little until it has. A function that neither yields nor waits cannot be stopped by anybody.
+ * Until 6.14 a job that waits is said to be cancelled and done all the same; what takes it out of the queue is that its stream is
+ * closed, which our caller does; so does a generator, when it yields, of a release that knows no /cancel. False: the app goes on
+ * with a function that it was told to stop, as far as one can see, or it can only be restarted. */
 static bool cancel(struct call *call)
 {
 	int64_t deadline = fnr_mono_ms() + CANCEL_MS;
+	bool cancels = gradio_app_since(call->server.app, 4, 31, 0), restarts = fnr_json_get_bool(call->run->endpoint->options, "restart_to_stop", false);
+	if (call->direct) {
+		run_log(call->run, "warn", NO_STOP);
+		return !restarts;
+	}
 	if (call->job.event_id[0] == '\0' || (!call->simple && !call->job.started && !gradio_app_since(call->server.app, 6, 14, 0)))
 		return true;
-	struct json_object *body = body_make(call, false), *reset = json_object_new_object();
-	fnr_json_set_text(body, "event_id", call->job.event_id);
-	fnr_json_set_text(reset, "event_id", call->job.event_id);
-	if (call->simple)
-		fnr_json_set_text(body, "session_hash", call->job.event_id);
-	if (gradio_app_since(call->server.app, 4, 31, 0))
-		post_quietly(call, "/cancel", body);
-	else
-		json_object_put(body);
-	if (gradio_app_since(call->server.app, 5, 0, 0))
-		json_object_put(reset);
-	else
-		post_quietly(call, "/reset", reset);
-	while (call->stream != NULL && call->job.end == GRADIO_GOES_ON && !http_stream_over(call->stream) && fnr_mono_ms() < deadline)
-		http_wait(call->server.http, call->run, WAIT_MS);
+	if (cancels)
+		post_cancel(call);
+	wait_for_end(call, !gradio_app_since(call->server.app, 5, 0, 0), deadline);
 	bool heard = call->job.end != GRADIO_GOES_ON || call->stream == NULL || http_stream_over(call->stream);
+	bool plain = call->job.started && !call->endpoint.generator && call->job.end != GRADIO_COMPLETED && call->job.end != GRADIO_FAILED;
 	if (!heard)
 		run_log(call->run, "warn", "the app did not say that it has stopped: it may go on computing");
-	else if (call->job.started && !call->endpoint.generator)
+	else if (plain)
 		run_log(call->run, "warn", NO_STOP);
-	return heard || !call->job.started;
+	if (plain && restarts)
+		return false;
+	return heard || !call->job.started || (call->endpoint.generator && !cancels);
 }
 
 /* ---- how it ended ---- */
 
-/* What the server is now, for whoever has to find out what became of the job. */
-static bool server_is_there(struct call *call, char *text, size_t size)
+/* What the app is now, in words for whoever has to find out what became of the job. */
+enum presence { APP_ABSENT, APP_ANEW, APP_RUNS };
+static const char *const presences[] = { "the app's server does not answer", "the app was started anew", "the app runs on" };
+
+static enum presence presence_of(struct call *call)
 {
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	char path[GRADIO_PATH];
 	struct http_request request = { .path = gradio_path(&call->server, "/app_id", path), .timeout_ms = PROBE_MS };
 	bool there = gradio_ask(&call->server, &request, &answer) == HTTP_DONE || answer.result == HTTP_STATUS;
 	const char *id = fnr_json_text(fnr_json_get(answer.json, "app_id"), NULL);
-	if (!there)
-		snprintf(text, size, "the app's server does not answer");
-	else if (answer.result == HTTP_DONE && strcmp(id, call->server.app->id) != 0)
-		snprintf(text, size, "the app was started anew");
-	else
-		snprintf(text, size, "the app runs on");
+	bool anew = answer.result == HTTP_DONE && strcmp(id, call->server.app->id) != 0;
 	http_answer_clear(&answer);
-	return there;
+	return there && anew ? APP_ANEW : there ? APP_RUNS : APP_ABSENT;
 }
 
 static enum run_result lost(struct call *call)
 {
-	char detail[1024], now[64];
+	char detail[1024];
 	const char *why = call->job.end == GRADIO_LOST && call->job.text[0] != '\0' ? call->job.text : call->answer.detail;
-	bool there = server_is_there(call, now, sizeof now);
-	snprintf(detail, sizeof detail, "%s; %s", why[0] != '\0' ? why : "the stream ended before the job did", now);
+	enum presence now = presence_of(call);
+	snprintf(detail, sizeof detail, "%s; %s", why[0] != '\0' ? why : "the stream ended before the job did", presences[now]);
 	run_fail(call->error, FNR_CLASS_UNKNOWN, "result_unknown", "Look at the app; if it did not finish, run the job again.", "retry", detail,
-	         "The connection to the app was lost while it worked: whether it has finished is not known.");
-	call->error->backend_down = !there;
+	         call->job.waits && !call->job.started ? "The connection to the app was lost while the job waited there: whether it was begun is not known." :
+	                        "The connection to the app was lost while it worked: whether it has finished is not known.");
+	call->error->backend_down = now == APP_ABSENT;
+	return RUN_LOST;
+}
+
+/* The app has done the job, and is gone before it gave its files: they are not to be had from the one that comes after it. */
+static enum run_result results(struct call *call, struct json_object *data)
+{
+	enum run_result result = gradio_result(&call->server, &call->endpoint, data, call->error);
+	if (result != RUN_FAILED || (call->error->class_ != FNR_CLASS_TRANSIENT && call->error->class_ != FNR_CLASS_UNKNOWN))
+		return result;
+	enum presence now = presence_of(call);
+	if (now == APP_RUNS)
+		return result;
+	char detail[1024];
+	snprintf(detail, sizeof detail, "%.900s; %s", call->error->detail, presences[now]);
+	run_fail(call->error, FNR_CLASS_UNKNOWN, "result_lost", "Run the job again.", "retry", detail,
+	         "The app had finished the job, but ended before its files could be fetched.");
+	call->error->backend_down = now == APP_ABSENT;
 	return RUN_LOST;
 }
 
@@ -263,7 +311,7 @@ static enum run_result verdict(struct call *call)
 {
 	switch (call->job.end) {
 	case GRADIO_COMPLETED:
-		return gradio_result(&call->server, &call->endpoint, call->job.data, call->error);
+		return results(call, call->job.data);
 	case GRADIO_FAILED:
 		return gradio_job_failed(&call->job, call->error);
 	case GRADIO_CANCELLED:
@@ -420,7 +468,7 @@ static enum run_result call_by_stream(struct call *call)
 static enum run_result answered_directly(struct call *call, const struct http_answer *answer)
 {
 	if (answer->result == HTTP_DONE && json_object_object_get_ex(answer->json, "data", NULL))
-		return gradio_result(&call->server, &call->endpoint, fnr_json_get(answer->json, "data"), call->error);
+		return results(call, fnr_json_get(answer->json, "data"));
 	if (answer->result == HTTP_STATUS && json_object_object_get_ex(answer->json, "error", NULL)) {
 		gradio_job_refused(&call->job, answer->json);
 		return gradio_job_failed(&call->job, call->error);
@@ -432,7 +480,7 @@ static enum run_result answered_directly(struct call *call, const struct http_an
 	if (answer->result == HTTP_TIMEOUT && call->run->timeout_ms > 0)
 		return timed_out(call);
 	if (answer->result == HTTP_STOPPED)
-		run_log(call->run, "warn", NO_STOP);
+		return stopped(call);
 	return gradio_failed(answer, call->error);
 }
 
@@ -448,6 +496,7 @@ static enum run_result call_directly(struct call *call)
 		.path = gradio_path(&call->server, path, at), .json = body, .once = true, .limit = SSE_MOST, .stall_ms = -1,
 		.timeout_ms = call->run->timeout_ms > 0 ? call->run->timeout_ms : -1,
 	};
+	call->direct = true;
 	run_progress(call->run, FNR_STAGE_EXECUTION, 0, NULL);
 	gradio_ask(&call->server, &request, &answer);
 	enum run_result result = answered_directly(call, &answer);

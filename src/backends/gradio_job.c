@@ -36,6 +36,7 @@ static void on_estimation(struct gradio_job *job, struct json_object *message)
 	else if (rank >= 0)
 		snprintf(text, sizeof text, "Waiting for the app: next in its queue");
 	add_seconds(text, sizeof text, number_of(message, "rank_eta"));
+	job->waits = true;
 	if (!job->started)
 		run_progress(job->run, FNR_STAGE_PREPARATION, 1, text);
 }

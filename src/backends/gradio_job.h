@@ -24,7 +24,7 @@ struct gradio_job {
 	enum gradio_end end;
 	struct json_object *data;         /* of a completed job, owned; NULL: the function gave nothing */
 	char text[512], title[128];       /* of a failed or lost one; "" if not told */
-	bool started;                     /* the function has been called */
+	bool waits, started;              /* the app told of its queue; the function has been called */
 	bool send_data;                   /* the server waits for the inputs (the first protocol) */
 	bool closing;                     /* the stream has no more to say */
 	bool no_session;                  /* lost, as the server does not know the session */

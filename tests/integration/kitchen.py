@@ -5,12 +5,14 @@ FNR_TEST_GRADIO names the folder with the releases (default: build/test-gradio),
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import zlib
 
 import yaml
@@ -35,7 +37,7 @@ class Kitchen:
     def __init__(self, release, *arguments, port=None):
         self.release, self.arguments = release, arguments
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if '--tls' in arguments else 'http'}://127.0.0.1:{self.port}"
         self.folder = tempfile.TemporaryDirectory(prefix="fnr-kitchen-")
         self.calls_file = os.path.join(self.folder.name, "calls")
         open(self.calls_file, "w").close()
@@ -76,6 +78,23 @@ class Kitchen:
             open(self.calls_file + ".alarm", "w").close()
         else:
             os.unlink(self.calls_file + ".alarm")
+
+    def hold(self, part):
+        """Requests with this in their path are answered only after None was given here; whoever waits is told by held()."""
+        if part is None:
+            os.unlink(self.calls_file + ".hold")
+            return
+        with open(self.calls_file + ".hold.new", "w") as file:
+            file.write(part)
+        os.rename(self.calls_file + ".hold.new", self.calls_file + ".hold")
+
+    def held(self):
+        return [line for line in self.calls() if line.startswith("held ")]
+
+    def waiting(self):
+        """How many wait in its queue."""
+        with urllib.request.urlopen(f"{self.url}{'/gradio_api' if self.release in ('5', '6') else ''}/queue/status", timeout=60) as answer:
+            return json.load(answer)["queue_size"]
 
     def stop(self, hard=False):
         if self.process:
@@ -138,8 +157,8 @@ def draft(kitchen, function, *arguments, **environment):
 class Restaurant:
     """A Function Runner with kitchens as backends; templates are imported when they are first asked for."""
 
-    def __init__(self, fnr, kitchens):
-        self.fnr, self.kitchens, self.known = fnr, kitchens, {}
+    def __init__(self, fnr, kitchens, *options):      # options: of `fnr template import-gradio`
+        self.fnr, self.kitchens, self.known, self.options = fnr, kitchens, {}, options
 
     def add(self, release, **members):
         kitchen = self.kitchens[release]
@@ -150,7 +169,7 @@ class Restaurant:
         key = f"{function}_{self.kitchens[release].id}" + "".join(f"_{zlib.crc32(repr(changes).encode()):08x}" for _ in range(bool(changes)))
         if key not in self.known:
             login = ["--username", "cook"] if "--auth" in self.kitchens[release].arguments else []
-            definition = draft(self.kitchens[release], function, *login, FNR_BACKEND_PASSWORD="sesame")
+            definition = draft(self.kitchens[release], function, *login, *self.options, FNR_BACKEND_PASSWORD="sesame")
             definition.update({"id": key.lower(), "retry": {"max_attempts": 1}, "timeout_s": 120})
             definition["backend"]["backends"] = [self.kitchens[release].id]
             for member, value in changes.items():

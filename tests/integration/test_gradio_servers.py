@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
 from crash import until
 from kitchen import BACKENDS, CONFIG, RELEASES, Kitchen, Restaurant, all_is_well, all_kitchens, begun, draft, png
-from system import System
+from system import FNR, System
+from tls import Authority
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,65 @@ def test_an_app_below_a_path(release):
         assert draft(kitchen, None)["id"] == "join_files"
         job = all_is_well(restaurant.run(release, "join_files", {"files": [restaurant.upload(b"plate", "a.txt", "text/plain")]}))
         assert restaurant.output(job, "joined") == b"plate"
+
+
+# ---- over TLS ----
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("tls"), "ours")
+
+
+@pytest.fixture(scope="module")
+def secured(authority):
+    """Apps of https:// that want a login; their certificates are of an authority that only we know."""
+    arguments = ("--tls", authority.issue("IP:127.0.0.1"), "--auth", "cook:sesame")
+    with all_kitchens("secured", *arguments) as kitchens, System(CONFIG) as fnr:
+        restaurant = Restaurant(fnr, kitchens, "--ca-file", authority.path)
+        for release in RELEASES:
+            restaurant.add(release, credentials={"username": "cook", "password": "sesame"}, ca_file=authority.path)
+        yield restaurant
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_tls(secured, release):
+    """60.6: the login with its cookies, files up and down, the stream of a generator, and a cancel."""
+    kitchen = secured.kitchens[release]
+    picture = secured.upload(png(16, 16), "p.png", "image/png")
+    job = all_is_well(secured.run(release, "style_image", {"picture" if release == "4.8" else "image": picture}))
+    assert job["outputs"][0]["width"] == 16 and secured.output(job, job["outputs"][0]["name"])
+    job = all_is_well(secured.run(release, "spell", {"text": "thyme"}))
+    assert secured.output(job, "spelled") == b"thyme"
+    id = secured.submit(release, "doze", {"seconds": 60})
+    begun(kitchen, "doze")
+    assert secured.fnr.post(f"/api/v1/jobs/{id}/cancel").status == 202
+    assert secured.fnr.wait(id)["state"] == "cancelled"
+    all_is_well(secured.run(release, "doze", {"seconds": 0.2}))        # one at a time: the first does not run any more
+    assert secured.fnr.get(f"{BACKENDS}/{kitchen.id}").json["state"] == "ready" and "state=suspect" not in secured.fnr.log_text()
+
+
+REFUSED = {"unknown": ("IP:127.0.0.1", "signed by an authority that is not trusted", "--ca-file"),
+           "name": ("DNS:elsewhere.example", "for another name than its address", "")}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_certificates_that_do_not_hold(authority, tmp_path, case):
+    """60.6: in plain words, by the backend and where a template is made; the password is not sent there. With the right authority it works."""
+    names, words, remedy = REFUSED[case]
+    with Kitchen("6", "--tls", authority.issue(names), "--auth", "cook:sesame") as kitchen, System(CONFIG) as fnr:
+        kitchen.id = case
+        given = {"ca_file": Authority(tmp_path, "other").path if case == "unknown" else authority.path}
+        restaurant = Restaurant(fnr, {"6": kitchen}, "--ca-file", authority.path)
+        restaurant.add("6", credentials={"username": "cook", "password": "sesame"}, **given)
+        shown = until(lambda: (one := fnr.get(f"{BACKENDS}/{case}").json)["state"] == "down" and one, "it is refused")
+        assert words in shown["breaker"]["reason"] and remedy in shown["breaker"]["reason"], shown
+        done = subprocess.run([FNR, "template", "import-gradio", kitchen.url, "--ca-file", given["ca_file"]], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+        if case == "unknown":
+            etag = fnr.get(f"{BACKENDS}/{case}").headers["ETag"]
+            record = {"id": case, "type": "gradio", "url": kitchen.url, "concurrency": 8, "ca_file": authority.path}
+            assert fnr.request("PUT", f"{BACKENDS}/{case}", record, headers={"If-Match": etag}).status == 200
+            assert restaurant.output(all_is_well(restaurant.run("6", "shout", {"text": "soup"})), "loud") == b"SOUP!!"
 
 
 # ---- who is killed ----

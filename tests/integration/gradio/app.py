@@ -1,10 +1,11 @@
 """A Gradio app for tests, the same source for Gradio 4, 5 and 6: each function shows one thing that apps do.
 
-app.py PORT [--auth USER:PASSWORD] [--max-size N] [--max-file-size BYTES] [--show-error] [--only FUNCTION] [--below PATH]
+app.py PORT [--auth USER:PASSWORD] [--tls FILE] [--max-size N] [--max-file-size BYTES] [--show-error] [--only FUNCTION] [--below PATH]
 Says "ready" when it listens. Each call appends a line to the file FNR_TEST_CALLS names: "begin NAME" and "end NAME".
 """
 
 import argparse
+import asyncio
 import contextlib
 import math
 import os
@@ -219,6 +220,21 @@ def cached(text):
         return text + " (once)"
 
 
+def can_be_held():
+    """A request whose path has what the file beside that of the calls says is answered only when that file is gone; "held PATH" is noted."""
+    answer, hold = gr.routes.App.__call__, os.environ["FNR_TEST_CALLS"] + ".hold"
+
+    async def call(self, scope, receive, send):
+        noted = False
+        while scope["type"] == "http" and os.path.exists(hold) and open(hold).read() in scope["path"]:
+            if not noted:
+                note("held " + scope["path"])
+            noted = True
+            await asyncio.sleep(0.05)
+        await answer(self, scope, receive, send)
+    gr.routes.App.__call__ = call
+
+
 def functions(only):
     def endpoint(function, inputs, outputs, name=None, **more):
         name = name or function.__name__
@@ -276,6 +292,7 @@ def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--auth")
+    parser.add_argument("--tls", help="a PEM file with certificate and key")
     parser.add_argument("--max-size", type=int, help="of the queue")
     parser.add_argument("--max-file-size", type=int)
     parser.add_argument("--show-error", action="store_true")
@@ -296,6 +313,7 @@ def serve_below(demo, path, port):
 
 def main():
     wanted = options()
+    can_be_held()
     with gr.Blocks(title="Test kitchen") as demo:
         functions(wanted.only)
     demo.queue(max_size=wanted.max_size, default_concurrency_limit=8)
@@ -303,6 +321,8 @@ def main():
         serve_below(demo, wanted.below, wanted.port)
     else:
         more = {"auth": tuple(wanted.auth.split(":"))} if wanted.auth else {}
+        if wanted.tls:
+            more.update(ssl_certfile=wanted.tls, ssl_keyfile=wanted.tls, ssl_verify=False)     # of its own request to itself
         if wanted.max_file_size and MAJOR >= 5:
             more["max_file_size"] = wanted.max_file_size
         demo.launch(server_name="127.0.0.1", server_port=wanted.port, prevent_thread_lock=True, quiet=True, show_error=wanted.show_error, **more)
