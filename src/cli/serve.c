@@ -36,11 +36,11 @@
 #include "store/store.h"
 
 #define OPEN_FILES 65536
-#define READY_WITHIN_MS 30000
+#define READY_WITHIN_MS 60000
 #define QUICK_DEATH_MS 1000        /* a program that lives shorter is started again only after a pause */
 #define PAUSE_MOST_MS 5000
 #define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
-#define STOP_SLACK_MS 5000         /* beyond the grace of running jobs */
+#define STOP_SLACK_MS 25000        /* beyond the grace of running jobs: what files results and writes what was posted takes its time */
 #define PORT_MS 3000               /* until a port that is in use counts as taken */
 
 struct service {

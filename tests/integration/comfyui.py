@@ -57,9 +57,9 @@ class Comfyui:
 
     def ask(self, method, path, body=None):
         if "--tls" in self.options:
-            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=ssl._create_unverified_context())
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=120, context=ssl._create_unverified_context())
         else:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request(method, path, body=None if body is None else json.dumps(body))
             answer = connection.getresponse()
@@ -80,7 +80,7 @@ class Comfyui:
     def seen(self):
         return self.ask("GET", "/standin")[1]
 
-    def wait(self, condition, seconds=60):
+    def wait(self, condition, seconds=240):
         """Until condition(seen) is true; gives what was seen then."""
         deadline = time.monotonic() + seconds
         while True:

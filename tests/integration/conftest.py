@@ -6,7 +6,7 @@ import pytest
 
 from system import STARTED, System
 
-TEST_SECONDS = 300
+TEST_SECONDS = 600
 LOG_END = 3000
 
 

@@ -20,7 +20,7 @@ END_EVENTS = {"job.completed", "job.failed", "job.cancelled", "job.expired"}
 UNKNOWN = (OSError, http.client.HTTPException)
 
 
-def until(condition, what, timeout=90, pause=0.05):
+def until(condition, what, timeout=120, pause=0.05):
     """Polls until the condition is true, and returns its value. what: a text, or what makes one."""
     end = time.monotonic() + timeout
     while True:
@@ -116,7 +116,7 @@ class Ledger:
         with self.lock:
             self.requests.setdefault(key, [path, body, None])
         try:
-            answer = self.system.post(path, body, headers={"Idempotency-Key": key}, timeout=20)
+            answer = self.system.post(path, body, headers={"Idempotency-Key": key}, timeout=60)
         except UNKNOWN:
             return None
         if answer.status not in (200, 202):
@@ -140,7 +140,7 @@ class Ledger:
     def cancel(self, id):
         self.ends[id] = {"completed", "cancelled"}
         try:
-            answer = self.system.post(f"/api/v1/jobs/{id}/cancel", timeout=20)
+            answer = self.system.post(f"/api/v1/jobs/{id}/cancel", timeout=60)
         except UNKNOWN:
             return
         if answer.status not in (202, 409, 503, 504):
@@ -212,7 +212,7 @@ class Traffic:
     def wait_for_room(self):
         path = f"/api/v1/jobs?state=queued&limit={self.most_waiting}"
         while not self.end.is_set():
-            answer = self.ledger.system.get(path, timeout=20)
+            answer = self.ledger.system.get(path, timeout=60)
             if answer.status != 200 or len(answer.json["items"]) < self.most_waiting:
                 return
             self.end.wait(0.2)
@@ -224,7 +224,7 @@ class Follower(threading.Thread):
     def __init__(self, system, path, port=None):
         super().__init__(daemon=True)
         self.system, self.path, self.port = system, path, port
-        self.events, self.last, self.connections = [], None, 0
+        self.events, self.last, self.connections, self.stream = [], None, 0, None
         self.ended = self.failure = None
         self.halt = threading.Event()
         self.start()
@@ -242,7 +242,8 @@ class Follower(threading.Thread):
             raise
 
     def connect(self):
-        with Stream(self.system, self.path, last_id=self.last, timeout=30, port=self.port, limit=3600) as stream:
+        with Stream(self.system, self.path, last_id=self.last, port=self.port, limit=3600) as stream:
+            self.stream = stream
             self.connections += 1
             if stream.status == 204:
                 self.ended = True
@@ -256,11 +257,16 @@ class Follower(threading.Thread):
                     return
 
     def close(self):
+        """Also of one that would go on for ever and says nothing."""
         self.halt.set()
-        self.join(60)
+        end = time.monotonic() + 120
+        while self.is_alive() and time.monotonic() < end:
+            if self.stream:
+                self.stream.cut()
+            self.join(0.1)
         assert not self.is_alive() and not self.failure, self.failure
 
-    def finish(self, timeout=90):
+    def finish(self, timeout=240):
         """Waits for its end; what it has seen of one job must make sense."""
         self.join(timeout)
         assert not self.is_alive() and not self.failure, (self.path, self.events[-3:], self.failure)
@@ -311,7 +317,7 @@ def living(pids):
 def answers(system):
     """Is everything up again?"""
     try:
-        return system.get("/readyz", timeout=60).status == 200 and system.get("/api/v1/jobs?limit=1", timeout=60).status == 200
+        return system.get("/readyz").status == 200 and system.get("/api/v1/jobs?limit=1").status == 200
     except UNKNOWN:
         return False
 
@@ -319,7 +325,7 @@ def answers(system):
 def crash(system):
     """kill -9 of everything at once; nothing may be left of it."""
     system.kill_all()
-    until(lambda: not system.pids(), lambda: f"these still run: {system.pids()}", timeout=60)
+    until(lambda: not system.pids(), lambda: f"these still run: {system.pids()}")
 
 
 # ---- what must be true afterwards ----
@@ -336,7 +342,7 @@ def list_all(system, query="", **options):
         cursor = "&cursor=" + answer.json["next_cursor"]
 
 
-def wait_for_all(system, timeout=120):
+def wait_for_all(system, timeout=300):
     """Until no job waits or runs; all of them, by id."""
     end = time.monotonic() + timeout
     while True:
@@ -387,7 +393,7 @@ def check_takes(system, jobs, foreign=()):
         for shot in sorted(os.listdir(os.path.join(workspace, project))):
             folder = os.path.join(workspace, project, shot)
             until(lambda: not [name for name in os.listdir(folder) if name.startswith(".")],
-                  lambda: f"left in {folder}: {os.listdir(folder)}", timeout=60)
+                  lambda: f"left in {folder}: {os.listdir(folder)}")
             numbers = []
             for name in sorted(os.listdir(folder)):
                 if os.path.join(project, shot, name) in foreign:
@@ -410,7 +416,7 @@ def check_loose_results(system, jobs):
                 assert sha256(os.path.join(system.data, "workspace", output["path"])) == output["sha256"], output
 
 
-def check_all(ledger, timeout=120, foreign=()):
+def check_all(ledger, timeout=300, foreign=()):
     """After settle(): every promise was kept, and nothing was done that was not asked for."""
     system = ledger.system
     jobs = wait_for_all(system, timeout)

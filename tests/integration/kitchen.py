@@ -100,7 +100,7 @@ class Kitchen:
         if self.process:
             (self.process.kill if hard else self.process.terminate)()
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -170,7 +170,7 @@ class Restaurant:
         if key not in self.known:
             login = ["--username", "cook"] if "--auth" in self.kitchens[release].arguments else []
             definition = draft(self.kitchens[release], function, *login, *self.options, FNR_BACKEND_PASSWORD="sesame")
-            definition.update({"id": key.lower(), "retry": {"max_attempts": 1}, "timeout_s": 120})
+            definition.update({"id": key.lower(), "retry": {"max_attempts": 1}, "timeout_s": 400})
             definition["backend"]["backends"] = [self.kitchens[release].id]
             for member, value in changes.items():
                 definition[member] = {**definition[member], **value} if member in ("backend", "outputs", "inputs") else value
@@ -186,7 +186,7 @@ class Restaurant:
         return self.fnr.submit(self.template(release, function, **(changes or {})), inputs, **members)["id"]
 
     def run(self, release, function, inputs=None, changes=None, **members):
-        return self.fnr.wait(self.submit(release, function, inputs, changes, **members), timeout=120)
+        return self.fnr.wait(self.submit(release, function, inputs, changes, **members))
 
     def upload(self, data, name, media_type):
         body = (f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {media_type}\r\n\r\n'.encode() +
@@ -203,13 +203,16 @@ class Restaurant:
     def log(self, job):
         return [line["text"] for line in self.fnr.get(f"/api/v1/jobs/{job['id']}/log").json["items"]]
 
-    def events(self, id):
-        with self.fnr.stream(f"/api/v1/jobs/{id}/events") as stream:
-            return list(stream)
+    def progress(self, submit):
+        """The job that submit() makes, and all that is told of its progress, from the first moment on."""
+        before = self.fnr.newest()
+        id = submit()
+        with self.fnr.stream(f"/api/v1/jobs/{id}/events", last_id=before) as stream:
+            return id, [event.data["progress"] for event in stream if event.name == "job.progress"]
 
 
 def begun(kitchen, name, count=1):
-    until(lambda: kitchen.calls().count(f"begin {name}") >= count, f"{name} has begun", timeout=60)
+    until(lambda: kitchen.calls().count(f"begin {name}") >= count, f"{name} has begun")
 
 
 def all_is_well(job):

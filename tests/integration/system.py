@@ -46,6 +46,14 @@ def made(job):
     return [{name: value for name, value in output.items() if name != "thumbnail"} for output in job["outputs"]]
 
 
+def write_whole(path, text):
+    """Whoever watches the folder never sees half of it."""
+    part = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}~")
+    with open(part, "w") as file:
+        file.write(text)
+    os.replace(part, path)
+
+
 class Answer:
     def __init__(self, status, headers, data):
         self.status, self.headers, self.data = status, headers, data
@@ -100,9 +108,11 @@ class ReplySocket:
 
 
 def is_whole(data):
-    """Are these bytes a whole answer, as far as one can tell without reading to the end of the connection?"""
+    """Are these bytes a whole answer, as far as one can tell without reading to the end of the connection? Of a stream, its head."""
     head, end, body = data.partition(b"\r\n\r\n")
     length = re.search(rb"\r\ncontent-length: *(\d+)", head.lower())
+    if b"\r\ncontent-type: text/event-stream" in head.lower():
+        return bool(end)
     return bool(end) and length is not None and len(body) >= int(length.group(1))
 
 
@@ -129,13 +139,14 @@ class Event:
 class Stream:
     """A Server-Sent Events stream; iterate over its events. `status` and `headers` are there at once."""
 
-    def __init__(self, system, path, last_id=None, timeout=20, port=None, key=None, limit=90):
+    def __init__(self, system, path, last_id=None, timeout=60, port=None, key=None, limit=240):
         self.end = time.monotonic() + limit
         self.connection = http.client.HTTPConnection("127.0.0.1", port or system.port, timeout=timeout)
         headers = {"Authorization": "Bearer " + (key or system.key), "Accept": "text/event-stream"}
         if last_id is not None:
             headers["Last-Event-ID"] = str(last_id)
         self.connection.request("GET", path, headers=headers)
+        self.socket = self.connection.sock     # the connection forgets it when the answer ends with it
         self.response = self.connection.getresponse()
         self.status, self.headers = self.response.status, self.response.headers
 
@@ -157,6 +168,13 @@ class Stream:
 
     def close(self):
         self.connection.close()
+
+    def cut(self):
+        """Whoever reads it, in another thread, comes to its end."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def __enter__(self):
         return self
@@ -183,7 +201,7 @@ class System:
 
     # -- life --
 
-    def start(self, timeout=60):
+    def start(self):
         STARTED.append(self)
         self.log = open(os.path.join(self.data, "test.log"), "ab")
         self.process = subprocess.Popen(
@@ -199,7 +217,7 @@ class System:
             self.key = ""
         return self
 
-    def stop(self, timeout=90):
+    def stop(self, timeout=240):
         """SIGTERM; everything must be gone within the grace, with exit status 0 and a green check."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=timeout) == 0, self.log_text()[-4000:]
@@ -277,7 +295,7 @@ class System:
 
     # -- requests --
 
-    def request(self, method, path, body=None, headers=None, key=None, timeout=60, port=None):
+    def request(self, method, path, body=None, headers=None, key=None, timeout=120, port=None):
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
         all_headers = {"Authorization": "Bearer " + (key or self.key)}
         if body is not None and not isinstance(body, (bytes, str)):
@@ -292,7 +310,7 @@ class System:
         finally:
             connection.close()
 
-    def send_raw(self, data, timeout=20, cut=False):
+    def send_raw(self, data, timeout=60, cut=False):
         """Sends bytes as they are. With `cut` the connection is closed at once; else what comes back until there is a whole
         answer, the server closes it, or says nothing for so long."""
         answer = b""
@@ -308,7 +326,7 @@ class System:
                 pass
         return answer
 
-    def raw(self, head, body=b"", timeout=20):
+    def raw(self, head, body=b"", timeout=60):
         """One request whose head is given line by line, without Host, key and length where it gives them itself."""
         lines = head.encode("latin-1", "surrogateescape").split(b"\n") if isinstance(head, str) else head.split(b"\n")
         names = {line.split(b":")[0].strip().lower() for line in lines[1:]}
@@ -346,6 +364,11 @@ class System:
     def stream(self, path, **options):
         return Stream(self, path, **options)
 
+    def newest(self):
+        """The number of the newest event: a stream with this as its last_id gets everything that happens from now on."""
+        with self.stream("/api/v1/events") as stream:
+            return next(iter(stream)).id
+
     def add_script(self, name, text, /, **template):
         """A template around an executable script in DATA/templates/<name>/; it is known soon after."""
         folder = os.path.join(self.data, "templates", name)
@@ -357,5 +380,4 @@ class System:
             "id": name, "version": "1.0.0", "name": name, "description": "For a test.", "category": "generic",
             "inputs": {}, "outputs": {"file": {"type": "file"}}, "backend": {"type": "script", "command": ["script"]}, **template,
         }
-        with open(os.path.join(folder, name + ".json"), "w") as file:
-            json.dump(definition, file)
+        write_whole(os.path.join(folder, name + ".json"), json.dumps(definition))

@@ -116,13 +116,15 @@ def test_while_jobs_come_and_go(own, tmp_path):
 
 
 def test_running_attempts_begin_again(own, tmp_path):
-    own.add_script("slow", "#!/bin/sh\nsleep 2\necho x > y\necho '{\"output\":\"file\",\"path\":\"y\"}'\n")
+    own.add_script("slow", "#!/bin/sh\nuntil [ -e \"$FNR_DATA/templates/slow/go\" ]; do sleep 0.1; done\necho x > y\necho '{\"output\":\"file\",\"path\":\"y\"}'\n")
     own.process.send_signal(1)
     until(lambda: own.get("/api/v1/templates/slow").status == 200, "the new template is not loaded")
     id = own.submit("slow", project="p", shot="s")["id"]
     until(lambda: own.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it does not run")
     good(backup(own, tmp_path / "b", "--workspace"))
     good(restore(tmp_path / "b", tmp_path / "n"))
+    for data in (own.data, tmp_path / "n"):
+        open(os.path.join(data, "templates/slow/go"), "w").close()
     assert own.wait(id)["take"] == 1
     own.stop()
     with System(data=str(tmp_path / "n")) as again:
@@ -241,7 +243,7 @@ def test_interrupted(server, tmp_path):
         process = subprocess.Popen([FNR, "backup", tmp_path / "b", "--data", server.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: any(os.path.exists(tmp_path / name / "scripts") for name in os.listdir(tmp_path)), "it does not begin")
         process.terminate()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
         assert process.returncode == 130 and out == "" and "interrupted" in err, (process.returncode, out, err)
         assert os.listdir(tmp_path) == []
     finally:

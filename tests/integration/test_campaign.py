@@ -33,7 +33,7 @@ def submit(ledger, jobs, end):
 
 def finished(system, batch):
     try:
-        answer = system.get(f"/api/v1/batches/{batch}", timeout=10)
+        answer = system.get(f"/api/v1/batches/{batch}", timeout=60)
         return answer.status == 200 and answer.json["state"] != "running"
     except Exception:      # it is being killed
         return False
@@ -59,7 +59,7 @@ def test_campaign():
                 if len(killed) % 100 == 0:
                     print(len(killed), "kills", flush=True)
             bring_back(system)
-            until(lambda: not submitter.is_alive(), "all jobs are submitted", timeout=600)
+            until(lambda: not submitter.is_alive(), "all jobs are submitted", timeout=900)
         finally:
             end.set()
             submitter.join()
@@ -67,7 +67,7 @@ def test_campaign():
         batches = ledger.ids("/api/v1/batches")
         assert len(batches) >= jobs // 100
         for batch in batches:
-            until(lambda: finished(system, batch), f"the batch {batch} is not finished", timeout=120)
+            until(lambda: finished(system, batch), f"the batch {batch} is not finished", timeout=300)
             counts = system.get(f"/api/v1/batches/{batch}").json["counts"]
             assert {state: n for state, n in counts.items() if n} == {"completed": 100}, (batch, counts)
         system.stop()

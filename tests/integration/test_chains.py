@@ -132,7 +132,7 @@ def test_many_children(fnr):
     noop = {"template": "noop", "inputs": {}}
     answer = fnr.post(BATCHES, {"jobs": [{**noop, "ref": "a"}] + [{**noop, "depends_on": ["#a"]}] * 2500}).json
     fnr.post("/api/v1/queues/cpu/resume")
-    until(lambda: fnr.get(f"{BATCHES}/{answer['id']}").json["counts"]["completed"] == 2501, "all of them")
+    until(lambda: fnr.get(f"{BATCHES}/{answer['id']}").json["counts"]["completed"] == 2501, "all of them", timeout=300)
 
 
 def test_a_long_chain_survives_kills(fnr):
@@ -141,7 +141,7 @@ def test_a_long_chain_survives_kills(fnr):
     for _ in range(3):
         fnr.kill_all()
         fnr.start()
-    ends = [fnr.wait(jobs[f"j{n}"]["id"], timeout=90) for n in range(length)]
+    ends = [fnr.wait(jobs[f"j{n}"]["id"], timeout=300) for n in range(length)]
     assert {job["state"] for job in ends} == {"completed"}
     assert all(before["finished_at"] <= after["started_at"] for before, after in zip(ends, ends[1:]))
 

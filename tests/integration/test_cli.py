@@ -15,7 +15,7 @@ from system import FNR, System, made
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("FNR_") and name not in ("NO_COLOR", "TERM")}
 
 
-def run(*arguments, input=None, environment=None, timeout=90):
+def run(*arguments, input=None, environment=None, timeout=240):
     return subprocess.run([FNR, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, input=input if input is not None else "",
                           env={**PLAIN, **(environment or {})})
 
@@ -72,7 +72,7 @@ def test_job_result_and_get(server, fnr, tmp_path):
     good(fnr("job", "get", job["id"], "image", "-o", tmp_path / "card.png", "--force"))
     assert (tmp_path / "card.png").read_bytes() == picture
     bad(fnr("job", "get", job["id"], "sound", "-o", tmp_path), "image")
-    raw = subprocess.run([FNR, "job", "get", job["id"], "-o", "-", "--data", server.data], capture_output=True, timeout=60, env=PLAIN)
+    raw = subprocess.run([FNR, "job", "get", job["id"], "-o", "-", "--data", server.data], capture_output=True, timeout=240, env=PLAIN)
     assert raw.returncode == 0 and raw.stdout == picture
     bad(fnr("job", "get", job["id"], "-o", tmp_path / "absent" / "x.png"), "absent")
 
@@ -82,6 +82,7 @@ def test_job_get_before_its_end(server, fnr):
     bad(fnr("job", "get", id), id)
     bad(fnr("job", "result", id), id)
     good(fnr("job", "cancel", id))
+    server.wait(id)
 
 
 def test_job_retry_and_delete(server, fnr):
@@ -96,6 +97,7 @@ def test_job_retry_and_delete(server, fnr):
     bad(fnr("job", "retry", waiting), waiting)
     bad(fnr("job", "delete", waiting), waiting)
     good(fnr("job", "cancel", waiting))
+    server.wait(waiting)
     bad(fnr("job", "retry", "nonsense"), "fnr: ")
     bad(fnr("job", "delete"), "ID", status=2)
 
@@ -105,6 +107,7 @@ def test_what_keeps_a_job_from_running_is_said(server, fnr):
     assert result.returncode == 0 and "fnr backend add" in result.stderr, result.stderr
     id = result.stdout.split()[1]
     assert server.post(f"/api/v1/jobs/{id}/cancel").status == 202
+    server.wait(id)
     assert fnr("run", "noop", "--no-wait").stderr == ""
 
 

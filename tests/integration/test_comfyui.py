@@ -55,7 +55,7 @@ def known(fnr, comfy, **members):
     finally:
         comfy.set(hold=None)
         fnr.post(f"{JOBS}/cancel", {"template": "text_to_image"})
-        until(lambda: fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status == 204, "nothing runs on the server", timeout=60)
+        until(lambda: fnr.request("DELETE", f"{BACKENDS}/comfy", headers={"If-Match": "*"}).status == 204, "nothing runs on the server")
 
 
 def names_of_events(fnr, comfy, id):
@@ -155,16 +155,21 @@ def test_a_picture_from_words(fnr, comfy):
 
 def test_progress_counts_all_nodes_and_speaks_plainly(fnr, comfy):
     """48.2, 48.6, point 7: it never goes back, ends only at the end, and says what is being done."""
+    said = lambda progress, words: words in (progress["message"] or "")
     comfy.set(hold="KSampler", step_ms=15)
     id = submit(fnr)
-    comfy.wait_held("KSampler")
+    until(lambda: said(fnr.get(f"{JOBS}/{id}").json["progress"], "Creating your image"), "it has come so far")
+    events = []
     with fnr.stream(f"{JOBS}/{id}/events") as stream:
-        comfy.set(hold=None)
-        events = [event for event in stream if event.name == "job.progress"]
+        comfy.set(hold="VAEDecode")
+        for event in stream:
+            if "progress" in event.data:
+                events.append(event)
+                if said(event.data["progress"], "Developing the picture"):
+                    comfy.set(hold=None)
     percents = [event.data["progress"]["percent"] for event in events]
-    assert percents == sorted(percents) and len([percent for percent in percents if 0 < percent < 100]) > 1, percents
-    assert any("Creating your image" in (event.data["progress"]["message"] or "") for event in events), events
-    assert fnr.wait(id)["state"] == "completed"
+    assert percents == sorted(percents) and len({percent for percent in percents if 0 < percent < 100}) > 1, percents
+    assert percents[-1] == 100 and events[-1].name == "job.completed", events
 
 
 def percent_at_decoding(fnr, comfy):
@@ -180,7 +185,7 @@ def percent_at_decoding(fnr, comfy):
 
 def test_weights_are_learned_and_kept():
     """48.2, 60.2: nodes that took as long as the others count as much, also when everything was started anew."""
-    with Comfyui(node_ms=250) as comfy, System(CONFIG) as fnr, known(fnr, comfy):
+    with Comfyui(node_ms=600) as comfy, System(CONFIG) as fnr, known(fnr, comfy):
         before = percent_at_decoding(fnr, comfy)       # the sampler counts for most of it, as long as nothing else is known
         fnr.stop()
         fnr.start()
@@ -268,12 +273,10 @@ def test_others_and_the_unknown_are_passed_over(fnr, comfy):
     comfy.set(foreign=1, unknown=1, blocked=1, hold="started")
     id = submit(fnr)
     comfy.wait_held("started")
-    with fnr.stream(f"{JOBS}/{id}/events") as stream:
-        time.sleep(0.5)
-        assert fnr.get(f"{JOBS}/{id}/preview").status == 404, "somebody else's picture is shown"
-        comfy.set(hold=None)
-        percents = [event.data["progress"]["percent"] for event in stream if event.name == "job.progress"]
-    assert percents and percents[0] < 40, "somebody else's progress is shown"
+    time.sleep(1)
+    assert fnr.get(f"{JOBS}/{id}/preview").status == 404, "somebody else's picture is shown"
+    assert fnr.get(f"{JOBS}/{id}").json["progress"]["percent"] < 40, "somebody else's progress is shown"
+    comfy.set(hold=None)
     job = done(fnr, id)
     assert job["attempt"] == 1 and len(job["outputs"]) == 1
     assert {"blocked", "zwölf of thirty"} <= set(log_of(fnr, id))
@@ -661,7 +664,7 @@ def test_a_silent_socket_from_the_start(fnr, comfy):
 def test_the_end_is_not_said_or_the_history_late(fnr, without):
     """Points 7, 10: execution_success comes before the history, also when the queue is empty already; executing null may be missing."""
     with Comfyui("--without", without) as other, known(fnr, other):
-        for controls in ({"late_history_ms": 3000}, {"gap_ms": 2500}, {"no_end": 1}):
+        for controls in ({"late_history_ms": 2000}, {"gap_ms": 1500}, {"no_end": 1}):
             other.reset()
             other.set(**controls)
             id = submit(fnr)
@@ -679,15 +682,11 @@ def test_a_large_message_and_one_that_is_too_large(fnr, comfy):
 
 
 def test_the_socket_is_read_while_files_come(fnr, comfy):
-    """Point 25: a download that takes long holds up nobody."""
-    comfy.set(http=[{"path": "/view", "delay_ms": 2500, "times": 1}])
-    first = submit(fnr)
-    comfy.wait(lambda seen: any(path == "/view" for _, path, _ in seen["requests"]))
-    for _ in range(3):
-        comfy.set(huge=4 << 20)
-        done(fnr, submit(fnr))
-    done(fnr, first)
-    assert comfy.seen()["slowest_send_ms"] < 2000
+    """Point 25: the file comes only when the server's messages were taken."""
+    comfy.set(http=[{"path": "/view", "flood": 32 << 20}])
+    done(fnr, submit(fnr))
+    seen = comfy.seen()
+    assert seen["stuck"] == 0 and any(path == "/view" for _, path, _ in seen["requests"])
 
 
 def test_the_socket_is_read_while_something_is_asked(fnr, comfy):
@@ -734,7 +733,7 @@ def test_a_prompt_on_a_kept_socket_is_joined_again(fnr, comfy, kill):
     (kill_workers if kill == "worker" else kill_manager)(fnr, comfy)
     seen = comfy.wait(lambda seen: seen["sockets_opened"] > opened and prompt["client_id"] in seen["sids"])
     comfy.set(hold=None)
-    assert done(fnr, id, timeout=120)["attempt"] == 1
+    assert done(fnr, id)["attempt"] == 1
     assert seen["runs"][prompt["prompt_id"]] == 1 == comfy.seen()["runs"][prompt["prompt_id"]]
 
 
@@ -757,7 +756,7 @@ def test_a_kept_connection_that_ends_under_a_prompt(fnr, comfy):
     for _ in range(20):
         done(fnr, submit(fnr))
         comfy.set(http=[{"path": "/prompt", "method": "POST", "lost": True}])
-        job = done(fnr, submit(fnr), timeout=120)
+        job = done(fnr, submit(fnr))
         if job["attempt"] == 1:         # else it went on a new connection, by another worker
             break
     assert job["attempt"] == 1
@@ -780,7 +779,7 @@ def test_a_server_that_is_started_anew(fnr, comfy):
     id = submit(fnr)
     comfy.wait_held("KSampler")
     comfy.restart()
-    job = done(fnr, id, timeout=120)
+    job = done(fnr, id)
     assert job["attempt"] == 2
     assert fnr.get(f"{JOBS}/{id}/attempts").json["items"][0]["error"]["code"] in ("backend_lost_job", "backend_unreachable")
 
@@ -793,7 +792,7 @@ def test_somebody_takes_it_out_of_the_queue(fnr, comfy):
     prompt = comfy.seen()["prompts"][0]["prompt_id"]
     comfy.ask("POST", "/queue", {"delete": [prompt]})
     comfy.set(hold=None)
-    job = done(fnr, id, timeout=120)
+    job = done(fnr, id)
     assert job["attempt"] == 2
 
 
@@ -803,10 +802,8 @@ def test_the_place_in_the_servers_queue_is_told(fnr, comfy):
     for number in (9, 1, 5):
         comfy.ask("POST", "/prompt", {"prompt": workflow(), "number": number - 100})
     id = submit(fnr)
-    end = time.monotonic() + 60
-    while "3 jobs before" not in (fnr.get(f"{JOBS}/{id}").json["progress"]["message"] or ""):
-        assert time.monotonic() < end, fnr.get(f"{JOBS}/{id}").json["progress"]
-        time.sleep(0.1)
+    progress = lambda: fnr.get(f"{JOBS}/{id}").json["progress"]
+    until(lambda: "3 jobs before" in (progress()["message"] or ""), lambda: progress())
     comfy.set(hold=None)
     done(fnr, id)
 
@@ -852,7 +849,7 @@ def test_a_server_that_does_not_listen(fnr, comfy):
     id = submit(fnr)
     comfy.wait_held("KSampler")
     assert fnr.post(f"{JOBS}/{id}/cancel").status == 202
-    assert fnr.wait(id, timeout=120)["state"] == "cancelled"
+    assert fnr.wait(id)["state"] == "cancelled"
     until(lambda: fnr.get(f"{BACKENDS}/comfy").json["health"]["score"] < 1, "the server's score falls")
     assert any("told to stop" in line for line in log_of(fnr, id))
 
@@ -875,15 +872,15 @@ def test_a_server_that_does_not_listen_is_restarted(server):
         id = submit(own)
         server.wait_held("KSampler")
         assert own.post(f"{JOBS}/{id}/cancel").status == 202
-        assert own.wait(id, timeout=120)["state"] == "cancelled"
-        until(lambda: "about to restart" in own.log_text(), "the hook runs", timeout=120)
+        assert own.wait(id)["state"] == "cancelled"
+        until(lambda: "about to restart" in own.log_text(), "the hook runs")
         until(lambda: state() == "suspect", "the server is suspect")
         assert "told to stop" in own.get(f"{BACKENDS}/comfy").json["breaker"]["reason"]
         later = submit(own)
         until(lambda: own.get(f"{JOBS}/{later}").json["waiting_for"] == "no_backend", "it gets no more jobs")
         server.set(hold=None, deaf_interrupts=0)
         open(os.path.join(own.data, "hooks", "go"), "w").close()
-        done(own, later, timeout=120)
+        done(own, later)
         until(lambda: state() == "ready", "the server is trusted again")
         assert "event=backend.restart_hook backend=comfy exit=0" in own.log_text()
         with open(os.path.join(own.data, "hooks", "ran")) as file:
@@ -901,10 +898,7 @@ def test_it_may_not_take_for_ever(fnr, comfy):
 
 def test_what_is_found_at_a_server(fnr, comfy):
     """46.1, 60.9: devices, memory, the queue, models and choices, asked for cheaply."""
-    end = time.monotonic() + 60
-    while not (found := fnr.get(f"{BACKENDS}/comfy").json["found"]):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    found = until(lambda: fnr.get(f"{BACKENDS}/comfy").json["found"], "it was asked")
     assert found["version"] == "0.38.1" and found["devices"][0]["vram_total"] == 24 << 30
     assert found["choices"]["KSampler.sampler_name"][0] == "euler" and "lanczos" in found["choices"]["ImageScaleBy.upscale_method"]
     offered = fnr.get("/api/v1/models?category=KSampler.sampler_name").json["items"]
@@ -1092,7 +1086,7 @@ def test_the_prompt_is_joined_again(fnr, comfy, kill, phase):
     kill(fnr, comfy)
     comfy.wait(lambda seen: seen["closes"])
     comfy.set(hold=None)
-    job = done(fnr, id, timeout=120)
+    job = done(fnr, id)
     seen = comfy.seen()
     assert list(seen["runs"].values()) == [1] and len(seen["prompts"]) == 1, (seen["runs"], job["attempt"])
     assert len(job["outputs"]) == 1
@@ -1120,7 +1114,7 @@ def test_killed_before_it_runs(fnr, comfy, kill, phase):
     if kill is not kill_server and phase == "answer":
         comfy.wait(lambda seen: seen["closes"])
     comfy.set(hold=None)
-    job = done(fnr, id, timeout=120)
+    job = done(fnr, id)
     runs = list(comfy.seen()["runs"].values())
     assert len(job["outputs"]) == 1 and runs == [1] * len(runs) and 1 <= len(runs) <= (2 if phase == "submission" else 1), runs
 
@@ -1131,7 +1125,7 @@ def test_killed_while_files_come(fnr, comfy, kill):
     id = submit(fnr)
     comfy.wait(lambda seen: any(path == "/view" for _, path, _ in seen["requests"]))
     kill(fnr, comfy)
-    done(fnr, id, timeout=120)
+    done(fnr, id)
     assert list(comfy.seen()["runs"].values()) == [1]
 
 
@@ -1169,7 +1163,7 @@ def test_an_old_servers_own_id_is_found_again(fnr):
             kill_workers(fnr, old)
             old.wait(lambda seen: seen["closes"])
             old.set(hold=None)
-            done(fnr, id, timeout=120)
+            done(fnr, id)
             assert list(old.seen()["runs"].values()) == [1], phase
 
 
@@ -1181,7 +1175,7 @@ def test_the_server_is_killed(fnr, comfy, phase):
     comfy.wait(lambda seen: len(seen["prompts"]) == 1)
     comfy.wait_held(phase)
     comfy.restart()
-    job = done(fnr, id, timeout=120)
+    job = done(fnr, id)
     assert len(job["outputs"]) == 1
     seen = comfy.seen()
     assert sum(seen["runs"].values()) == (0 if phase in ("success", "ended") else 1) and not seen["pending"]
@@ -1197,14 +1191,14 @@ def test_a_graceful_restart_leaves_the_prompt_alone(server):
         own.stop()
         own.start()
         server.set(hold=None)
-        job = done(own, id, timeout=120)
+        job = done(own, id)
         assert list(server.seen()["runs"].values()) == [1] and job["attempt"] == 1
 
 
 def test_a_prompt_that_was_left_is_cancelled(server):
     """The manager stops, and waits for another job, when one that goes on without it is cancelled: the next life stops that."""
     server.reset()
-    slow = "#!/bin/sh\nsleep 15\necho done >note.txt\nprintf '{\"output\":\"file\",\"path\":\"note.txt\"}\\n'\n"
+    slow = "#!/bin/sh\nsleep 25\necho done >note.txt\nprintf '{\"output\":\"file\",\"path\":\"note.txt\"}\\n'\n"
     with System("workers: {min: 2, max: 3}\nstop: {grace: 60}\n", before_start=lambda own: own.add_script("slow", slow)) as own, known(own, server):
         server.set(hold="KSampler")
         id = submit(own)
@@ -1215,8 +1209,8 @@ def test_a_prompt_that_was_left_is_cancelled(server):
             os.kill(pid, signal.SIGTERM)
         until(lambda: "event=job.left" in own.log_text(), "the manager stops")
         assert own.post(f"{JOBS}/{id}/cancel").status == 202
-        job = own.wait(other, timeout=120)
+        job = own.wait(other)
         assert job["state"] == "completed" and job["attempt"] == 1, job
-        assert own.wait(id, timeout=120)["state"] == "cancelled"
+        assert own.wait(id)["state"] == "cancelled"
         server.wait(lambda seen: seen["running"] is None)
         assert "ended by signal" not in own.log_text()

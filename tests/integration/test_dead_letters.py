@@ -163,7 +163,7 @@ def test_discard_and_delete(fnr):
 
 
 def test_too_many_and_too_old():
-    with make_system("dead: {max: 3}\njob: {keep: 8}\n") as fnr:
+    with make_system("dead: {max: 3}\njob: {keep: 30}\n") as fnr:
         ids = [fail(fnr) for _ in range(5)]
         until(lambda: dead(fnr) == ids[:1:-1], "the oldest two are dropped")
         assert fnr.get(DEAD).json["dropped"] == 2

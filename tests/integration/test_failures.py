@@ -18,16 +18,17 @@ inputs = request["parameters"]
 for line in inputs.get("lines", []):
     print(json.dumps(line), flush=True)
     time.sleep(inputs.get("pause", 0))
-sys.stderr.write(inputs.get("stderr", ""))
 time.sleep(inputs.get("sleep", 0))
-if request["attempt"] >= inputs.get("good_from", 99):
+up = inputs.get("until") and os.path.exists(os.path.join(os.environ["FNR_DATA"], "templates", request["template"], inputs["until"]))
+if up or request["attempt"] >= inputs.get("good_from", 99):
     open("text.txt", "w").write("done")
     print(json.dumps({"output": "text", "path": "text.txt"}))
     sys.exit(0)
+sys.stderr.write(inputs.get("stderr", ""))
 sys.exit(inputs.get("status", 1))
 """
 INPUTS = {"lines": {"type": "array", "items": {"type": "any"}}, "pause": {"type": "number"}, "stderr": {"type": "string"},
-          "sleep": {"type": "number"}, "status": {"type": "integer"}, "good_from": {"type": "integer"}}
+          "sleep": {"type": "number"}, "status": {"type": "integer"}, "good_from": {"type": "integer"}, "until": {"type": "string"}}
 COMMON = {"inputs": INPUTS, "outputs": {"text": {"type": "text"}}}
 FAST = {"delay_s": 0.01, "max_delay_s": 0.01}
 RULE = {"when": {"class": "unknown", "text": "the cat sat"}, "then": {
@@ -40,8 +41,8 @@ def fnr():
     system.add_script("say", SAY, retry=FAST, **COMMON)
     system.add_script("cats", SAY, retry=FAST, errors=[RULE], **COMMON)
     system.add_script("classes", SAY, retry={**FAST, "resource": {"max_attempts": 2}, "unknown": {"max_attempts": 1}}, **COMMON)
-    system.add_script("hurried", SAY, retry={"delay_s": 3, "max_delay_s": 3, "total_s": 0.1, "max_attempts": 50}, **COMMON)
-    system.add_script("listened", SAY, retry={**FAST, "max_attempts": 2}, silence_s=1, **COMMON)
+    system.add_script("hurried", SAY, retry={"delay_s": 1000, "max_delay_s": 1000, "total_s": 0.1, "max_attempts": 50}, **COMMON)
+    system.add_script("listened", SAY, retry={**FAST, "max_attempts": 2}, silence_s=6, **COMMON)
     with system:
         yield system
 
@@ -101,9 +102,8 @@ def test_classes_have_policies_of_their_own(fnr):
 
 
 def test_not_beyond_the_total_time(fnr):
-    begun = time.monotonic()
     job = fnr.run("hurried", {"sleep": 0.2})
-    assert job["state"] == "failed" and job["attempt"] == 1 and time.monotonic() - begun < 3
+    assert job["state"] == "failed" and job["attempt"] == 1
 
 
 def test_who_asks_to_wait_is_left_alone(fnr):
@@ -119,13 +119,13 @@ def test_who_asks_to_wait_is_left_alone(fnr):
 
 def test_stuck(fnr):
     """49.8: one that says nothing is ended and tried again; one that goes on talking is not."""
-    job = fnr.run("listened", {"sleep": 30})
+    job = fnr.run("listened", {"sleep": 1000})
     assert (job["state"], job["error"]["code"], job["attempt"]) == ("failed", "stuck", 2)
     for record in attempts(fnr, job):
-        assert ms(record["finished_at"]) - ms(record["started_at"]) < 5000
+        assert ms(record["finished_at"]) - ms(record["started_at"]) >= 6000
     lines = [{"progress": n / 10} for n in range(10)]
-    assert fnr.run("listened", {"lines": lines, "pause": 0.3, "good_from": 1})["state"] == "completed"
-    id = fnr.submit("listened", {"sleep": 30})["id"]
+    assert fnr.run("listened", {"lines": lines, "pause": 1, "good_from": 1})["state"] == "completed"
+    id = fnr.submit("listened", {"sleep": 1000})["id"]
     until(lambda: fnr.get(f"{JOBS}/{id}").json["state"] == "running", "it runs")
     fnr.post(f"{JOBS}/{id}/cancel")
     assert fnr.wait(id)["state"] == "cancelled", "what is cancelled is not stuck"
@@ -202,6 +202,11 @@ def farm():
         yield system
 
 
+def rise(fnr):
+    """What was told to fail until "up" does so no more."""
+    open(os.path.join(fnr.data, "templates/farm/up"), "w").close()
+
+
 def breaker(fnr):
     return fnr.get("/api/v1/backends/local").json["breaker"]
 
@@ -211,32 +216,35 @@ def test_breaker(farm):
     until(lambda: breaker(farm), "the first second")
     assert breaker(farm) == {"state": "closed", "failures": 0, "open_until": None, "reason": None}
     with farm.stream("/api/v1/events?types=backend.changed") as stream:
-        id = farm.submit("farm", {"stderr": "farm is down", "good_from": 5})["id"]
-        events = iter(stream)
-        event = next(event for event in events if event.name == "backend.changed")
+        events = (event for event in stream if event.name == "backend.changed")
+        assert next(iter(stream)).name == "snapshot"
+        id = farm.submit("farm", {"until": "up", "stderr": "farm is down"}, priority=9)["id"]
+        event = next(events)
         assert event.data["breaker"] == "open" and event.data["reason"] == "The farm is down."
-        until(lambda: breaker(farm)["state"] == "open", "the breaker is open")
-        assert breaker(farm)["failures"] == 3 and breaker(farm)["reason"] == "The farm is down."
+        now = until(lambda: (one := breaker(farm))["state"] == "open" and one, "the breaker is open")
+        assert now["failures"] >= 3 and now["reason"] == "The farm is down."
         others = [farm.submit("farm", {"good_from": 1})["id"] for _ in range(5)]
         until(lambda: farm.get(f"{JOBS}/{others[0]}").json["waiting_for"] == "no_backend", "it waits")
-        assert farm.post("/api/v1/route", {"template": "farm"}).json["waiting_for"] == "no_backend"
-        assert farm.get(f"{JOBS}/{id}").json["state"] in ("queued", "retry_wait")
-        event = next(event for event in events if event.name == "backend.changed")
-        assert event.data["breaker"] == "half_open"
+        until(lambda: farm.post("/api/v1/route", {"template": "farm"}).json["waiting_for"] == "no_backend", "others would wait too")
+        until(lambda: farm.get(f"{JOBS}/{id}").json["state"] in ("queued", "retry_wait"), "it is tried again")
+        assert {farm.get(f"{JOBS}/{other}").json["attempt"] for other in others} == {0}
+        rise(farm)
+        assert next(events).data["breaker"] == "half_open"
     job = farm.wait(id)
-    assert job["state"] == "completed" and job["attempt"] == 5, "of the 2 attempts it has, none was its own fault"
-    assert all(attempt["error"]["backend_down"] for attempt in attempts(farm, job)[:4])
+    assert job["state"] == "completed" and job["attempt"] > 3, "of the 2 attempts it has, none was its own fault"
+    assert all(attempt["error"]["backend_down"] for attempt in attempts(farm, job)[:-1])
     assert [farm.wait(other)["state"] for other in others] == ["completed"] * 5
     until(lambda: breaker(farm)["state"] == "closed" and breaker(farm)["failures"] == 0, "closed again")
     assert "event=backend.changed backend=local breaker=open" in farm.log_text()
 
 
 def test_breaker_is_reset(farm):
-    id = farm.submit("farm", {"stderr": "farm is down", "good_from": 4})["id"]
-    until(lambda: (breaker(farm) or {}).get("state") == "open", "the breaker is open")
-    begun = time.monotonic()
+    id = farm.submit("farm", {"until": "up", "stderr": "farm is down"})["id"]
+    until(lambda: farm.log_text().count("breaker=open") == 3, "it was tried twice in vain, and is open for 20 seconds")
+    rise(farm)
     assert farm.post("/api/v1/backends/local/reset-breaker").status == 202
-    assert farm.wait(id)["state"] == "completed" and time.monotonic() - begun < 4, "it did not wait for the breaker's time"
+    assert farm.wait(id)["state"] == "completed"
+    assert farm.log_text().count("breaker=half_open") == 2, "it did not wait for the breaker's time"
     assert_problem(farm.post("/api/v1/backends/none/reset-breaker"), 404)
     assert_problem(farm.get("/api/v1/backends/none"), 404)
     reader = farm.post("/api/v1/keys", {"name": "reader", "scopes": ["read"]}).json["key"]
@@ -245,12 +253,13 @@ def test_breaker_is_reset(farm):
 
 
 def test_a_cancelled_try_does_not_keep_it_half_open(farm):
-    farm.submit("farm", {"stderr": "farm is down", "good_from": 4})
+    first = farm.submit("farm", {"until": "up", "stderr": "farm is down"})["id"]
     until(lambda: (breaker(farm) or {}).get("state") == "open", "the breaker is open")
-    slow = farm.submit("farm", {"sleep": 60, "good_from": 1}, priority=10)["id"]
+    slow = farm.submit("farm", {"sleep": 1000, "good_from": 1}, priority=10)["id"]
     good = farm.submit("farm", {"good_from": 1})["id"]
     until(lambda: farm.get(f"{JOBS}/{slow}").json["state"] == "running", "it is the one that tries")
     time.sleep(0.5)
     assert farm.get(f"{JOBS}/{good}").json["state"] == "queued", "only one tries"
+    rise(farm)
     farm.post(f"{JOBS}/{slow}/cancel")
-    assert farm.wait(good)["state"] == "completed"
+    assert {farm.wait(id)["state"] for id in (first, good)} == {"completed"}

@@ -125,8 +125,8 @@ def test_a_long_text(place, release):
 @pytest.mark.parametrize("release", RELEASES)
 def test_progress(place, release):
     """48.2: in the app's own words, and never back."""
-    job = place.submit(release, "steps", {"steps": 6, "seconds_each": 0.2} if release == "4.8" else {"count": 6, "seconds": 0.2})
-    progress = [event.data["progress"] for event in place.events(job) if event.name == "job.progress"]
+    place.template(release, "steps")
+    job, progress = place.progress(lambda: place.submit(release, "steps", {"steps": 6, "seconds_each": 0.5} if release == "4.8" else {"count": 6, "seconds": 0.5}))
     percents = [data["percent"] for data in progress]
     assert percents == sorted(percents)
     assert any("Kneading (" in data["message"] and "of 6 folds" in data["message"] for data in progress), progress
@@ -137,8 +137,8 @@ def test_progress(place, release):
 def test_a_text_that_grows(place, release):
     """Later answers are only edits of the first one, and the last is whole again."""
     seconds = "seconds_each" if release == "4.8" else "seconds"
-    job = place.submit(release, "spell", {"text": "Zabaglione", seconds: 0.2})
-    told = {event.data["progress"]["message"] for event in place.events(job) if event.name == "job.progress"}
+    job, progress = place.progress(lambda: place.submit(release, "spell", {"text": "Zabaglione", seconds: 0.4}))
+    told = {one["message"] for one in progress}
     assert told & {"Zabaglione"[:length] for length in range(1, 10)}, told
     job = all_is_well(place.fnr.wait(job))
     assert place.output(job, "spelled") == b"Zabaglione"
@@ -167,7 +167,7 @@ def test_the_place_in_the_apps_queue_and_cancel(place, release):
     """The app does one `sleep` at a time: the others wait, and one that was cancelled while it waited is never begun."""
     kitchen = place.kitchens[release]
     before = kitchen.calls().count("begin sleep")
-    first = place.submit(release, "sleep", {"seconds": 100})
+    first = place.submit(release, "sleep", {"seconds": 300})
     begun(kitchen, "sleep", before + 1)
     second = place.submit(release, "sleep", {"seconds": 0.1})
     told = until(lambda: (place.fnr.get(f"/api/v1/jobs/{second}").json["progress"]["message"] or "").startswith("Waiting for the app") and

@@ -51,7 +51,7 @@ def test_a_full_queue_is_waited_for(guarded, release):
     changes = {"retry": {"max_attempts": 9}}
     others = [guarded.submit(release, "sleep", {"seconds": 0.1}, changes) for _ in range(2)]
     for job in [first, *others]:
-        all_is_well(guarded.fnr.wait(job, timeout=120))
+        all_is_well(guarded.fnr.wait(job))
     assert kitchen.calls().count("begin sleep") == 3
 
 
@@ -150,7 +150,7 @@ def test_the_app_is_killed(guarded, release):
     assert (job["state"], job["attempt"], job["error"]["class"], job["error"]["code"]) == ("failed", 1, "unknown", "result_unknown")
     assert "does not answer" in job["error"]["detail"], job["error"]
     kitchen.restart()
-    job = all_is_well(guarded.fnr.wait(again, timeout=120))
+    job = all_is_well(guarded.fnr.wait(again))
     assert job["attempt"] > 1 and guarded.output(job, "spelled") == b"abcdef"
     assert kitchen.calls().count("begin doze") == before + 1 and kitchen.calls().count("begin spell") == 2
 
@@ -165,7 +165,7 @@ def test_a_process_of_ours_is_killed(guarded, release, victim):
     begun(kitchen, "doze", before + 1)
     for pid in guarded.fnr.pids_of(victim):
         os.kill(pid, signal.SIGKILL)
-    job = guarded.fnr.wait(id, timeout=90)
+    job = guarded.fnr.wait(id)
     assert (job["state"], job["attempt"]) == ("failed", 1) and job["error"], job
     all_is_well(guarded.run(release, "doze", {"seconds": 0.2}))       # one at a time: the first does not run any more
     assert (kitchen.calls().count("begin doze"), kitchen.calls().count("end doze")) == (before + 2, ended + 1)

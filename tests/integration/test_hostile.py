@@ -51,7 +51,7 @@ def learn(fnr, server, kind, **members):
     }[kind]
     answer = fnr.post("/api/v1/templates", {
         "id": id, "version": "1.0.0", "name": "Evil", "category": "image", "inputs": {"picture": {"type": "file", "required": True}},
-        "outputs": {"answer": {"type": "file"}}, "retry": {"max_attempts": 1}, "on_lost": "fail", "timeout_s": 60,
+        "outputs": {"answer": {"type": "file"}}, "retry": {"max_attempts": 1}, "on_lost": "fail", "timeout_s": 400,
         "backend": {"type": kind, "backends": [id], **backend}})
     assert answer.status == 201, answer.data
     return id
@@ -77,7 +77,7 @@ def forget(fnr, id):
 
 def run(fnr, server, kind, picture):
     id = learn(fnr, server, kind)
-    job = fnr.wait(fnr.submit(id, {"picture": picture})["id"], timeout=120)
+    job = fnr.wait(fnr.submit(id, {"picture": picture})["id"], timeout=500)
     forget(fnr, id)
     return job
 
@@ -117,7 +117,7 @@ def each_evil_is_asked(fnr, kind, make, step, states):
         with make() as server:
             server.on[step] = EVILS[name][0]
             id = learn(fnr, server, kind)
-            backend = until(lambda: (found := fnr.get(f"{BACKENDS}/{id}").json)["state"] != "unknown" and found, "it was asked", timeout=60)
+            backend = until(lambda: (found := fnr.get(f"{BACKENDS}/{id}").json)["state"] != "unknown" and found, "it was asked")
             forget(fnr, id)
             return None if backend["state"] in states else f"{backend['state']} {backend['breaker']}"
     side_by_side(fnr, EVILS, one)

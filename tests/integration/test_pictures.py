@@ -3,6 +3,7 @@ and measured."""
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import zlib

@@ -31,13 +31,18 @@ def state(fnr, id):
     return fnr.get(f"/api/v1/jobs/{id}").json["state"]
 
 
+def everywhere(condition, what):
+    """Each handler reads the configuration anew by itself: many requests in a row, so that every one of them has been asked."""
+    until(lambda: all(condition() for _ in range(100)), what)
+
+
 def in_seconds(seconds):
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_paused_and_resumed(fnr):
     """42.7: jobs are accepted and wait, what runs goes on, other queues run, and a restart changes nothing."""
-    running = fnr.submit(metadata={"noop": {"duration_ms": 1500}})["id"]
+    running = fnr.submit(metadata={"noop": {"duration_ms": 8000}})["id"]
     until(lambda: state(fnr, running) == "running", "it runs")
     with fnr.stream("/api/v1/events?types=queue.changed") as stream:
         events = iter(stream)
@@ -62,26 +67,25 @@ def test_paused_and_resumed(fnr):
 
 
 def test_paused_until_a_time(fnr):
-    answer = fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(2)})
+    answer = fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(5)})
     assert answer.status == 200 and answer.json["paused_until"]
-    began = time.monotonic()
-    id = fnr.submit()["id"]
-    assert fnr.wait(id)["state"] == "completed" and 1 < time.monotonic() - began
+    job = fnr.wait(fnr.submit()["id"])
+    assert job["state"] == "completed" and job["started_at"] >= answer.json["paused_until"]
     assert queue(fnr)["paused"] is False and queue(fnr)["paused_until"] is None
 
 
 def test_the_time_passes_while_it_is_stopped(fnr):
-    fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(1)})
+    assert fnr.post(f"{QUEUES}/cpu/pause", {"until": in_seconds(4)}).status == 200
     id = fnr.submit()["id"]
     fnr.kill_all()
-    time.sleep(1.2)
+    time.sleep(4.2)
     fnr.start()
     assert fnr.wait(id)["state"] == "completed" and not queue(fnr)["paused"]
 
 
 def test_purge(fnr):
     """What waits is cancelled, in this queue alone; what runs goes on."""
-    running = fnr.submit(metadata={"noop": {"duration_ms": 1500}})["id"]
+    running = fnr.submit(metadata={"noop": {"duration_ms": 8000}})["id"]
     until(lambda: state(fnr, running) == "running", "it runs")
     waiting = [fnr.submit()["id"] for _ in range(4)] + [fnr.submit(not_before="2099-01-01T00:00:00Z")["id"]]
     other = fnr.submit(queue="gpu")["id"]
@@ -171,10 +175,11 @@ def test_little_room_refuses_new_work_only():
         new = {"template": "noop", "inputs": {}}
         accepted = [fnr.submit("writer", project="p")["id"] for _ in range(10)]
         configure("disk: {min_free: 1099511627776}\n")
-        until(lambda: fnr.post("/api/v1/jobs", new).status == 503, "no new work")
+        everywhere(lambda: fnr.post("/api/v1/jobs", new).status == 503, "no new work")
         assert {fnr.wait(id)["state"] for id in accepted} == {"completed"}
         for path, body in (("/api/v1/jobs", new), ("/api/v1/batches", {"jobs": [new]}), (f"/api/v1/jobs/{accepted[0]}/retry", {})):
             assert_problem(fnr.post(path, body), 503, "storage_full", "disk.min_free")
+        everywhere(lambda: fnr.post("/api/v1/uploads", b"x").status == 503, "no new files")
         assert_problem(fnr.post("/api/v1/uploads", b"x"), 503, "storage_full")
         assert fnr.post(f"{QUEUES}/cpu/pause").status == 200 and fnr.post(f"{QUEUES}/cpu/resume").status == 200
         assert fnr.request("DELETE", f"/api/v1/jobs/{accepted[0]}").status == 204
@@ -208,7 +213,7 @@ def test_why_jobs_wait(fnr):
 
 def test_the_latest_start(fnr):
     """42.13: what has not started by then expires, paused or not; what runs goes on."""
-    running = fnr.submit(metadata={"noop": {"duration_ms": 6000}}, expires_at=in_seconds(4))["id"]
+    running = fnr.submit(metadata={"noop": {"duration_ms": 18000}}, expires_at=in_seconds(15))["id"]
     until(lambda: state(fnr, running) == "running", "it runs")
     fnr.post(f"{QUEUES}/gpu/pause")
     late = [fnr.submit(queue="gpu", expires_at=in_seconds(1))["id"], fnr.submit(queue="gpu", expires_at=in_seconds(2), not_before=in_seconds(1.5))["id"]]
@@ -238,8 +243,8 @@ def test_more_queues_by_configuration():
         with open(os.path.join(fnr.data, "config.yaml"), "w") as file:
             file.write("workers: {min: 1, max: 1}\nqueue: {names: render}\n")
         fnr.process.send_signal(signal.SIGHUP)
-        until(lambda: fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}, "queue": "batch-2"}).status == 422, "it takes nothing new")
-        until(lambda: all(fnr.post("/api/v1/route", {"template": "noop", "queue": "batch-2"}).status == 422 for _ in range(100)), "nowhere")
+        everywhere(lambda: fnr.post("/api/v1/jobs", {"template": "noop", "inputs": {}, "queue": "batch-2"}).status == 422, "it takes nothing new")
+        everywhere(lambda: fnr.post("/api/v1/route", {"template": "noop", "queue": "batch-2"}).status == 422, "nowhere")
         assert queue(fnr, "batch-2")["waiting"] >= 3
         assert [item["name"] for item in fnr.get(QUEUES).json["items"]] == ["cpu", "gpu", "io", "priority", "render", "batch-2"]
         assert fnr.post(f"{QUEUES}/batch-2/resume").json["paused"] is False
@@ -321,12 +326,12 @@ def test_limits_on_concurrency():
     """42.13: of a queue, a project, a template; what waits for one says so and holds up nobody else; it outlives a restart."""
     with System("workers: {min: 6, max: 6}\n", before_start=lambda fnr: limited_template(fnr, concurrency=2)) as fnr:
         def submit(count, **members):
-            return [fnr.submit(**{"metadata": {"noop": {"duration_ms": 200}}, **members})["id"] for _ in range(count)]
+            return [fnr.submit(**{"metadata": {"noop": {"duration_ms": 1500}}, **members})["id"] for _ in range(count)]
         assert most_at_once(ran(fnr, submit(8))) > 3
         assert_problem(fnr.request("PUT", f"{QUEUES}/cpu", {"concurrency": "two"}), 422, "invalid")
         answer = fnr.request("PUT", f"{QUEUES}/cpu", {"concurrency": 2}).json
         assert (answer["concurrency"], answer["per_minute"], answer["paused"]) == (2, None, False)
-        ids = submit(8, metadata={"noop": {"duration_ms": 600}})
+        ids = submit(8, metadata={"noop": {"duration_ms": 3000}})
         until(lambda: fnr.get(f"/api/v1/jobs/{ids[-1]}").json["waiting_for"] == "limit", "it says why it waits")
         assert fnr.wait(submit(1, queue="gpu")[0])["state"] == "completed" and fnr.get(f"/api/v1/jobs/{ids[-1]}").json["state"] == "queued"
         assert most_at_once(ran(fnr, ids)) == 2

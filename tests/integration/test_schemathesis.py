@@ -28,7 +28,7 @@ def test_every_operation_answers_as_documented():
              "--exclude-path-regex", LEFT_OUT, "--exclude-operation-id", "deleteKey", "--hypothesis-max-examples", "5", "--hypothesis-derandomize",
              "--hypothesis-no-phases", "shrink,target,reuse", "--hypothesis-deadline", "60000", "--hypothesis-suppress-health-check", "all",
              "--request-timeout", "60000", "--no-color"],
-            env=environment, capture_output=True, text=True, timeout=280, cwd=system.data)
+            env=environment, capture_output=True, text=True, timeout=580, cwd=system.data)
         assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
         assert int(result.stdout.rsplit(" passed in", 1)[0].rsplit(" ", 1)[1]) > 60, result.stdout[-500:]
 

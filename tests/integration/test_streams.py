@@ -55,9 +55,17 @@ class Place:
     def __init__(self, system, front, gate):
         self.system, self.port, self.gate = system, front.port, gate
 
-    def tell(self, word):
+    def tell(self, event):
         """That it was seen: the function "paced" goes on."""
-        open(os.path.join(self.gate, word), "w").close()
+        message = (event.data.get("progress") or {}).get("message") or ""
+        for word in {"begin", message.replace("/", "")} - {""}:
+            open(os.path.join(self.gate, word), "w").close()
+
+    def paced(self, **members):
+        """A job that says nothing more until what it said last was told to it."""
+        for word in os.listdir(self.gate):
+            os.unlink(os.path.join(self.gate, word))
+        return self.submit("paced", **members)
 
     def stream(self, path, **options):
         return Stream(self.system, path, port=self.port, **options)
@@ -136,8 +144,8 @@ def events_of(id):
 
 def test_order_and_shape(place):
     """48.1, 48.2: a snapshot first, then every change, in order, to the end."""
-    id = place.submit("paced", node_id="n7", project="streams", shot="a")
-    with place.stream(events_of(id), timeout=60) as stream:
+    id = place.paced(node_id="n7", project="streams", shot="a")
+    with place.stream(events_of(id)) as stream:
         assert stream.status == 200
         assert stream.headers["Content-Type"] == "text/event-stream"
         assert "no-store" in stream.headers["Cache-Control"] and "no-transform" in stream.headers["Cache-Control"]
@@ -145,8 +153,7 @@ def test_order_and_shape(place):
         events = []
         for event in stream:
             events.append(event)
-            place.tell("begin")
-            place.tell((event.data.get("progress") or {}).get("message") or "begin")
+            place.tell(event)
     check_job_events(events)
     names = [event.name for event in events]
     assert names[0] == "snapshot" and names[-1] == "job.completed", names
@@ -185,24 +192,24 @@ def check_stages(progresses, end):
 
 
 def test_events_come_promptly(place):
-    """48.11: not held back by either nginx."""
-    id = place.submit("steps")
-    came = []
+    """48.11: not held back by either nginx, which would hold back the job for ever: it goes on only when the step before was seen."""
+    id = place.paced()
+    messages = set()
     with place.stream(events_of(id)) as stream:
         for event in stream:
-            came.append((time.monotonic(), event))
-    end = came[-1][0]
-    assert end - came[0][0] > 1.0, "the snapshot comes long before the end"
-    steps = [at for at, event in came if event.name == "job.progress"]
-    assert end - steps[0] > 0.8, "so does the first progress"
-    assert len([1 for a, b in zip(steps, steps[1:]) if b - a > 0.03]) >= 5, "they do not come all at once"
+            messages.add((event.data.get("progress") or {}).get("message"))
+            place.tell(event)
+    assert {f"Step {i}." for i in range(1, 9)} <= messages, messages
 
 
 def test_resuming_after_every_event(place):
     """Last-Event-ID, in the header or in the query: what follows, all of it, once."""
-    id = place.submit("steps")
+    id = place.paced()
+    events = []
     with place.stream(events_of(id)) as stream:
-        events = list(stream)
+        for event in stream:
+            events.append(event)
+            place.tell(event)
     assert len(events) > 8
     for i, event in enumerate(events[:-1]):
         rest = place.read(events_of(id), last=event.id)
@@ -239,10 +246,9 @@ def test_the_end_of_a_stream(place):
         "cancelled": place.submit(not_before="2099-01-01T00:00:00Z"),
     }
     system.post(f"/api/v1/jobs/{ended['cancelled']}/cancel")
-    for _ in range(8):   # every worker is busy until after the last one has expired
-        place.submit(metadata={"noop": {"duration_ms": 3000}})
+    system.post("/api/v1/queues/io/pause")
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
-    ended["expired"] = place.submit(expires_at=soon, priority=1)
+    ended["expired"] = place.submit(expires_at=soon, queue="io")
     for state, id in ended.items():
         job = system.wait(id)
         assert job["state"] == state
@@ -250,6 +256,7 @@ def test_the_end_of_a_stream(place):
         assert [event.name for event in events] == ["snapshot"], events
         assert {name: events[0].data[name] for name in job} == job, "the snapshot is the whole job"
         assert place.stream(events_of(id), last_id=events[0].id).status == 204
+    system.post("/api/v1/queues/io/resume")
 
 
 def test_numbers_that_cannot_be_resumed_from(place):
@@ -272,7 +279,7 @@ def test_numbers_that_cannot_be_resumed_from(place):
 def test_a_restart_of_the_manager_is_a_break(place):
     """Open streams get a gap and a snapshot; so do those that come back with a number from before."""
     system = place.system
-    id = place.submit("writer", {"before": 1.0, "always": 1})
+    id = place.submit("writer", {"before": 8, "always": 1})
     with place.stream(events_of(id)) as stream:
         events = iter(stream)
         seen = [next(events), next(events)]
@@ -294,10 +301,17 @@ def test_a_restart_of_the_manager_is_a_break(place):
 
 def test_fnr_events_is_killed(place):
     """Streams go on where they were, without loss or repeat: its death is no break."""
-    id = place.submit("steps")
+    id = place.paced()
     follower = Follower(place.system, events_of(id), port=place.port)
-    until(lambda: len(follower.events) > 3, "the stream does not begin")
+
+    def seen(count):
+        for event in list(follower.events):
+            place.tell(event)
+        return follower.ended or len(follower.events) > count
+
+    until(lambda: seen(3), "the stream does not begin")
     kill(place.system.pids_of("fnr-events"))
+    until(lambda: seen(1000), "the stream does not end")
     events = follower.finish()
     assert follower.connections > 1
     assert "gap" not in [event.name for event in events] and [event.name for event in events].count("snapshot") == 1
@@ -503,7 +517,7 @@ class RawStream:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(30)
+        self.socket.settimeout(120)
         self.socket.connect(("127.0.0.1", place.port))
         head = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {place.system.key}\r\nAccept: text/event-stream\r\n"
         self.socket.sendall((head + (f"Last-Event-ID: {last}\r\n" if last is not None else "") + "\r\n").encode())
@@ -551,7 +565,7 @@ def submit_many(place, count, **members):
     return answer.json["id"]
 
 
-def wait_for_batch(place, batch, timeout=60):
+def wait_for_batch(place, batch, timeout=300):
     until(lambda: place.get(f"/api/v1/batches/{batch}").json["state"] != "running", "the batch does not end", timeout)
 
 
@@ -564,7 +578,7 @@ def test_three_hundred_streams_get_everything(place):
     batch = submit_many(place, 40, project="many")
     wait_for_batch(place, batch)
     waiting = {stream.socket.fileno(): stream for stream in streams}
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while waiting:
         assert time.monotonic() < end, f"{len(waiting)} streams miss something"
         for fd in select.select(list(waiting), [], [], 5)[0]:
@@ -606,7 +620,7 @@ def test_a_slow_reader_holds_up_nobody_and_loses_nothing(place):
 
 def slow_reader_to_the_end(place, stream, wanted):
     """Reads what is left, and resumes where it was cut off, until everything was seen."""
-    seen, last, end = set(), None, time.monotonic() + 60
+    seen, last, end = set(), None, time.monotonic() + 300
     while not wanted <= seen:
         assert time.monotonic() < end, f"{len(wanted - seen)} of {len(wanted)} were lost"
         try:
@@ -634,16 +648,16 @@ def test_prefer_wait_through_both(place):
     """A held request is answered when the job is done, by whatever lies between."""
     began = time.monotonic()
     body = {"template": "noop", "inputs": {}, "metadata": {"noop": {"duration_ms": 700}}}
-    answer = place.system.post("/api/v1/jobs", body, headers={"Prefer": "wait=20"}, port=place.port)
+    answer = place.system.post("/api/v1/jobs", body, headers={"Prefer": "wait=120"}, port=place.port)
     assert answer.status == 200 and answer.json["state"] == "completed" and 0.6 < time.monotonic() - began
-    body["metadata"]["noop"]["duration_ms"] = 20000
+    body["metadata"]["noop"]["duration_ms"] = 600000
     answer = place.system.post("/api/v1/jobs", body, headers={"Prefer": "wait=1"}, port=place.port)
-    assert answer.status == 202 and answer.json["state"] == "running"
+    assert answer.status == 202 and answer.json["state"] in ("queued", "running")
     assert place.system.post(f"/api/v1/jobs/{answer.json['id']}/cancel").status == 202
 
 
 def test_a_silent_stream_is_kept_alive(place, quiet):
-    """A comment at least every 15 s, through both; so no time-out of a proxy ends it."""
+    """A comment every 15 s, through both; so no time-out of a proxy ends it. On a busy machine one may come late, but none is left out."""
     until(lambda: len(quiet.times) > 1 and time.monotonic() - quiet.times[0] > 17, "no comment comes")
     times = list(quiet.times)
-    assert max(b - a for a, b in zip(times, times[1:])) < 17, times
+    assert max(b - a for a, b in zip(times, times[1:])) < 29, times

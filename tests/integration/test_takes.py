@@ -206,6 +206,7 @@ def test_those_who_show_takes_hear_of_changes(fnr):
     other = fnr.post("/api/v1/keys", {"name": "o", "scopes": ["read"], "projects": ["other"]}).json["key"]
     path = "/api/v1/events?types=take.chosen,take.deleted"
     with fnr.stream(path, key=key) as ours, fnr.stream(path, key=other) as theirs, fnr.stream(path + "&project=heard") as wide:
+        assert {next(iter(stream)).name for stream in (ours, theirs, wide)} == {"snapshot"}
         assert fnr.request("PUT", "/api/v1/projects/heard/shots/s/active-take", {"take": 1}).status == 200
         assert fnr.request("PUT", "/api/v1/projects/heard/shots/s/active-take", {"take": None}).status == 200
         assert fnr.request("DELETE", takes("s", "heard") + "/3").status == 204

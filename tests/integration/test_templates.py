@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from system import ROOT, System
+from system import ROOT, System, write_whole
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def fnr():
         yield system
 
 
-def until(condition, what, seconds=60):
+def until(condition, what, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, what
@@ -35,9 +35,9 @@ def text(id, version="1.0.0", name="X", more=""):
 
 
 def write(path, content):
+    """At once; what else editors do, the tests of that do."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(content)
+    write_whole(path, content)
 
 
 def there(fnr, reference):
@@ -84,7 +84,8 @@ def by_rename(path, content):
 
 def by_backup(path, content):
     os.rename(path, path + "~")
-    write(path, content)
+    with open(path, "w") as file:
+        file.write(content)
     os.remove(path + "~")
 
 

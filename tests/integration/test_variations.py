@@ -1,10 +1,12 @@
 """One submission, many jobs; jobs run again, cancelled by filter, deleted."""
 
+import glob
 import os
 import time
 
 import pytest
 
+from crash import until
 from system import TERMINAL, System, assert_problem
 
 JOBS = "/api/v1/jobs"
@@ -37,7 +39,7 @@ def fnr():
         yield system
 
 
-def batch_jobs(fnr, batch, seconds=60):
+def batch_jobs(fnr, batch, seconds=300):
     """All jobs of a batch, oldest first, when they have finished."""
     end = time.monotonic() + seconds
     while True:
@@ -77,11 +79,12 @@ def test_one_variation_is_a_job(fnr):
 
 
 def test_large_inputs_are_filed_once(fnr):
-    text = "x" * 1_000_000
+    text, payloads = "x" * 1_000_000, os.path.join(fnr.data, "blobs", "payload", "*")
+    before = {os.stat(path).st_ino for path in glob.glob(payloads)}
     batch = fnr.post(JOBS, {"template": "tell", "inputs": {"text": text}, "count": 50}).json["id"]
-    folder = os.path.join(fnr.data, "blobs", "payload")
-    assert {os.stat(os.path.join(folder, name)).st_nlink for name in os.listdir(folder)} == {50}
-    jobs = batch_jobs(fnr, batch, 120)
+    (payload,) = {os.stat(path).st_ino for path in glob.glob(payloads)} - before
+    assert {os.stat(path).st_nlink for path in glob.glob(payloads) if os.stat(path).st_ino == payload} == {50}
+    jobs = batch_jobs(fnr, batch)
     assert {job["state"] for job in jobs} == {"completed"}
     assert fnr.get(f"{JOBS}/{jobs[-1]['id']}").json["inputs"]["text"] == text
 
@@ -205,16 +208,11 @@ def test_again_with_the_definition_it_had():
     with System() as own:
         add_templates(own)
         own.process.send_signal(1)
-        end = time.monotonic() + 20
-        while own.get("/api/v1/templates/tell").status != 200:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: own.get("/api/v1/templates/tell").status == 200, "the template is loaded")
         first = own.run("tell", {"text": "old"})
         own.add_script("tell", TELL, inputs={"text": {"type": "integer"}}, outputs={"told": {"type": "text"}}, version="2.0.0")
         own.process.send_signal(1)
-        while own.get("/api/v1/templates/tell").json["version"] != "2.0.0":
-            assert time.monotonic() < end
-            time.sleep(0.1)
+        until(lambda: own.get("/api/v1/templates/tell").json["version"] == "2.0.0", "the newer one is loaded")
         second = own.wait(again(own, first).json["id"])
         assert second["version"] == "1.0.0" and second["state"] == "completed" and second["inputs"] == {"text": "old"}
 
@@ -228,15 +226,10 @@ def cancel(fnr, key=None, **members):
     return answer.json["found"]
 
 
-def states(fnr, jobs, seconds=30):
-    """The states of jobs when nothing is under way any more."""
-    end = time.monotonic() + seconds
-    while True:
-        found = [fnr.get(f"{JOBS}/{job['id']}").json["state"] for job in jobs]
-        if "cancelling" not in found and time.monotonic() > end - seconds + 1:
-            return found
-        assert time.monotonic() < end
-        time.sleep(0.1)
+def become(fnr, jobs, *wanted):
+    """Waits until these are the states of the jobs. A command is worked off as a whole: what it leaves alone it leaves alone."""
+    found = lambda: [fnr.get(f"{JOBS}/{job['id']}").json["state"] for job in jobs]
+    until(lambda: found() == list(wanted), lambda: f"{found()}, not {wanted}")
 
 
 LATER = "2099-01-01T00:00:00Z"
@@ -250,17 +243,17 @@ def test_cancel_by_filter(fnr):
     assert cancel(fnr, project="c1", state="queued") == 0
     assert cancel(fnr, project="nobody") == 0
     assert cancel(fnr, project="c1") == 3
-    assert states(fnr, one) == ["cancelled"] * 3 and states(fnr, two) == ["scheduled"] * 2
+    become(fnr, one + two, *["cancelled"] * 3, *["scheduled"] * 2)
     assert cancel(fnr, batch=batch, state="scheduled") == 4
-    assert {job["state"] for job in batch_jobs(fnr, batch)} == {"cancelled"} and states(fnr, two) == ["scheduled"] * 2
+    assert {job["state"] for job in batch_jobs(fnr, batch)} == {"cancelled"}
+    become(fnr, two, *["scheduled"] * 2)
     assert cancel(fnr, template="tell", project="c2") == 2
-    assert states(fnr, two) == ["cancelled"] * 2
+    become(fnr, two, *["cancelled"] * 2)
 
 
 def test_cancel_what_runs(fnr):
     job = fnr.submit("slow", project="c3")
-    while fnr.get(f"{JOBS}/{job['id']}").json["state"] != "running":
-        time.sleep(0.05)
+    until(lambda: fnr.get(f"{JOBS}/{job['id']}").json["state"] == "running", "it runs")
     assert cancel(fnr, project="c3", state="running") == 1
     assert fnr.wait(job["id"])["state"] == "cancelled"
 
@@ -270,8 +263,9 @@ def test_cancel_mine(fnr):
     other = fnr.submit(project="c4", not_before=LATER)
     own = fnr.post(JOBS, {"template": "noop", "inputs": {}, "project": "c4", "not_before": LATER}, key=key).json
     assert cancel(fnr, key=key, mine=True) == 1
-    assert states(fnr, [own, other]) == ["cancelled", "scheduled"]
+    become(fnr, [own, other], "cancelled", "scheduled")
     assert cancel(fnr, project="c4") == 1
+    become(fnr, [other], "cancelled")
 
 
 def test_cancel_reaches_no_other_project(fnr):
@@ -279,8 +273,9 @@ def test_cancel_reaches_no_other_project(fnr):
     jobs = [fnr.submit(project=project, not_before=LATER) for project in ("c5", "c6")] + [fnr.submit(not_before=LATER)]
     assert_problem(fnr.post(f"{JOBS}/cancel", {"project": "c6"}, key=key), 403)
     assert cancel(fnr, key=key, template="noop") == 1
-    assert states(fnr, jobs) == ["cancelled", "scheduled", "scheduled"]
+    become(fnr, jobs, "cancelled", "scheduled", "scheduled")
     assert cancel(fnr, template="noop", state="scheduled") == 2
+    become(fnr, jobs, *["cancelled"] * 3)
 
 
 @pytest.mark.parametrize("body,pointer", [
@@ -302,10 +297,7 @@ def test_many_are_cancelled_through_a_kill():
         own.kill_all()
         own.start()
         later = own.submit(project="p", not_before=LATER)
-        end = time.monotonic() + 60
-        while sum(own.get(f"/api/v1/batches/{batch}").json["counts"]["cancelled"] for batch in batches) < 6000:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        until(lambda: sum(own.get(f"/api/v1/batches/{batch}").json["counts"]["cancelled"] for batch in batches) == 6000, "all are cancelled", timeout=300)
         assert own.get(f"{JOBS}/{later['id']}").json["state"] == "scheduled"
 
 
@@ -314,8 +306,9 @@ def test_many_are_cancelled_through_a_kill():
 
 def test_delete_a_finished_job(fnr):
     job = fnr.run("tell", {"text": "y" * 5000})
-    folder, payloads = os.path.join(fnr.data, "workspace", ".jobs", job["id"]), os.path.join(fnr.data, "blobs", "payload")
-    before = set(os.listdir(payloads))
+    folder, work = os.path.join(fnr.data, "workspace", ".jobs", job["id"]), os.path.join(fnr.data, "workspace", ".work", job["id"] + "-0")
+    payloads = lambda: set(os.listdir(os.path.join(fnr.data, "blobs", "payload")))
+    before = payloads()
     assert os.path.exists(os.path.join(folder, "told.txt"))
     answer = fnr.request("DELETE", f"{JOBS}/{job['id']}")
     assert answer.status == 204 and answer.data == b""
@@ -323,13 +316,7 @@ def test_delete_a_finished_job(fnr):
         assert_problem(fnr.get(f"{JOBS}/{job['id']}{path}"), 404)
     assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}"), 404)
     assert job["id"] not in {item["id"] for item in fnr.get(f"{JOBS}?limit=500").json["items"]}
-    end = time.monotonic() + 20
-    while os.path.exists(folder) or len(set(os.listdir(payloads))) != len(before) - 1:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    while os.path.exists(os.path.join(fnr.data, "workspace", ".work", job["id"] + "-0")):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: not os.path.exists(folder) and len(payloads()) == len(before) - 1 and not os.path.exists(work), "its files go")
 
 
 def test_takes_stay(fnr):
@@ -345,7 +332,7 @@ def test_what_has_not_finished_stays(fnr):
     job = fnr.submit(not_before=LATER)
     assert_problem(fnr.request("DELETE", f"{JOBS}/{job['id']}"), 409, None, "scheduled")
     assert cancel(fnr, state="scheduled") >= 1
-    states(fnr, [job])
+    become(fnr, [job], "cancelled")
     assert fnr.request("DELETE", f"{JOBS}/{job['id']}").status == 204
 
 
@@ -369,7 +356,5 @@ def test_deletes_leave_nothing_through_a_kill():
         own.kill_all()
         own.start()
         assert_problem(own.get(f"/api/v1/batches/{batch}"), 404)
-        end = time.monotonic() + 30
-        while any(os.listdir(os.path.join(own.data, *path)) for path in (("blobs", "payload"), ("workspace", ".jobs"), ("workspace", ".work"))):
-            assert time.monotonic() < end, [os.listdir(os.path.join(own.data, "workspace", name)) for name in (".jobs", ".work")]
-            time.sleep(0.1)
+        left = lambda: [os.listdir(os.path.join(own.data, *path)) for path in (("blobs", "payload"), ("workspace", ".jobs"), ("workspace", ".work"))]
+        until(lambda: not any(left()), lambda: f"left: {left()}")

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from crash import until
+from crash import living, until
 from system import FNR, System, assert_problem
 
 WORKERS = "/api/v1/workers"
@@ -61,8 +61,8 @@ def test_what_one_does(fnr):
     assert fnr.get(f"/api/v1/jobs/{id}").json["worker"] == worker["id"]
     until(lambda: (worker_of(fnr, id)["memory_bytes"] or 0) > 1 << 20, "its memory is told")
     other = fnr.post("/api/v1/keys", {"name": "other", "scopes": ["read"], "projects": ["other"]}).json["key"]
-    shown = fnr.get(f"{WORKERS}/{worker['id']}", key=other).json
-    assert shown == {**worker_of(fnr, id), "job": None, "heard_at": shown["heard_at"]}
+    shown = until(lambda: (seen := fnr.get(f"{WORKERS}/{worker['id']}", key=other).json) == {**worker_of(fnr, id), "job": None, "heard_at": seen["heard_at"]}
+                  and seen, "others are told the same, but for the job")
     assert worker["backend"] == "local"
     until(lambda: worker_of(fnr, id)["heard_at"] > shown["heard_at"], "it lives, and that is told")
     fnr.post(f"/api/v1/jobs/{id}/cancel")
@@ -78,8 +78,8 @@ def test_drained(fnr):
     id = running(fnr)
     worker = worker_of(fnr, id)["id"]
     with fnr.stream("/api/v1/events?types=worker.changed") as stream:
-        events = iter(stream)
-        next(events)
+        assert next(iter(stream)).name == "snapshot"
+        events = (event for event in stream if event.data.get("worker") == worker)
         assert fnr.post(f"{WORKERS}/{worker}/drain").status == 202
         until(lambda: state(fnr, worker) == "draining", "it will end")
         event = next(events)
@@ -97,8 +97,7 @@ def test_an_idle_one_is_drained_at_once(fnr):
     first = workers(fnr)[0]
     assert fnr.post(f"{WORKERS}/{first['id']}/restart").status == 202
     until(lambda: [item["state"] for item in workers(fnr)] == ["idle"] and workers(fnr)[0]["id"] != first["id"], "another one came for it")
-    with pytest.raises(ProcessLookupError):
-        os.kill(first["pid"], 0)
+    until(lambda: not living([first["pid"]]), "it has ended")
 
 
 def test_restarted_after_its_job(fnr):

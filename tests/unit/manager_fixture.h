@@ -25,7 +25,7 @@
 #include "store/journal.h"
 #include "store/ops.h"
 
-#define WAIT_MS 60000
+#define WAIT_MS 200000
 
 static char data_dir[64];
 static struct store *store;
@@ -123,7 +123,7 @@ static inline void start_manager(void)
 /* With a new journal events begin with the newest job: those of jobs before the first start were never missed. */
 static inline void wait_started(void)
 {
-	int64_t until = fnr_mono_ms() + 20000;
+	int64_t until = fnr_mono_ms() + WAIT_MS;
 	uint64_t generation;
 
 	do {

@@ -33,7 +33,7 @@ static void leave(void)
 	fnr_tree_remove(folder, NULL);
 }
 
-TestSuite(begun, .init = enter, .fini = leave, .timeout = 120);
+TestSuite(begun, .init = enter, .fini = leave, .timeout = 600);
 
 /* As far as the next manager knows. */
 static bool has(const char *job, int attempt)

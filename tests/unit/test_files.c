@@ -38,7 +38,7 @@ static void tear_down(void)
 	cr_assert_eq(fnr_tree_remove(folder, NULL), FNR_OK);
 }
 
-TestSuite(files, .init = set_up, .fini = tear_down, .timeout = 20);
+TestSuite(files, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static void put(const char *path, const char *text)
 {

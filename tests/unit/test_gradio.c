@@ -265,7 +265,7 @@ Test(gradio, values_for_a_function)
 }
 
 /* Some apps are one page of thousands of components, and functions with hundreds of values. */
-Test(gradio, large_apps, .timeout = 60)
+Test(gradio, large_apps, .timeout = 600)
 {
 	enum { COMPONENTS_MANY = 5000, INPUTS = 400 };
 	struct fnr_buf text = FNR_BUF_INIT;

@@ -185,7 +185,7 @@ static void tear_down(void)
 	MHD_stop_daemon(server);
 }
 
-TestSuite(http_client, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(http_client, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static enum http_result ask(const char *path, struct http_answer *got)
 {
@@ -324,7 +324,7 @@ Test(http_client, a_run_is_looked_at_often)
 {
 	struct http_answer got = HTTP_ANSWER_INIT;
 	struct run *run = run_fake_start();
-	struct http_request request = { .path = "/never", .timeout_ms = 2000 };
+	struct http_request request = { .path = "/never", .timeout_ms = 6000 };
 	cr_assert_eq(http_ask(http_to(&endpoint, 0), run, &request, &got), HTTP_TIMEOUT);
 	cr_assert_geq(run_fake.stops, 4);
 	http_answer_clear(&got);

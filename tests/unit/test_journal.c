@@ -28,7 +28,7 @@ static void teardown(void)
 	fnr_tree_remove(fixture_path, NULL);
 }
 
-TestSuite(journal, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(journal, .init = setup, .fini = teardown, .timeout = 600);
 
 static struct journal_txn *write_begin(void)
 {

@@ -15,7 +15,7 @@ static void set_up(void)
 	put_template("script", SCRIPT_BACKEND, "{\"text\":{\"type\":\"text\"}}");
 }
 
-TestSuite(manager, .init = set_up, .fini = close_data_dir, .timeout = 90);
+TestSuite(manager, .init = set_up, .fini = close_data_dir, .timeout = 600);
 
 Test(manager, noop_jobs_complete)
 {
@@ -266,7 +266,7 @@ static void wait_taken_up(const struct fnr_id *id)
 
 /* More jobs come than are taken up in one turn, and one of those that are left over is gone before its turn comes: who stands
  * behind it in its lane must not be forgotten. */
-Test(manager, who_stands_behind_one_that_vanished_is_not_forgotten, .timeout = 240)
+Test(manager, who_stands_behind_one_that_vanished_is_not_forgotten, .timeout = 600)
 {
 	int64_t now;
 	int status;
@@ -330,16 +330,13 @@ Test(manager, graceful_stop_waits_for_what_runs)
 Test(manager, what_does_not_finish_is_given_back)
 {
 	struct fnr_id id;
-	int64_t begin;
 
 	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 0}\n");
 	start_manager();
-	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":3000}}" });
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":6000}}" });
 	wait_state(&id, FNR_STATE_RUNNING);
-	begin = fnr_mono_ms();
 	cr_assert_eq(end_manager(SIGTERM), 0);
-	cr_assert_lt(fnr_mono_ms() - begin, 2500);
-	cr_assert_eq(head_of(&id).state, FNR_STATE_QUEUED);
+	cr_assert_eq(head_of(&id).state, FNR_STATE_QUEUED, "it was not waited for");
 	audit();
 	start_manager();
 	wait_finished();
@@ -349,14 +346,14 @@ Test(manager, what_does_not_finish_is_given_back)
 	finish();
 }
 
-Test(manager, graceful_stops_are_no_losses, .timeout = 240)
+Test(manager, graceful_stops_are_no_losses, .timeout = 600)
 {
 	struct fnr_id id;
 	enum { STOPS = 4 };
 
 	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 0}\njob: {max_lost: 1}\n");
 	start_manager();
-	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"transient\",\"duration_ms\":1500}}" });
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"fail\":\"transient\",\"duration_ms\":4000}}" });
 	for (int i = 0; i < STOPS; i++) {
 		wait_state(&id, FNR_STATE_RUNNING);
 		cr_assert_eq(end_manager(SIGTERM), 0);
@@ -378,7 +375,7 @@ Test(manager, a_stop_that_is_cut_short_is_no_loss)
 	bool noted = false;
 
 	start_manager();
-	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":3000}}" });
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":6000}}" });
 	wait_state(&id, FNR_STATE_RUNNING);
 	cr_assert_eq(kill(manager, SIGTERM), 0);
 	while (!noted) {
@@ -449,7 +446,7 @@ Test(manager, a_killed_worker_costs_one_attempt)
 
 	write_config("workers: {min: 1, max: 1}\nlog: {level: error}\n");
 	start_manager();
-	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":700}}" });
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":4000}}" });
 	wait_state(&id, FNR_STATE_RUNNING);
 	cr_assert_eq(kill(some_worker(), SIGKILL), 0);
 	wait_finished();
@@ -462,17 +459,15 @@ Test(manager, a_killed_worker_costs_one_attempt)
 Test(manager, a_hung_worker_is_replaced)
 {
 	struct fnr_id id;
-	int64_t begin;
 
 	write_config("workers: {min: 1, max: 1}\nlog: {level: error}\n");
 	start_manager();
-	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":700}}" });
+	id = submit(1, (struct wish){ .template_ = "noop", .metadata = "{\"noop\":{\"duration_ms\":4000}}" });
 	wait_state(&id, FNR_STATE_RUNNING);
-	begin = fnr_mono_ms();
 	cr_assert_eq(kill(some_worker(), SIGSTOP), 0);
 	wait_finished();
 	cr_assert_eq(head_of(&id).state, FNR_STATE_COMPLETED);
-	cr_assert_lt(fnr_mono_ms() - begin, 9000);
+	cr_assert_eq(head_of(&id).lost, 1);
 	finish();
 }
 

@@ -126,7 +126,7 @@ static int write_and_read(struct memo *memo, char letter)
 	_exit(0);
 }
 
-Test(memo, many_at_once, .timeout = 120)
+Test(memo, many_at_once, .timeout = 600)
 {
 	struct memo *memo = make();
 	int status;

@@ -52,7 +52,7 @@ Test(meter, full)
 }
 
 /* Nothing is lost between processes. */
-Test(meter, many_at_once, .timeout = 60)
+Test(meter, many_at_once, .timeout = 600)
 {
 	struct meter *meter = make();
 

@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "store_fixture.h"
 
-TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 60);
+TestSuite(ops, .init = fixture_setup, .fini = fixture_teardown, .timeout = 600);
 
 static struct fnr_buf encode_submit(const struct op_job *jobs, size_t count, const char *key, const char *body,
                                     bool is_batch)

@@ -9,13 +9,13 @@
 static void set_up(void)
 {
 	open_data_dir();
-	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 20}\nbackends: {probe: 1}\n");
+	write_config("workers: {min: 1, max: 2}\nlog: {level: warn}\nstop: {grace: 20}\nbackends: {probe: 1, patience: 3600}\n");
 	put_template("job", FOLDER, "{}");
 	put_template("once", FOLDER, "{}");
 	put_template("noop", "{\"type\":\"noop\"}", "{}");
 }
 
-TestSuite(pool, .init = set_up, .fini = close_data_dir, .timeout = 120);
+TestSuite(pool, .init = set_up, .fini = close_data_dir, .timeout = 600);
 
 /* ---- servers ---- */
 
@@ -773,8 +773,9 @@ Test(pool, a_worker_that_dies_before_its_server_knows)
 		cr_assert_lt(fnr_mono_ms(), until);
 		poll(NULL, 0, 20);
 	}
-	take("s1", "early");
 	cr_assert_eq(kill(worker, SIGKILL), 0);
+	wait_logged("s1", "early", 2);     /* by the next one */
+	take("s1", "early");
 	wait_completed(&id);
 	cr_assert_eq(head_of(&id).attempt, 2);
 	cr_assert_eq(logged("s1", "start"), 1);
@@ -867,11 +868,19 @@ static void put_hook(const char *text)
 	cr_assert_eq(fnr_file_write("hooks/restart-backend", text, strlen(text), 0700, NULL), FNR_OK);
 }
 
+/* It may be on its way yet; more often than expected it may not run. */
 static void assert_hook_ran(const char *expected)
 {
+	int64_t until = fnr_mono_ms() + WAIT_MS;
 	struct fnr_buf text = FNR_BUF_INIT;
 
-	cr_assert_eq(fnr_file_read("hooks/ran", 4096, &text, NULL), FNR_OK);
+	for (;; poll(NULL, 0, 20)) {
+		fnr_buf_reset(&text);
+		fnr_file_read("hooks/ran", 4096, &text, NULL);
+		if (text.len >= strlen(expected))
+			break;
+		cr_assert_lt(fnr_mono_ms(), until, "it has not run");
+	}
 	cr_assert_str_eq(text.data, expected);
 	fnr_buf_free(&text);
 }
@@ -1041,13 +1050,13 @@ Test(pool, many_kills_lose_nothing_and_do_nothing_twice)
 	begin();
 	add_server("s1", 3, "");
 	add_server("s2", 3, "");
-	submit_each(60, (struct wish){ .template_ = "job", .metadata = "{\"ms\":40}" });
+	submit_each(120, (struct wish){ .template_ = "job", .metadata = "{\"ms\":40}" });
 	for (int i = 0; i < 6; i++) {
 		wait_logged("s1", "end", (size_t)(4 * (i + 1)));
 		end_manager(SIGKILL);
 		start_manager();
 	}
 	wait_finished();
-	assert_count(FNR_STATE_COMPLETED, 60);
+	assert_count(FNR_STATE_COMPLETED, 120);
 	finish();
 }

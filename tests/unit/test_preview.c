@@ -111,7 +111,7 @@ Test(preview, what_cannot_be_decoded_is_shown_only_if_it_is_little)
 	fnr_buf_free(&picture);
 }
 
-Test(preview, a_decoder_that_crashes_or_hangs_harms_nobody, .timeout = 60)
+Test(preview, a_decoder_that_crashes_or_hangs_harms_nobody, .timeout = 600)
 {
 	struct fnr_buf picture = FNR_BUF_INIT;
 	char media_type[64];

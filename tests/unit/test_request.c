@@ -215,7 +215,7 @@ static void leave(void)
 	fnr_tree_remove(folder, NULL);
 }
 
-TestSuite(request, .init = enter, .fini = leave, .timeout = 60);
+TestSuite(request, .init = enter, .fini = leave, .timeout = 600);
 
 /* A child that does not outlive the test, however that ends. */
 static pid_t fork_tied(void)
@@ -491,7 +491,7 @@ static void leave_upload(void)
 	leave();
 }
 
-TestSuite(upload, .init = enter_upload, .fini = leave_upload, .timeout = 60);
+TestSuite(upload, .init = enter_upload, .fini = leave_upload, .timeout = 600);
 
 #define BODY "uploads/incoming/0000000001"
 
@@ -643,7 +643,7 @@ Test(multipart, small_bodies)
 }
 
 /* The delimiter, and things that look like its beginning, at every place around the end of the window. */
-Test(multipart, delimiters_across_windows, .timeout = 60)
+Test(multipart, delimiters_across_windows, .timeout = 600)
 {
 	struct fnr_buf form = FNR_BUF_INIT, content = FNR_BUF_INIT;
 	struct multipart_part part;

@@ -159,7 +159,7 @@ static void set_up(void)
 	snprintf(url, sizeof url, "http://127.0.0.1:%u/base", ntohs(address.sin_port));
 }
 
-TestSuite(websocket, .init = set_up, .timeout = 180);
+TestSuite(websocket, .init = set_up, .timeout = 600);
 
 /* ---- the client ---- */
 

@@ -73,7 +73,7 @@ Test(wire, what_is_no_frame_is_refused)
 	}
 }
 
-Test(wire, a_large_message_is_received_and_the_end_is_noticed, .timeout = 20)
+Test(wire, a_large_message_is_received_and_the_end_is_noticed, .timeout = 600)
 {
 	int pair[2];
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
