@@ -1,5 +1,6 @@
 """Fixtures around system.System, and what holds for every test here: it may not hang, and a failure shows the log."""
 
+import os
 import signal
 
 import pytest
@@ -43,7 +44,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         for system in dict.fromkeys(STARTED):
-            if system.process:
+            if system.process and os.path.isdir(system.data):
                 report.sections.append((f"end of the log of {system.data}", system.log_text()[-LOG_END:]))
 
 

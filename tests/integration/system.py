@@ -257,13 +257,13 @@ class System:
         try:
             if self.process and kind is None:
                 self.stop()
-            elif self.process:
+            if self.own_data and kind is None:      # else somebody will want to look at it
+                shutil.rmtree(self.data, ignore_errors=True)
+        finally:
+            if self.process:
                 self.process.kill()
                 self.process.wait()
                 self.process.stdout.close()
-        finally:
-            if self.own_data and kind is None:
-                shutil.rmtree(self.data, ignore_errors=True)
 
     def log_text(self):
         with open(os.path.join(self.data, "test.log"), errors="replace") as file:
@@ -292,6 +292,14 @@ class System:
     def pids_of(self, word):
         """Processes whose title has the word: "fnr-manager", "committer", "worker", "nginx", …"""
         return sorted(pid for name, pids in self.pids().items() if word in name for pid in pids)
+
+    def pid_of(self, word):
+        """The only one; what was forked by it just now has its title for a moment too."""
+        end = time.monotonic() + 120
+        while len(pids := self.pids_of(word)) != 1:
+            assert time.monotonic() < end, self.pids()
+            time.sleep(0.05)
+        return pids[0]
 
     # -- requests --
 

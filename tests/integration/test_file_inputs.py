@@ -354,7 +354,8 @@ def test_what_cannot_be_fetched(fnr, web, path, class_, code):
 
 
 def test_nobody_there(fnr):
-    for address in ("http://127.0.0.1:1/x.png", f"http://{'x' * 64}.invalid/x.png"):      # a name that cannot be asked for: no network is needed to know that there is no such host
+    """The name is longer than one may be, so that nobody has to be asked for it, who might not answer."""
+    for address in ("http://127.0.0.1:1/x.png", f"http://{'x' * 64}.invalid/x.png"):
         job = fnr.run("copy", {"picture": address})
         assert (job["error"]["class"], job["error"]["code"]) == ("transient", "url_unreachable"), job["error"]
 

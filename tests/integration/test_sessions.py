@@ -500,8 +500,7 @@ def test_nothing_in_logs_and_files():
             anonymous(system, "POST", url, {})
         with_cookie(system, cookie, "GET", "/api/v1/events/x")
         for word in ("fnr-events", "fnr-api --"):
-            (pid,) = system.pids_of(word)
-            os.kill(pid, signal.SIGKILL)
+            os.kill(system.pid_of(word), signal.SIGKILL)
             for url in urls:
                 try:
                     anonymous(system, "GET", url)

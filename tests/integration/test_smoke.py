@@ -101,9 +101,8 @@ def test_a_restart_keeps_jobs_and_takes(own_server, how):
 def test_each_program_is_replaced(own_server):
     """Whichever is killed, the others go on and a new one takes its place."""
     for word in ("fnr-manager", "fnr-api --", "fnr-api: committer", "fnr-events", "nginx"):
-        (old,) = own_server.pids_of(word)
+        old = own_server.pid_of(word)
         os.kill(old, signal.SIGKILL)
         until(lambda: own_server.pids_of(word) not in ([], [old]) and answers(own_server), f"{word} is not replaced")
         assert own_server.run()["state"] == "completed", word
-        (new,) = own_server.pids_of(word)
-        assert new != old
+        assert own_server.pid_of(word) != old
