@@ -42,6 +42,7 @@
 #define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
 #define STOP_SLACK_MS 25000        /* beyond the grace of running jobs: what files results and writes what was posted takes its time */
 #define PORT_MS 3000               /* until a port that is in use counts as taken */
+#define LOCK_MS 10000              /* the same of the lock of one that has died */
 
 struct service {
 	const char *name;
@@ -79,19 +80,28 @@ static const char *program_dir(void)
 	return programs && *programs ? programs : FNR_LIBEXECDIR;
 }
 
+static bool has_died(const char *pid)
+{
+	return atoi(pid) > 0 && kill(atoi(pid), 0) != 0 && errno == ESRCH;
+}
+
+/* One that was killed while it started a program leaves the lock to that child, until it begins or dies as well. */
 static void take_lock(struct serve *serve)
 {
+	int64_t until = fnr_mono_ms() + LOCK_MS;
 	char text[32] = "";
 	ssize_t len;
 
 	serve->lock = open("run/serve.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (serve->lock < 0)
 		fnr_die("cannot open run/serve.lock in %s: %s", serve->data, strerror(errno));
-	if (flock(serve->lock, LOCK_EX | LOCK_NB) != 0) {
-		len = read(serve->lock, text, sizeof text - 1);
+	while (flock(serve->lock, LOCK_EX | LOCK_NB) != 0) {
+		len = pread(serve->lock, text, sizeof text - 1, 0);
 		text[len > 0 ? strcspn(text, "\n") : 0] = 0;
-		fnr_die("another fnr serve (pid %s) works on the data directory %s; stop it first, or name another with --data DIR",
-		        *text ? text : "unknown", serve->data);
+		if (!has_died(text) || fnr_mono_ms() > until)
+			fnr_die("another fnr serve (pid %s) works on the data directory %s; stop it first, or name another with --data DIR",
+			        *text ? text : "unknown", serve->data);
+		usleep(20000);
 	}
 	snprintf(text, sizeof text, "%d\n", (int)getpid());
 	if (ftruncate(serve->lock, 0) != 0 || pwrite(serve->lock, text, strlen(text), 0) < 0)

@@ -228,8 +228,8 @@ class System:
         self.check()
 
     def kill_all(self):
-        """SIGKILL to every process at once, as a machine that loses its power would."""
-        pids = [pid for group in self.pids().values() for pid in group] + [self.process.pid]
+        """SIGKILL to every process at once, as a machine that loses its power would: first the one that would start others again."""
+        pids = [self.process.pid] + [pid for group in self.pids().values() for pid in group]
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

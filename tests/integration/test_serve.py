@@ -1,5 +1,6 @@
 """`fnr serve`, and the command line: what it prints, what it returns, what it leaves behind."""
 
+import fcntl
 import json
 import os
 import pwd
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import pytest
@@ -135,6 +137,22 @@ def test_it_replaces_itself_after_kill_9():
             until(lambda: not living(old), lambda: f"these of the old one still run: {living(old)}")
             assert system.get(f"/api/v1/jobs/{id}").json["state"] == "completed"
             assert system.run()["state"] == "completed"
+
+
+def test_a_lock_that_outlives_its_holder():
+    """One that was killed while it started a program leaves its lock to that child for a moment."""
+    with System() as system:
+        system.stop()
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        with open(os.path.join(system.data, "run", "serve.lock"), "r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write(f"{dead.pid}\n")
+            lock.truncate()
+            lock.flush()
+            threading.Timer(1, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+            system.start()
+        assert system.run()["state"] == "completed"
 
 
 def test_everything_ends_with_fnr_serve():
