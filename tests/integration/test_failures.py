@@ -167,7 +167,7 @@ def test_figures_of_queues(fnr):
     queue = until(lambda: (lambda q: q if q["failed_per_minute"] else None)(fnr.get("/api/v1/queues/io").json), "the figures")
     assert (queue["started_per_minute"], queue["completed_per_minute"], queue["failed_per_minute"]) == (2, 1, 1)
     assert queue["error_rate"] == 0.5 and 0 <= queue["wait_ms"] <= queue["wait_ms_most"] < 60000
-    assert fnr.get("/api/v1/queues/gpu").json["wait_ms"] is None
+    assert fnr.get("/api/v1/queues/priority").json["wait_ms"] is None
 
 
 def test_route(fnr):

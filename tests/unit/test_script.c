@@ -295,7 +295,7 @@ Test(script, the_request_holds_everything_and_files_are_paths)
 	cr_expect_str_eq(fnr_json_get_text(request, "project_path", ""), path);
 	cr_expect_str_eq(fnr_json_get_text(request, "quality", ""), "high");
 	cr_expect_eq(fnr_json_get_int(request, "seed", 0), 42);
-	cr_expect_float_eq(fnr_json_get_real(request, "timeout_s", 0), 20.0, 1e-9);
+	cr_expect_float_eq(fnr_json_get_real(request, "timeout_s", 0), 300.0, 1e-9);
 	cr_expect_str_eq(fnr_json_get_text(request, "template", ""), "test");
 	json_object_put(manifest);
 
