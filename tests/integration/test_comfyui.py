@@ -905,8 +905,7 @@ def test_what_is_found_at_a_server(fnr, comfy):
     assert {"category": "KSampler.sampler_name", "name": "uni_pc", "library": None, "backends": ["comfy"]} in offered
     schema = fnr.get("/api/v1/templates/text_to_image/schema").json["properties"]
     assert schema["sampler"]["x-choices"] == "KSampler.sampler_name" and schema["checkpoint"]["x-choices"] == "checkpoints"
-    models = fnr.get("/api/v1/models").json["items"]
-    assert any(model["name"] == "sdxl.safetensors" for model in models)
+    until(lambda: "sdxl.safetensors" in {model["name"] for model in fnr.get("/api/v1/models?category=checkpoints").json["items"]}, "its models are known")
     assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
 
 
