@@ -42,8 +42,8 @@ def free_port():
 
 
 def made(job):
-    """The outputs of a job, but for their thumbnails, which come later."""
-    return [{name: value for name, value in output.items() if name != "thumbnail"} for output in job["outputs"]]
+    """The outputs of a job as they were filed, without thumbnails and what is measured of them, which comes later."""
+    return [{name: output[name] for name in ("name", "url", "path", "media_type", "bytes", "sha256")} for output in job["outputs"]]
 
 
 def write_whole(path, text):
