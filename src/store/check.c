@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "store/internal.h"
@@ -27,6 +28,8 @@ struct check {
 	size_t batches;
 	uint64_t *waiting[STORE_KEY + 1];     /* by the number of the name */
 	struct walk body, active, attempt;
+	bool definition_seen;
+	uint8_t definition[32];               /* digest of the one that was looked at last, and is there */
 };
 
 static void problem(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -199,6 +202,37 @@ static void add_uploads(struct id_list *list, const struct body_view *view)
 	list->count += view->upload_count;
 }
 
+/* Of jobs that stand side by side most were accepted with the same template: that is looked at once. */
+static bool definition_there(struct check *check, const uint8_t digest[32])
+{
+	struct json_object *definition;
+
+	if (check->definition_seen && memcmp(check->definition, digest, sizeof check->definition) == 0)
+		return true;
+	if (store_definition_get(check->txn, digest, &definition, NULL) != FNR_OK)
+		return false;
+	json_object_put(definition);
+	memcpy(check->definition, digest, sizeof check->definition);
+	check->definition_seen = true;
+	return true;
+}
+
+/* What a job needs that has not finished: its inputs, and the template that it was accepted with. */
+static void check_needs(struct check *check, const struct job_head *head, const struct body_view *view)
+{
+	struct json_object *summary = fnr_json_parse_own(view->summary, view->summary_len, NULL);
+	struct json_object *payload = view->payload ? fnr_json_parse_own(view->payload, view->payload_len, NULL) : NULL;
+	const char *hex = fnr_json_get_text(summary, "digest", NULL);
+	uint8_t digest[32];
+
+	if (!summary || (view->payload && !payload))
+		job_problem(check, head, "its inputs cannot be read");
+	else if (hex && (!fnr_unhex(hex, digest, sizeof digest) || !definition_there(check, digest)))
+		job_problem(check, head, "the template that it was accepted with is gone, or cannot be read");
+	json_object_put(summary);
+	json_object_put(payload);
+}
+
 static void check_body(struct check *check, const struct job_head *head)
 {
 	bool in_file = head->flags & JOB_FLAG_PAYLOAD_FILE, uploads = head->flags & JOB_FLAG_UPLOADS;
@@ -220,6 +254,8 @@ static void check_body(struct check *check, const struct job_head *head)
 				problem(check, "job %s: its payload %s is missing", show(&head->id), path);
 		}
 		add_uploads(&check->uploads, &view);
+		if (!fnr_state_terminal(head->state))
+			check_needs(check, head, &view);
 	}
 	walk_next(&check->body);
 }
@@ -667,6 +703,13 @@ static void check_dead(struct check *check)
 	walk_end(&walk);
 }
 
+static void misshapen(enum store_db db, size_t count, void *context)
+{
+	struct check *check = context;
+
+	problem(check, "%s: %zu records cannot be read", database_names[db], count);
+}
+
 /* ---- all of it ---- */
 
 static void summarise(struct check *check, struct fnr_buf *summary)
@@ -709,6 +752,7 @@ size_t store_check(struct store_txn *txn, struct fnr_buf *report, struct fnr_buf
 	check_dead(&check);
 	check_backends(&check);
 	check_small(&check);
+	check_shapes(txn, misshapen, &check);
 	if (summary)
 		summarise(&check, summary);
 	fnr_buf_free(&unused);

@@ -138,6 +138,10 @@ struct job_new {
 int job_accept(struct store_txn *txn, struct job_new *job, int64_t now, struct hot *hot, struct batch *batch,
                struct fnr_error *err);
 
+/* Says of each sub-database how many of its records are damaged, by what they look like (check_shape.c). */
+typedef void check_shapes_row(enum store_db db, size_t count, void *context);
+void check_shapes(struct store_txn *txn, check_shapes_row *row, void *context);
+
 int batch_read(const MDB_val *value, struct batch *batch_r);         /* OK, CORRUPT */
 int batch_write(struct store_txn *txn, const struct batch *batch, struct fnr_error *err);   /* counts as given */
 /* One job of a batch went from a state to another; -1: it was accepted, or is gone. */

@@ -3,7 +3,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/backend.c \
 	%D%/backup.c \
 	%D%/batch.c \
-	%D%/check.c \
+	%D%/check.c %D%/check_shape.c \
 	%D%/command.c \
 	%D%/dead.c %D%/dedupe.c %D%/discard.c \
 	%D%/env.c %D%/env.h \

@@ -1,7 +1,8 @@
 /* A damaged record costs those whose it is, and nobody else: with any sub-database full of rubbish the manager starts, runs the
- * jobs that come, and ends well. What `fnr check` says of it is not looked at here (test_store.c). */
+ * jobs that come, and ends well. And `fnr check` finds every such record. */
 #include "config.h"
 
+#include "base/mem.h"
 #include "manager_fixture.h"
 #include "store/internal.h"
 
@@ -115,6 +116,81 @@ Test(damage, what_cannot_be_done_holds_up_nobody)
 	id = submit(1, (struct wish){ .template_ = "noop", .class_ = 41, .not_before = fnr_now_ms() + 300 });
 	wait_state(&id, FNR_STATE_COMPLETED);
 	cr_assert_eq(end_manager(SIGTERM), 0);
+}
+
+/* ---- what fnr check finds ---- */
+
+enum damage { GARBLED, CUT, GONE };
+
+static size_t problems_after(struct store_txn *txn, unsigned db, const struct key *key, enum damage damage)
+{
+	struct store_txn *child_txn = store_child(txn, NULL);
+	MDB_val value;
+	size_t found;
+
+	cr_assert_eq(env_get(&child_txn->t, db, key, &value), FNR_OK);
+	if (damage == GONE) {
+		cr_assert_eq(env_delete(&child_txn->t, db, key, NULL), FNR_OK);
+	} else {
+		char *half = fnr_alloc(value.mv_size + 1);
+
+		memcpy(half, value.mv_data, value.mv_size);
+		cr_assert_eq(damage == CUT ? env_put(&child_txn->t, db, key, half, value.mv_size / 2, NULL) : env_put(&child_txn->t, db, key, "\x01?!", 3, NULL), FNR_OK);
+		free(half);
+	}
+	found = store_check(child_txn, NULL, NULL);
+	store_abort(child_txn);
+	return found;
+}
+
+/* Records that somebody may delete any time, and nothing of the store is wrong then. */
+static bool may_go(unsigned db)
+{
+	static const enum store_db may[] = {
+		DB_META, DB_COMMAND, DB_IDEMPOTENCY, DB_TEMPLATE, DB_PRESET, DB_KEY, DB_SESSION, DB_ESTIMATE, DB_REMOVAL, DB_CONTENT, DB_QUEUE, DB_DEAD,
+		DB_PROJECT, DB_THUMBNAIL, DB_THUMBNAIL_DUE, DB_DEDUPE, DB_STATISTIC, DB_DISCARD, DB_BACKEND, DB_SECRET, DB_PRESET_VERSION, DB_PRESET_OWNER,
+		DB_TEMPLATE_TEXT, DB_DEPRECATION, DB_BROKEN, DB_TOOK, DB_SUSPECT, DB_UPLOAD, DB_DEFINITION, DB_SHOT,
+	};
+
+	for (size_t i = 0; i < sizeof may / sizeof may[0]; i++)
+		if (may[i] == db)
+			return true;
+	return false;
+}
+
+static void damage_each(struct store_txn *txn, unsigned db)
+{
+	struct walk walk;
+	size_t count = 0;
+
+	for (bool on = walk_from(&walk, &txn->t, db, NULL); on && count < 40; count++) {
+		struct key key = KEY_INIT;
+		size_t len = walk.value.mv_size;
+
+		key_bytes(&key, walk.key.mv_data, walk.key.mv_size);
+		walk_end(&walk);
+		cr_expect_gt(problems_after(txn, db, &key, GARBLED), 0, "a garbled record of \"%s\" is not found", names[db]);
+		if (len > 1)
+			cr_expect_gt(problems_after(txn, db, &key, CUT), 0, "a record of \"%s\" that was cut is not found", names[db]);
+		if (!may_go(db))
+			cr_expect_gt(problems_after(txn, db, &key, GONE), 0, "a missing record of \"%s\" is not found", names[db]);
+		on = walk_from(&walk, &txn->t, db, &key) && walk_next(&walk);
+	}
+	walk_end(&walk);
+}
+
+Test(damage, fnr_check_finds_each)
+{
+	struct fnr_buf report = FNR_BUF_INIT;
+	struct store_txn *txn;
+
+	live_a_little();
+	txn = store_write(store, NULL);
+	cr_assert_eq(store_check(txn, &report, NULL), 0, "%s", report.data);
+	for (unsigned db = 0; db < DB_COUNT; db++)
+		damage_each(txn, db);
+	store_abort(txn);
+	fnr_buf_free(&report);
 }
 
 #define DAMAGED(name, text) Test(damage, name) { check(DB_##name); }
