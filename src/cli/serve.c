@@ -41,6 +41,8 @@
 #define PAUSE_MOST_MS 5000
 #define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
 #define STOP_SLACK_MS 25000        /* beyond the grace of running jobs: what files results and writes what was posted takes its time */
+#define FORK_PAUSE_MS 1000         /* until a program is started for which there was no process */
+#define MANAGER_MS 3000            /* until a manager that is still there counts as somebody else's */
 #define PORT_MS 3000               /* until a port that is in use counts as taken */
 #define LOCK_MS 10000              /* the same of the lock of one that has died */
 
@@ -105,7 +107,26 @@ static void take_lock(struct serve *serve)
 	}
 	snprintf(text, sizeof text, "%d\n", (int)getpid());
 	if (ftruncate(serve->lock, 0) != 0 || pwrite(serve->lock, text, strlen(text), 0) < 0)
-		fnr_die("cannot write run/serve.lock in %s: %s", serve->data, strerror(errno));
+		fnr_warn(NULL, "run/serve.lock cannot be written: %s; it is locked all the same", strerror(errno));
+}
+
+/* A manager that others than us started (units of systemd) works on: its scripts are not ours to end. One that a killed fnr serve
+ * left is on its way out. */
+static void refuse_second_manager(const struct serve *serve)
+{
+	int fd = open("run/manager.lock", O_RDONLY | O_CLOEXEC);
+	int64_t until = fnr_mono_ms() + MANAGER_MS;
+	char text[32] = "";
+	bool held;
+
+	while ((held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0) && fnr_mono_ms() < until)
+		usleep(20000);
+	if (held && read(fd, text, sizeof text - 1) > 0)
+		text[strcspn(text, "\n")] = 0;
+	fnr_fd_close(&fd);
+	if (held)
+		fnr_die("an fnr-manager (pid %s) works on the data directory %s; stop the service that runs it first, or name another with --data DIR",
+		        *text ? text : "unknown", serve->data);
 }
 
 /* LMDB reads a file as memory: one that was cut off kills whoever opens it, without a word. So it is tried first, by a
@@ -139,6 +160,16 @@ static void try_store(const struct serve *serve)
 		        serve->data);
 	if (WEXITSTATUS(status) != 0)
 		exit(EXIT_FAILED);
+}
+
+/* Bodies of requests that an nginx was killed over: it would never look at them again. */
+static void clear_temporary(void)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	fnr_tree_remove("run/nginx", NULL);
+	if (fnr_dir_make("run/nginx", 0700, &err) != FNR_OK)
+		fnr_die("%s", err.message);
 }
 
 /* ---- the port ---- */
@@ -189,8 +220,11 @@ static void start(struct service *service)
 {
 	pid_t parent = getpid(), pid = fork();
 
-	if (pid < 0)
-		fnr_die("cannot start %s: %s", service->name, strerror(errno));
+	if (pid < 0) {                 /* the others work on */
+		fnr_err(NULL, "%s cannot be started at the moment: %s", service->name, strerror(errno));
+		service->start_at = fnr_mono_ms() + FORK_PAUSE_MS;
+		return;
+	}
 	if (pid == 0) {
 		fnr_proc_reset_signals();
 		setpgid(0, 0);             /* Ctrl-C is ours to pass on, in order */
@@ -450,8 +484,10 @@ static int serve_run(struct serve *serve, const char *data)
 	take_lock(serve);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	fnr_proc_kill_marked("FNR_SERVE", serve->data);
+	refuse_second_manager(serve);
 	fnr_proc_kill_marked("FNR_DATA", serve->data);
 	check_port(&serve->listen);
+	clear_temporary();
 	try_store(serve);
 	raise_files();
 	unsetenv("FNR_DATA");                /* marks scripts, and what they leave: theirs alone */

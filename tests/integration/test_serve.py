@@ -125,6 +125,16 @@ def test_a_port_that_cannot_be():
         assert result.returncode == 2 and "port" in result.stderr, result
 
 
+def test_what_a_killed_nginx_left_goes():
+    system = System()
+    folder = os.path.join(system.data, "run", "nginx", "body")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "0000000001"), "w") as file:
+        file.write("half a request")
+    with system:
+        assert os.listdir(folder) == []
+
+
 def test_it_replaces_itself_after_kill_9():
     """Starts again at once, on the same port, over whatever is left; nothing of the old one stays."""
     with System("stop: {grace: 2}\n") as system:
@@ -300,6 +310,41 @@ def test_another_user():
         process.terminate()
         process.communicate(timeout=240)
     assert process.returncode == 0 and system.pids() == {}
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else, for whom the limit holds")
+def test_no_process_can_be_started():
+    """A program that died is started again when that is possible; until then the others work on."""
+    nobody = pwd.getpwnam("nobody")
+    folder = tempfile.mkdtemp(prefix="fnr-nobody-")
+    data = os.path.join(folder, "data")
+    os.mkdir(data)
+    os.chmod(folder, 0o755)
+    os.chown(data, nobody.pw_uid, nobody.pw_gid)
+    system = System(data=data)
+    process = subprocess.Popen(
+        ["setpriv", "--reuid", "nobody", "--regid", str(nobody.pw_gid), "--clear-groups", FNR, "serve", "--data", data, "--port",
+         str(system.port), "--log", os.path.join(data, "test.log")], stdout=subprocess.PIPE, text=True, cwd="/", env=dict(os.environ, HOME="/nonexistent"))
+
+    def allow(processes):
+        subprocess.run(["setpriv", "--reuid", "nobody", "--regid", str(nobody.pw_gid), "--clear-groups", "prlimit", "--pid", str(process.pid),
+                        f"--nproc={processes}:"], check=True)
+
+    try:
+        assert process.stdout.readline().startswith("ready")
+        with open(os.path.join(data, "admin.key")) as file:
+            system.key = file.read().strip()
+        allow(0)
+        os.kill(system.pids_of("fnr-events")[0], signal.SIGKILL)
+        until(lambda: "fnr-events cannot be started at the moment" in system.log_text(), "nothing is said", timeout=60)
+        assert process.poll() is None and system.run()["state"] == "completed"
+        allow(4000)
+        until(lambda: system.pids_of("fnr-events"), "it is not started again")
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
     shutil.rmtree(folder)
 
 

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from system import PREFIX, System
+from system import FNR, PREFIX, System, free_port
 
 UNITS = os.path.join(PREFIX, "lib", "systemd", "system")
 NAMES = ["fnr-nginx", "fnr-events", "fnr-manager", "fnr-api"]   # not in the order in which they need each other
@@ -127,6 +127,18 @@ def test_one_by_one(system):
     for name in ("fnr-manager", "fnr-events"):
         unit = by_name[name]
         until(lambda: (unit.process.pid, "WATCHDOG=1") in [(unit.process.pid, text) for _, text in unit.told[-2:]])
+
+
+def test_fnr_serve_beside_them_is_refused(system):
+    """… before it ends what it takes for scripts of an earlier start: they are those of the manager that works here."""
+    system.add_script("slow", "#!/bin/sh\nprintf '{\"progress\":0.5,\"message\":\"Begun.\"}\\n'\nsleep 8\necho x >f\necho '{\"output\":\"file\",\"path\":\"f\"}'\n")
+    until(lambda: system.get("/api/v1/templates/slow").status == 200)
+    id = system.submit("slow")["id"]
+    until(lambda: system.get(f"/api/v1/jobs/{id}").json["progress"]["message"] == "Begun.")
+    result = subprocess.run([FNR, "serve", "--data", system.data, "--port", str(free_port())], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and "fnr-manager" in result.stderr and "works on the data directory" in result.stderr, result.stderr
+    job = system.wait(id)
+    assert (job["state"], job["attempt"]) == ("completed", 1), job
 
 
 def test_a_hung_program_is_silent(system):
