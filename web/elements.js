@@ -12,7 +12,7 @@ const STAGE_STATE_WORDS = { pending: "to come", running: "now", completed: "done
 const OTHER_STATE_WORDS = { pending: "To come", skipped: "Left out", lost: "Lost" };   // of stages and attempts
 
 const WAITING_WORDS = {
-  paused: "its queue is paused", no_backend: "what it runs on does not work at the moment", resources: "what it needs is in use",
+  paused: "its queue is paused", disk: "the server's disk is full", no_backend: "what it runs on does not work at the moment", resources: "what it needs is in use",
   limit: "as many as are allowed run already", dependency: "it needs what another job makes", not_before: "it is not to begin yet",
 };
 

@@ -64,7 +64,9 @@ static void look_at_limits(struct committer *committer)
 	limits->project_most = (uint64_t)conf->job_max_waiting_project;
 	limits->key_most = (uint64_t)conf->job_max_waiting_key;
 	limits->full = true;
-	if (committer->bytes_used >= (uint64_t)conf->store_max_bytes)
+	if (store_room(committer->store) < STORE_RESERVE)
+		snprintf(limits->reason, sizeof limits->reason, "the disk of the store is full; free some space there");
+	else if (committer->bytes_used >= (uint64_t)conf->store_max_bytes)
 		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); "
 		         "delete finished jobs, or raise it", conf->store_max_bytes);
 	else if (free_bytes < (uint64_t)conf->disk_min_free)
@@ -176,6 +178,15 @@ static bool apply_one(struct committer *committer, struct store_txn *txn, size_t
 	return true;
 }
 
+/* What is left is for the manager. */
+static struct store_txn *begin_round(struct committer *committer, struct fnr_error *err)
+{
+	if (store_room(committer->store) >= STORE_RESERVE_ASKED)
+		return store_write(committer->store, err);
+	fnr_fail(err, FNR_E_FULL, "the disk of the store is full");
+	return NULL;
+}
+
 /* FNR_OK: all that was accepted is on disk. */
 static int write_round(struct committer *committer, struct store_txn *txn, struct fnr_error *err)
 {
@@ -210,7 +221,7 @@ bool committer_round(struct committer *committer)
 	step(committer, COMMITTER_TOOK);
 	if (fnr_mono_ms() - committer->looked_at >= LOOK_EVERY_MS)
 		look_at_limits(committer);
-	txn = store_write(committer->store, &err);
+	txn = begin_round(committer, &err);
 	if (txn) {
 		take_posted(committer, false);       /* who came while the manager held the lock rides along */
 		code = write_round(committer, txn, &err);

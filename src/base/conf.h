@@ -53,6 +53,7 @@
 	X(journal_max_bytes, INT, "journal.max_bytes", 2147483648, 1048576, 1099511627776, "bytes", "events, progress and logs are cut to this") \
 	X(journal_max_age, INT, "journal.max_age", 86400, 60, 31536000, "seconds", "events, progress and logs are kept this long") \
 	X(disk_min_free, INT, "disk.min_free", 268435456, 0, 1099511627776, "bytes", "less free disk space refuses new jobs") \
+	X(disk_start_free, INT, "disk.start_free", 67108864, 0, 1099511627776, "bytes", "with less free disk space no job is started; they wait until there is more") \
 	X(idempotency_keep, INT, "idempotency.keep", 86400, 60, 31536000, "seconds", "an Idempotency-Key is kept at least this long") \
 	X(queue_names, TEXT, "queue.names", "", 0, 0, "", "more queues beside cpu, gpu, io and priority, separated by spaces") \
 	X(log_level, TEXT, "log.level", "info", 0, 0, "", "least level that is logged: debug, info, warn, error")

@@ -44,9 +44,19 @@ int fnr_fail(struct fnr_error *err, int code, const char *format, ...)
 	return code;
 }
 
+/* What passes by itself is no fault of ours or of the disk. */
+static int code_of(int saved)
+{
+	switch (saved) {
+	case ENOSPC: case EDQUOT: return FNR_E_FULL;
+	case EMFILE: case ENFILE: case ENOMEM: case EAGAIN: return FNR_E_UNAVAILABLE;
+	default: return FNR_E_IO;
+	}
+}
+
 int fnr_fail_errno(struct fnr_error *err, int saved, const char *format, ...)
 {
-	int code = saved == ENOSPC || saved == EDQUOT ? FNR_E_FULL : FNR_E_IO;
+	int code = code_of(saved);
 	char what[sizeof err->message];
 	char why[128];
 	va_list args;

@@ -56,8 +56,8 @@ struct fnr_error {
  * returns code, so that a failing function can end with `return fnr_fail(err, FNR_E_INVALID, "…")`. Overwrites. */
 int fnr_fail(struct fnr_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for errno: appends ": " and its text. `saved` is the errno value. ENOSPC and EDQUOT become FNR_E_FULL,
- * everything else FNR_E_IO. */
+/* The same for errno: appends ": " and its text. `saved` is the errno value. ENOSPC and EDQUOT become FNR_E_FULL, what passes by
+ * itself (EMFILE, ENFILE, ENOMEM, EAGAIN) FNR_E_UNAVAILABLE, everything else FNR_E_IO. */
 int fnr_fail_errno(struct fnr_error *err, int saved, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Adds one entry to err->errors and sets code FNR_E_INVALID if none is set. Texts are copied. fix may be NULL. */

@@ -216,6 +216,7 @@ static void tell_obstacle(struct client *client, const char *template_)
 {
 	static const struct { const char *waiting_for, *text; } obstacles[] = {
 		{ "no_backend", "nothing that could run it is there or in order: see fnr backend list; fnr backend add makes one known" },
+		{ "disk", "the server's disk is full: see fnr doctor" },
 		{ "paused", "its queue is paused: see fnr queue list; fnr queue resume lets it go on" },
 		{ "resources", "it needs more than any backend has: see fnr backend list" },
 	};

@@ -315,12 +315,22 @@ static const char *backends_lacking(struct journal_txn *journal, uint64_t class_
 	return small ? "resources" : "no_backend";
 }
 
+static bool all_held(struct journal_txn *journal)
+{
+	struct json_object *held = live_entry(journal, VIEW_HELD_ALL);
+
+	json_object_put(held);
+	return held != NULL;
+}
+
 const char *view_held_up(struct store_txn *txn, struct journal_txn *journal, const struct view_waiter *waiter)
 {
 	const char *lacking;
 
 	if (txn && store_queue_get(txn, waiter->queue).paused)
 		return "paused";
+	if (all_held(journal))
+		return "disk";
 	lacking = backends_lacking(journal, waiter->class_);
 	if (lacking)
 		return lacking;

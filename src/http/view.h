@@ -25,6 +25,7 @@ struct json_object *view_queue(struct journal_txn *journal, uint32_t number);
 
 /* The live entry that says that no backend can do jobs of a class (queue/lanes.h), and why: "reason", a word of the API. */
 #define VIEW_HELD "held/"
+#define VIEW_HELD_ALL "held/all"       /* nothing is started at all: the disk is full */
 void view_held_name(uint64_t class_, char name[64]);
 
 /* The live entry of a backend, to put; NULL while no manager has said anything. */

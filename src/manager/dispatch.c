@@ -212,7 +212,7 @@ bool dispatch_ready(const struct manager *manager)
 
 bool dispatch_possible(struct manager *manager)
 {
-	return !manager->stopping && pool_idle(&manager->pool) && dispatch_ready(manager);
+	return !manager->stopping && pool_idle(&manager->pool) && dispatch_ready(manager) && !machine_disk_low(manager);
 }
 
 /* ---- starting ---- */
@@ -423,6 +423,8 @@ void dispatch_jobs(struct manager *manager)
 
 	if (!manager->stopping)
 		discards_tell(manager);
+	if (machine_disk_low(manager))
+		return;
 	manager->settling = false;
 	do
 		while (manager->turn.txn && !manager->stopping && pool_idle(&manager->pool) &&

@@ -231,6 +231,8 @@ static void live_held(struct manager *manager, struct journal_txn *txn, struct f
 	while (err->code == FNR_OK && journal_live(txn, VIEW_HELD, first_name, &names))
 		put_live(txn, names.name, NULL, err);
 	places_held(manager, put_held, &names);
+	if (manager->disk_low && err->code == FNR_OK)
+		journal_live_put(txn, VIEW_HELD_ALL, "{\"reason\":\"disk\"}", err);
 }
 
 /* The live table and the journal's limits, in a transaction of their own. */
@@ -248,7 +250,7 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 		live_held(manager, txn, &err);
 		live_backends(manager, txn, &err);
 		live_queues(manager, txn, &err);
-		if (err.code == FNR_OK && journal_trim(txn, manager->turn.now - manager->conf.journal_max_age * 1000,
+		if (err.code == FNR_OK && journal_trim(txn, clock_trusted(manager) ? manager->turn.now - manager->conf.journal_max_age * 1000 : 0,
 		                                       (uint64_t)manager->conf.journal_max_bytes, TRIM_ROWS, &err) >= TRIM_ROWS)
 			manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	}
@@ -256,8 +258,9 @@ static void tend_journal(struct manager *manager, const struct store_counters *c
 		journal_commit(txn, &err);
 	else
 		journal_end(txn);
-	if (err.code != FNR_OK)
+	if (err.code != FNR_OK && !manager->journal_gap)
 		fnr_warn(NULL, "event=journal.failed: %s", err.message);
+	manager->journal_gap |= err.code != FNR_OK;
 	fnr_error_clear(&err);
 }
 
@@ -378,7 +381,8 @@ void house_tick(struct manager *manager)
 	machine_look(manager);
 	pool_flush(&manager->pool);
 	tend_journal(manager, &counters);
-	expire(manager);
+	if (clock_trusted(manager))
+		expire(manager);
 	if (retention_apply(manager))
 		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	remove_deleted(manager);

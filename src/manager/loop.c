@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,6 +19,7 @@
 
 #define EVENTS 256
 #define POLL_MS 1000
+#define ROOM_MS 200
 
 /* What a descriptor is, beside workers: the address tells. */
 static char source_bell, source_signals, source_spawner;
@@ -206,6 +208,7 @@ static void turn(struct manager *manager)
 	overdue_apply(manager);
 	if (manager->turn.txn) {
 		stop_apply(manager);
+		clock_apply(manager);
 		backends_read(manager);
 		commands_apply(manager);
 		queues_resume_due(manager);
@@ -230,13 +233,27 @@ static void turn(struct manager *manager)
 	house_tick(manager);
 }
 
+/* Nothing can be written down, so nothing is done: who reports waits as well. */
+static void wait_for_room(struct manager *manager)
+{
+	poll(NULL, 0, ROOM_MS);
+	turn_begin(manager);
+	take_signals(manager);
+	fnr_notify_alive(manager->turn.mono);
+}
+
 int loop_run(struct manager *manager)
 {
 	struct epoll_event events[EVENTS];
 
 	while (!stop_reached(manager)) {
-		int count = epoll_wait(manager->epoll, events, EVENTS, wait_ms(manager));
+		int count;
 
+		if (!turn_room(manager)) {
+			wait_for_room(manager);
+			continue;
+		}
+		count = epoll_wait(manager->epoll, events, EVENTS, wait_ms(manager));
 		turn_begin(manager);
 		forgive_silence(manager);
 		if (count > 0)

@@ -24,6 +24,7 @@
  *   statistics.c figures of queues, runs and errors
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
+ *   clock.c      a wall clock that is set
  *
  * What cannot be written to the store ends the program: the supervisor starts it again, and the start is the one way of
  * recovery that is always tested.
@@ -235,6 +236,10 @@ struct manager {
 	int64_t queues_due;                 /* wall clock; when the next paused queue goes on by itself; 0 = none */
 	int64_t began_at, began_mono;       /* wall clock and CLOCK_BOOTTIME of the start */
 	bool clock_distrusted, store_large;
+	int64_t clock_offset, clock_back;   /* wall clock less CLOCK_BOOTTIME; how far it was set back since that was made up for */
+	bool no_room;                       /* the disk is so full that not even what happens can be written down */
+	bool disk_low;                      /* … so full that nothing is started (machine.c), as it was seen last */
+	int64_t disk_at;                    /* CLOCK_BOOTTIME: when it is looked at next */
 	int64_t bytes_at;                   /* CLOCK_BOOTTIME: when the store's size is looked at next */
 	struct fnr_id retention_cursor;     /* jobs up to this one were looked at */
 	bool thumbnails;                    /* some may be wanted */
@@ -264,6 +269,7 @@ void loop_log_level(struct manager *manager);        /* as the configuration has
 /* ---- turn.c: inside a turn ---- */
 void turn_begin(struct manager *manager);            /* without a transaction */
 void turn_write(struct manager *manager);            /* begins the transaction, if there is none yet */
+bool turn_room(struct manager *manager);             /* is there room on the disk for what a turn writes? */
 void turn_end(struct manager *manager);              /* commit, journal, bell, messages to workers, log */
 void turn_check(struct manager *manager, int code, const struct fnr_error *err, const char *what);   /* not FNR_OK: the end */
 
@@ -441,8 +447,14 @@ bool attach_keeps(const struct manager *manager, const char *work);  /* is this 
 void graphics_look(struct manager *manager);         /* each second: its answer, or is it time to ask? */
 void graphics_free(struct manager *manager);
 
+/* ---- clock.c ---- */
+bool clock_trusted(struct manager *manager);         /* else what wall times say of how long ago something was must cost nobody anything */
+void clock_look(struct manager *manager);            /* when a turn begins */
+void clock_apply(struct manager *manager);           /* in its transaction: was the clock set back? */
+
 /* ---- machine.c ---- */
 void machine_look(struct manager *manager);          /* what this machine has, when it is time to look */
+bool machine_disk_low(struct manager *manager);      /* jobs that were started now would only fail for want of room on the disk */
 
 /* ---- probes.c ---- */
 void probes_now(struct manager *manager, struct backend *backend);           /* as soon as a worker is free */

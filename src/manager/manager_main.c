@@ -22,6 +22,7 @@
 #include "manager/spawner.h"
 
 #define LOCK_FILE "run/manager.lock"
+#define ROOM_MS 200
 #define LOCK_WAIT_MS 5000        /* a manager that was killed just now may still be on its way out */
 #define SCRIPT_MARK "FNR_DATA"   /* in the environment of every script that we start */
 
@@ -75,7 +76,7 @@ static void lock_data_dir(void)
 	}
 	snprintf(pid, sizeof pid, "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || !fnr_write_all(fd, pid, strlen(pid)))
-		fnr_die(LOCK_FILE " cannot be written: %s", strerror(errno));
+		fnr_warn(NULL, LOCK_FILE " cannot be written: %s; it is locked all the same", strerror(errno));
 }
 
 /* Scripts that outlived their workers. Were we started with the mark in our own environment, it would name our parents
@@ -109,6 +110,17 @@ static struct fnr_id seen_of(struct manager *manager)
 	return seen;
 }
 
+static void wait_for_room(struct manager *manager)
+{
+	while (!turn_room(manager)) {
+		struct pollfd signals = { .fd = manager->signals, .events = POLLIN };
+
+		if (poll(&signals, 1, ROOM_MS) > 0)
+			fnr_die("told to end while there was no room on the disk");
+		fnr_notify_alive(fnr_mono_ms());
+	}
+}
+
 /* Store and journal. With a new journal, taking up jobs begins at the newest: nobody can have missed their events. */
 static void open_stores(struct manager *manager)
 {
@@ -118,6 +130,7 @@ static void open_stores(struct manager *manager)
 
 	if (store_open(&manager->store, true, &err) != FNR_OK)
 		fnr_die("%s", err.message);
+	wait_for_room(manager);
 	txn = store_read(manager->store, &err);
 	if (!txn)
 		fnr_die("%s", err.message);
@@ -138,6 +151,8 @@ static void begin(struct manager *manager)
 {
 	manager->begun = begun_read();
 	turn_begin(manager);
+	manager->began_at = manager->turn.now;
+	manager->began_mono = manager->turn.mono;
 	open_stores(manager);
 	note_break(manager);
 	discards_read(manager);
@@ -151,8 +166,6 @@ static void begin(struct manager *manager)
 	begun_free(manager->begun);
 	manager->begun = NULL;
 	begun_reset();
-	manager->began_at = manager->turn.now;
-	manager->began_mono = manager->turn.mono;
 	manager->look = true;
 	fnr_info(NULL, "event=manager.started lanes=%zu filing=%zu", lanes_count(manager->lanes), manager->task_count);
 }

@@ -489,7 +489,7 @@ static void remember_time(struct manager *manager, const struct job_head *head, 
 	struct store_estimate past;
 	int code;
 
-	if (!task->function || task->function->no_files || ms < ESTIMATE_FROM_MS || ms > UINT32_MAX)
+	if (!task->function || task->function->no_files || ms < ESTIMATE_FROM_MS || ms > UINT32_MAX || !clock_trusted(manager))
 		return;
 	code = store_estimate_get(txn, task->function->digest, preset, task->backend, &past);
 	if (code != FNR_OK && code != FNR_E_NOT_FOUND)
@@ -589,7 +589,7 @@ bool move_failed(struct manager *manager, struct job_head *head, struct task *ta
 	look_back(manager, head, task, &began, &excused);
 	excused += fnr_json_get_bool(error, "backend_down", false);
 	failure.attempts = head->attempt > excused ? head->attempt - excused : 1;
-	failure.spent_ms = manager->turn.now > began ? manager->turn.now - began : 0;
+	failure.spent_ms = manager->turn.now > began && clock_trusted(manager) ? manager->turn.now - began : 0;
 	delay = task->elsewhere && head->max_attempts > 1 && head->attempt < ELSEWHERE_MOST ? places_elsewhere(manager, task) : -1;
 	if (delay < 0 && !retry_wanted(policies, &failure, &delay))
 		return move_fail(manager, head, task, error);

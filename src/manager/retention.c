@@ -4,14 +4,12 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "manager/manager.h"
 
 #define ROWS_A_TICK 2000
 #define DELETES_A_TICK 500
 #define BYTES_EVERY_MS 10000
-#define PARTED_MS 3600000
 
 struct portion {
 	struct fnr_id ids[DELETES_A_TICK], last;
@@ -32,18 +30,6 @@ static bool row(const struct job_head *head, void *context)
 	if (fnr_state_terminal(head->state) && head->finished_at <= portion->before)
 		portion->ids[portion->count++] = head->id;
 	return portion->count < DELETES_A_TICK;
-}
-
-/* A clock that was set wrongly must not cost anybody's jobs. Said once, until they agree again. */
-static bool clock_trusted(struct manager *manager)
-{
-	bool agree = fnr_clocks_agree(manager->turn.now - manager->began_at, manager->turn.mono - manager->began_mono, PARTED_MS);
-
-	if (!agree && !manager->clock_distrusted)
-		fnr_warn(NULL, "event=clock.parted: the clock was set by more than an hour since the manager started; nothing expires until it "
-		               "agrees again, or the manager is started anew");
-	manager->clock_distrusted = !agree;
-	return agree;
 }
 
 static bool too_large(struct manager *manager)

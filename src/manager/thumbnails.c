@@ -42,9 +42,9 @@ void thumbnails_read(struct manager *manager)
 	manager->thumbnails = store_thumbnail_due(manager->turn.txn, &due);
 }
 
-static struct worker *free_worker(const struct manager *manager)
+static struct worker *free_worker(struct manager *manager)
 {
-	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || dispatch_ready(manager))
+	if (!manager->thumbnails || manager->thumbnail_worker || manager->stopping || dispatch_ready(manager) || machine_disk_low(manager))
 		return NULL;
 	return pool_idle(&manager->pool);
 }

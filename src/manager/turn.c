@@ -282,7 +282,7 @@ static void write_journal(struct manager *manager)
 	struct journal_txn *txn;
 	bool gap = manager->journal_gap;
 
-	if (!turn->note_count)
+	if (!turn->note_count && !gap)      /* a gap is closed as soon as that is possible: somebody may wait for what fell into it */
 		return;
 	if (gap)
 		note_break(manager);
@@ -315,6 +315,7 @@ void turn_begin(struct manager *manager)
 	turn->mono = fnr_mono_ms();
 	turn->txn = NULL;
 	turn->moves = 0;
+	clock_look(manager);
 }
 
 void turn_write(struct manager *manager)
@@ -329,6 +330,17 @@ void turn_write(struct manager *manager)
 	/* Waiting for the committer takes its time; what happens from now on happens now. */
 	manager->turn.now = fnr_now_ms();
 	manager->turn.mono = fnr_mono_ms();
+}
+
+bool turn_room(struct manager *manager)
+{
+	bool room = store_room(manager->store) >= STORE_RESERVE_LEAST;
+
+	if (room == manager->no_room)
+		fnr_log(room ? FNR_LOG_INFO : FNR_LOG_ERROR, NULL, "event=%s", room ? "store.room: there is room on the disk again; everything goes on" :
+		        "store.full: the disk of the store is full; nothing is started or finished until there is room");
+	manager->no_room = !room;
+	return room;
 }
 
 void turn_log(struct manager *manager, bool debug, const char *id, const char *format, ...)

@@ -1,8 +1,21 @@
+#include "config.h"
+
 #include "store/env.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
+#include "base/fs.h"
+
+#define RESERVE_STEP (UINT64_C(4) << 20)
+#define RESERVE_AGAIN_MS 500
+#define LOCK_BYTES (128 << 10)     /* LMDB's for ENV_READERS, and more */
+#define FULL_BYTES 65536           /* with less a disk is full, whatever LMDB calls it */
 
 /* ---- errors ---- */
 
@@ -47,9 +60,26 @@ static int open_databases(struct env *env, const struct env_spec *spec, bool mak
 	return rc;
 }
 
+/* LMDB's file of locks is memory, and has holes where nobody wrote yet: on a full disk the first reader who needs one of them would
+ * be killed. Before LMDB opens the file: closing it later would take the process's locks of it away. */
+static void fill_lock_file(const struct env_spec *spec)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/lock.mdb", spec->path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES);    /* where that is not possible it stays as it is */
+	fnr_fd_close(&fd);
+}
+
 static int set_up(struct env *env, const struct env_spec *spec)
 {
 	int dead, rc = mdb_env_create(&env->mdb);
+
+	if (!(spec->flags & MDB_RDONLY))
+		fill_lock_file(spec);
 
 	if (rc != MDB_SUCCESS)
 		return rc;
@@ -71,6 +101,7 @@ int env_open(struct env *env, const struct env_spec *spec, struct fnr_error *err
 	FNR_MUST(spec->count <= ENV_DATABASES);
 	env->what = spec->what;
 	env->count = spec->count;
+	env->reserve = spec->reserve;
 	rc = set_up(env, spec);
 	if (rc == MDB_SUCCESS)
 		return FNR_OK;
@@ -127,6 +158,54 @@ uint64_t env_bytes_used(struct env *env)
 	return (pages > free_pages ? pages - free_pages : 0) * stat.ms_psize;
 }
 
+/* ---- room on the disk ---- */
+
+static uint64_t disk_free(int fd)
+{
+	struct statvfs disk;
+
+	return fstatvfs(fd, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
+}
+
+static bool take(int fd, uint64_t from, uint64_t to)
+{
+	return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) == 0;
+}
+
+/* Gives the file its place on the disk up to `end`, beyond its length: all at once, or on a disk that is nearly full as many steps as
+ * succeed. A filesystem that cannot do that holds nothing for anybody; there what is free counts. */
+static void reserve(struct env *env, int fd, uint64_t used, uint64_t end)
+{
+	uint64_t at = env->reserved > used ? env->reserved : used;
+
+	end += RESERVE_STEP - end % RESERVE_STEP;
+	if (take(fd, at, end))
+		at = end;
+	while (at < end && take(fd, at, at + RESERVE_STEP - at % RESERVE_STEP))
+		at += RESERVE_STEP - at % RESERVE_STEP;
+	env->unheld = at < end && errno != ENOSPC && errno != EDQUOT;
+	env->reserved = env->unheld ? used + disk_free(fd) : at;
+}
+
+uint64_t env_room(struct env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	uint64_t used;
+	int fd;
+
+	mdb_env_info(env->mdb, &info);
+	mdb_env_stat(env->mdb, &stat);
+	used = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+	if ((env->unheld || env->reserved < used + env->reserve) && fnr_mono_ms() >= env->reserve_at && mdb_env_get_fd(env->mdb, &fd) == MDB_SUCCESS) {
+		reserve(env, fd, used, used + env->reserve);
+		env->reserve_at = env->reserved < used + env->reserve ? fnr_mono_ms() + RESERVE_AGAIN_MS : 0;
+	}
+	if (env->reserved <= used)
+		return 0;
+	return env->reserved - used < env->reserve ? env->reserved - used : env->reserve;
+}
+
 /* ---- transactions ---- */
 
 /* All reader slots taken: those of dead processes are cleared, then once more. */
@@ -165,6 +244,14 @@ int env_write(struct env *env, struct env_txn *parent, struct env_txn *txn, stru
 	return rc == MDB_SUCCESS ? FNR_OK : env_fail(env, err, rc, "cannot begin to write");
 }
 
+/* LMDB says of a write of which a part found room that it failed, and not why. */
+static bool is_full(struct env *env)
+{
+	int fd;
+
+	return mdb_env_get_fd(env->mdb, &fd) == MDB_SUCCESS && disk_free(fd) < FULL_BYTES;
+}
+
 int env_commit(struct env_txn *txn, struct fnr_error *err)
 {
 	int rc;
@@ -176,6 +263,8 @@ int env_commit(struct env_txn *txn, struct fnr_error *err)
 	else
 		rc = mdb_txn_commit(txn->mdb);
 	txn->mdb = NULL;
+	if (rc == EIO && is_full(txn->env))
+		rc = ENOSPC;
 	return rc == MDB_SUCCESS ? FNR_OK : env_fail(txn->env, err, rc, "cannot be written");
 }
 

@@ -21,6 +21,7 @@ struct env_spec {
 	const char *path, *what;       /* "store", "the store" */
 	unsigned flags;                /* of LMDB, beside MDB_NOTLS */
 	size_t map;
+	uint64_t reserve;              /* bytes of the disk that are held for what a writer writes next (env_room); 0: none */
 	const char *const *names;      /* of the sub-databases, in the order of their numbers */
 	size_t count;
 };
@@ -33,6 +34,9 @@ struct env {
 	MDB_txn *reader;               /* kept between reads, reset */
 	bool reading;
 	struct fnr_buf scratch;        /* for values that are packed before they are put */
+	uint64_t reserve, reserved;    /* see env_room; reserved: the file has its place on the disk up to here */
+	int64_t reserve_at;            /* CLOCK_BOOTTIME: not tried again before */
+	bool unheld;                   /* this filesystem holds nothing for anybody: what is free is looked at each time */
 };
 
 struct env_txn {
@@ -46,6 +50,10 @@ int env_open(struct env *env, const struct env_spec *spec, struct fnr_error *err
 void env_close(struct env *env);
 int env_clear_readers(struct env *env);
 uint64_t env_bytes_used(struct env *env);
+
+/* So many bytes are surely there for what is written next, whatever else fills the disk: at most the reserve, which this tries to
+ * make whole again first. Cheap. For writers of an environment with a reserve. */
+uint64_t env_room(struct env *env);
 
 int env_read(struct env *env, struct env_txn *txn, struct fnr_error *err);
 int env_write(struct env *env, struct env_txn *parent, struct env_txn *txn, struct fnr_error *err);   /* parent or NULL */

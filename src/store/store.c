@@ -47,7 +47,7 @@ static int finish_cut_commit(struct store *store, struct fnr_error *err)
 
 int store_open(struct store **store_r, bool writer, struct fnr_error *err)
 {
-	const struct env_spec spec = { .path = STORE_PATH, .what = "the store", .map = STORE_MAP,
+	const struct env_spec spec = { .path = STORE_PATH, .what = "the store", .map = STORE_MAP, .reserve = STORE_RESERVE,
 	                               .names = database_names, .count = DB_COUNT };
 	struct store *store;
 	int code;
@@ -103,11 +103,29 @@ static struct store_txn *begin(struct store *store, struct store_txn *parent, st
 	return NULL;
 }
 
+/* A newer program may have upgraded it since we opened it: what we would write is of the version before. */
+static bool is_ours(struct store_txn *txn, struct fnr_error *err)
+{
+	uint64_t schema = store_meta_get(txn, META_SCHEMA);
+
+	if (schema != STORE_SCHEMA)
+		fnr_fail(err, FNR_E_CORRUPT, "the store was changed to schema version %llu by another version of this program; restart all services",
+		         (unsigned long long)schema);
+	return schema == STORE_SCHEMA;
+}
+
 struct store_txn *store_write(struct store *store, struct fnr_error *err)
 {
-	if (store->writer)
-		return begin(store, NULL, err);
-	fnr_fail(err, FNR_E_INTERNAL, "the store was opened for reading only");
+	struct store_txn *txn;
+
+	if (!store->writer) {
+		fnr_fail(err, FNR_E_INTERNAL, "the store was opened for reading only");
+		return NULL;
+	}
+	txn = begin(store, NULL, err);
+	if (!txn || is_ours(txn, err))
+		return txn;
+	store_abort(txn);
 	return NULL;
 }
 
@@ -143,6 +161,12 @@ int store_clear_readers(struct store *store)
 uint64_t store_bytes_used(struct store *store)
 {
 	return env_bytes_used(&store->env);
+}
+
+uint64_t store_room(struct store *store)
+{
+	FNR_MUST(store->writer);
+	return env_room(&store->env);
 }
 
 /* Compacting is refused for an environment that has lost pages; then it is copied as it is. */

@@ -107,6 +107,14 @@ int store_clear_readers(struct store *store);       /* slots of dead processes; 
 uint64_t store_bytes_used(struct store *store);     /* pages in use, without free ones; walks the free list */
 int store_copy(struct store *store, const char *path, struct fnr_error *err); /* online, compacted */
 
+/* A full disk must not keep us from writing down what happened. So both writers keep this much of it taken for the store, ahead of
+ * what is written, and ask before they write how much of that is there at the moment: new work is refused when it is not all
+ * (what makes room may be asked for a little longer), and the manager waits when there is hardly any. */
+#define STORE_RESERVE (UINT64_C(32) << 20)
+#define STORE_RESERVE_ASKED (STORE_RESERVE / 2)     /* with less, nothing that is asked for is written any more */
+#define STORE_RESERVE_LEAST (STORE_RESERVE / 4)     /* with less, nothing is */
+uint64_t store_room(struct store *store);           /* for a writer; at most STORE_RESERVE; cheap */
+
 /* ---- jobs ---- */
 
 enum job_flag { JOB_FLAG_PAYLOAD_FILE = 1, JOB_FLAG_UPLOADS = 2, JOB_FLAG_CANCEL_ASKED = 4, JOB_FLAG_ON_LOST_FAIL = 8,

@@ -45,6 +45,7 @@ Test(err, errno_is_told)
 	cr_assert_str_eq(err.message, "opening x: Permission denied");
 	cr_assert_eq(fnr_fail_errno(&err, ENOSPC, "x"), FNR_E_FULL);
 	cr_assert_eq(fnr_fail_errno(NULL, EDQUOT, "x"), FNR_E_FULL);
+	cr_assert_eq(fnr_fail_errno(NULL, EMFILE, "x"), FNR_E_UNAVAILABLE);
 }
 
 Test(err, entries)

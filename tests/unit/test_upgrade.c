@@ -273,6 +273,19 @@ Test(upgrade, a_newer_store_is_refused)
 	cr_assert_not_null(strstr(err.message, "up to 3"), "%s", err.message);
 }
 
+/* Services are restarted one after the other: the old ones write no more once the first new one has been there. */
+Test(upgrade, nobody_writes_what_a_newer_program_has_changed)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct fnr_id id = fixture_submit(&plain);
+
+	set_schema(STORE_SCHEMA + 1);
+	cr_assert_null(store_write(fixture_store, &err));
+	cr_assert_eq(err.code, FNR_E_CORRUPT);
+	cr_assert_not_null(strstr(err.message, "restart"), "%s", err.message);
+	cr_assert_eq(fixture_head(&id).state, FNR_STATE_QUEUED, "what is there can be read");
+}
+
 /* ---- numbers ---- */
 
 static void move_on(uint64_t events, uint32_t takes)
