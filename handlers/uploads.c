@@ -1,10 +1,9 @@
 /* /uploads: the check before nginx takes the body. The filing itself is src/api/upload.c, in a pool of its own. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
+#include "base/fs.h"
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 
@@ -13,7 +12,6 @@ int uploads_check(struct request *req)
 {
 	const char *text = request_header(req, "Content-Length");
 	int64_t bytes = text ? strtoll(text, NULL, 10) : -1;
-	struct statvfs disk;
 
 	if (bytes < 0)
 		return fnr_fail(&req->err, FNR_E_MALFORMED, "say how large the upload is: the header Content-Length is missing");
@@ -22,9 +20,7 @@ int uploads_check(struct request *req)
 	if (bytes > req->conf->upload_max)
 		return fnr_fail(&req->err, FNR_E_TOO_LARGE, "the upload has %" PRId64 " bytes; the limit (upload.max) is %" PRId64, bytes,
 		                req->conf->upload_max);
-	if (statvfs("uploads", &disk) < 0)
-		return fnr_fail_errno(&req->err, errno, "the free space for uploads cannot be found out");
-	if ((uint64_t)disk.f_bavail * disk.f_frsize < (uint64_t)bytes + (uint64_t)req->conf->disk_min_free) {
+	if (fnr_disk_free("uploads") < (uint64_t)bytes + (uint64_t)req->conf->disk_min_free) {
 		req->err.retry_after_s = 60;
 		return fnr_fail(&req->err, FNR_E_FULL, "there is no room for an upload of %" PRId64 " bytes: disk.min_free would "
 		                "be touched", bytes);

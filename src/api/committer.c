@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sock.h"
@@ -27,13 +27,6 @@ static void step(struct committer *committer, enum committer_step at)
 }
 
 /* ---- limits ---- */
-
-static uint64_t disk_free(void)
-{
-	struct statvfs disk;
-
-	return statvfs("store", &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
-}
 
 static void refresh_conf(struct committer *committer)
 {
@@ -59,7 +52,7 @@ static void look_at_limits(struct committer *committer)
 		committer->bytes_used = store_bytes_used(committer->store);
 		committer->counted_at = now;
 	}
-	free_bytes = disk_free();
+	free_bytes = fnr_disk_free("store");
 	limits->waiting_most = (uint64_t)conf->job_max_waiting;
 	limits->project_most = (uint64_t)conf->job_max_waiting_project;
 	limits->key_most = (uint64_t)conf->job_max_waiting_key;
@@ -70,7 +63,7 @@ static void look_at_limits(struct committer *committer)
 		snprintf(limits->reason, sizeof limits->reason, "the store has reached store.max_bytes (%" PRId64 "); "
 		         "delete finished jobs, or raise it", conf->store_max_bytes);
 	else if (free_bytes < (uint64_t)conf->disk_min_free)
-		snprintf(limits->reason, sizeof limits->reason, "less than disk.min_free (%" PRId64 " bytes) is free on the disk",
+		snprintf(limits->reason, sizeof limits->reason, "less than disk.min_free (%" PRId64 " bytes) is free on the disk, or there is hardly room for a file",
 		         conf->disk_min_free);
 	else
 		limits->full = false;

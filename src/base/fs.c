@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 #define CHUNK 65536
+#define FILES_LEAST 1024
 
 const char *fnr_share_dir(void)
 {
@@ -334,4 +336,15 @@ int fnr_tree_remove(const char *path, struct fnr_error *err)
 	if (!good || (rmdir(path) < 0 && errno != ENOENT))
 		return fnr_fail_errno(err, errno, "%s cannot be removed", path);
 	return FNR_OK;
+}
+
+uint64_t fnr_disk_free(const char *path)
+{
+	struct statvfs disk;
+
+	if (statvfs(path, &disk) != 0)
+		return UINT64_MAX;
+	if (disk.f_files > 0 && disk.f_favail < FILES_LEAST)     /* some filesystems do not count them */
+		return 0;
+	return (uint64_t)disk.f_bavail * disk.f_frsize;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -25,6 +26,10 @@ int fnr_tree_remove(const char *path, struct fnr_error *err);             /* fol
 bool fnr_write_all(int fd, const void *data, size_t len);                 /* retries short writes and EINTR */
 void fnr_fd_nonblock(int fd);
 void fnr_fd_close(int *fd);                                               /* closes and sets to -1 */
+
+/* Bytes that are free on the disk where path lies; 0 if hardly a file can be made there, however many bytes there are. UINT64_MAX:
+ * nobody knows. */
+uint64_t fnr_disk_free(const char *path);
 
 const char *fnr_share_dir(void);   /* where the installation's own files are; FNR_SHARE says so when it runs from elsewhere */
 

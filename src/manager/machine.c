@@ -6,6 +6,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "manager/manager.h"
 
@@ -46,13 +47,6 @@ static void add_disk(struct json_object *found)
 	fnr_json_set_int(found, "disk_free", (int64_t)(disk.f_bavail * disk.f_frsize));
 }
 
-static uint64_t disk_free(const char *path)
-{
-	struct statvfs disk;
-
-	return statvfs(path, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
-}
-
 bool machine_disk_low(struct manager *manager)
 {
 	uint64_t least = (uint64_t)manager->conf.disk_start_free;
@@ -61,10 +55,10 @@ bool machine_disk_low(struct manager *manager)
 	if (manager->turn.mono < manager->disk_at)
 		return manager->disk_low;
 	manager->disk_at = manager->turn.mono + DISK_EVERY_MS;
-	low = disk_free("workspace") < least || disk_free("store") < least;
+	low = fnr_disk_free("workspace") < least || fnr_disk_free("store") < least;
 	if (low != manager->disk_low)
 		fnr_log(low ? FNR_LOG_ERROR : FNR_LOG_INFO, NULL, "event=%s", low ?
-		        "disk.low: less than disk.start_free is free on the disk; nothing is started until there is more" :
+		        "disk.low: less than disk.start_free, or hardly room for a file, is free on the disk; nothing is started until there is more" :
 		        "disk.room: there is room on the disk again; jobs are started");
 	manager->disk_low = low;
 	return low;

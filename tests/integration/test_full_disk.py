@@ -2,8 +2,10 @@
 is and to come again, and when there is room everything goes on by itself. On a filesystem in memory that is small enough to fill."""
 
 import os
+import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -29,9 +31,9 @@ printf '{"output":"file","path":"zeros.bin"}\\n'
 class Disk:
     """A small filesystem at `path`, and what fills it."""
 
-    def __init__(self, size):
+    def __init__(self, size, files=0):
         self.path = tempfile.mkdtemp(prefix="fnr-disk-")
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", self.path], capture_output=True, text=True)
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700,nr_inodes={files}", "tmpfs", self.path], capture_output=True, text=True)
         if made.returncode != 0:
             os.rmdir(self.path)
             pytest.skip("nothing may be mounted here: " + made.stderr.strip())
@@ -61,8 +63,8 @@ class Disk:
 class Small(System):
     """Its data are on a small disk, its log is not."""
 
-    def __init__(self, min_free=0, start_free=0, size="160m"):
-        self.disk = Disk(size)
+    def __init__(self, min_free=0, start_free=0, size="160m", files=0):
+        self.disk = Disk(size, files)
         super().__init__(data=self.disk.path)
         self.log_file = tempfile.mktemp(prefix="fnr-disk-", suffix=".log")
         os.symlink(self.log_file, os.path.join(self.data, "test.log"))
@@ -114,6 +116,27 @@ def test_jobs_wait_for_room(fnr):
     jobs = [fnr.wait(id) for id in ids]
     assert {(job["state"], job["attempt"]) for job in jobs} == {("completed", 1)}
     assert "disk.room" in fnr.log_text()
+
+
+@pytest.mark.parametrize("fnr", [{"min_free": MIB, "start_free": MIB, "files": 6000}], indirect=True)
+def test_jobs_wait_for_files(fnr):
+    """A disk with room for bytes and none for another file."""
+    folder = os.path.join(fnr.data, "many")
+    os.mkdir(folder)
+    try:
+        for i in range(10000):
+            open(os.path.join(folder, str(i)), "w").close()
+    except OSError:
+        pass
+    until(lambda: "disk.low" in fnr.log_text(), "it is not noticed")
+    until(lambda: fnr.post(JOBS, {"template": "noop", "inputs": {}}).status == 503, "new work is still taken")
+    for i in range(600):
+        os.unlink(os.path.join(folder, str(i)))
+    time.sleep(1.5)     # it looks every second
+    assert fnr.post(JOBS, {"template": "noop", "inputs": {}}).status == 503, "there is hardly room for a file"
+    shutil.rmtree(folder)
+    until(lambda: fnr.post(JOBS, {"template": "noop", "inputs": {}}).status == 202, "new work is not taken again")
+    assert fnr.run("writer", {"bytes": 1000}, project="p")["state"] == "completed"
 
 
 @pytest.mark.parametrize("fnr", [{"min_free": MIB}], indirect=True)
