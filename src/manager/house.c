@@ -20,6 +20,8 @@
 #define STATISTICS_KEEP_MS (90 * 86400000ll)
 #define REMOVALS_A_TICK 200
 #define READERS_EVERY_MS 10000
+#define READER_MS 60000
+#define READER_BEHIND 1000   /* transactions: fewer make nothing grow */
 #define TICK_MS 1000
 #define TRIM_AGAIN_MS 50     /* while there is more to trim: 100 000 rows a second */
 
@@ -364,6 +366,24 @@ static void end_idle(struct manager *manager)
 	}
 }
 
+/* A backup whose target hangs, a check that was stopped with Ctrl-Z: the store grows until that ends. Said once. */
+static void look_at_readers(struct manager *manager)
+{
+	uint64_t txn, behind;
+	pid_t pid;
+
+	if (!store_oldest_reader(manager->store, &pid, &txn, &behind) || txn != manager->reader_txn) {
+		manager->reader_txn = pid ? txn : 0;
+		manager->reader_since = manager->turn.mono;
+		return;
+	}
+	if (behind < READER_BEHIND || manager->turn.mono - manager->reader_since < READER_MS || manager->reader_since == INT64_MAX)
+		return;
+	fnr_warn(NULL, "event=store.held pid=%d: it has read the same state of the store for more than %d s, so the store's file grows; end it if it hangs",
+	         (int)pid, READER_MS / 1000);
+	manager->reader_since = INT64_MAX;
+}
+
 void house_tick(struct manager *manager)
 {
 	struct store_counters counters = { 0 };
@@ -388,6 +408,7 @@ void house_tick(struct manager *manager)
 	remove_deleted(manager);
 	if (manager->child_died || manager->turn.mono >= manager->readers_at) {
 		store_clear_readers(manager->store);
+		look_at_readers(manager);
 		manager->readers_at = manager->turn.mono + READERS_EVERY_MS;
 		manager->child_died = false;
 	}

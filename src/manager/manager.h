@@ -236,6 +236,8 @@ struct manager {
 	int64_t queues_due;                 /* wall clock; when the next paused queue goes on by itself; 0 = none */
 	int64_t began_at, began_mono;       /* wall clock and CLOCK_BOOTTIME of the start */
 	bool clock_distrusted, store_large;
+	uint64_t reader_txn;                /* what the oldest reader of the store reads … */
+	int64_t reader_since;               /* … since when, for all we know; INT64_MAX: that was told */
 	int64_t clock_offset, clock_back;   /* wall clock less CLOCK_BOOTTIME; how far it was set back since that was made up for */
 	bool no_room;                       /* the disk is so full that not even what happens can be written down */
 	bool disk_low;                      /* … so full that nothing is started (machine.c), as it was seen last */

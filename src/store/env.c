@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -127,6 +128,34 @@ int env_clear_readers(struct env *env)
 
 	mdb_reader_check(env->mdb, &dead);
 	return dead;
+}
+
+struct oldest { int pid; unsigned long long txn; };
+
+/* A line of LMDB's list: process, thread, and the transaction that it reads, or "-". */
+static int look_at_reader(const char *line, void *context)
+{
+	struct oldest *oldest = context;
+	unsigned long long txn;
+	size_t thread;
+	int pid;
+
+	if (sscanf(line, "%d %zx %llu", &pid, &thread, &txn) == 3 && txn < oldest->txn)
+		*oldest = (struct oldest){ pid, txn };
+	return 0;
+}
+
+bool env_oldest_reader(struct env *env, pid_t *pid_r, uint64_t *txn_r, uint64_t *behind_r)
+{
+	struct oldest oldest = { 0, ULLONG_MAX };
+	MDB_envinfo info;
+
+	mdb_reader_list(env->mdb, look_at_reader, &oldest);
+	mdb_env_info(env->mdb, &info);
+	*pid_r = oldest.pid;
+	*txn_r = oldest.txn;
+	*behind_r = info.me_last_txnid > oldest.txn ? info.me_last_txnid - oldest.txn : 0;
+	return oldest.pid != 0;
 }
 
 /* Pages up to the last one used, without those in the free list. Each record of it begins with its number of pages. */

@@ -49,6 +49,7 @@ struct env_txn {
 int env_open(struct env *env, const struct env_spec *spec, struct fnr_error *err);
 void env_close(struct env *env);
 int env_clear_readers(struct env *env);
+bool env_oldest_reader(struct env *env, pid_t *pid_r, uint64_t *txn_r, uint64_t *behind_r);   /* see store_oldest_reader */
 uint64_t env_bytes_used(struct env *env);
 
 /* So many bytes are surely there for what is written next, whatever else fills the disk: at most the reserve, which this tries to

@@ -158,6 +158,11 @@ int store_clear_readers(struct store *store)
 	return env_clear_readers(&store->env);
 }
 
+bool store_oldest_reader(struct store *store, pid_t *pid_r, uint64_t *txn_r, uint64_t *behind_r)
+{
+	return env_oldest_reader(&store->env, pid_r, txn_r, behind_r);
+}
+
 uint64_t store_bytes_used(struct store *store)
 {
 	return env_bytes_used(&store->env);

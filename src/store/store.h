@@ -72,6 +72,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -104,6 +105,9 @@ struct store_txn *store_child(struct store_txn *parent, struct fnr_error *err);
 
 /* Maintenance and figures */
 int store_clear_readers(struct store *store);       /* slots of dead processes; returns how many */
+/* Who has been reading for longest: what was changed since cannot be written over, so the file grows while it reads. txn_r: what it
+ * reads, behind_r: transactions since. False if nobody reads. */
+bool store_oldest_reader(struct store *store, pid_t *pid_r, uint64_t *txn_r, uint64_t *behind_r);
 uint64_t store_bytes_used(struct store *store);     /* pages in use, without free ones; walks the free list */
 int store_copy(struct store *store, const char *path, struct fnr_error *err); /* online, compacted */
 

@@ -1072,6 +1072,35 @@ Test(store, check_finds_records_that_do_not_fit)
 	store_abort(txn);
 }
 
+Test(store, who_reads_for_longest)
+{
+	struct op_job job = FIXTURE_JOB;
+	uint64_t txn = 0, behind = 0;
+	int ready[2], status;
+	pid_t pid, found = 0;
+	char byte;
+
+	cr_assert(!store_oldest_reader(fixture_store, &found, &txn, &behind));
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct store *store;
+
+		if (store_open(&store, false, NULL) != FNR_OK || !store_read(store, NULL) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	for (int i = 0; i < 5; i++)
+		fixture_submit(&job);
+	cr_assert(store_oldest_reader(fixture_store, &found, &txn, &behind));
+	cr_expect(found == pid && txn > 0 && behind >= 5, "%d %llu %llu", (int)found, (unsigned long long)txn, (unsigned long long)behind);
+	kill(pid, SIGKILL);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	store_clear_readers(fixture_store);
+	cr_expect(!store_oldest_reader(fixture_store, &found, &txn, &behind));
+}
+
 static int64_t cpu_ms(void)
 {
 	struct timespec time;
