@@ -160,7 +160,7 @@ int store_job_body(struct store_txn *txn, const struct fnr_id *id, struct fnr_bu
 	}
 	store_payload_path(&view.payload_file, path);
 	code = fnr_file_read(path, PAYLOAD_LIMIT, payload, err);
-	if (code == FNR_OK || code == FNR_E_IO)
+	if (code == FNR_OK || code == FNR_E_IO || code == FNR_E_UNAVAILABLE)
 		return code;
 	return fnr_fail(err, FNR_E_IO, "the payload of job %s cannot be read: %s is missing or too large",
 	                fnr_id_format(id, text), path);

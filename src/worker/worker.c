@@ -94,7 +94,10 @@ static bool payload_read(struct attempt *attempt, struct run_error *error)
 		if (fnr_file_read(file, PAYLOAD_MAX, &data, &err) == FNR_OK)
 			payload = attempt->payload = fnr_json_parse_own(data.data, data.len, &err);
 		fnr_buf_free(&data);
-		if (err.code != FNR_OK)
+		if (err.code == FNR_E_IO || err.code == FNR_E_UNAVAILABLE)      /* the file is there, for all we know */
+			run_fail(error, FNR_CLASS_TRANSIENT, "io", "Look at the disk, then try again.", "retry", err.message,
+			         "The inputs of this job could not be read at the moment.");
+		else if (err.code != FNR_OK)
 			run_fail(error, FNR_CLASS_PERMANENT, "payload_lost", "Submit the job again.", NULL, err.message,
 			         "The inputs of this job cannot be read any more.");
 		bool bad = err.code != FNR_OK;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import time
 from datetime import datetime
 
@@ -263,3 +264,18 @@ def test_a_cancelled_try_does_not_keep_it_half_open(farm):
     rise(farm)
     farm.post(f"{JOBS}/{slow}/cancel")
     assert {farm.wait(id)["state"] for id in (first, good)} == {"completed"}
+
+
+def test_inputs_that_cannot_be_read_at_the_moment():
+    """A worker that has no descriptor left for the file with a job's inputs has not lost them."""
+    with System("workers: {min: 1, max: 1}\n") as fnr:
+        assert fnr.run()["state"] == "completed"      # it has open what it keeps open
+        worker, = fnr.pids_of("fnr-worker")
+        limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (1 + max(int(number) for number in os.listdir(f"/proc/{worker}/fd")), limits[1]))
+        id = fnr.submit(metadata={"text": "x" * 30000})["id"]
+        until(lambda: any(attempt["error"] for attempt in attempts(fnr, {"id": id})), "it is not tried")
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+        job = fnr.wait(id)
+        assert job["state"] == "completed", job
+        assert attempts(fnr, job)[0]["error"]["class"] == "transient"
