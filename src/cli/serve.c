@@ -42,7 +42,7 @@
 #define STARTS_IN_VAIN 5           /* deaths before all was ready once: then we give up */
 #define STOP_SLACK_MS 25000        /* beyond the grace of running jobs: what files results and writes what was posted takes its time */
 #define FORK_PAUSE_MS 1000         /* until a program is started for which there was no process */
-#define MANAGER_MS 3000            /* until a manager that is still there counts as somebody else's */
+#define MANAGER_MS 15000           /* until a manager that is still there counts as somebody else's; one that was killed may wait for its disk */
 #define PORT_MS 3000               /* until a port that is in use counts as taken */
 #define LOCK_MS 10000              /* the same of the lock of one that has died */
 
