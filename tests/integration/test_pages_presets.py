@@ -5,7 +5,7 @@ import json
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser
-from pages import fnr, go, no_dialog, page, row, rows, shared, show, sound
+from pages import fnr, go, page, row, rows, shared, show, sound
 
 BAD = "<img src=x onerror=alert(1)>"
 
