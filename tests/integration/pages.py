@@ -118,6 +118,12 @@ def let_go(page):
     page.driver.execute_async_script("const done = arguments[0]; letGo(); fetch('api/v1/openapi.json').then((answer) => answer.text()).then(() => setTimeout(done));")
 
 
+def seen(page, *selectors):
+    """Waits until these pictures are there, and asked for no more."""
+    for selector in selectors:
+        page.until(lambda: page.script("return document.querySelector(arguments[0])?.naturalWidth", selector), f"the picture {selector}")
+
+
 def no_dialog(page):
     """Waits until what was asked is decided."""
     page.until(lambda: not page.all("dialog"), "the dialog is closed")

@@ -10,7 +10,7 @@ from browser import Browser, Line
 from comfyui import Comfyui
 from crash import until
 from front import Front
-from pages import KEEP_BACK, ffmpeg, fnr, go, held, leave, let_go, link, shared, sign_in, silent
+from pages import KEEP_BACK, ffmpeg, fnr, go, held, leave, let_go, link, seen, shared, sign_in, silent
 from system import FNR
 
 
@@ -541,6 +541,7 @@ def test_again_change_use_delete(page, fnr):
     third = job_of(page, job, again)
     state(page, "Done")
     assert fnr.get(f"/api/v1/jobs/{third}").json["inputs"]["canvas"].startswith("upload:")    # the result itself, kept for this job
+    seen(page, ".output img", f"#recent [data-job='{third}'] img[src*='/thumbnail']")      # else they are asked for when they are gone
     page.click(".actions button", "Delete")
     page.click("dialog button", "Delete")
     page.heading("What shall be made?")

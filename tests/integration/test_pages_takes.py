@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from browser import Browser
-from pages import KEEP_BACK, let_go, no_dialog, page, painting_system, shared, show, sound
+from pages import KEEP_BACK, let_go, no_dialog, page, painting_system, seen, shared, show, sound
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,7 @@ def test_exported(page, fnr, tmp_path):
 def test_deleted(page, fnr):
     fnr.run("create_title_card", {"text": "Not this one"}, project="film", shot="s099", quality="draft")
     show(page, fnr, "take=film/s099/1", "Take 1")
+    seen(page, ".output img")
     page.click("button", "Delete")
     page.find("dialog", "Its number is never given again")
     page.click("dialog button", "Delete")
@@ -152,6 +153,7 @@ def test_what_is_being_deleted_is_not_asked_for(page, fnr):
     """Though the event comes before the answer; the console would tell of it."""
     shot_of(fnr, "doomed", "Act 1")
     show(page, fnr, "take=own/doomed/1", "Take 1")
+    seen(page, ".output img")
     page.script(KEEP_BACK, "takes/1")
     page.click("button", "Delete")
     page.click("dialog button", "Delete")
