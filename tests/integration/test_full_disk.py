@@ -83,6 +83,7 @@ def fnr(request):
     try:
         with system:
             yield system
+        os.unlink(system.log_file)
     finally:
         system.disk.close()
 
