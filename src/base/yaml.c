@@ -11,9 +11,11 @@
 #include "base/yaml_problem.h"
 
 #define MOST_NODES 100000
+#define MOST_BYTES (16u << 20) /* of texts and names, where aliases bring some */
 #define MOST_ANCHORS 1000 /* they are looked up one by one */
 #define INT_MOST INT64_C(9007199254740991) /* 2^53-1, as in JSON */
 #define CORE "tag:yaml.org,2002:"
+#define UNTAG "take the tag away, and put a text that begins with ! in quotes"
 
 /* What an anchor names, once it is complete. */
 struct anchor {
@@ -21,7 +23,7 @@ struct anchor {
 	struct json_object *value;
 	bool complete;
 	int height;   /* levels of nesting in it */
-	size_t nodes;
+	size_t nodes, bytes;
 	struct anchor *next;
 };
 
@@ -31,7 +33,7 @@ struct reader {
 	size_t len;
 	struct fnr_error *err;
 	struct anchor *anchors; /* the newest first: a name may be used again */
-	size_t nodes, anchor_count;
+	size_t nodes, bytes, anchor_count; /* as they are written out: an alias counts as what it names */
 	int depth;
 };
 
@@ -137,7 +139,7 @@ static bool make_integer(struct reader *r, const yaml_event_t *event, int base, 
 
 	value = strtoull(base == 10 ? sign_skipped(text) : text + 2, NULL, base);
 	if (value > (unsigned long long)INT_MOST)
-		return refuse(r, &event->start_mark, "an integer beyond 2^53-1; put it in quotes to make it a text");
+		return refuse(r, &event->start_mark, "an integer beyond 2^53-1") || advise(r, "put it in quotes to make it a text");
 	*value_r = must(json_object_new_int64(*text == '-' ? -(int64_t)value : (int64_t)value));
 	return true;
 }
@@ -145,7 +147,7 @@ static bool make_integer(struct reader *r, const yaml_event_t *event, int base, 
 static bool make_real(struct reader *r, const yaml_event_t *event, struct json_object **value_r)
 {
 	*value_r = fnr_json_real(fnr_text_real((const char *)event->data.scalar.value));
-	return *value_r || refuse(r, &event->start_mark, "a number too large to keep");
+	return *value_r || refuse(r, &event->start_mark, "a number too large to keep") || advise(r, "put it in quotes to make it a text");
 }
 
 static bool make_text(struct reader *r, const yaml_event_t *event, struct json_object **value_r)
@@ -154,7 +156,8 @@ static bool make_text(struct reader *r, const yaml_event_t *event, struct json_o
 
 	FNR_MUST(len <= INT32_MAX);
 	if (memchr(event->data.scalar.value, 0, len))
-		return refuse(r, &event->start_mark, "U+0000 is not allowed in a text");
+		return refuse(r, &event->start_mark, "U+0000 is not allowed in a text") || advise(r, "take it out");
+	r->bytes += len;
 	*value_r = must(json_object_new_string_len((const char *)event->data.scalar.value, (int)len));
 	return true;
 }
@@ -193,7 +196,7 @@ static bool make_plain(struct reader *r, const yaml_event_t *event, const char *
 	if (is_real(text) && (!*kind || strcmp(kind, "float") == 0))
 		return make_real(r, event, value_r);
 	if (is_not_finite(text) && (!*kind || strcmp(kind, "float") == 0))
-		return refuse(r, &event->start_mark, "%s is no number here; put it in quotes to make it a text", text);
+		return refuse(r, &event->start_mark, "%s is no number here", text) || advise(r, "put it in quotes to make it a text");
 	*none_r = true;
 	return true;
 }
@@ -204,14 +207,14 @@ static bool read_scalar(struct reader *r, const yaml_event_t *event, struct json
 	bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, none = true;
 
 	if (!kind || !(one_of(kind, "", "str", "null") || one_of(kind, "bool", "int", "float")))
-		return refuse(r, &event->start_mark, "the tag %.80s is not taken", (const char *)event->data.scalar.tag);
+		return refuse(r, &event->start_mark, "the tag %.80s is not taken", (const char *)event->data.scalar.tag) || advise(r, UNTAG);
 	if (strcmp(kind, "str") == 0 || (!*kind && !plain))
 		return make_text(r, event, value_r);
 	if (!memchr(event->data.scalar.value, 0, event->data.scalar.length) &&
 	    !make_plain(r, event, kind, value_r, &none))
 		return false;
 	if (none && *kind)
-		return refuse(r, &event->start_mark, "this is no !!%s", kind);
+		return refuse(r, &event->start_mark, "this is no !!%s", kind) || advise(r, "take the tag away, or write a value that it fits");
 	return !none || make_text(r, event, value_r);
 }
 
@@ -237,6 +240,7 @@ static struct anchor *anchor_begin(struct reader *r, const yaml_char_t *name)
 	anchor->name = fnr_strdup((const char *)name);
 	anchor->next = r->anchors;
 	anchor->nodes = r->nodes;
+	anchor->bytes = r->bytes;
 	r->anchors = anchor;
 	return anchor;
 }
@@ -248,6 +252,7 @@ static void anchor_end(struct reader *r, struct anchor *anchor, struct json_obje
 	anchor->value = json_object_get(value);
 	anchor->height = height;
 	anchor->nodes = r->nodes - anchor->nodes + 1;
+	anchor->bytes = r->bytes - anchor->bytes;
 	anchor->complete = true;
 }
 
@@ -269,6 +274,13 @@ static bool count_nodes(struct reader *r, const yaml_mark_t *mark, size_t nodes)
 	return r->nodes <= MOST_NODES || refuse(r, mark, "more than %d values", MOST_NODES) || advise(r, "make it smaller; aliases (*name) count as what they name");
 }
 
+static bool count_bytes(struct reader *r, const yaml_mark_t *mark, size_t bytes)
+{
+	r->bytes += bytes;
+	return r->bytes <= MOST_BYTES || refuse(r, mark, "aliases make more than %u MiB of text", MOST_BYTES >> 20) ||
+	       advise(r, "make it smaller; aliases (*name) count as what they name");
+}
+
 static bool read_alias(struct reader *r, const yaml_event_t *event, struct json_object **value_r, int *height_r)
 {
 	struct anchor *anchor = anchor_find(r, event->data.alias.anchor);
@@ -277,11 +289,11 @@ static bool read_alias(struct reader *r, const yaml_event_t *event, struct json_
 		return refuse(r, &event->start_mark, "no anchor &%.80s before this alias", (const char *)event->data.alias.anchor) ||
 		       advise(r, "put a text that begins with * in quotes, or name a part before it with &");
 	if (!anchor->complete)
-		return refuse(r, &event->start_mark, "the alias *%.80s lies within what it names",
-		              (const char *)event->data.alias.anchor);
+		return refuse(r, &event->start_mark, "the alias *%.80s lies within what it names", (const char *)event->data.alias.anchor) ||
+		       advise(r, "write out what shall be there");
 	if (r->depth + anchor->height > FNR_JSON_DEPTH)
 		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH) || advise(r, "nest it less deep");
-	if (!count_nodes(r, &event->start_mark, anchor->nodes))
+	if (!count_nodes(r, &event->start_mark, anchor->nodes) || !count_bytes(r, &event->start_mark, anchor->bytes))
 		return false;
 	*value_r = fnr_json_copy(anchor->value);
 	*height_r = anchor->height;
@@ -318,15 +330,16 @@ static bool check_name(struct reader *r, const yaml_event_t *event, struct json_
 	const char *name = (const char *)event->data.scalar.value;
 
 	if (event->type == YAML_ALIAS_EVENT)
-		return refuse(r, &event->start_mark, "a name cannot be an alias");
+		return refuse(r, &event->start_mark, "a name cannot be an alias") || advise(r, "write the name out");
 	if (event->type != YAML_SCALAR_EVENT)
-		return refuse(r, &event->start_mark, "a name must be a plain word or a text");
+		return refuse(r, &event->start_mark, "a name must be a plain word or a text") ||
+		       advise(r, "put a text that begins with { or [ in quotes");
 	if (event->data.scalar.anchor)
-		return refuse(r, &event->start_mark, "a name cannot have an anchor");
+		return refuse(r, &event->start_mark, "a name cannot have an anchor") || advise(r, "give the anchor to the value, like name: &x value");
 	if (memchr(name, 0, event->data.scalar.length))
-		return refuse(r, &event->start_mark, "U+0000 is not allowed in a name");
+		return refuse(r, &event->start_mark, "U+0000 is not allowed in a name") || advise(r, "take it out");
 	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(name, "<<") == 0)
-		return refuse(r, &event->start_mark, "merging with << is not supported; write the members out");
+		return refuse(r, &event->start_mark, "merging with << is not supported") || advise(r, "write the members out");
 	if (json_object_object_get_ex(object, name, NULL))
 		return refuse(r, &event->start_mark, "\"%.80s\" is there twice", name) || advise(r, "remove one of them");
 	return true;
@@ -341,6 +354,7 @@ static bool read_member(struct reader *r, const yaml_event_t *name, struct json_
 
 	if (!check_name(r, name, object) || !next(r, &event))
 		return false;
+	r->bytes += name->data.scalar.length;
 	good = read_node(r, &event, &value, &height);
 	yaml_event_delete(&event);
 	if (!good)
@@ -374,7 +388,7 @@ static bool read_collection(struct reader *r, const yaml_event_t *event, struct 
 	const char *kind = core_tag(tag, "");
 
 	if (!kind || (*kind && strcmp(kind, array ? "seq" : "map") != 0))
-		return refuse(r, &event->start_mark, "the tag %.80s is not taken", (const char *)tag);
+		return refuse(r, &event->start_mark, "the tag %.80s is not taken", (const char *)tag) || advise(r, UNTAG);
 	if (r->depth == FNR_JSON_DEPTH)
 		return refuse(r, &event->start_mark, "nested deeper than %d", FNR_JSON_DEPTH) || advise(r, "nest it less deep");
 	r->depth++;
@@ -418,7 +432,7 @@ static bool read_node(struct reader *r, const yaml_event_t *event, struct json_o
 	if (!count_nodes(r, &event->start_mark, 1))
 		return false;
 	if (r->anchor_count == MOST_ANCHORS && anchor_name(event))
-		return refuse(r, &event->start_mark, "more than %d anchors", MOST_ANCHORS);
+		return refuse(r, &event->start_mark, "more than %d anchors", MOST_ANCHORS) || advise(r, "leave out those that no alias names");
 	anchor = anchor_begin(r, anchor_name(event));
 	if (event->type == YAML_SCALAR_EVENT)
 		good = read_scalar(r, event, value_r);

@@ -1,6 +1,6 @@
 /* YAML 1.1 (libyaml) to JSON values, for templates, presets and configuration. Core-schema scalars (true/false, null,
  * integers, floats; everything else is text; quoted scalars are always text). Anchors and aliases are followed within
- * a bound of 100 000 nodes; depth at most 64; one document; a key twice is an error; no tags but the core ones. */
+ * a bound of 100 000 nodes and 16 MiB of text; depth at most 64; one document; a key twice is an error; no tags but the core ones. */
 #ifndef FNR_BASE_YAML_H
 #define FNR_BASE_YAML_H
 

@@ -23,6 +23,13 @@ static const struct words { const char *problem, *context; enum place place; con
 	{ "did not find expected ',' or '}'", "", AROUND, "here ',' or '}' is missing", "end it with }, and put a text that has one of , [ ] { } in quotes" },
 	{ "node content", "", HERE, "here a value is missing", "give it one; put a text in quotes" },
 	{ "alphabetic or numeric character", "", HERE, "a text cannot begin with * or &, which name other parts", "put the text in quotes" },
+	{ "hexdecimal number", "", HERE, "in double quotes \\x, \\u and \\U need a number behind them", "write \\\\, or use single quotes" },
+	{ "escape code", "", HERE, "this escape is no character", "write the character itself" },
+	{ "comment or line break", "block scalar", HERE, "behind a > or | that begins a text the line has to end", "put the text in quotes, or begin it in the next line" },
+	{ "", "directive", HERE, "a % begins a line that is for YAML itself, and which this is not", "put the text in quotes, or take the line away" },
+	{ "incompatible YAML", "", HERE, "this version of YAML is not taken", "take the line away" },
+	{ "", "a tag", HERE, "a ! here begins a tag, which this is not", "put the text in quotes" },
+	{ "undefined tag handle", "", HERE, "a ! here begins a tag, which this is not", "put the text in quotes" },
 	{ "UTF-8", "", HERE, "this is not UTF-8", "save the text as UTF-8" },
 	{ "invalid Unicode", "", HERE, "this is not UTF-8", "save the text as UTF-8" },
 	{ "control characters", "", HERE, "this is a control character, which most editors do not show", "take it out" },
@@ -77,7 +84,7 @@ void yaml_problem_explain(const yaml_parser_t *parser, const char *text, size_t 
 	const struct words *words = find(parser);
 
 	out->mark = parser->error == YAML_READER_ERROR ? mark_of(text, len, parser->problem_offset) : parser->problem_mark;
-	out->fix[0] = 0;
+	snprintf(out->fix, sizeof out->fix, "%s", "look at what stands here and in the line above it");
 	if (!words) {
 		snprintf(out->what, sizeof out->what, "%s%s%s", parser->problem ? parser->problem : "no YAML", parser->context ? ", " : "",
 		         parser->context ? parser->context : "");

@@ -67,6 +67,26 @@ Test(yaml, anchors)
 	refused("a: &x {b: {c: *x}}", 18, "within what it names");
 }
 
+/* Few bytes that would become gigabytes. */
+Test(yaml, aliases_make_no_more_text_than_can_be_kept)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	fnr_buf_printf(&text, "- &x \"%0100000d\"\n", 0);
+	for (int i = 0; i < 1000; i++)
+		fnr_buf_puts(&text, "- *x\n");
+	cr_expect_null(fnr_yaml_parse(text.data, text.len, "t.yaml", &err));
+	cr_expect(strstr(err.message, "t.yaml:168:3: aliases make more than 16 MiB"), "%s", err.message);
+	cr_expect(strstr(err.suggestion, "aliases"), "%s", err.suggestion);
+	fnr_buf_free(&text);
+	fnr_buf_printf(&text, "- &x {? a%0100000d : 1}\n", 0);
+	for (int i = 0; i < 1000; i++)
+		fnr_buf_puts(&text, "- *x\n");
+	refused(text.data, text.len, "aliases make more than");
+	fnr_buf_free(&text);
+}
+
 Test(yaml, an_alias_is_a_copy)
 {
 	struct json_object *value = fnr_yaml_parse("[&x {a: 1}, *x]", 15, "t.yaml", NULL);
@@ -98,9 +118,9 @@ Test(yaml, refuses)
 		{ "a: !!int x", "no !!int" },
 		{ "a: !!bool 1", "no !!bool" },
 		{ "a: !!int 1.5", "no !!int" },
-		{ "a: .inf", "quotes" },
-		{ "a: -.INF", "quotes" },
-		{ "a: .nan", "quotes" },
+		{ "a: .inf", "no number" },
+		{ "a: -.INF", "no number" },
+		{ "a: .nan", "no number" },
 		{ "a: 1e999", "too large" },
 		{ "a: 9007199254740992", "2^53-1" },
 		{ "a: -99999999999999999999999", "2^53-1" },
@@ -140,6 +160,25 @@ Test(yaml, says_what_to_do)
 		{ "a: 1\n---\n", "t.yaml:2:1: a second document", "file of its own" },
 		{ "a: x\nb: y\xff\n", "t.yaml:2:5: this is not UTF-8", "UTF-8" },
 		{ "a: x\nb: \x01\n", "t.yaml:2:4: this is a control character", "take it out" },
+		{ "a: .inf", "t.yaml:1:4: .inf is no number", "in quotes" },
+		{ "a: 9007199254740992", "t.yaml:1:4: an integer beyond", "in quotes" },
+		{ "a: 1e999", "t.yaml:1:4: a number too large", "in quotes" },
+		{ "a: \"\\0\"", "t.yaml:1:4: U+0000", "take it out" },
+		{ "a: !foo 1", "t.yaml:1:4: the tag !foo", "take the tag away" },
+		{ "a: !!set {b}", "t.yaml:1:4: the tag ", "take the tag away" },
+		{ "a: !!bool 1", "t.yaml:1:4: this is no !!bool", "take the tag away" },
+		{ "a: !b!c d", "t.yaml:1:4: a ! here", "in quotes" },
+		{ "a: !<b", "t.yaml:1:", "in quotes" },
+		{ "&x [*x]", "t.yaml:1:5: the alias", "write out" },
+		{ "a: {{ b }}", "t.yaml:1:5: a name must be", "in quotes" },
+		{ "a: &x b\n*x : 2", "t.yaml:2:1: a name cannot be an alias", "write the name out" },
+		{ "&x a: 1", "t.yaml:1:1: a name cannot have an anchor", "to the value" },
+		{ "a: {<<: {b: 1}}", "t.yaml:1:5: merging", "write the members out" },
+		{ "a: \"C:\\Users\"", "t.yaml:1:9: in double quotes", "single quotes" },
+		{ "a: \"\\ud800\"", "t.yaml:1:7: this escape", "the character itself" },
+		{ "a: > b", "t.yaml:1:6: behind a > or |", "in quotes" },
+		{ "%a\n", "t.yaml:1:3: a % begins", "take the line away" },
+		{ "%YAML 2.0\n---\na: 1\n", "t.yaml:1:1: this version", "take the line away" },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
