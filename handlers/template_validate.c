@@ -11,40 +11,49 @@
 #include "handlers/common.h"
 #include "handlers/handlers.h"
 #include "handlers/templates.h"
+#include "schema/effort.h"
 
 #define TEMPLATES_MOST 1000
 
 /* A batch: parents are looked for in it first. */
 struct together { struct json_object *list; const struct template_places *places; };
 
-static bool is_meant(struct json_object *value, const char *reference)
+static bool is_meant(struct json_object *value, const char *reference, struct store_version *version_r)
 {
 	size_t len = strcspn(reference, "@");
-	const char *id = fnr_json_get_text(value, "id", ""), *version = fnr_json_get_text(value, "version", "");
+	const char *id = fnr_json_get_text(value, "id", "");
+	struct store_version wanted;
+	int parts = reference[len] ? template_version_parse(reference + len + 1, &wanted) : 0;
 
-	if (strlen(id) != len || memcmp(id, reference, len) != 0)
-		return false;
-	if (!reference[len])
-		return true;
-	reference += len + 1;
-	len = strlen(reference);
-	return strncmp(version, reference, len) == 0 && (!version[len] || version[len] == '.');
+	return strlen(id) == len && memcmp(id, reference, len) == 0 && template_version_parse(fnr_json_get_text(value, "version", ""), version_r) == 3 &&
+	       (!reference[len] || (parts > 0 && template_version_fits(*version_r, wanted, parts)));
+}
+
+/* The newest of those that are meant, or one past the last. */
+static size_t place_of_parent(struct json_object *list, const char *reference)
+{
+	size_t count = list ? json_object_array_length(list) : 0, found = count;
+	struct store_version version, best;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_meant(json_object_array_get_idx(list, i), reference, &version) || (found < count && template_version_compare(version, best) <= 0))
+			continue;
+		found = i;
+		best = version;
+	}
+	return found;
 }
 
 static int find_parent(const char *reference, struct template_text *text_r, void *context, struct fnr_error *err)
 {
 	const struct together *together = context;
+	size_t at = place_of_parent(together->list, reference);
 
-	for (size_t i = 0; together->list && i < json_object_array_length(together->list); i++) {
-		struct json_object *value = json_object_array_get_idx(together->list, i);
-
-		if (!is_meant(value, reference))
-			continue;
-		*text_r = (struct template_text){ .name = fnr_asprintf("templates/%zu", i), .text = fnr_strdup(fnr_json_text(value, NULL)) };
-		text_r->len = strlen(text_r->text);
-		return FNR_OK;
-	}
-	return together->places->parent(reference, text_r, together->places->context, err);
+	if (!together->list || at == json_object_array_length(together->list))
+		return together->places->parent(reference, text_r, together->places->context, err);
+	*text_r = (struct template_text){ .name = fnr_asprintf("templates/%zu", at), .text = fnr_strdup(fnr_json_text(json_object_array_get_idx(together->list, at), NULL)) };
+	text_r->len = strlen(text_r->text);
+	return FNR_OK;
 }
 
 /* ---- one ---- */
@@ -139,7 +148,8 @@ static struct json_object *report_of(const struct question *question, const stru
 		return report;
 	report = make_report(question, text);
 	json = fnr_json_text(report, &len);
-	request_remember(question->req, key, json, len);
+	if (!effort_spent())       /* what the others of the list took is no fault of this one */
+		request_remember(question->req, key, json, len);
 	return report;
 }
 

@@ -280,13 +280,30 @@ int templates_delete(struct request *req)
 
 /* ---- deprecation ---- */
 
-static void check_sunset(struct request *req)
+/* Since when: what is said anew of a deprecated version changes that not. */
+static int64_t deprecated_at(struct request *req, struct store_version version)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct json_object *before = NULL;
+	int64_t at = fnr_now_ms();
+
+	if (store_deprecation_get(req->txn, req->args[0], version, &text) == FNR_OK)
+		before = common_parse(&text);
+	fnr_time_parse(fnr_json_get_text(before, "at", ""), &at);
+	json_object_put(before);
+	fnr_buf_free(&text);
+	return at;
+}
+
+static void check_sunset(struct request *req, int64_t at)
 {
 	struct json_object *sunset = fnr_json_get(req->body, "sunset");
 	int64_t ms;
 
 	if (sunset && !fnr_time_parse(fnr_json_get_text(req->body, "sunset", ""), &ms))
 		fnr_error_add(&req->err, "/sunset", "time", "write it like 2027-01-31T00:00:00Z", "'sunset' is not a time");
+	else if (sunset && ms < at)      /* so RFC 9745 wants it */
+		fnr_error_add(&req->err, "/sunset", "range", "give a time that is to come", "'sunset' is earlier than the deprecation itself");
 }
 
 static void check_successor(struct request *req)
@@ -305,12 +322,12 @@ static void check_successor(struct request *req)
 	fnr_error_clear(&why);
 }
 
-static int check_deprecation(struct request *req)
+static int check_deprecation(struct request *req, int64_t at)
 {
 	static const char *const members[] = { "deprecated", "sunset", "successor", NULL };
 
 	common_members_only(req, "a deprecation", members);
-	check_sunset(req);
+	check_sunset(req, at);
 	check_successor(req);
 	if (fnr_json_get(req->body, "deprecated") && !json_object_is_type(fnr_json_get(req->body, "deprecated"), json_type_boolean))
 		fnr_error_add(&req->err, "/deprecated", "type", "use true, or false to end it", "'deprecated' must be true or false");
@@ -318,12 +335,12 @@ static int check_deprecation(struct request *req)
 }
 
 /* The texts of the body, in the form that is kept. */
-static struct json_object *make_deprecation(struct request *req)
+static struct json_object *make_deprecation(struct request *req, int64_t at)
 {
 	struct json_object *deprecation = json_object_new_object();
 	int64_t sunset = 0;
 
-	fnr_json_set_time(deprecation, "at", fnr_now_ms());
+	fnr_json_set_time(deprecation, "at", at);
 	fnr_time_parse(fnr_json_get_text(req->body, "sunset", ""), &sunset);
 	fnr_json_set_time(deprecation, "sunset", sunset);
 	fnr_json_set_text(deprecation, "successor", fnr_json_get_text(req->body, "successor", NULL));
@@ -336,14 +353,17 @@ int templates_deprecate(struct request *req)
 	struct json_object *deprecation;
 	const struct template_ *template_;
 	struct given given;
+	int64_t at = 0;
 	int code = read_given(req, &given);
 
 	fnr_buf_free(&given.text);
-	if (code == FNR_OK)
-		code = check_deprecation(req);
+	if (code == FNR_OK) {
+		at = deprecated_at(req, given.version);
+		code = check_deprecation(req, at);
+	}
 	if (code != FNR_OK)
 		return code;
-	deprecation = make_deprecation(req);
+	deprecation = make_deprecation(req, at);
 	change.version = given.version;
 	change.report = fnr_json_get_bool(req->body, "deprecated", true) ? fnr_json_text(deprecation, NULL) : NULL;
 	code = post_change(req, &change);

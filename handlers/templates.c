@@ -1,7 +1,6 @@
 /* /templates: the functions there are. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -225,14 +224,14 @@ struct listing {
 static bool list_has(const char *list, const char *word, bool part)
 {
 	for (; *list; list += strlen(list) + 1)
-		if (part ? strcasestr(list, word) != NULL : strcmp(list, word) == 0)
+		if (part ? fnr_text_has(list, word) : strcmp(list, word) == 0)
 			return true;
 	return false;
 }
 
 static bool has_word(const char *id, const struct store_card *card, const char *word)
 {
-	return strcasestr(id, word) || strcasestr(card->name, word) || strcasestr(card->description, word) || list_has(card->tags, word, true) ||
+	return fnr_text_has(id, word) || fnr_text_has(card->name, word) || fnr_text_has(card->description, word) || list_has(card->tags, word, true) ||
 	       list_has(card->capabilities, word, true);
 }
 

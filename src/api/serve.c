@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/queues.h"
 #include "base/text.h"
+#include "schema/effort.h"
 
 #define LINGER_MS 100              /* on a kept connection, when the process is to end */
 #define LINGER_REQUESTS 32         /* served on it at most */
@@ -244,10 +245,13 @@ static int prepare(struct serving *s, const struct route *route)
 static int call(struct serving *s, const struct route *route)
 {
 	int code = prepare(s, route);
+	struct effort effort;
 
 	if (code != FNR_OK)
 		return code;
+	effort_begin(&effort);
 	code = route->call(&s->req);
+	effort_end(&effort);
 	if (code == FNR_OK)
 		FNR_MUST(s->reply.status != 0);
 	else if (s->req.err.code == FNR_OK)        /* a handler that returned a code without a word */

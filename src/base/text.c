@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <wctype.h>
 
 #include "base/err.h"
 
@@ -138,6 +139,54 @@ bool fnr_name_valid(const char *text)
 	return true;
 }
 
+/* ---- search ---- */
+
+/* The character at *text, small, and *text behind it. */
+static wint_t next_small(const char **text, locale_t locale)
+{
+	static const unsigned char first[] = { 0x7f, 0x7f, 0x1f, 0x0f, 0x07 };
+	size_t step = fnr_utf8_step(*text, strlen(*text));
+	wint_t c = (unsigned char)**text & first[step];
+
+	for (size_t i = 1; i < step; i++)
+		c = c << 6 | ((unsigned char)(*text)[i] & 0x3f);
+	*text += step ? step : 1;
+	return towlower_l(c, locale);
+}
+
+static bool begins_with(const char *text, const char *part, locale_t locale)
+{
+	while (*part)
+		if (!*text || next_small(&text, locale) != next_small(&part, locale))
+			return false;
+	return true;
+}
+
+static bool is_plain(const char *text)
+{
+	while (*text && (unsigned char)*text < 0x80)
+		text++;
+	return !*text;
+}
+
+bool fnr_text_has(const char *text, const char *part)
+{
+	static locale_t locale;
+
+	if (is_plain(part))
+		return strcasestr(text, part) != NULL;
+	if (!locale)
+		locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (!locale)
+		return strstr(text, part) != NULL;
+	for (; *text; next_small(&text, locale))
+		if (begins_with(text, part, locale))
+			return true;
+	return false;
+}
+
+/* ---- the nearest word ---- */
+
 static size_t least_of(size_t a, size_t b, size_t c)
 {
 	size_t least = a < b ? a : b;
@@ -195,8 +244,8 @@ const char *fnr_text_nearest(const char *text, const char *const *words, size_t 
 		if (len > LONGEST_WORD || word_len > LONGEST_WORD)
 			continue;
 		edits = distance(text, len, words[i], word_len);
-		/* A word of which nothing is left is no suggestion. */
-		if (edits < least && edits < len && edits < word_len) {
+		/* A word of which little is left is no suggestion. */
+		if (edits < least && edits < len && edits < word_len && edits * 2 <= (len > word_len ? len : word_len)) {
 			least = edits;
 			nearest = words[i];
 		}

@@ -14,6 +14,9 @@ void fnr_text_clean_directions(char *text);              /* marks that turn the 
                                                             place: with them nobody would see what stands where */
 void fnr_text_copy(char *out, size_t size, const char *text); /* cuts at a character boundary, always ends with 0 */
 
+/* Is part somewhere in text, capitals or not, in any script? Both are valid UTF-8. */
+bool fnr_text_has(const char *text, const char *part);
+
 double fnr_text_real(const char *text); /* strtod() with the decimal point, whatever the process's locale */
 
 /* Names that become paths or parts of addresses (projects, shots, templates, outputs, queues, backends): 1 to 64
@@ -21,7 +24,7 @@ double fnr_text_real(const char *text); /* strtod() with the decimal point, what
 bool fnr_name_valid(const char *text);
 #define FNR_NAME_RULE "1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
 
-/* The nearest of the count words to text by edit distance (at most 3 edits; capitals count as small letters), else the only one
+/* The nearest of the count words to text by edit distance (at most 3 edits, and half of it; capitals count as small letters), else the only one
  * that begins with text, or NULL: for "did you mean". */
 const char *fnr_text_nearest(const char *text, const char *const *words, size_t count);
 

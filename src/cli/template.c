@@ -142,8 +142,15 @@ static struct answer send_text(const char *method, char *path, const char *file,
 
 static int say_registered(struct answer answer)
 {
-	if (answer.status < 200 || answer.status >= 300)
-		return ask_failed(&answer);
+	bool exists = strcmp(fnr_json_get_text(answer.json, "code", ""), "exists") == 0;
+
+	if (answer.status < 200 || answer.status >= 300) {
+		int status = ask_failed(&answer);
+
+		if (exists)
+			fprintf(stderr, "     raise its version, or put it in that one's place with --replace\n");
+		return status;
+	}
 	if (shared.json)
 		printf("%s\n", fnr_json_text(answer.json, NULL));
 	else
@@ -250,7 +257,7 @@ static int delete(int count, char **operands)
 
 	(void)count;
 	if (!at || template_version_parse(at + 1, &version) != 3) {
-		fprintf(stderr, "fnr: name the version that is to go, like %s@1.0.0\n", operands[0]);
+		fprintf(stderr, "fnr: name the version that is to go, like %.*s@1.0.0\n", (int)strcspn(operands[0], "@"), operands[0]);
 		return EXIT_FAILED;
 	}
 	id = fnr_memdup0(operands[0], (size_t)(at - operands[0]));

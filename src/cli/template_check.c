@@ -174,7 +174,7 @@ static int watch(int count, char **operands)
 	for (int i = 0; i < count; i++) {
 		char *folder = folder_of(operands[i]);
 
-		if (fd < 0 || inotify_add_watch(fd, folder, IN_CREATE | IN_DELETE | IN_MOVE | IN_CLOSE_WRITE | IN_MODIFY) < 0) {
+		if (fd < 0 || inotify_add_watch(fd, folder, IN_CREATE | IN_DELETE | IN_MOVE | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB) < 0) {
 			fprintf(stderr, "fnr: %s cannot be watched: %s\n", folder, strerror(errno));
 			free(folder);
 			return EXIT_FAILED;

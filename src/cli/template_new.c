@@ -41,6 +41,53 @@ static const char *wrong_backend(const char *answer)
 	return is_one_of(answer, (const char *const[]){ "script", "noop", NULL }) ? NULL : "use script or noop";
 }
 
+/* "name:type" -> its parts; the fallback without a type. False: the name cannot be one. */
+static bool split(const char *text, char name[68], const char **type_r, const char *fallback)
+{
+	size_t len = strcspn(text, ":");
+
+	*type_r = text[len] ? text + len + 1 : fallback;
+	if (len >= 68)
+		return false;
+	memcpy(name, text, len);
+	name[len] = 0;
+	return fnr_name_valid(name);
+}
+
+/* Of a line that is typed: options are checked with the whole template, which then names their place. */
+static const char *wrong_members(const char *answer, const char *fallback, const char *const *types, const char *fix)
+{
+	char *words = fnr_strdup(answer), *rest, name[68];
+	const char *type, *wrong = NULL;
+
+	for (char *word = strtok_r(words, " ,", &rest); word && !wrong; word = strtok_r(NULL, " ,", &rest))
+		if (!split(word, name, &type, fallback) || !is_one_of(type, types))
+			wrong = fix;
+	free(words);
+	return wrong;
+}
+
+static const char *wrong_inputs(const char *answer)
+{
+	static const char *const types[] = { "string", "integer", "number", "boolean", "file", "array", "object", "any", NULL };
+
+	return wrong_members(answer, "string", types, "write name:type, with a type of string, integer, number, boolean, file, array, object or any");
+}
+
+static const char *wrong_outputs(const char *answer)
+{
+	static const char *const types[] = { "image", "video", "audio", "text", "json", "file", NULL };
+
+	return wrong_members(answer, "file", types, "write name:type, with a type of image, video, audio, text, json or file");
+}
+
+static const char *wrong_file(const char *answer)
+{
+	const char *dot = strrchr(answer, '.');
+
+	return dot && is_one_of(dot, (const char *const[]){ ".yaml", ".yml", NULL }) ? NULL : "a template that is to be found ends with .yaml or .yml";
+}
+
 /* One line of the terminal, without its end; false if there is none any more. */
 static bool read_line(const char *question, const char *fallback, char line[ANSWER])
 {
@@ -54,7 +101,8 @@ static bool read_line(const char *question, const char *fallback, char line[ANSW
 	return true;
 }
 
-/* What an option said, else what the terminal says, until it can be taken, else the fallback. To free; NULL after it was said why not. */
+/* What an option said, else what the terminal says, until it can be taken; the fallback where nobody can be asked. To free; NULL after
+ * it was said why not. */
 static char *ask(const char *given, const char *question, const char *fallback, refusal *wrong)
 {
 	char line[ANSWER];
@@ -65,6 +113,8 @@ static char *ask(const char *given, const char *question, const char *fallback, 
 				return fnr_strdup(line);
 			fprintf(stderr, "'%s': %s\n", line, wrong(line));
 		}
+		fprintf(stderr, "\nfnr: nothing was written\n");
+		return NULL;
 	}
 	given = given ? given : fallback;
 	if (!wrong || !wrong(given))
@@ -73,8 +123,8 @@ static char *ask(const char *given, const char *question, const char *fallback, 
 	return NULL;
 }
 
-/* Words of a line, for options that may be given several times. They live as long as the process. */
-static void ask_members(struct list *list, const char *question, const char *fallback)
+/* Words of a line, for options that may be given several times. They live as long as the process. False after it was said why not. */
+static bool ask_members(struct list *list, const char *question, const char *fallback, refusal *wrong)
 {
 	static const char *usual[2][MEMBERS_MOST];
 	static size_t used;
@@ -82,13 +132,15 @@ static void ask_members(struct list *list, const char *question, const char *fal
 	char *line, *rest;
 
 	if (list->count)
-		return;
-	line = ask(NULL, question, fallback, NULL);
+		return true;
+	if (!(line = ask(NULL, question, fallback, wrong)))
+		return false;
 	list->items = items;
 	for (char *word = strtok_r(line, " ,", &rest); word && list->count < MEMBERS_MOST; word = strtok_r(NULL, " ,", &rest))
 		items[list->count++] = word;
 	if (!list->count)
 		free(line);
+	return true;
 }
 
 /* ---- what is written ---- */
@@ -100,19 +152,6 @@ static void quoted(struct fnr_buf *out, const char *text)
 
 	fnr_buf_puts(out, fnr_json_text(value, NULL));
 	json_object_put(value);
-}
-
-/* "name:type" -> its parts; the fallback without a type. False: the name cannot be one. */
-static bool split(const char *text, char name[68], const char **type_r, const char *fallback)
-{
-	size_t len = strcspn(text, ":");
-
-	*type_r = text[len] ? text + len + 1 : fallback;
-	if (len >= 68)
-		return false;
-	memcpy(name, text, len);
-	name[len] = 0;
-	return fnr_name_valid(name);
 }
 
 static bool add_members(struct fnr_buf *out, const struct list *list, const char *fallback)
@@ -275,18 +314,17 @@ static int make_unless_there(struct plan *plan)
 /* False after it was said what cannot be. */
 static bool ask_all(struct plan *plan, const char *id)
 {
-	if (!(plan->id = ask(id, "id, of lower-case letters, digits and _", "my_function", wrong_id)))
+	if (!(plan->id = ask(id, "id, of lower-case letters, digits and _", "my_function", wrong_id)) ||
+	    !(plan->name = ask(template_options.name, "what people call it", plan->id, NULL)) ||
+	    !(plan->description = ask(template_options.description, "what it makes, in a sentence", plan->name, NULL)) ||
+	    !(plan->category = ask(template_options.category, "category: image, video, audio, text or generic", "generic", wrong_category)) ||
+	    !(plan->backend = ask(template_options.backend, "backend: script or noop", "script", wrong_backend)) ||
+	    !ask_members(&template_options.inputs, "inputs, like text:string count:integer picture:file", "text:string", wrong_inputs))
 		return false;
-	plan->name = ask(template_options.name, "what people call it", plan->id, NULL);
-	plan->description = ask(template_options.description, "what it makes, in a sentence", plan->name, NULL);
-	if (!(plan->category = ask(template_options.category, "category: image, video, audio, text or generic", "generic", wrong_category)) ||
-	    !(plan->backend = ask(template_options.backend, "backend: script or noop", "script", wrong_backend)))
+	if (strcmp(plan->backend, "script") == 0 && !ask_members(&template_options.outputs, "outputs, like image:image note:text", "file:file", wrong_outputs))
 		return false;
-	ask_members(&template_options.inputs, "inputs, like text:string count:integer picture:file", "text:string");
-	if (strcmp(plan->backend, "script") == 0)
-		ask_members(&template_options.outputs, "outputs, like image:image note:text", "file:file");
-	plan->file = template_options.file ? fnr_strdup(template_options.file) : fnr_asprintf("%s.yaml", plan->id);
-	return true;
+	plan->file = template_options.file ? ask(template_options.file, "", "", wrong_file) : fnr_asprintf("%s.yaml", plan->id);
+	return plan->file != NULL;
 }
 
 int template_new(int count, char **operands)

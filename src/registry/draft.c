@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/yaml.h"
 #include "registry/scan.h"
+#include "schema/effort.h"
 
 #define PROBLEMS_MOST 100
 
@@ -220,6 +221,7 @@ struct template_draft *template_draft_read(const struct template_text *text, con
 {
 	struct template_draft *draft = fnr_alloc(sizeof *draft);
 	struct json_object *whole;
+	struct effort effort;
 
 	add_source(draft, fnr_strdup(text->name), text->folder ? fnr_strdup(text->folder) : NULL, text->yaml, fnr_memdup0(text->text, text->len), text->len);
 	while (draft->err.code == FNR_OK && fetch_parent(draft, places))
@@ -228,9 +230,11 @@ struct template_draft *template_draft_read(const struct template_text *text, con
 		return draft;
 	find_places(draft, places);
 	whole = merged(draft);
+	effort_begin(&effort);
 	template_read_in(whole, &draft->folders, &draft->version, &draft->err);
 	if (draft->err.code == FNR_OK && places->rules)
 		apply_rules(draft, whole, places->rules);
+	effort_end(&effort);
 	keep_first(&draft->err);
 	keep_first(&draft->warnings);
 	json_object_put(whole);

@@ -52,21 +52,51 @@ static void derive(struct json_object *schema, struct json_object *inputs, struc
 	}
 }
 
-void input_schema_check(struct json_object *schema, struct json_object *inputs, struct fnr_error *err)
+bool input_schema_check(struct json_object *schema, struct json_object *inputs, struct fnr_error *err)
 {
 	struct fnr_error found = FNR_ERROR_INIT;
 	struct schema *compiled;
+	bool sound;
 
 	if (!json_object_is_type(schema, json_type_object) || strcmp(fnr_json_get_text(schema, "type", ""), "object") != 0) {
 		fnr_error_add(err, "/input_schema/type", "input_schema", "write {type: object, properties: {…}}", "the inputs are an object: its schema needs type: object");
-		return;
+		return false;
 	}
 	compiled = schema_compile(schema, NULL, &found);
-	if (compiled)
+	sound = compiled != NULL;
+	if (sound)
 		derive(schema, inputs, err);
 	else
 		not_sound(&found, err);
 	schema_free(compiled);
+	return sound;
+}
+
+/* {"$defs": {"inputs": the schema}, "properties": {"a": {"$ref": "#/$defs/inputs/properties/a"}, …}}: its own references stay within it
+ * if it has an address. */
+struct schema *input_schema_for_some(struct json_object *schema, struct json_object *inputs)
+{
+	struct json_object *whole = json_object_new_object(), *defs = json_object_new_object(), *properties = json_object_new_object(),
+	                   *copy = fnr_json_copy(schema);
+	struct schema *compiled;
+
+	if (!fnr_json_get(copy, "$id"))
+		fnr_json_set_text(copy, "$id", "urn:inputs");
+	json_object_object_foreach(inputs, name, input) {
+		struct json_object *one = json_object_new_object();
+		char reference[REGISTRY_PATH] = "#/$defs/inputs/properties";
+
+		(void)input;
+		fnr_json_pointer_add(reference, sizeof reference, name);
+		fnr_json_set_text(one, "$ref", reference);
+		fnr_json_set(properties, name, one);
+	}
+	fnr_json_set(defs, "inputs", copy);
+	fnr_json_set(whole, "$defs", defs);
+	fnr_json_set(whole, "properties", properties);
+	compiled = schema_compile(whole, NULL, NULL);
+	json_object_put(whole);
+	return compiled;
 }
 
 struct json_object *input_schema_for_examples(struct json_object *schema, struct json_object *inputs)

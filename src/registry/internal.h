@@ -72,7 +72,9 @@ void template_shape_check(struct json_object *source, struct fnr_error *err);
 
 struct schema;
 /* Is it sound, and of an object? inputs gets, of each property, what the short form can say of it. */
-void input_schema_check(struct json_object *schema, struct json_object *inputs, struct fnr_error *err);
+bool input_schema_check(struct json_object *schema, struct json_object *inputs, struct fnr_error *err);
+/* What the inputs are checked with each by itself, where only some are given; NULL if the schema leaves that open. */
+struct schema *input_schema_for_some(struct json_object *schema, struct json_object *inputs);
 /* The same without what no example can bring: files. To put. */
 struct json_object *input_schema_for_examples(struct json_object *schema, struct json_object *inputs);
 void input_schema_check_values(const struct schema *schema, struct json_object *values, const char *pointer, struct fnr_error *err);

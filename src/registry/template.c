@@ -29,6 +29,8 @@ static const char *const members[] = {
 struct reading {
 	struct json_object *source;
 	struct json_object *inputs;   /* those of the source, with type any for what is not sound: safe to check values with */
+	bool unknown;                 /* what they are: their schema is not sound */
+	struct schema *some;          /* of a schema of the inputs: each by itself; else NULL */
 	struct json_object *files;
 	struct template_folders folders;
 	struct fnr_error *err;
@@ -61,8 +63,10 @@ static void check_inputs(struct reading *r)
 
 	if (schema && inputs)
 		fnr_error_add(r->err, "/inputs", "duplicate", "use the one or the other", "the inputs are described twice, here and in 'input_schema'");
-	if (schema)
-		input_schema_check(schema, r->inputs, r->err);
+	if (schema) {
+		r->unknown = !input_schema_check(schema, r->inputs, r->err);
+		r->some = r->unknown ? NULL : input_schema_for_some(schema, r->inputs);
+	}
 	if (!inputs || schema)
 		return;
 	if (json_object_object_length(inputs) > INPUTS_MOST)
@@ -169,18 +173,35 @@ static void unknown_parameter(struct reading *r, struct json_object *parameters,
 	fnr_error_add(r->err, at, "unknown_parameter", fix, "the template has no parameter '%.64s'", name);
 }
 
+static void check_preset_input(struct reading *r, const char *name, struct json_object *input, struct json_object *value, const char *pointer)
+{
+	struct json_object *one;
+	char at[REGISTRY_PATH];
+
+	if (!r->some) {
+		input_check_value(input, value, rules_below(at, pointer, name), r->err);
+		return;
+	}
+	one = json_object_new_object();
+	fnr_json_set(one, name, json_object_get(value));
+	input_schema_check_values(r->some, one, pointer, r->err);
+	json_object_put(one);
+}
+
 /* Inputs by their rules, other parameters by the kind of their default. */
 static void check_preset_values(struct reading *r, struct json_object *values, const char *pointer)
 {
 	struct json_object *parameters = fnr_json_get(r->source, "parameters");
 	char at[REGISTRY_PATH], found[2][FNR_JSON_FOUND];
 
+	if (r->unknown)
+		return;
 	json_object_object_foreach(values, name, value) {
 		struct json_object *usual = NULL, *input = fnr_json_get(r->inputs, name);
 
 		rules_below(at, pointer, name);
 		if (input)
-			input_check_value(input, value, at, r->err);
+			check_preset_input(r, name, input, value, pointer);
 		else if (!json_object_is_type(parameters, json_type_object) || !json_object_object_get_ex(parameters, name, &usual))
 			unknown_parameter(r, parameters, at, name);
 		else if (!same_kind(usual, value))
@@ -387,7 +408,7 @@ static void check_example(struct reading *r, struct json_object *example, struct
 	if (fnr_json_get(example, "quality") && fnr_quality_parse(quality) < 0)
 		fnr_error_add(r->err, rules_below(at, pointer, "quality"), "enum", "use draft, standard, high or ultra", "there is no quality '%.64s'", quality);
 	inputs = rules_want(example, pointer, "inputs", json_type_object, "write it like {text: Hello}", r->err);
-	if (inputs || !fnr_json_get(example, "inputs"))
+	if (!r->unknown && (inputs || !fnr_json_get(example, "inputs")))
 		check_example_inputs(schema, expected, inputs, rules_below(at, pointer, "inputs"), r->err);
 }
 
@@ -745,5 +766,6 @@ int template_read_in(struct json_object *source, const struct template_folders *
 	}
 	json_object_put(r.inputs);
 	json_object_put(r.files);
+	schema_free(r.some);
 	return fnr_error_move(err, &own);
 }

@@ -285,6 +285,7 @@ static const char *type_meant(const char *text)
 	static const char *const others[][2] = {
 		{ "int", "integer" }, { "long", "integer" }, { "float", "number" }, { "double", "number" }, { "real", "number" }, { "text", "string" },
 		{ "list", "array" }, { "dict", "object" }, { "map", "object" }, { "image", "file" }, { "video", "file" }, { "audio", "file" }, { "enum", "string" },
+		{ "date", "string" }, { "time", "string" }, { "datetime", "string" }, { "color", "string' with format: 'color" }, { "colour", "string' with format: 'color" },
 	};
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)

@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "schema/effort.h"
 #include "schema/internal.h"
 #include "schema/number.h"
 #include "schema/pattern.h"
@@ -140,17 +141,38 @@ static void check_string(struct json_object *input, struct json_object *value, c
 		check_pattern(pattern, text, (size_t)json_object_get_string_len(value), pointer, err);
 }
 
+/* Nothing can be said of it any more; that is said once. */
+static void too_much(const char *pointer, struct fnr_error *err)
+{
+	size_t count = err && err->errors ? json_object_array_length(err->errors) : 0;
+
+	if (count == 0 || strcmp(fnr_json_get_text(json_object_array_get_idx(err->errors, count - 1), "rule", ""), "limit") != 0)
+		fnr_error_add(err, pointer, "limit", "make it smaller or simpler", "this cannot be checked: it takes too many steps");
+}
+
+/* True as well if it cannot be known, which was said then. */
+static bool is_in(struct json_object *list, struct json_object *value, const char *pointer, struct fnr_error *err)
+{
+	size_t length = json_object_array_length(list), at = 0;
+	int64_t lent = effort_lend(), steps = lent;
+
+	while (at < length && steps > 0 && !value_equal(json_object_array_get_idx(list, at), value, &steps))
+		at++;
+	effort_return(lent, steps);
+	if (steps <= 0)
+		too_much(pointer, err);
+	return at < length;
+}
+
 static void check_enum(struct json_object *list, struct json_object *value, const char *pointer, struct fnr_error *err)
 {
 	const char *names[INPUTS_MOST], *nearest = NULL;
 	struct fnr_buf fix = FNR_BUF_INIT;
 	size_t count = 0, length = json_object_array_length(list);
-	int64_t steps = SCHEMA_STEPS;
 	char cut[64];
 
-	for (size_t i = 0; i < length; i++)
-		if (value_equal(json_object_array_get_idx(list, i), value, &steps))
-			return;
+	if (is_in(list, value, pointer, err))
+		return;
 	for (size_t i = 0; i < length; i++) {
 		struct json_object *item = json_object_array_get_idx(list, i);
 
@@ -454,6 +476,10 @@ void input_check_value(struct json_object *input, struct json_object *value, con
 	enum input_type type = input_type_of(input);
 	char fix[64];
 
+	if (!effort_take(1)) {
+		too_much(pointer, err);
+		return;
+	}
 	if (!type_fits(type, value)) {
 		snprintf(fix, sizeof fix, "give a value of type %s", input_type_name(type));
 		fnr_error_add(err, pointer, "type", fix, "%s was given where %s is needed", type_found(value), input_type_name(type));

@@ -3,6 +3,7 @@ noinst_LIBRARIES += %D%/libschema.a
 	%D%/compile.c \
 	%D%/dialect.c \
 	%D%/ecma.c %D%/ecma.h \
+	%D%/effort.c %D%/effort.h \
 	%D%/form.c \
 	%D%/format.c \
 	%D%/frame.c %D%/frame.h \

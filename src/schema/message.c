@@ -133,6 +133,15 @@ static void names_of(struct json_object *list, const char **names, size_t *count
 			names[(*count)++] = json_object_get_string(json_object_array_get_idx(list, i));
 }
 
+/* One of the values that there are: lists and objects by what is in them. */
+static const char *listed(struct json_object *value, char out[TEXT_MOST + 4])
+{
+	if (!(value_kind(value) & (KIND_ARRAY | KIND_OBJECT)))
+		return shown(value, out);
+	fnr_text_copy(out, TEXT_MOST, fnr_json_text(value, NULL));
+	return out;
+}
+
 static void say_enum(const struct words *w, const struct problem *p)
 {
 	struct json_object *list = p->op->enumeration->values;
@@ -144,7 +153,7 @@ static void say_enum(const struct words *w, const struct problem *p)
 	names_of(list, names, &count);
 	fnr_buf_puts(&fix, length ? "use one of " : "nothing fits here");
 	for (size_t i = 0; i < length && i < VALUES_NAMED; i++)
-		fnr_buf_printf(&fix, "%s%s", i ? ", " : "", shown(json_object_array_get_idx(list, i), text));
+		fnr_buf_printf(&fix, "%s%s", i ? ", " : "", listed(json_object_array_get_idx(list, i), text));
 	if (length > VALUES_NAMED)
 		fnr_buf_puts(&fix, ", …");
 	if (json_object_is_type(p->value, json_type_string) && json_object_get_string_len(p->value) < TEXT_MOST)

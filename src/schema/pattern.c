@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "schema/ecma.h"
+#include "schema/effort.h"
 #include "schema/plain.h"
 
 #define KEPT 64
@@ -21,6 +22,7 @@
 #define MATCHES_A_LOOK 16     /* at the clock; of short texts */
 #define WINDOW_FIRST 64       /* places where a match may begin */
 #define WINDOW_NS 1000000
+#define STEP_NS 100           /* what a step of an effort is worth */
 
 #define OPTIONS (PCRE2_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_UNSET_BACKREF | \
                  PCRE2_ALLOW_EMPTY_CLASS | PCRE2_USE_OFFSET_LIMIT)
@@ -192,21 +194,31 @@ static int search(const struct pattern *pattern, const char *text, size_t len, s
 	}
 }
 
-enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock)
+static int run(struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock)
 {
-	int result;
-
-	if (pattern->plain)
-		return plain_fits(pattern->plain, text, len) ? PATTERN_FITS : PATTERN_DIFFERS;
 	prepare();
 	if (pattern->uses < JIT_USES && ++pattern->uses == JIT_USES)
 		pattern->machine = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;   /* else it is interpreted as before */
 	if (len > SHORT_TEXT)
-		result = time_is_up(clock) ? PCRE2_ERROR_MATCHLIMIT : search(pattern, text, len, clock);
-	else if (++clock->matches % MATCHES_A_LOOK == 0 && time_is_up(clock))
-		result = PCRE2_ERROR_MATCHLIMIT;
-	else
-		result = match(pattern, text, len, 0, len);
+		return time_is_up(clock) ? PCRE2_ERROR_MATCHLIMIT : search(pattern, text, len, clock);
+	if (++clock->matches % MATCHES_A_LOOK == 0 && time_is_up(clock))
+		return PCRE2_ERROR_MATCHLIMIT;
+	return match(pattern, text, len, 0, len);
+}
+
+enum pattern_result pattern_run(struct pattern *pattern, const char *text, size_t len, struct pattern_clock *clock)
+{
+	int64_t begin;
+	int result;
+
+	if (pattern->plain)
+		return plain_fits(pattern->plain, text, len) ? PATTERN_FITS : PATTERN_DIFFERS;
+	if (effort_spent())
+		return PATTERN_TOO_HARD;
+	begin = effort_now ? processor_ns() : 0;
+	result = run(pattern, text, len, clock);
+	if (effort_now)
+		effort_take((size_t)(processor_ns() - begin) / STEP_NS);
 	return result >= 0 ? PATTERN_FITS : result == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_TOO_HARD;
 }
 
@@ -231,6 +243,7 @@ static struct pattern *pattern_of(const char *text)
 		return place->pattern;
 	free(place->text);
 	pattern_free(place->pattern);
+	effort_take(strlen(text));
 	place->text = fnr_strdup(text);
 	place->pattern = pattern_create(text, strlen(text), why, sizeof why);
 	return place->pattern;

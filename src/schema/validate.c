@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schema/effort.h"
 #include "schema/frame.h"
 #include "schema/map.h"
 #include "schema/shape.h"
@@ -916,19 +917,24 @@ static bool eval_deep(struct run *run, const struct node *node, const struct sub
 
 bool run_schema(const struct schema *schema, struct json_object *value, struct schema_report *report)
 {
-	struct run state = { .schema = schema, .report = report, .steps = SCHEMA_STEPS };
+	int64_t lent = effort_lend();
+	struct run state = { .schema = schema, .report = report, .steps = lent };
 	struct subject subject = subject_of(value, subject_kind(value));
 	bool good = eval(&state, schema->root, &subject, NULL);
 
 	spend(&state, schema->root, 0);
 	if (state.stopped && !state.said)
 		report_limit(&state, schema->root);
+	effort_return(lent, state.steps);
 	return good && !state.stopped;
 }
 
 bool schema_fits(const struct schema *schema, struct json_object *value)
 {
-	struct run state = { .schema = schema, .steps = SCHEMA_STEPS };
+	int64_t lent = effort_lend();
+	struct run state = { .schema = schema, .steps = lent };
+	bool good = eval_part(&state, schema->root, value, NULL, 0) && state.steps > 0;
 
-	return eval_part(&state, schema->root, value, NULL, 0) && state.steps > 0;
+	effort_return(lent, state.steps);
+	return good;
 }

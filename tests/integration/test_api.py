@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 import uuid
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import jsonschema
 import pytest
@@ -794,7 +794,8 @@ def test_templates(fnr):
     ids = [item["id"] for item in items]
     assert ids == sorted(ids) and {"create_title_card", "noop", "slow", "copy"} <= set(ids)
     for query, wanted in (("q=title", {"create_title_card"}), ("q=TITLE%20card", {"create_title_card"}), ("category=image&backend=script", {"create_title_card", "apply_style", "make_contact_sheet"}),
-                          ("backend=noop", {"noop"}), ("q=zzz", set()), ("category=generic&backend=script&q=slow", {"slow"})):
+                          ("backend=noop", {"noop"}), ("q=zzz", set()), ("category=generic&backend=script&q=slow", {"slow"}),
+                          ("capability=text-to-image", {"text_to_image", "create_image"}), ("capability=text-to", set())):
         assert {item["id"] for item in fnr.get("/api/v1/templates?" + query).json["items"]} == wanted, query
     assert_problem(fnr.get("/api/v1/templates?category=music"), 422, "invalid")
     for item in items:
@@ -846,9 +847,17 @@ def test_templates_by_api(fnr):
     assert newer.status == 201
     assert [item["id"] for item in fnr.get("/api/v1/templates?capability=say-nothing&q=test%20BY").json["items"]] == ["by_api"], "every word, in whatever order"
     assert fnr.get("/api/v1/templates?capability=say-nothing&q=by%20nobody").json["items"] == []
+    fnr.post("/api/v1/templates", {**DEFINITION, "id": "by_umlaut", "name": "Größe ÄNDERN"})
+    for words in ("größe", "GRÖSSE".replace("SS", "ß"), "ändern", "Ändern größe"):
+        assert [item["id"] for item in fnr.get("/api/v1/templates?q=" + quote(words)).json["items"]] == ["by_umlaut"], words
+    assert fnr.request("DELETE", "/api/v1/templates/by_umlaut/versions/1.0.0", headers={"If-Match": "*"}).status == 204
     assert_problem(fnr.get("/api/v1/templates?backend=comfy"), 422, "invalid", "comfyui")
     old = fnr.post(place[:-1] + "1/deprecate", {"sunset": "2099-01-01T00:00:00Z", "successor": "by_api@1.0.0"})
     assert old.status == 200 and old.json["deprecated"]["successor"] == "by_api@1.0.0"
+    time.sleep(0.01)
+    again = fnr.post(place[:-1] + "1/deprecate", {"sunset": "2099-01-01T00:00:00Z", "successor": "by_api@1.0.0"})
+    assert again.json["deprecated"] == old.json["deprecated"], "said anew, it is deprecated since when it was"
+    assert_problem(fnr.post(place[:-1] + "1/deprecate", {"sunset": "2001-01-01T00:00:00Z"}), 422, "invalid", "/sunset", "earlier")
     answer = fnr.get("/api/v1/templates/by_api")
     assert answer.json["version"] == "1.0.0" and "Deprecation" not in answer.headers, "the newest that is not deprecated"
     old, body = "/api/v1/templates/by_api@1.0.1", {"template": "by_api@1.0.1", "inputs": {"words": "x"}}
@@ -970,6 +979,9 @@ def test_validation_of_templates(fnr):
     assert {error["pointer"] for error in many["errors"]} == {"/templates/0/name", "/templates/2/version"}
     page = fnr.post("/api/v1/templates/validate", text.replace("Y", "'<script>'"), headers={"Content-Type": "application/yaml", "Accept": "text/html"})
     assert page.headers["Content-Type"] == "text/html; charset=utf-8" and b"/inputs/size/min" in page.data and b"<script>" not in page.data
+    parents = [{**DEFINITION, "version": version, "inputs": {name: {"type": "string"}}} for version, name in (("1.0.0", "old"), ("1.10.0", "new"), ("1.9.0", "late"))]
+    heir = {"id": "heir", "version": "1.0.0", "extends": DEFINITION["id"] + "@1", "examples": [{"inputs": {"new": "x"}}]}
+    assert fnr.post("/api/v1/templates/validate", {"templates": [heir, *parents]}).json["reports"][0]["valid"], "the newest of the list"
     assert_problem(fnr.post("/api/v1/templates/validate", {"templates": 5}), 422, "invalid", "/templates")
 
 

@@ -239,6 +239,7 @@ def test_template_new(tmp_path):
     for options in (["--category", "smell"], ["-i", "a:strang"], ["-i", "a:string", "-i", "a:integer"], ["-o", "a:strang"]):
         bad(run("template", "new", "x", *options, "--file", tmp_path / "x.yaml"), "x")
     bad(run("template", "new", "BigName", "--file", tmp_path / "x.yaml"), "lower case")
+    bad(run("template", "new", "name", "--file", tmp_path / "x.txt"), ".yaml")
     assert not (tmp_path / "x.yaml").exists() and not (tmp_path / "x.py").exists(), "what is not valid is not written"
     every = [f"{type}:{type}" for type in ("string", "integer", "number", "boolean", "file", "array", "object", "any")]
     made = good(run("template", "new", "every", *(word for one in every for word in ("-i", one)), "--file", tmp_path / "in" / "folders" / "every.yaml"))
@@ -252,7 +253,7 @@ def test_template_new_asks(tmp_path):
         os.chdir(tmp_path)
         os.execve(FNR, [FNR, "template", "new", "--name", "Asked For"], PLAIN)
     answers = [("id,", "Not An Id"), ("id,", "asked"), ("what it makes", "Something"), ("category", "smell"), ("category", "text"), ("backend", "comfyui"), ("backend", ""),
-               ("inputs", "text:string times:integer"), ("outputs", "note:text")]
+               ("inputs", "text:strng"), ("inputs", "te!xt:string"), ("inputs", "text:string times:integer"), ("outputs", "note:picture"), ("outputs", "note:text")]
     said = ""
     for question, answer in answers:
         while f"{question}" not in said or not said.endswith("]: "):
@@ -270,6 +271,25 @@ def test_template_new_asks(tmp_path):
     text = (tmp_path / "asked.yaml").read_text()
     for part in ("id: asked\n", 'name: "Asked For"', "category: text", "times: {type: integer", "note: {type: text", "python: asked.py"):
         assert part in text, (part, text)
+
+
+def test_template_new_may_be_left(tmp_path):
+    """The end of the input is no answer: nothing is made of what was not said."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(FNR, [FNR, "template", "new", "left"], PLAIN)
+    said = ""
+    while not said.endswith("]: "):
+        said += os.read(terminal, 4096).decode()
+    os.write(terminal, b"\x04")
+    try:
+        while os.read(terminal, 4096):
+            pass
+    except OSError:         # it has ended
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1 and not any(tmp_path.iterdir())
 
 
 def test_templates_that_extend_and_their_reports(tmp_path):
@@ -309,7 +329,7 @@ def test_template_validate_watches(tmp_path):
 def test_template_register_to_delete(fnr, tmp_path):
     (tmp_path / "greet.yaml").write_text(TEMPLATE)
     assert "greet 1.0.0 is in force" in good(fnr("template", "register", tmp_path / "greet.yaml"))
-    bad(fnr("template", "register", tmp_path / "greet.yaml"), "already")
+    bad(fnr("template", "register", tmp_path / "greet.yaml"), "already", "--replace")
     assert good(fnr("template", "export", "greet")) == TEMPLATE
     assert json.loads(good(fnr("template", "export", "greet@1", "--json")))["name"] == "Greet"
     assert good(fnr("template", "diff", tmp_path / "greet.yaml")) == ""
@@ -331,7 +351,9 @@ def test_template_register_to_delete(fnr, tmp_path):
     assert ran.returncode == 0 and "deprecated" in ran.stderr
     assert "not deprecated" in good(fnr("template", "deprecate", "greet@1.0.0", "--undo"))
     bad(fnr("template", "deprecate", "greet@1.0.0", "--sunset", "soon"), "sunset")
-    bad(fnr("template", "delete", "greet"), "greet@1.0.0")
+    bad(fnr("template", "delete", "greet"), "like greet@1.0.0")
+    bad(fnr("template", "delete", "greet@1"), "like greet@1.0.0")
+    bad(fnr("template", "deprecate", "greet@1.0.0", "--sunset", "2001-01-01T00:00:00Z"), "sunset", "to come")
     bad(fnr("template", "delete", "noop@1.0.0"), "shipped/noop/noop.yaml")
     for version in ("1.0.0", "1.1.0"):
         good(fnr("template", "delete", f"greet@{version}"))

@@ -52,6 +52,7 @@ Test(inputs, forms)
 		{ "{}", "required /a/type" },
 		{ "{\"type\":5}", "enum /a/type" },
 		{ "{\"type\":\"text\"}", "enum /a/type" },
+		{ "{\"type\":\"color\"}", "enum /a/type" },
 		{ "{\"type\":\"string\",\"min\":1}", "unknown_member /a/min" },
 		{ "{\"type\":\"string\",\"requird\":true}", "unknown_member /a/requird" },
 		{ "{\"type\":\"string\",\"required\":\"yes\"}", "type /a/required" },

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/yaml.h"
 #include "registry/preset.h"
+#include "schema/effort.h"
 #include "schema/schema.h"
 #include "store/ops.h"
 
@@ -65,6 +66,105 @@ static int read_text(const char *text, struct template_version *out, struct fnr_
 	code = template_read(source, NULL, NULL, out, err);
 	json_object_put(source);
 	return code;
+}
+
+/* ---- what a template may cost ---- */
+
+/* Checks each of which is bounded, a hundred times in one template: all of them share what one template may cost. */
+static void costs_no_more(const char *text)
+{
+	const struct template_places nowhere = { NULL, NULL, NULL, NULL, NULL };
+	struct template_draft *draft;
+	struct effort effort;
+
+	effort_begin(&effort);
+	draft = template_draft_read(&(struct template_text){ "t.yaml", NULL, true, text, strlen(text) }, &nowhere);
+	cr_expect_not(template_draft_sound(draft));
+	cr_expect(strstr(fnr_json_text(template_draft_error(draft)->errors, NULL), "\"limit\""), "%s", template_draft_error(draft)->message);
+	cr_expect(effort_spent());
+	cr_expect_gt(effort.steps, -SCHEMA_STEPS, "%lld", (long long)effort.steps);
+	effort_end(&effort);
+	template_draft_free(draft);
+}
+
+Test(registry, examples_cost_no_more_than_a_template_may)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	fnr_buf_puts(&text, "id: a\nversion: 1.0.0\nname: A\ncategory: text\nbackend: {type: noop}\ninput_schema:\n  type: object\n"
+	             "  properties: {a: {$ref: '#/$defs/d0'}}\n  $defs:\n    d40: {type: integer}\n");
+	for (int i = 0; i < 40; i++)
+		fnr_buf_printf(&text, "    d%d: {anyOf: [{$ref: '#/$defs/d%d'}, {$ref: '#/$defs/d%d'}]}\n", i, i + 1, i + 1);
+	fnr_buf_puts(&text, "examples:\n");
+	for (int i = 0; i < 100; i++)
+		fnr_buf_puts(&text, "  - {inputs: {a: x}}\n");
+	costs_no_more(text.data);
+	fnr_buf_free(&text);
+}
+
+Test(registry, values_in_short_form_cost_no_more_than_a_template_may)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	fnr_buf_puts(&text, "id: a\nversion: 1.0.0\nname: A\ncategory: text\nbackend: {type: noop}\ninputs:\n  a: {type: array, items: {type: string, enum: [a");
+	for (int i = 0; i < 20000; i++)
+		fnr_buf_printf(&text, ", a%d", i);
+	fnr_buf_puts(&text, "]}, default: [a");
+	for (int i = 0; i < 20000; i++)
+		fnr_buf_puts(&text, ", a19999");
+	fnr_buf_puts(&text, "]}\n");
+	costs_no_more(text.data);
+	fnr_buf_free(&text);
+	fnr_buf_puts(&text, "id: a\nversion: 1.0.0\nname: A\ncategory: text\nbackend: {type: noop}\ninputs:\n"
+	             "  a: {type: array, items: {type: string, pattern: '^((a|aa)+!|a+)$'}, default: [a");
+	for (int i = 0; i < 40000; i++)
+		fnr_buf_puts(&text, ", aaaaaaaaaaaaaaaaaaaaaa");
+	fnr_buf_puts(&text, "]}\n");
+	costs_no_more(text.data);
+	fnr_buf_free(&text);
+}
+
+/* ---- inputs as a whole JSON Schema ---- */
+
+/* Each of the pointers is wrong, and nothing else. */
+static void wrong_are(const char *more, const char *const *pointers, size_t count)
+{
+	static const char begin[] = "id: a\nversion: 1.0.0\nname: A\ncategory: text\nbackend: {type: noop}\n";
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version out;
+	char text[2048];
+
+	snprintf(text, sizeof text, "%s%s", begin, more);
+	cr_expect_eq(read_text(text, &out, &err), FNR_E_INVALID, "%s", more);
+	cr_assert(err.errors, "%s", more);
+	cr_assert_eq(json_object_array_length(err.errors), count, "%s", fnr_json_text(err.errors, NULL));
+	for (size_t i = 0; i < count; i++)
+		cr_expect_str_eq(fnr_json_get_text(json_object_array_get_idx(err.errors, i), "pointer", ""), pointers[i]);
+	fnr_error_clear(&err);
+}
+
+Test(registry, presets_and_variants_fit_the_schema_of_the_inputs)
+{
+	static const char text[] = "input_schema:\n  type: object\n  required: [a]\n  dependentRequired: {b: [a]}\n"
+		"  properties: {a: {$ref: '#/$defs/d'}, b: {anyOf: [{type: string}, {type: 'null'}]}, c: {type: integer, multipleOf: 5}}\n  $defs: {d: {type: integer}}\n";
+	static const char *const pointers[] = { "/presets/draft/a", "/presets/draft/c", "/variants/x/parameters/b" };
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct template_version out;
+	char more[1024];
+
+	snprintf(more, sizeof more, "%spresets: {draft: {a: x, c: 7}, high: {b: alone, c: 10}}\nvariants: {x: {parameters: {b: 5}}}\n", text);
+	wrong_are(more, pointers, 3);
+	snprintf(more, sizeof more, "id: a\nversion: 1.0.0\nname: A\ncategory: text\nbackend: {type: noop}\n%spresets: {draft: {b: alone}, high: {a: 5, c: 10}}\n", text);
+	cr_assert_eq(read_text(more, &out, &err), FNR_OK, "what other inputs there must be is nothing to a preset: %s", err.message);
+	json_object_put(out.definition);
+}
+
+Test(registry, nothing_follows_from_a_schema_that_is_not_sound)
+{
+	static const char *const pointers[] = { "/input_schema/required" };
+
+	wrong_are("input_schema: {type: object, properties: {a: {type: integer}}, required: a}\nexamples: [{inputs: {a: 1}}]\n"
+	          "presets: {draft: {a: 1}}\nvariants: {x: {parameters: {a: 1}}}\n", pointers, 1);
 }
 
 static void write_file(const char *path, const char *text)

@@ -119,6 +119,7 @@ Test(schema, entries_say_what_was_found_and_the_remedy)
 		{ "{\"minimum\":3}", "2", "2 is too small", "use at least 3", "#/minimum" },
 		{ "{\"multipleOf\":0.1}", "0.25", "0.25 is not a multiple of 0.1", "use a multiple of 0.1", "#/multipleOf" },
 		{ "{\"enum\":[\"red\",\"green\"]}", "\"gren\"", "'gren' is not one of the values", "use one of 'red', 'green'; did you mean 'green'?", "#/enum" },
+		{ "{\"enum\":[{\"a\":1},[2]]}", "{}", "an object is not one of the values", "use one of {\"a\":1}, [2]", "#/enum" },
 		{ "{\"minLength\":2}", "\"\xc3\xbc\"", "1 character: too few", "give at least 2 characters", "#/minLength" },
 		{ "{\"$defs\":{\"a\":{\"pattern\":\"^b\"}},\"$ref\":\"#/$defs/a\"}", "\"a\"", "'a' does not match the pattern ^b", "give text that matches it",
 		  "#/$defs/a/pattern" },

@@ -86,6 +86,20 @@ Test(text, names)
 	cr_assert_not(fnr_name_valid(NULL));
 }
 
+Test(text, is_found_in_any_script)
+{
+	cr_assert(fnr_text_has("Über die Straße", "über"));
+	cr_assert(fnr_text_has("Über die Straße", "STRAße"));
+	cr_assert(fnr_text_has("по-Русски", "РУССКИ"));
+	cr_assert(fnr_text_has("ΑΒΓ", "βγ"));
+	cr_assert(fnr_text_has("標題卡", "題"));
+	cr_assert(fnr_text_has("Title Card", "CARD"));
+	cr_assert(fnr_text_has("x", ""));
+	cr_assert_not(fnr_text_has("", "ü"));
+	cr_assert_not(fnr_text_has("Über", "übers"));
+	cr_assert_not(fnr_text_has("Uber", "über"));
+}
+
 Test(text, nearest)
 {
 	static const char *const words[] = { "workers.max", "workers.min", "prompt", "seed", "steps" };
@@ -99,6 +113,7 @@ Test(text, nearest)
 	cr_assert_str_eq(fnr_text_nearest("workers.mix", words, count), "workers.max");
 	cr_assert_str_eq(fnr_text_nearest("PROMPT", words, count), "prompt");
 	cr_assert_null(fnr_text_nearest("workers", words, count));
+	cr_assert_null(fnr_text_nearest("date", (const char *const[]){ "file", "array" }, 2), "three of four letters are another word");
 	cr_assert_str_eq(fnr_text_nearest("str", (const char *const[]){ "integer", "string" }, 2), "string");
 	cr_assert_null(fnr_text_nearest("wo", words, count));
 	cr_assert_null(fnr_text_nearest("prxxxxt", words, count));
