@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/marks.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "registry/internal.h"
 
@@ -65,6 +66,15 @@ static bool is_of_last(const char *rule, const char *pointer)
 	return strcmp(rule, "syntax") == 0 || (strcmp(pointer, "/extends") == 0 && rules_among(rule, rules, sizeof rules / sizeof rules[0]));
 }
 
+/* What is inherited is mended where it stands, or here, as not everybody may change that file. */
+static void add_way_out(struct json_object *entry, const struct template_draft *draft)
+{
+	char *fix = fnr_asprintf("%s; it is inherited: mend it there, or say it anew in %s", fnr_json_get_text(entry, "fix", "correct it"), draft->chain[0].name);
+
+	fnr_json_set_text(entry, "fix", fix);
+	free(fix);
+}
+
 static struct json_object *with_place(const struct template_draft *draft, struct fnr_marks *const *marks, struct json_object *problem)
 {
 	struct json_object *entry = fnr_json_copy(problem);
@@ -74,6 +84,8 @@ static struct json_object *with_place(const struct template_draft *draft, struct
 
 	if (!is_of_last(rule, pointer)) {
 		place = find_place(draft, marks, pointer);
+		if (place.source != &draft->chain[0])
+			add_way_out(entry, draft);
 	} else {
 		place = (struct place){ &draft->chain[last], 1, 1 };
 		if (marks[last])

@@ -299,6 +299,7 @@ def test_templates_that_extend_and_their_reports(tmp_path):
     text = bad(run("template", "validate", tmp_path / "child.yaml"), "/inputs/words/default")
     assert f"{tmp_path}/parent.yaml:6:40: error:" in text and "     6 |   words: {type: string, max_length: 5, default: too long}" in text, text
     assert "       | " + " " * 39 + "^" in text
+    assert f"it is inherited: mend it there, or say it anew in {tmp_path}/child.yaml" in text
     (tmp_path / "child.yaml").write_text("id: child\nversion: 1.0.0\nextends: greet@1\ninputs: {words: {default: Bye}}\n")
     assert "child 1.0.0 is valid" in good(run("template", "validate", tmp_path / "child.yaml"))
     (tmp_path / "parent.yaml").write_text(TEMPLATE.replace("version: 1.0.0", "version: 1.0.0\nextends: child"))
