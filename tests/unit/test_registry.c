@@ -146,7 +146,7 @@ static void wrong_are(const char *more, const char *const *pointers, size_t coun
 Test(registry, presets_and_variants_fit_the_schema_of_the_inputs)
 {
 	static const char text[] = "input_schema:\n  type: object\n  required: [a]\n  dependentRequired: {b: [a]}\n"
-		"  properties: {a: {$ref: '#/$defs/d'}, b: {anyOf: [{type: string}, {type: 'null'}]}, c: {type: integer, multipleOf: 5}}\n  $defs: {d: {type: integer}}\n";
+		"  properties: {a: {$ref: '#/$defs/d'}, b: {type: [string, 'null']}, c: {type: integer, multipleOf: 5}}\n  $defs: {d: {type: integer}}\n";
 	static const char *const pointers[] = { "/presets/draft/a", "/presets/draft/c", "/variants/x/parameters/b" };
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct template_version out;
