@@ -245,7 +245,7 @@ const char *fnr_text_nearest(const char *text, const char *const *words, size_t 
 			continue;
 		edits = distance(text, len, words[i], word_len);
 		/* A word of which little is left is no suggestion. */
-		if (edits < least && edits < len && edits < word_len && edits * 2 <= (len > word_len ? len : word_len)) {
+		if (edits < least && edits < len && edits < word_len && edits * 2 <= (len > word_len ? len : word_len) + 1) {
 			least = edits;
 			nearest = words[i];
 		}

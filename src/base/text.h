@@ -24,7 +24,7 @@ double fnr_text_real(const char *text); /* strtod() with the decimal point, what
 bool fnr_name_valid(const char *text);
 #define FNR_NAME_RULE "1 to 64 letters, digits, '_', '-' or '.', beginning with a letter or digit"
 
-/* The nearest of the count words to text by edit distance (at most 3 edits, and no more than half of it; capitals count as small
+/* The nearest of the count words to text by edit distance (at most 3 edits, and about half of it; capitals count as small
  * letters), else the only one that begins with text, or NULL: for "did you mean". */
 const char *fnr_text_nearest(const char *text, const char *const *words, size_t count);
 

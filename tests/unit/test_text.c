@@ -114,6 +114,7 @@ Test(text, nearest)
 	cr_assert_str_eq(fnr_text_nearest("PROMPT", words, count), "prompt");
 	cr_assert_null(fnr_text_nearest("workers", words, count));
 	cr_assert_null(fnr_text_nearest("date", (const char *const[]){ "file", "array" }, 2), "three of four letters are another word");
+	cr_assert_str_eq(fnr_text_nearest("jbo", (const char *const[]){ "key", "job" }, 2), "job");
 	cr_assert_str_eq(fnr_text_nearest("str", (const char *const[]){ "integer", "string" }, 2), "string");
 	cr_assert_null(fnr_text_nearest("wo", words, count));
 	cr_assert_null(fnr_text_nearest("prxxxxt", words, count));
