@@ -3,13 +3,14 @@ is and to come again, and when there is room everything goes on by itself. On a 
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 import pytest
 
-from crash import Follower, check_attempts, check_takes, kill, until, wait_for_all
+from crash import Follower, check_attempts, check_takes, kill, living, until, wait_for_all
 from system import FNR, System, assert_problem
 
 JOBS = "/api/v1/jobs"
@@ -181,10 +182,19 @@ def test_no_room_at_all(fnr):
     running = [begun(fnr, 1, project="p", shot="s") for _ in range(2)]
     queued = [fnr.submit("writer", {"bytes": 1000}, project="p", shot="s")["id"] for _ in range(3)]
     fnr.disk.fill()
-    kill(fnr.pids_of("fnr-manager") + fnr.pids_of("committer"))
-    store = os.path.join(fnr.data, "store", "data.mdb")
-    os.truncate(store, os.path.getsize(store))    # what is held behind its end is given back
-    fnr.disk.fill()
+    starters = [fnr.process.pid, *fnr.pids_of("fnr-api --data")]
+    for pid in starters:       # or the next ones would hold what is given back before somebody else takes it
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        writers = fnr.pids_of("fnr-manager") + fnr.pids_of("committer")
+        kill(writers)
+        until(lambda: not living(writers), "they do not end")
+        store = os.path.join(fnr.data, "store", "data.mdb")
+        os.truncate(store, os.path.getsize(store))    # what is held behind its end is given back
+        fnr.disk.fill()
+    finally:
+        for pid in starters:
+            os.kill(pid, signal.SIGCONT)
     until(lambda: "event=store.full" in fnr.log_text(), "it does not say what it waits for")
     waiting = fnr.pids_of("fnr-manager")
     assert {state(fnr, id) for id in running + queued} <= {"running", "queued", "completed"}
