@@ -27,6 +27,8 @@ static inline void note_place(const struct run *run, struct schema_report *repor
 		more_steps(report, depth);
 	problem->depth = (uint32_t)depth;
 	problem->way = (uint32_t)report->step_count;
+	if (!spot)      /* at the top; there may be no steps at all yet */
+		return;
 	report->step_count = end;
 	for (step = report->steps + end; spot; spot = spot->parent)
 		*--step = (struct step){ spot->name, spot->index };
