@@ -108,7 +108,9 @@ static bool is_ours(struct store_txn *txn, struct fnr_error *err)
 {
 	uint64_t schema = store_meta_get(txn, META_SCHEMA);
 
-	if (schema != STORE_SCHEMA)
+	if (schema == 0)
+		fnr_fail(err, FNR_E_CORRUPT, "the number of the store's schema cannot be read; run 'fnr check', and restore a backup");
+	else if (schema != STORE_SCHEMA)
 		fnr_fail(err, FNR_E_CORRUPT, "the store was changed to schema version %llu by another version of this program; restart all services",
 		         (unsigned long long)schema);
 	return schema == STORE_SCHEMA;
