@@ -330,7 +330,8 @@ int path_move_in_watched(int from_dir, const char *from, int to_dir, const char 
 	if (code != FNR_OK)
 		return code;
 	code = copy_hashed(&copy, sha256_r, err);
-	if (code == FNR_OK && syscall(SYS_renameat2, from_dir, from, to_dir, to, RENAME_NOREPLACE) != 0) {
+	bool stays = from_dir == to_dir && strcmp(from, to) == 0;
+	if (code == FNR_OK && !stays && syscall(SYS_renameat2, from_dir, from, to_dir, to, RENAME_NOREPLACE) != 0) {
 		int saved = errno;
 		close(copy.in);
 		if (saved == EXDEV || saved == EINVAL || saved == ENOSYS)

@@ -42,7 +42,8 @@ typedef bool path_stop(void *context);
 int path_copy_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
                          void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err);
 
-/* The same for a file that this process has made and nobody else knows: it is moved, where that is possible. */
+/* The same for a file that this process has made and nobody else knows: it is moved, where that is possible. Where both are the same
+ * it stays. */
 int path_move_in_watched(int from_dir, const char *from, int to_dir, const char *to, uint64_t limit, path_stop *stop,
                          void *context, int *fd_r, uint64_t *bytes_r, uint8_t sha256_r[32], struct fnr_error *err);
 

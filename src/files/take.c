@@ -17,7 +17,6 @@
 #include "base/text.h"
 #include "files/path.h"
 
-#define MARK_FILE ".job"
 #define MARK_SIZE 80
 
 #ifndef RENAME_NOREPLACE
@@ -151,7 +150,8 @@ static int make_flushed(const char *path, struct fnr_error *err)
 	return code;
 }
 
-int take_dir_make(const char *path, struct fnr_error *err)
+/* Removes what is at path, and makes what it shall lie in. */
+static int place_make(const char *path, struct fnr_error *err)
 {
 	FNR_MUST(strlen(path) < TAKE_PATH);
 	int code = take_dir_remove(path, err);
@@ -160,6 +160,12 @@ int take_dir_make(const char *path, struct fnr_error *err)
 		snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
 		code = make_flushed(part, err);
 	}
+	return code;
+}
+
+int take_dir_make(const char *path, struct fnr_error *err)
+{
+	int code = place_make(path, err);
 	if (code != FNR_OK)
 		return code;
 	const char *name;
@@ -169,6 +175,20 @@ int take_dir_make(const char *path, struct fnr_error *err)
 	if (mkdirat(parent, name, 0755) != 0)
 		code = fnr_fail_errno(err, errno, "cannot make the folder %s", path);
 	close(parent);
+	return code;
+}
+
+int take_adopt(const char *work, const char *attempt_dir, struct fnr_error *err)
+{
+	const char *from, *to;
+	int code = take_work_valid(work) ? place_make(attempt_dir, err) : fnr_fail(err, FNR_E_INVALID, "\"%s\" is not a folder to work in", work);
+	if (code != FNR_OK)
+		return code;
+	int from_parent = open_parent(work, &from), to_parent = open_parent(attempt_dir, &to);
+	if (from_parent < 0 || to_parent < 0 || renameat(from_parent, from, to_parent, to) != 0)
+		code = fnr_fail_errno(err, errno, "cannot rename %s to %s", work, attempt_dir);
+	fnr_fd_close(&from_parent);
+	fnr_fd_close(&to_parent);
 	return code;
 }
 
@@ -281,7 +301,7 @@ enum mark { MARK_NONE, MARK_OURS, MARK_OTHER };
 static void mark_text(int parent, const char *name, char out[MARK_SIZE])
 {
 	char path[TAKE_PATH];
-	snprintf(path, sizeof path, "%s/" MARK_FILE, name);
+	snprintf(path, sizeof path, "%s/" TAKE_MARK, name);
 	int fd = path_open(parent, path, O_RDONLY | O_NONBLOCK, 0);
 	ssize_t got = fd >= 0 ? read(fd, out, MARK_SIZE - 1) : 0;
 	out[got > 0 ? got : 0] = '\0';
@@ -334,7 +354,7 @@ int take_mark(int dir, const char *job, int attempt, int *fd_r, struct fnr_error
 {
 	char mark[MARK_SIZE];
 	int len = snprintf(mark, sizeof mark, "%s %d\n", job, attempt);
-	return put_file(dir, MARK_FILE, mark, (size_t)len, fd_r, err);
+	return put_file(dir, TAKE_MARK, mark, (size_t)len, fd_r, err);
 }
 
 /* What is still missing in the folder: take.json, and the mark where whoever made the folder did not. */

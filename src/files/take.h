@@ -25,6 +25,10 @@ bool take_work_valid(const char *path);
  * into its parent. No symlink is followed. For paths for which one of the two above is true. */
 int take_dir_make(const char *path, struct fnr_error *err);
 
+/* What is in the folder where the attempt worked are its results: renames it to attempt_dir, as take_dir_make would have made that. To
+ * be flushed, by the caller: what is in it, itself, and its parent. */
+int take_adopt(const char *work, const char *attempt_dir, struct fnr_error *err);
+
 /* Removes the folder, if it is there. For the same paths; FNR_E_INVALID for any other. take_discard: also that of a take. */
 int take_dir_remove(const char *path, struct fnr_error *err);
 int take_discard(const char *path, struct fnr_error *err);
@@ -33,7 +37,8 @@ int take_discard(const char *path, struct fnr_error *err);
  * take_dir_remove; path_r says where. FNR_E_NOT_FOUND if there are none. */
 int take_set_aside(const struct fnr_id *job, char path_r[TAKE_PATH], struct fnr_error *err);
 
-/* Writes into the folder of an attempt whose it is; take_finish does it where that is missing. To be flushed: *fd_r, which
+#define TAKE_MARK ".job"
+/* Writes this into the folder of an attempt: whose it is; take_finish does it where that is missing. To be flushed: *fd_r, which
  * the caller closes, and the folder. */
 int take_mark(int dir, const char *job, int attempt, int *fd_r, struct fnr_error *err);
 

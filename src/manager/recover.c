@@ -105,26 +105,14 @@ void recover_jobs(struct manager *manager)
 }
 
 /* "<job>-<attempt>": one that got ready, and was never written down (worker/wire.h, "early")? */
-static bool was_early(struct manager *manager, const char *name, struct job_head *head_r)
+static bool was_early(struct manager *manager, const char *name)
 {
 	char text[FNR_ID_TEXT];
+	struct job_head head;
 	struct fnr_id id;
 
 	fnr_text_copy(text, sizeof text, name);
-	return fnr_id_parse(text, &id) && store_job_get(manager->turn.txn, &id, head_r) == FNR_OK && atoi(name + FNR_ID_TEXT) > head_r->attempt;
-}
-
-/* At once, as the next attempt will have its number, and its folders. */
-static void remove_early(struct manager *manager, const struct job_head *head, int attempt)
-{
-	struct json_object *summary = job_summary(manager, &head->id);
-	char path[TAKE_PATH];
-
-	take_work_dir(path, &head->id, attempt);
-	take_dir_remove(path, NULL);
-	take_attempt_dir(path, fnr_json_get_text(summary, "project", ""), fnr_json_get_text(summary, "shot", ""), &head->id, attempt);
-	take_dir_remove(path, NULL);
-	json_object_put(summary);
+	return fnr_id_parse(text, &id) && store_job_get(manager->turn.txn, &id, &head) == FNR_OK && atoi(name + FNR_ID_TEXT) > head.attempt;
 }
 
 void recover_folders(struct manager *manager)
@@ -134,14 +122,12 @@ void recover_folders(struct manager *manager)
 
 	while (dir && (entry = readdir(dir))) {
 		char path[TAKE_PATH + 32];
-		struct job_head head;
 
 		snprintf(path, sizeof path, "workspace/.work/%s", entry->d_name);
 		if (!take_work_valid(path) || attach_keeps(manager, path))
 			continue;
-		if (was_early(manager, entry->d_name, &head))
-			remove_early(manager, &head, atoi(entry->d_name + FNR_ID_TEXT));
-		else
+		/* At once, as the next attempt will have its number, and so its folder. */
+		if (!was_early(manager, entry->d_name) || take_dir_remove(path, NULL) != FNR_OK)
 			discard_add(manager, path);
 	}
 	if (dir)

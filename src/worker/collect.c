@@ -1,6 +1,7 @@
 /* Outputs of an attempt: copied or moved into its folder, measured, flushed. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -93,7 +94,7 @@ static int take_in(struct collecting *collecting, struct json_object *output, in
 {
 	struct attempt *attempt = collecting->attempt;
 	return (fnr_json_get_bool(output, "own", false) ? path_move_in_watched : path_copy_in_watched)(
-		attempt->work_fd, fnr_json_get_text(output, "path", ""), attempt->attempt_fd, fnr_json_get_text(output, "file", ""),
+		attempt->adopts ? attempt->attempt_fd : attempt->work_fd, fnr_json_get_text(output, "path", ""), attempt->attempt_fd, fnr_json_get_text(output, "file", ""),
 		(uint64_t)attempt->worker->conf.script_file, collect_stop, &attempt->run, fd_r, bytes_r, sha256_r, err);
 }
 
@@ -122,31 +123,72 @@ static int collect_one(struct collecting *collecting, struct json_object *output
 
 /* ---- the folder ---- */
 
-/* Made, marked, and open. */
+static int mark(struct attempt *attempt, int dir, struct fnr_error *err)
+{
+	return attempt->mark_fd >= 0 ? FNR_OK : take_mark(dir, attempt->run.job, attempt->run.attempt, &attempt->mark_fd, err);
+}
+
+/* Where the backend made all of them itself, and none has to be renamed, the folder that it worked in becomes that of the results. */
+static bool can_adopt(const struct attempt *attempt)
+{
+	for (size_t i = 0; i < json_object_array_length(attempt->outputs); i++) {
+		struct json_object *output = json_object_array_get_idx(attempt->outputs, i);
+		if (!fnr_json_get_bool(output, "own", false) || strcmp(fnr_json_get_text(output, "path", ""), fnr_json_get_text(output, "file", "")) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_result(const struct attempt *attempt, const char *name)
+{
+	for (size_t i = 0; i < json_object_array_length(attempt->outputs); i++)
+		if (strcmp(fnr_json_get_text(json_object_array_get_idx(attempt->outputs, i), "file", ""), name) == 0)
+			return true;
+	return strcmp(name, TAKE_MARK) == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Inputs that were fetched, and results that were not wanted. */
+static bool remove_rest(struct attempt *attempt)
+{
+	int fd = openat(attempt->work_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	bool good = dir != NULL;
+	if (!good) {
+		fnr_fd_close(&fd);
+		return false;
+	}
+	for (struct dirent *entry; good && (entry = readdir(dir)) != NULL;) {
+		char path[TAKE_PATH + 256];
+		snprintf(path, sizeof path, "%s/%s", attempt->work, entry->d_name);
+		good = is_result(attempt, entry->d_name) || fnr_tree_remove(path, NULL) == FNR_OK;
+	}
+	closedir(dir);
+	return good;
+}
+
+/* False: it cannot be, as where another disk is mounted in the workspace. */
+static bool adopt(struct attempt *attempt)
+{
+	return can_adopt(attempt) && remove_rest(attempt) && take_adopt(attempt->work, attempt->attempt_dir, NULL) == FNR_OK;
+}
+
+/* Adopted or made, open, and marked. */
 static int folder_make(struct attempt *attempt, struct fnr_error *err)
 {
-	int code = take_dir_make(attempt->attempt_dir, err);
+	int code = FNR_OK;
+	attempt->adopts = adopt(attempt);
+	if (!attempt->adopts) {
+		fnr_fd_close(&attempt->mark_fd);        /* it is in the other one */
+		code = take_dir_make(attempt->attempt_dir, err);
+	}
 	if (code == FNR_OK && (attempt->attempt_fd = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
 		code = fnr_fail_errno(err, errno, "cannot open %s", attempt->attempt_dir);
-	if (code == FNR_OK)
-		code = take_mark(attempt->attempt_fd, attempt->run.job, attempt->run.attempt, &attempt->mark_fd, err);
-	return code;
+	return code == FNR_OK ? mark(attempt, attempt->attempt_fd, err) : code;
 }
 
-/* What hinders it is found again when there is something to put there. */
 void attempt_collect_begin(struct attempt *attempt)
 {
-	struct json_object *declared = fnr_json_get(attempt->run.definition, "outputs");
-	if (json_object_is_type(declared, json_type_object) && json_object_object_length(declared) > 0 && folder_make(attempt, NULL) != FNR_OK)
-		attempt_collect_end(attempt);
-}
-
-/* There is nothing to put there after all. */
-static void folder_drop(struct attempt *attempt)
-{
-	if (attempt->attempt_fd >= 0)
-		take_dir_remove(attempt->attempt_dir, NULL);
-	attempt_collect_end(attempt);
+	mark(attempt, attempt->work_fd, NULL); /* what hinders it is found again when there is something to mark */
 }
 
 void attempt_collect_end(struct attempt *attempt)
@@ -195,14 +237,12 @@ struct json_object *attempt_collect(struct attempt *attempt, struct run_error *e
 		json_object_put(list);
 		return NULL;
 	}
-	if (count == 0) {
-		folder_drop(attempt);
+	if (count == 0)
 		return list;
-	}
 	run_progress(&attempt->run, FNR_STAGE_FINALIZATION, 0, NULL);
 	const char *name = "";
 	struct collecting collecting = { .attempt = attempt };
-	int code = attempt->mark_fd >= 0 ? FNR_OK : folder_make(attempt, &err);
+	int code = folder_make(attempt, &err);
 	for (size_t i = 0; code == FNR_OK && i < count; i++) {
 		struct json_object *output = json_object_array_get_idx(attempt->outputs, i);
 		name = fnr_json_get_text(output, "name", "");

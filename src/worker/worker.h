@@ -33,8 +33,9 @@ struct attempt {
 	bool filed;                        /* they lie there */
 	char work_dir[4352], definition_dir[4352];
 	int work_fd;                       /* -1 for backends that make no files */
-	int attempt_fd;                    /* of attempt_dir, as soon as it is made; else -1 */
-	int mark_fd;                       /* of its mark, which is to be flushed; else -1 */
+	bool adopts;                       /* work has become attempt_dir */
+	int attempt_fd;                    /* of attempt_dir; -1 before */
+	int mark_fd;                       /* of its mark, which is to be flushed; -1 before and after */
 	bool durable;                      /* the manager has written it down */
 	bool cancelled;
 	bool stuck;                        /* it said nothing for longer than its template allows */
@@ -95,10 +96,10 @@ void task_thumbnail(struct worker *worker, struct json_object *message);
 
 /* ---- collect.c ---- */
 
-/* Copies or moves the outputs into the attempt's folder, marks it, and flushes it all. Returns the manifest's "outputs", or NULL with *error
+/* Copies or moves the outputs into the attempt's folder, or makes the one that it worked in that folder; marks it, and flushes it all. Returns the manifest's "outputs", or NULL with *error
  * (RUN_FAILED), or NULL with attempt->cancelled. Makes no folder if there are none. */
 struct json_object *attempt_collect(struct attempt *attempt, struct run_error *error);
-void attempt_collect_begin(struct attempt *attempt);     /* may be called before, when there is time: makes the folder and its mark */
+void attempt_collect_begin(struct attempt *attempt);     /* may be called before, when there is time, by those that are likely to adopt */
 void attempt_collect_end(struct attempt *attempt);       /* closes what is still open */
 
 #endif

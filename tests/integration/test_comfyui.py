@@ -288,6 +288,23 @@ def test_a_picture_that_comes_over_the_socket(fnr, comfy):
     assert fnr.get(job["outputs"][0]["url"]).data.startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("place", [{}, {"project": "film", "shot": "s020"}], ids=["job", "shot"])
+def test_nothing_is_filed_but_results(fnr, comfy, place):
+    """The folder in which a job worked becomes that of its results: what else came there, as pictures over the socket, does not stay."""
+    flow = workflow(**{"10": node("SaveImageWebsocket", images=["8", 0])})
+    template = {"id": "two_ways", "version": "1.0.0", "name": "Two Ways", "category": "image", "outputs": {"image": {"type": "image"}},
+                "backend": {"type": "comfyui", "workflow": flow, "bindings": {"/3/inputs/seed": "seed"}, "outputs": {"image": "9"}}}
+    answer = fnr.post("/api/v1/templates", template)
+    assert answer.status in (201, 409), answer.data
+    job = fnr.run("two_ways", seed=next(seeds), **place)
+    assert job["state"] == "completed", job["error"]
+    workspace = os.path.join(fnr.data, "workspace")
+    folder = os.path.join(workspace, "film", "s020", f"take_{job['take']:03}") if place else os.path.join(workspace, ".jobs", job["id"])
+    assert sorted(os.listdir(folder)) == sorted([".job", "image.png"] + ["take.json"] * bool(place))
+    until(lambda: not os.listdir(os.path.join(workspace, ".work")), "nothing is left")
+    assert not [name for name in os.listdir(os.path.dirname(folder)) if name.startswith(".attempt-")]
+
+
 # ---- files ----
 
 def test_a_file_goes_up_under_the_name_of_its_content(fnr, comfy):
@@ -1128,27 +1145,23 @@ def test_killed_while_files_come(fnr, comfy, kill):
     assert list(comfy.seen()["runs"].values()) == [1]
 
 
-@pytest.mark.parametrize("place", [{}, {"project": "film", "shot": "s010"}], ids=["job", "shot"])
-def test_what_an_attempt_got_ready_that_never_began(server, place):
-    """It gets ready while it is written down. Where a kill comes between, the next attempt has its number, and so its folders."""
+def test_what_an_attempt_got_ready_that_never_began(server):
+    """It gets ready while it is written down. Where a kill comes between, the next attempt has its number, and so its folder."""
     server.reset()
     with System(CONFIG) as own, known(own, server):
         assert own.post("/api/v1/queues/gpu/pause").status == 200
-        id = own.submit("text_to_image", inputs(), quality="draft", seed=next(seeds), **place)["id"]
+        id = submit(own)
         own.stop()
-        workspace = os.path.join(own.data, "workspace")
-        folders = [os.path.join(workspace, ".work", f"{id}-1"),
-                   os.path.join(workspace, *([place["project"], place["shot"]] if place else [".jobs"]), f".attempt-{id}-1")]
-        for folder in folders:
-            os.makedirs(folder)
-            with open(os.path.join(folder, ".job"), "w") as file:
-                file.write(f"{id} 1\n")
+        folder = os.path.join(own.data, "workspace", ".work", f"{id}-1")
+        os.makedirs(folder)
+        with open(os.path.join(folder, ".job"), "w") as file:
+            file.write(f"{id} 1\n")
         own.start()
-        until(lambda: not any(map(os.path.exists, folders)), "what was got ready is gone")
+        until(lambda: not os.path.exists(folder), "what was got ready is gone")
         assert own.post("/api/v1/queues/gpu/resume").status == 200
         job = done(own, id, timeout=120)
         assert job["attempt"] == 1 and len(job["outputs"]) == 1 and list(server.seen()["runs"].values()) == [1]
-        until(lambda: not any(map(os.path.exists, folders)), "nothing is left")
+        until(lambda: not os.path.exists(folder), "nothing is left")
 
 
 def test_an_old_servers_own_id_is_found_again(fnr):

@@ -214,6 +214,9 @@ Test(files, what_is_our_own_is_moved)
 	cr_expect_eq(access("to/new", F_OK), 0);
 	cr_expect_eq(path_move_in_watched(from, "made", to, "again", 16, NULL, NULL, &fd, NULL, NULL, &err), FNR_E_NOT_FOUND);
 	close(fd);
+	cr_expect_eq(path_move_in_watched(to, "new", to, "new", 16, NULL, NULL, &fd, &bytes, sha256, NULL), FNR_OK, "it stays");
+	cr_expect_eq(access("to/new", F_OK), 0);
+	close(fd);
 	close(from);
 	close(to);
 }
@@ -295,6 +298,22 @@ Test(files, only_folders_of_attempts_are_removed)
 	cr_expect_neq(take_dir_remove(ATTEMPT, NULL), FNR_OK);
 	cr_expect_neq(take_dir_make(ATTEMPT, NULL), FNR_OK);
 	cr_expect_eq(access("elsewhere/.attempt-" JOB "-1", F_OK), 0);
+}
+
+Test(files, a_folder_to_work_in_becomes_that_of_the_results)
+{
+	static const char work[] = "workspace/.work/" JOB "-1";
+	cr_assert_eq(take_dir_make(work, NULL), FNR_OK);
+	put("workspace/.work/" JOB "-1/image.png", "picture");
+	cr_assert_eq(take_dir_make(ATTEMPT, NULL), FNR_OK);
+	put(ATTEMPT "/old", "x");
+	cr_expect_eq(take_adopt("workspace/.work", ATTEMPT, NULL), FNR_E_INVALID);
+	cr_expect_eq(take_adopt(work, SHOT "/take_001", NULL), FNR_E_INVALID);
+	cr_expect_eq(take_adopt(work, ATTEMPT, NULL), FNR_OK);
+	cr_expect_eq(access(ATTEMPT "/image.png", F_OK), 0);
+	cr_expect_neq(access(ATTEMPT "/old", F_OK), 0);
+	cr_expect_neq(access(work, F_OK), 0);
+	cr_expect_neq(take_adopt(work, ATTEMPT, NULL), FNR_OK, "it is gone");
 }
 
 static struct json_object *take_record(void)
