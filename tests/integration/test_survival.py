@@ -178,11 +178,22 @@ def test_on_lost_fail(shared):
     shared.check()
 
 
-def test_what_never_began_may_begin_again(shared):
-    """A worker that dies before it looked at its job costs nothing, also where an attempt must not be repeated."""
-    workers = shared.pids_of("fnr-worker")
+def hold_workers(system):
+    """Stops all workers, and there is no other: those that come with the system are there, and none of them works."""
+    def idle():
+        pids, items = system.pids_of("fnr-worker"), system.get("/api/v1/workers").json["items"]
+        return pids if len(pids) == len(items) >= 2 and all(item["state"] == "idle" for item in items) else None
+
+    workers = until(idle, "all workers are idle")
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
+    assert system.pids_of("fnr-worker") == workers
+    return workers
+
+
+def test_what_never_began_may_begin_again(shared):
+    """A worker that dies before it looked at its job costs nothing, also where an attempt must not be repeated."""
+    workers = hold_workers(shared)
     id = shared.submit("fragile")["id"]
     until(lambda: shared.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it is not given to a worker")
     kill(workers)
@@ -194,9 +205,7 @@ def test_what_never_began_may_begin_again(shared):
 @pytest.mark.parametrize("process", ["fnr-manager", "everything", "power"])
 def test_what_never_began_begins_again_after_a_crash(shared, process):
     """The next manager knows what had not begun. After a loss of power it does not, and then nothing is made twice."""
-    workers = shared.pids_of("fnr-worker")
-    for pid in workers:
-        os.kill(pid, signal.SIGSTOP)
+    workers = hold_workers(shared)
     id = shared.submit("fragile")["id"]
     until(lambda: shared.get(f"/api/v1/jobs/{id}").json["state"] == "running", "it is not given to a worker")
     if process == "fnr-manager":
