@@ -161,8 +161,8 @@ static void begin(struct manager *manager)
 	workers_read(manager);
 	dispatch_lanes(manager);
 	thumbnails_read(manager);
-	turn_end(manager);
 	recover_folders(manager);
+	turn_end(manager);
 	begun_free(manager->begun);
 	manager->begun = NULL;
 	begun_reset();

@@ -105,25 +105,21 @@ void recover_jobs(struct manager *manager)
 }
 
 /* "<job>-<attempt>": one that got ready, and was never written down (worker/wire.h, "early")? */
-static bool was_early(struct store_txn *txn, const char *name)
+static bool was_early(struct manager *manager, const char *name)
 {
 	char text[FNR_ID_TEXT];
 	struct job_head head;
 	struct fnr_id id;
 
 	fnr_text_copy(text, sizeof text, name);
-	return fnr_id_parse(text, &id) && store_job_get(txn, &id, &head) == FNR_OK && atoi(name + FNR_ID_TEXT) > head.attempt;
+	return fnr_id_parse(text, &id) && store_job_get(manager->turn.txn, &id, &head) == FNR_OK && atoi(name + FNR_ID_TEXT) > head.attempt;
 }
 
 void recover_folders(struct manager *manager)
 {
-	struct fnr_error err = FNR_ERROR_INIT;
-	struct store_txn *txn = store_read(manager->store, &err);
 	DIR *dir = opendir("workspace/.work");
 	struct dirent *entry;
 
-	if (!txn)
-		manager_fail(manager, "the store cannot be read", &err);
 	while (dir && (entry = readdir(dir))) {
 		char path[TAKE_PATH + 32];
 
@@ -131,10 +127,9 @@ void recover_folders(struct manager *manager)
 		if (!take_work_valid(path) || attach_keeps(manager, path))
 			continue;
 		/* At once, as the next attempt will have its number, and so its folder. */
-		if (!was_early(txn, entry->d_name) || take_dir_remove(path, NULL) != FNR_OK)
+		if (!was_early(manager, entry->d_name) || take_dir_remove(path, NULL) != FNR_OK)
 			discard_add(manager, path);
 	}
 	if (dir)
 		closedir(dir);
-	store_read_end(txn);
 }
