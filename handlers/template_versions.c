@@ -184,6 +184,7 @@ static int put_draft(struct request *req, const struct template_draft *draft, st
 	const struct template_version *version = template_draft_version(draft);
 	const struct template_ *template_;
 	struct given given = { .version = version->version };
+	struct json_object *shown;
 	int code = template_draft_keep_files(draft, &req->err);
 
 	change->what = OP_TEMPLATE_PUT;
@@ -201,9 +202,12 @@ static int put_draft(struct request *req, const struct template_draft *draft, st
 	if (code != FNR_OK)
 		return code;
 	fnr_sha256_of(req->body_text, req->body_len, given.sha);
+	shown = templates_shown(req, template_);
+	if (template_draft_warnings(draft))
+		fnr_json_set(shown, "warnings", json_object_get(template_draft_warnings(draft)));
 	reply_header(req, "ETag", etag_of(req, &given, change->yaml));
 	reply_header(req, "Location", fnr_arena_printf(req->arena, API "/templates/%s/versions/%s", version->id, template_version(template_)));
-	return reply_json(req, status, templates_shown(req, template_));
+	return reply_json(req, status, shown);
 }
 
 int templates_create(struct request *req)

@@ -127,6 +127,14 @@ char *template_resolve(const char *reference, char **id_r, int *status_r)
 
 static void print_registered(struct json_object *template_)
 {
+	struct json_object *warnings = fnr_json_get(template_, "warnings");
+
+	for (size_t i = 0; warnings && i < json_object_array_length(warnings); i++) {
+		struct json_object *warning = json_object_array_get_idx(warnings, i);
+
+		fprintf(stderr, "fnr: warning: %s: %s; %s\n", fnr_json_get_text(warning, "pointer", ""), fnr_json_get_text(warning, "message", ""),
+		        fnr_json_get_text(warning, "fix", ""));
+	}
 	printf("%s %s is in force\n", fnr_json_get_text(template_, "id", ""), fnr_json_get_text(template_, "version", ""));
 }
 

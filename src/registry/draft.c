@@ -217,6 +217,22 @@ static void apply_rules(struct template_draft *draft, struct json_object *whole,
 		drop_definition(draft);
 }
 
+/* What a class that a Python file does not have costs is a job that fails. The file is not run here, so it is not refused. */
+static void look_for_class(struct template_draft *draft)
+{
+	struct json_object *backend = fnr_json_get(draft->version.definition, "backend");
+	const char *python = fnr_json_get_text(backend, "python", NULL), *class_ = fnr_json_get_text(backend, "class", "");
+	char nearest[PYTHON_WORD], fix[PYTHON_WORD + 64] = "define it there, or import it";
+	struct fnr_buf text = FNR_BUF_INIT;
+
+	if (python && template_file_text(python, &draft->folders, &text) && !python_may_have(text.data ? text.data : "", text.len, class_, nearest)) {
+		if (*nearest)
+			snprintf(fix, sizeof fix, "write class: %s, if that is what is meant", nearest);
+		fnr_error_add(&draft->warnings, "/backend/class", "class", fix, "'%s' has no class '%.64s', as far as can be seen without running it", python, class_);
+	}
+	fnr_buf_free(&text);
+}
+
 struct template_draft *template_draft_read(const struct template_text *text, const struct template_places *places)
 {
 	struct template_draft *draft = fnr_alloc(sizeof *draft);
@@ -234,6 +250,7 @@ struct template_draft *template_draft_read(const struct template_text *text, con
 	template_read_in(whole, &draft->folders, &draft->version, &draft->err);
 	if (draft->err.code == FNR_OK && places->rules)
 		apply_rules(draft, whole, places->rules);
+	look_for_class(draft);
 	effort_end(&effort);
 	keep_first(&draft->err);
 	keep_first(&draft->warnings);
@@ -270,6 +287,11 @@ const struct template_version *template_draft_version(const struct template_draf
 const struct fnr_error *template_draft_error(const struct template_draft *draft)
 {
 	return &draft->err;
+}
+
+struct json_object *template_draft_warnings(const struct template_draft *draft)
+{
+	return draft->warnings.errors;
 }
 
 size_t template_draft_parents(const struct template_draft *draft, const char *ids_r[REGISTRY_EXTENDS_MOST])

@@ -158,6 +158,14 @@ bool template_file_add(const char *name, const char *pointer, const struct templ
 	return fd >= 0 && add_text(fd, name, pointer, files, text, err);
 }
 
+bool template_file_text(const char *name, const struct template_folders *folders, struct fnr_buf *text)
+{
+	size_t folder;
+	int fd = open_file(name, folders, &folder);
+
+	return fd >= 0 && read_file(fd, name, text, NULL) == FNR_OK;
+}
+
 /* Modules beside a Python file can be imported by it, so they belong to the template. */
 static void add_modules(const char *name, const char *folder, struct json_object *files, struct fnr_error *err)
 {

@@ -105,8 +105,19 @@ void template_files_add(struct json_object *backend, const struct template_folde
 bool template_file_add(const char *name, const char *pointer, const struct template_folders *folders, struct json_object *files,
                        struct fnr_buf *text, struct fnr_error *err);
 
+/* The bytes of a file that is there, which may be gone by now: then false. */
+bool template_file_text(const char *name, const struct template_folders *folders, struct fnr_buf *text);
+
 /* Removes what loaders that were killed left in blobs/templates/. */
 void template_files_sweep(void);
+
+/* ---- python.c ---- */
+
+#define PYTHON_WORD 64       /* of a longer word this much counts */
+
+/* Is the class in this Python file, or may it come to be there when that is run? If not, nearest_r is the one of the file that may be
+ * meant, or empty. */
+bool python_may_have(const char *text, size_t len, const char *name, char nearest_r[PYTHON_WORD]);
 
 /* ---- checks that both kinds of files need (rules.c) ---- */
 

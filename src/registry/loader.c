@@ -212,6 +212,16 @@ static void check_unique(struct registry *registry, struct template_draft *draft
 	template_draft_refuse(draft, "/version", "unique", "give one of them another version", message);
 }
 
+static void log_warnings(const char *source, struct json_object *warnings)
+{
+	for (size_t i = 0; warnings && i < json_object_array_length(warnings) && i < LINES_MOST; i++) {
+		struct json_object *warning = json_object_array_get_idx(warnings, i);
+
+		fnr_warn(NULL, "event=template.doubtful source=%s pointer=%s rule=%s problem: %s; fix: %s", source, fnr_json_get_text(warning, "pointer", ""),
+		         fnr_json_get_text(warning, "rule", ""), fnr_json_get_text(warning, "message", ""), fnr_json_get_text(warning, "fix", ""));
+	}
+}
+
 /* The files first: who finds the template in the store finds them too. They are looked at even if it is stored already,
  * so that a blobs/ folder that was lost comes back. */
 static void put_template(struct registry *registry, struct template_draft *draft, const char *source)
@@ -228,6 +238,7 @@ static void put_template(struct registry *registry, struct template_draft *draft
 			.definition = version->definition, .text = text->text, .yaml = text->yaml });
 		fnr_info(NULL, "event=template.loaded template=%s version=%s source=%s", version->id,
 		         fnr_json_get_text(version->definition, "version", ""), source);
+		log_warnings(source, template_draft_warnings(draft));
 	}
 	fnr_error_clear(&err);
 }

@@ -130,6 +130,8 @@ void template_draft_free(struct template_draft *draft);
 bool template_draft_sound(const struct template_draft *draft);
 const struct template_version *template_draft_version(const struct template_draft *draft);   /* definition NULL unless it is sound */
 const struct fnr_error *template_draft_error(const struct template_draft *draft);
+/* What may be wrong although it is sound: a list, borrowed, or NULL. */
+struct json_object *template_draft_warnings(const struct template_draft *draft);
 /* The ids of those it extends, as far as they were found. */
 size_t template_draft_parents(const struct template_draft *draft, const char *ids_r[REGISTRY_EXTENDS_MOST]);
 /* One problem more that was found elsewhere: then it is not sound. */

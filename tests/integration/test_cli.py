@@ -217,6 +217,16 @@ def test_template_validate(tmp_path):
     bad(run("template", "validate", tmp_path / "absent.yaml"), "absent.yaml")
 
 
+def test_template_validate_looks_for_the_class(tmp_path):
+    """It is not run: what may be there is not doubted, and what seems not to be there is no error."""
+    (tmp_path / "x.yaml").write_text("id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend:\n  type: script\n  python: x.py\n  class: MakeIt\n")
+    (tmp_path / "x.py").write_text("from helpers import *\nraise SystemExit('it was run')\n")
+    assert "has no class" not in good(run("template", "validate", tmp_path / "x.yaml"))
+    (tmp_path / "x.py").write_text("raise SystemExit('it was run')\n\nclass Makeit:\n    pass\n")
+    told = good(run("template", "validate", tmp_path / "x.yaml"))
+    assert "x.yaml:8:" in told and "'x.py' has no class 'MakeIt'" in told and "class: Makeit" in told, told
+
+
 TEMPLATE = """id: greet
 version: 1.0.0
 name: Greet            # a comment that stays

@@ -334,6 +334,29 @@ def test_scripts_are_part_of_templates(fnr):
     until(lambda: not there(fnr, "own"), "after")
 
 
+def test_a_class_that_is_not_there_is_told(fnr):
+    """A file that is not run cannot be refused for what it makes; who puts it in force is told, and so is the log."""
+    definition = {"id": "classless", "version": "1.0.0", "name": "Classless", "category": "text",
+                  "backend": {"type": "script", "python": "create_title_card/title_card.py", "class": "Titelcard"}}
+    told = fnr.post("/api/v1/templates/validate", definition).json
+    (warning,) = [entry for entry in told["warnings"] if entry["rule"] == "class"]
+    assert told["valid"] and warning["pointer"] == "/backend/class" and "TitleCard" in warning["fix"], told
+    made = fnr.post("/api/v1/templates", definition)
+    assert made.status == 201 and [entry["rule"] for entry in made.json["warnings"]] == ["class"], made.data
+    changed = {**definition, "backend": {**definition["backend"], "class": "TitleCard"}}
+    put = fnr.request("PUT", "/api/v1/templates/classless/versions/1.0.0", changed, headers={"If-Match": "*"})
+    assert put.status == 200 and "warnings" not in put.json, put.data
+    assert "warnings" not in fnr.get("/api/v1/templates/classless").json
+    assert fnr.request("DELETE", "/api/v1/templates/classless/versions/1.0.0", headers={"If-Match": "*"}).status == 204
+    write(folder(fnr, "own", "nobody.py"), "class Somebody:\n    pass\n")
+    write(folder(fnr, "own", "nobody.yaml"), text("nobody").replace("{type: noop}", "{type: script, python: nobody.py, class: Nobody}"))
+    until(lambda: there(fnr, "nobody"), "it is in force")
+    until(lambda: "event=template.doubtful" in fnr.log_text(), "the log has it")
+    assert "has no class 'Nobody'" in fnr.log_text() and "class: Somebody" in fnr.log_text()
+    shutil.rmtree(folder(fnr, "own"))
+    until(lambda: not there(fnr, "nobody"), "after")
+
+
 # ---- rules of the operator ----
 
 

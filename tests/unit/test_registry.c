@@ -456,6 +456,79 @@ Test(registry, backends_name_files_beside_them_only)
 	}
 }
 
+/* ---- the class of a Python file ---- */
+
+/* The warnings about class TitleCard of f.py, as JSON, or NULL; to free. */
+static char *class_warning(const char *python)
+{
+	static const char text[] = "id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend: {type: script, python: f.py, class: TitleCard}\n";
+	const struct template_places nowhere = { NULL, NULL, NULL, NULL, NULL };
+	struct template_draft *draft;
+	struct json_object *warnings;
+	char *found = NULL;
+
+	write_file("f.py", python);
+	draft = template_draft_read(&(struct template_text){ "t.yaml", ".", true, text, sizeof text - 1 }, &nowhere);
+	cr_expect(template_draft_sound(draft), "%s", template_draft_error(draft)->message);
+	warnings = template_draft_warnings(draft);
+	if (warnings)
+		found = fnr_strdup(fnr_json_text(warnings, NULL));
+	template_draft_free(draft);
+	return found;
+}
+
+Test(registry, a_class_that_a_file_cannot_have_is_noticed)
+{
+	static const char *const bad[] = {
+		"", "class Titlecard:\n    pass\n", "# class TitleCard:\n", "'class TitleCard: pass'\n", "\"\"\"\nclass TitleCard:\n    pass\n\"\"\"\n",
+		"x = '''it's\nTitleCard'''", "x = 'it\\'s TitleCard'", "class TitleCards: pass", "class MyTitleCard: pass", "from titles import Card\n",
+		"x = 2 * 3\nimport os\n", "x = r'\\d' # TitleCard", "x = \"", "x = '\\", "x = '''\\",
+	};
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char *warning = class_warning(bad[i]);
+
+		cr_expect(warning && strstr(warning, "/backend/class") && strstr(warning, "has no class"), "%s: %s", bad[i], warning ? warning : "nothing");
+		free(warning);
+	}
+}
+
+Test(registry, the_class_that_may_be_meant_is_named)
+{
+	static const struct { const char *python, *named; } cases[] = {
+		{ "class Titlecard(Base):\n    pass\n", "class: Titlecard" }, { "class One: pass\nclass TitelCard: pass\n", "class: TitelCard" },
+		{ "class Other: pass\n", "class: Other" }, { "class One: pass\nclass Two: pass\n", "define it there" }, { "", "define it there" },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *warning = class_warning(cases[i].python);
+
+		cr_expect(warning && strstr(warning, cases[i].named), "%s: %s", cases[i].python, warning ? warning : "nothing");
+		free(warning);
+	}
+}
+
+/* However a class comes to its name. */
+Test(registry, a_class_that_may_be_there_is_not_doubted)
+{
+	static const char *const texts[] = {
+		"class TitleCard:\n    pass\n", "class TitleCard(Base, metaclass=Meta): pass", "if True:\n    class TitleCard: pass\n", "@register\nclass \\\n  TitleCard: pass",
+		"from titles import TitleCard\n", "from titles import (\n    Other,\n    TitleCard,  # this one\n)\n", "from titles import Card as TitleCard", "import TitleCard",
+		"from titles import *\n", "TitleCard = make('x')\n", "TitleCard: type = make('x')\n", "Other, TitleCard = make()\n", "for TitleCard in make(): pass",
+		"globals()['Title' + 'Card'] = make()\n", "def __getattr__(name):\n    return make(name)\n", "setattr(sys.modules[__name__], 'Title' 'Card', make())",
+		"exec(open(__file__ + '.txt').read())\n", "sys.modules[__name__].__dict__.update(make())\n", "x = \"#\"; TitleCard = make()\n", "x = f\"{y['a']}\"\nTitleCard = 1\n",
+		"x = f\"{y[\"a\"]}\"\nTitleCard = make()\n", "x = \"no end\nTitleCard = make()\n", "\"\"\"it's\"\"\"\nTitleCard = 1\n", "\xef\xbc\xb4itleCard = make()\n",
+		"\xef\xbb\xbf" "class TitleCard: pass\n", "x = rb'''\n\\'''\n'''\nclass TitleCard: pass\n", "x = ''\nclass TitleCard: pass\n",
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char *warning = class_warning(texts[i]);
+
+		cr_expect_null(warning, "%s: %s", texts[i], warning);
+		free(warning);
+	}
+}
+
 static void read_script(const char *backend, struct template_version *out)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
