@@ -139,9 +139,9 @@ static void print_registered(struct json_object *template_)
 }
 
 /* The text goes as it is, so that it can be exported as it is. */
-static struct answer send_text(const char *method, char *path, const char *file, const struct fnr_buf *text, const char *const *headers)
+static struct answer send_text(const char *method, char *path, const struct template_given *given, const char *const *headers)
 {
-	struct answer answer = client_send(ask_client(), method, path, template_is_yaml(file) ? "application/yaml" : "application/json", text->data, text->len,
+	struct answer answer = client_send(ask_client(), method, path, given->yaml ? "application/yaml" : "application/json", given->text.data, given->text.len,
 	                                   headers, NULL);
 
 	free(path);
@@ -168,34 +168,34 @@ static int say_registered(struct answer answer)
 }
 
 /* In place of the version if there is one. */
-static struct answer replace(struct json_object *value, const char *file, const struct fnr_buf *text)
+static struct answer replace(struct json_object *value, const struct template_given *given)
 {
 	static const char *const any[] = { "If-Match: *", NULL };
 	struct answer answer = send_text("PUT", ASK_PATH("templates/{}/versions/{}", fnr_json_get_text(value, "id", "-"), fnr_json_get_text(value, "version", "-")),
-	                                 file, text, any);
+	                                 given, any);
 
 	if (answer.status != 412)
 		return answer;
 	answer_free(&answer);
-	return send_text("POST", ASK_PATH("templates", NULL), file, text, NULL);
+	return send_text("POST", ASK_PATH("templates", NULL), given, NULL);
 }
 
 static int register_file(int count, char **operands)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
-	struct fnr_buf text = FNR_BUF_INIT;
 	struct json_object *value = NULL;
+	struct template_given given;
 	int status = EXIT_FAILED;
 
 	(void)count;
-	if (fnr_file_read(operands[0], TEMPLATE_MOST, &text, &err) == FNR_OK)
-		value = template_parse_file(operands[0], &err);
+	if (template_read_given(operands[0], &given, &err) == FNR_OK)
+		value = template_parse(given.text.data, given.text.len, given.yaml, given.name, &err);
 	if (err.code != FNR_OK)
 		fprintf(stderr, "fnr: %s\n", err.message);
 	else
-		status = say_registered(template_options.replace ? replace(value, operands[0], &text) : send_text("POST", ASK_PATH("templates", NULL), operands[0], &text, NULL));
+		status = say_registered(template_options.replace ? replace(value, &given) : send_text("POST", ASK_PATH("templates", NULL), &given, NULL));
 	json_object_put(value);
-	fnr_buf_free(&text);
+	fnr_buf_free(&given.text);
 	fnr_error_clear(&err);
 	return status;
 }
@@ -284,8 +284,8 @@ static const struct action actions[] = {
 	{ "list", "", 0, 0, "the functions there are", list },
 	{ "show", "TEMPLATE", 1, 1, "what a function takes and makes", show },
 	{ "new", "[ID]", 0, 1, "write a template file to begin with; asks for what no option says; needs no server", template_new },
-	{ "validate", "FILE...", 1, -1, "check template files as the server would; needs no server", template_validate },
-	{ "register", "FILE", 1, 1, "put a template in force over the API", register_file },
+	{ "validate", "FILE...", 1, -1, "check template files as the server would; - is standard input; needs no server", template_validate },
+	{ "register", "FILE", 1, 1, "put a template in force over the API; - is standard input", register_file },
 	{ "export", "TEMPLATE", 1, 1, "print the text of a version as it was given", export },
 	{ "diff", "[TEMPLATE|FILE] TEMPLATE|FILE", 1, 2, "what changes from the one to the other; of one: from what is in force; ends with 1 if they differ, 2 if that cannot be told", template_diff },
 	{ "deprecate", "TEMPLATE", 1, 1, "say that a version should not be used any more", deprecate },

@@ -21,6 +21,9 @@ bool template_check_text(const char *file, const struct fnr_buf *text);
 /* Whether a file ends like one of a template. */
 bool template_is_file(const char *name);
 bool template_is_yaml(const char *file);
+/* What an operand names: a file, or "-", standard input, which is JSON if it begins like that. The text is for free, also on failure. */
+struct template_given { const char *name; bool yaml; struct fnr_buf text; };
+int template_read_given(const char *operand, struct template_given *given_r, struct fnr_error *err);
 
 /* template_new.c */
 int template_new(int count, char **operands);

@@ -15,6 +15,7 @@
 #include "registry/registry.h"
 
 #define TEMPLATE_MOST (1u << 20)
+#define STANDARD_INPUT "standard input"
 #define SETTLE_MS 100
 
 bool template_is_yaml(const char *file)
@@ -29,6 +30,32 @@ bool template_is_file(const char *name)
 	const char *dot = strrchr(name, '.');
 
 	return strchr(name, '/') || (dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0 || strcasecmp(dot, ".json") == 0));
+}
+
+/* In YAML an object may be in braces, too. */
+static bool text_is_yaml(const struct fnr_buf *text)
+{
+	struct json_object *json = NULL, *yaml = NULL;
+	bool is = text->data[strspn(text->data, " \t\r\n")] != '{';
+
+	if (!is && !(json = template_parse(text->data, text->len, false, STANDARD_INPUT, NULL)))
+		is = (yaml = template_parse(text->data, text->len, true, STANDARD_INPUT, NULL)) != NULL;
+	json_object_put(json);
+	json_object_put(yaml);
+	return is;
+}
+
+int template_read_given(const char *operand, struct template_given *given_r, struct fnr_error *err)
+{
+	bool input = strcmp(operand, "-") == 0;
+	int code;
+
+	*given_r = (struct template_given){ input ? STANDARD_INPUT : operand, !input && template_is_yaml(operand), FNR_BUF_INIT };
+	code = fnr_file_read(input ? "/dev/stdin" : operand, TEMPLATE_MOST, &given_r->text, err);
+	fnr_buf_puts(&given_r->text, "");
+	if (input && code == FNR_OK)
+		given_r->yaml = text_is_yaml(&given_r->text);
+	return code;
 }
 
 static char *folder_of(const char *file)
@@ -64,31 +91,31 @@ static void around_free(struct around *around)
 	free(around->rules);
 }
 
-static struct json_object *report_text(const char *file, const char *text, size_t len, int count, char **operands)
+static struct json_object *report_text(const char *file, bool yaml, const struct fnr_buf *text, int count, char **operands)
 {
 	struct template_draft *draft;
 	struct json_object *report;
 	struct around around;
 
 	look_around(&around, file, count, operands);
-	draft = template_draft_read(&(struct template_text){ file, around.folders[0], template_is_yaml(file), text, len }, &around.places);
+	draft = template_draft_read(&(struct template_text){ file, around.folders[0], yaml, text->data ? text->data : "", text->len }, &around.places);
 	report = template_report(draft);
 	template_draft_free(draft);
 	around_free(&around);
 	return report;
 }
 
-static struct json_object *report_on(const char *file, int count, char **operands)
+static struct json_object *report_on(const char *operand, int count, char **operands)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
-	struct fnr_buf text = FNR_BUF_INIT;
+	struct template_given given;
 	struct json_object *report;
 
-	if (fnr_file_read(file, TEMPLATE_MOST, &text, &err) != FNR_OK)
-		report = template_report_unreadable(file, err.message);
+	if (template_read_given(operand, &given, &err) != FNR_OK)
+		report = template_report_unreadable(given.name, err.message);
 	else
-		report = report_text(file, text.data ? text.data : "", text.len, count, operands);
-	fnr_buf_free(&text);
+		report = report_text(given.name, given.yaml, &given.text, count, operands);
+	fnr_buf_free(&given.text);
 	fnr_error_clear(&err);
 	return report;
 }
@@ -106,7 +133,7 @@ static void show_text(struct json_object *report)
 
 bool template_check_text(const char *file, const struct fnr_buf *text)
 {
-	struct json_object *report = report_text(file, text->data, text->len, 0, NULL);
+	struct json_object *report = report_text(file, template_is_yaml(file), text, 0, NULL);
 	bool valid = fnr_json_get_bool(report, "valid", false);
 
 	if (!valid)
@@ -172,7 +199,13 @@ static int watch(int count, char **operands)
 	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
 	for (int i = 0; i < count; i++) {
-		char *folder = folder_of(operands[i]);
+		char *folder;
+
+		if (strcmp(operands[i], "-") == 0) {
+			fprintf(stderr, "fnr: " STANDARD_INPUT " comes once: name files to watch\n");
+			return EXIT_FAILED;
+		}
+		folder = folder_of(operands[i]);
 
 		if (fd < 0 || inotify_add_watch(fd, folder, IN_CREATE | IN_DELETE | IN_MOVE | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB) < 0) {
 			fprintf(stderr, "fnr: %s cannot be watched: %s\n", folder, strerror(errno));

@@ -59,10 +59,6 @@ struct template_draft {
 	struct fnr_error err, warnings;
 };
 
-/* A template's or rule's text: a value to put, or NULL with *err (which may be NULL) set. name: what messages call it. A byte
- * order mark, which some editors write, is skipped. */
-struct json_object *template_parse(const char *text, size_t len, bool yaml, const char *name, struct fnr_error *err);
-
 /* ---- shape.c ---- */
 
 /* Against share/template.schema.json: whatever the checks in words let through. */

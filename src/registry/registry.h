@@ -85,6 +85,9 @@ int template_read(struct json_object *source, const char *folder, const char *sc
 
 /* A template file, JSON by its name or else YAML, of at most 1 MiB: a value to put, or NULL with *err set. */
 struct json_object *template_parse_file(const char *path, struct fnr_error *err);
+/* A template's or rule's text: a value to put, or NULL with *err (which may be NULL) set. name: what messages call it. A byte
+ * order mark, which some editors write, is skipped. */
+struct json_object *template_parse(const char *text, size_t len, bool yaml, const char *name, struct fnr_error *err);
 
 /* Copies the files of a template into blobs/templates/<digest>/ (durably; existing is fine). FNR_E_CONFLICT if one has
  * changed since template_read: what lies there is always what the digest says. */

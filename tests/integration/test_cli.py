@@ -217,6 +217,29 @@ def test_template_validate(tmp_path):
     bad(run("template", "validate", tmp_path / "absent.yaml"), "absent.yaml")
 
 
+def test_template_validate_of_standard_input(tmp_path):
+    """JSON or YAML, by how it begins; files and parents lie in the current folder."""
+    def piped(text, *options):
+        return subprocess.run([FNR, "template", "validate", "-", *options], input=text, capture_output=True, text=True, timeout=120, env=PLAIN, cwd=tmp_path)
+
+    assert "standard input: greet 1.0.0 is valid" in good(piped(TEMPLATE))
+    text = bad(piped(TEMPLATE.replace("default: Hello", "default: too long")))
+    assert "standard input:6:40: error:" in text and "     6 |   words: {type: string" in text, text
+    assert "standard input:2:" in bad(piped("id: greet\nversion 1\n"))
+    flat = {"id": "flat", "version": "1.0.0", "name": "Flat", "category": "text", "backend": {"type": "noop"}}
+    assert "flat 1.0.0 is valid" in good(piped("\n " + json.dumps(flat)))
+    text = bad(piped(json.dumps({**flat, "category": "txt"}, indent=1)))
+    assert "standard input:5:" in text, text
+    assert "standard input:2:12: error: " in bad(piped('{"id": "flat",\n "version" "1.0.0"\n}\n'), 'write "name": value'), "it is told as of what it looks like"
+    assert "flat 1.0.0 is valid" in good(piped("{id: flat, version: 1.0.0, name: Flat, category: text, backend: {type: noop}}")), "YAML in braces"
+    bad(piped(""), "standard input:1:")
+    (report,) = lines(piped("id: [", "--json").stdout)
+    assert report["file"] == "standard input" and report["errors"][0]["line"] >= 1, report
+    (tmp_path / "parent.yaml").write_text(TEMPLATE)
+    assert "child 1.0.0 is valid" in good(piped("id: child\nversion: 1.0.0\nextends: greet@1\n"))
+    bad(piped(TEMPLATE, "--watch"), "comes once")
+
+
 def test_template_validate_looks_for_the_class(tmp_path):
     """It is not run: what may be there is not doubted, and what seems not to be there is no error."""
     (tmp_path / "x.yaml").write_text("id: x\nversion: 1.0.0\nname: X\ncategory: text\nbackend:\n  type: script\n  python: x.py\n  class: MakeIt\n")
@@ -335,6 +358,19 @@ def test_template_validate_watches(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_template_register_of_standard_input(fnr):
+    def piped(text, *options):
+        return fnr("template", "register", "-", *options, input=text)
+
+    assert "piped 1.0.0 is in force" in good(piped(TEMPLATE.replace("id: greet", "id: piped")))
+    bad(piped(TEMPLATE.replace("id: greet", "id: piped")), "--replace")
+    flat = {"id": "piped", "version": "1.0.0", "name": "Flat", "category": "text", "backend": {"type": "noop"}}
+    assert "piped 1.0.0 is in force" in good(piped(json.dumps(flat), "--replace"))
+    assert json.loads(good(fnr("template", "export", "piped", "--json"))) == flat
+    bad(piped("id: [\n"), "standard input:")
+    good(fnr("template", "delete", "piped@1.0.0"))
 
 
 def test_template_register_to_delete(fnr, tmp_path):
