@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backends/names.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "files/models.h"
 #include "handlers/common.h"
@@ -107,6 +108,30 @@ void servers_find(struct request *req, struct json_object *definition, struct js
 	}
 	note(&search, LOCAL);
 	fnr_text_copy(fit_r->best, sizeof fit_r->best, LOCAL);
+}
+
+struct hashing { struct request *req; struct fnr_sha256 *sha; };
+
+static bool hash_row(const char *id, const struct store_backend *backend, void *context)
+{
+	const struct hashing *hashing = context;
+	struct json_object *live = view_backend(request_journal(hashing->req), id);
+	const char *usable = fnr_json_get_bool(live, "usable", false) ? "usable" : "";
+
+	(void)backend;
+	fnr_sha256_add(hashing->sha, id, strlen(id) + 1);
+	fnr_sha256_add(hashing->sha, usable, strlen(usable) + 1);
+	json_object_put(live);
+	return true;
+}
+
+void servers_hash(struct request *req, struct fnr_sha256 *sha)
+{
+	struct hashing hashing = { req, sha };
+	uint64_t revision = store_backends_revision(req->txn);
+
+	fnr_sha256_add(sha, &revision, sizeof revision);
+	store_backends(req->txn, hash_row, &hashing);
 }
 
 /* ---- missing models ---- */

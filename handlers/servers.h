@@ -14,6 +14,10 @@ struct servers_fit {
 /* models: as template_models gives them; NULL: they are not looked at. */
 void servers_find(struct request *req, struct json_object *definition, struct json_object *models, struct servers_fit *fit_r);
 
+/* Adds to the hash what servers_find says of any template without models, but for which of them are free. */
+struct fnr_sha256;
+void servers_hash(struct request *req, struct fnr_sha256 *sha);
+
 /* Adds a problem for each model that is on none of the places where the job may run, as far as these say what they have. */
 void servers_check_models(struct request *req, struct json_object *definition, struct json_object *models, const char *prefix);
 

@@ -1,4 +1,6 @@
 /* /templates: the functions there are. */
+#include "config.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -302,12 +304,13 @@ static int check_word(struct request *req, const char *name, const char *const *
 	return word ? fnr_fail(&req->err, FNR_E_INVALID, "there is no %s '%.64s'; use %s", name, word, what) : FNR_OK;
 }
 
+static const char *const list_queries[] = { "q", "category", "backend", "capability", "view", "state", "limit", "cursor", NULL };
+
 static int check_query(struct request *req, size_t *limit_r)
 {
-	static const char *const names[] = { "q", "category", "backend", "capability", "view", "state", "limit", "cursor", NULL };
 	static const char *const categories[] = { "image", "video", "audio", "text", "generic" }, *const views[] = { "node" },
 	                  *const backends[] = { "script", "comfyui", "gradio", "noop" }, *const states[] = { "broken" };
-	int code = request_query_only(req, names);
+	int code = request_query_only(req, list_queries);
 
 	if (code == FNR_OK)
 		code = request_limit(req, limit_r);
@@ -320,6 +323,28 @@ static int check_query(struct request *req, size_t *limit_r)
 	return code == FNR_OK ? check_word(req, "state", states, 1, "broken, or leave it out") : code;
 }
 
+/* Over all that a list depends on, so that it need not be made for one who has it. Counts of a store that was brought back from a
+ * backup may come again, but in another life of the journal. */
+static const char *tag_of_list(struct request *req)
+{
+	const uint64_t counts[] = { store_meta_get(req->txn, STORE_META_TEMPLATE_CHANGES), store_meta_get(req->txn, STORE_META_JOURNAL) };
+	struct fnr_sha256 *sha = fnr_sha256_create();
+	char hex[FNR_SHA256_TEXT];
+	uint8_t sum[32];
+
+	fnr_sha256_add(sha, PACKAGE_VERSION, sizeof PACKAGE_VERSION);
+	fnr_sha256_add(sha, counts, sizeof counts);
+	servers_hash(req, sha);
+	for (const char *const *name = list_queries; *name; name++) {
+		const char *value = request_query(req, *name);
+
+		fnr_sha256_add(sha, *name, strlen(*name) + 1);
+		fnr_sha256_add(sha, value ? value : "", value ? strlen(value) + 1 : 0);
+	}
+	fnr_sha256_end(sha, sum);
+	return fnr_arena_printf(req->arena, "\"%.32s\"", fnr_hex(sum, 32, hex));
+}
+
 int templates_list(struct request *req)
 {
 	struct listing listing = {
@@ -330,6 +355,8 @@ int templates_list(struct request *req)
 
 	if (code != FNR_OK)
 		return code;
+	if (templates_not_modified(req, tag_of_list(req)))
+		return reply_empty(req, 304);
 	if (request_query(req, "state"))
 		return templates_broken(req, listing.limit);
 	listing.items = json_object_new_array();

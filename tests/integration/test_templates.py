@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from comfyui import Comfyui
 from system import ROOT, System, write_whole
 
 
@@ -332,6 +333,69 @@ def test_scripts_are_part_of_templates(fnr):
         assert fnr.request("DELETE", f"/api/v1/templates/{id}/versions/1.0.0", headers={"If-Match": "*"}).status == 204
     shutil.rmtree(folder(fnr, "own"))
     until(lambda: not there(fnr, "own"), "after")
+
+
+def test_a_list_that_somebody_has_is_not_sent_again(fnr):
+    """Its ETag is another one with every change of what it shows, and with each question."""
+    address = "/api/v1/templates?limit=500"
+    seen = set()
+
+    def another(what, address=address):
+        """The answer comes again, once; with its tag it does not."""
+        last = {}
+
+        def changed():
+            last["answer"] = fnr.get(address)
+            return last["answer"].headers["ETag"] not in seen
+
+        until(changed, what)
+        tag = last["answer"].headers["ETag"]
+        same = fnr.get(address, headers={"If-None-Match": f'"x", W/{tag}'})
+        if same.status == 200:      # something else changed in between
+            return another(what, address)
+        assert (same.status, same.headers["ETag"], same.data) == (304, tag, b""), what
+        assert fnr.get(address, headers={"If-None-Match": '"x"'}).status == 200
+        seen.add(tag)
+        return last["answer"].json["items"]
+
+    another("at first")
+    for more in ("&q=title", "&view=node", "&category=image", "&state=broken", "&cursor=noop"):
+        another(more, address + more)
+    write(folder(fnr, "tagged.yaml"), text("tagged"))
+    until(lambda: there(fnr, "tagged"), "it is there")
+    assert "tagged" in [item["id"] for item in another("a template more")]
+    write(folder(fnr, "tagged.yaml"), text("tagged", name="Other"))
+    until(lambda: name_of(fnr, "tagged") == "Other", "it is changed")
+    assert "Other" in [item["name"] for item in another("one that is changed")]
+    assert fnr.post("/api/v1/templates/tagged/versions/1.0.0/deprecate", {}).status == 200
+    assert [item["id"] for item in another("one that is deprecated") if item["deprecated"]] == ["tagged"]
+    write(folder(fnr, "tagged.yaml"), "id: [\n")
+    until(lambda: any(item["source"].endswith("tagged.yaml") for item in fnr.get(address + "&state=broken").json["items"]), "it is broken")
+    another("what is broken", address + "&state=broken")
+    os.remove(folder(fnr, "tagged.yaml"))
+    until(lambda: not there(fnr, "tagged"), "it is gone")
+    assert "tagged" not in [item["id"] for item in another("one that is gone")]
+
+
+def test_a_list_says_what_can_run_at_once(fnr):
+    """No template changes when a server comes or goes, but the list does."""
+    address = "/api/v1/templates?limit=500"
+
+    def available():
+        answer = fnr.get(address)
+        return {item["id"]: item["available"] for item in answer.json["items"]}["text_to_image"], answer.headers["ETag"]
+
+    before, without = available()
+    assert not before
+    with Comfyui() as server:
+        assert fnr.post("/api/v1/backends", {"id": "painter", "type": "comfyui", "url": server.url}).status == 201
+        until(lambda: available()[0], "it can run")
+        _, there_now = available()
+        assert there_now != without and fnr.get(address, headers={"If-None-Match": without}).status == 200
+    until(lambda: not available()[0], "it is silent")
+    _, silent = available()
+    assert silent not in (without, there_now) and fnr.get(address, headers={"If-None-Match": there_now}).status == 200
+    assert fnr.request("DELETE", "/api/v1/backends/painter", headers={"If-Match": "*"}).status == 204
 
 
 def test_a_class_that_is_not_there_is_told(fnr):
