@@ -166,7 +166,7 @@ bool fnr_flush_all(const int *fds, size_t count)
 static int write_beside(const char *folder, const char *path, const void *data, size_t len, mode_t mode,
                         struct fnr_error *err)
 {
-	char *temporary = fnr_asprintf("%s/.fnr-XXXXXX", folder);
+	char *temporary = fnr_asprintf("%s/" FNR_FILE_UNFINISHED "XXXXXX", folder);
 	int fd, code = FNR_OK;
 
 	fd = mkostemp(temporary, O_CLOEXEC);

@@ -12,7 +12,9 @@
 
 int fnr_file_read(const char *path, size_t limit, struct fnr_buf *out, struct fnr_error *err); /* FNR_E_NOT_FOUND, FNR_E_TOO_LARGE, FNR_E_IO */
 
-/* Writes a temporary file beside path, flushes it, renames it, flushes the folder: the file is there whole or not at all. */
+/* Writes a temporary file beside path, whose name begins with FNR_FILE_UNFINISHED, flushes it, renames it, flushes the folder: the file
+ * is there whole or not at all. */
+#define FNR_FILE_UNFINISHED ".fnr-"
 int fnr_file_write(const char *path, const void *data, size_t len, mode_t mode, struct fnr_error *err);
 
 int fnr_dir_make(const char *path, mode_t mode, struct fnr_error *err);   /* with parents; existing is fine */

@@ -406,6 +406,8 @@ void house_tick(struct manager *manager)
 	if (retention_apply(manager))
 		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	remove_deleted(manager);
+	if (clock_trusted(manager) && payloads_sweep(manager))
+		manager->tick_at = manager->turn.mono + TRIM_AGAIN_MS;
 	if (manager->child_died || manager->turn.mono >= manager->readers_at) {
 		store_clear_readers(manager->store);
 		look_at_readers(manager);

@@ -22,6 +22,7 @@
  *   attach.c     attempts that go on while nobody of us watches them        machine.c    what this machine has
  *   graphics.c   … and its graphics cards
  *   statistics.c figures of queues, runs and errors
+ *   payloads.c   files of requests that came to no end
  *   batches.c    progress of batches         house.c      each second: live table, trimming, expiry, files of deleted jobs
  *   recover.c    the start                   stop.c       the end
  *   clock.c      a wall clock that is set
@@ -31,6 +32,8 @@
  */
 #ifndef FNR_MANAGER_MANAGER_H
 #define FNR_MANAGER_MANAGER_H
+
+#include <dirent.h>
 
 #include "base/conf.h"
 #include "base/err.h"
@@ -171,6 +174,17 @@ struct graphics {
 	int64_t due, until;                 /* CLOCK_BOOTTIME: when it is asked again, and when the child has had its time */
 };
 
+/* A way through the files of payloads. */
+struct payload_file { struct fnr_id id; bool wanted; };
+struct payload_sweep {
+	DIR *folder;                        /* NULL: it rests */
+	struct payload_file *files;         /* old ones, owned; in order while it walks */
+	size_t count, next, removed;        /* next: those before it are dealt with */
+	struct fnr_id place;                /* jobs up to this one were looked at */
+	bool listed, walks, seen;           /* all names were read; jobs are looked at; all of them were */
+	int64_t due;                        /* CLOCK_BOOTTIME: when the next one begins */
+};
+
 enum backend_proof { BACKEND_WORKS, BACKEND_DOWN, BACKEND_UNPROVED };
 
 #define STATISTICS_RUNS 64
@@ -243,6 +257,7 @@ struct manager {
 	bool disk_low;                      /* … so full that nothing is started (machine.c), as it was seen last */
 	int64_t disk_at;                    /* CLOCK_BOOTTIME: when it is looked at next */
 	int64_t bytes_at;                   /* CLOCK_BOOTTIME: when the store's size is looked at next */
+	struct payload_sweep payload_sweep;
 	struct fnr_id retention_cursor;     /* jobs up to this one were looked at */
 	bool thumbnails;                    /* some may be wanted */
 	struct worker *thumbnail_worker;    /* makes one; NULL: none is being made */
@@ -388,6 +403,10 @@ int64_t finish_next(const struct manager *manager);  /* CLOCK_BOOTTIME of the ne
 
 /* ---- retention.c ---- */
 bool retention_apply(struct manager *manager);       /* after the turn; true: there may be more to delete at once */
+
+/* ---- payloads.c ---- */
+bool payloads_sweep(struct manager *manager);        /* a portion, after the turn; true: there is more to remove at once */
+void payloads_end(struct manager *manager);
 
 /* ---- queues.c: in the turn's transaction ---- */
 void queues_read(struct manager *manager);                           /* which are paused */

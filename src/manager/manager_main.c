@@ -205,6 +205,7 @@ int main(int argc, char **argv)
 	places_free(&manager);
 	backends_free(&manager);
 	graphics_free(&manager);
+	payloads_end(&manager);
 	lanes_free(manager.lanes);
 	functions_free(manager.functions);
 	return status;

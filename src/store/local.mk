@@ -16,7 +16,7 @@ noinst_LIBRARIES += %D%/libstore.a
 	%D%/lane.c \
 	%D%/names.c \
 	%D%/ops.c %D%/ops.h %D%/ops_template.c \
-	%D%/parents.c %D%/preset.c %D%/project.c \
+	%D%/parents.c %D%/payload.c %D%/preset.c %D%/project.c \
 	%D%/queue.c \
 	%D%/removal.c \
 	%D%/session.c \

@@ -35,6 +35,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/pack.h"
@@ -476,10 +477,26 @@ static int check_caps(struct apply *a, const struct names *names, const struct j
 	return FNR_OK;
 }
 
+/* One that lay there for long without a job may be gone (manager/payloads.c). */
+static int check_payload(struct apply *a, const struct job_new *job)
+{
+	char path[64];
+
+	if (job->payload)
+		return FNR_OK;
+	store_payload_path(&job->payload_file, path);
+	if (access(path, F_OK) == 0)
+		return FNR_OK;
+	a->err.retry_after_s = 1;
+	return fnr_fail(&a->err, FNR_E_UNAVAILABLE, "the inputs were put down, but are not there any more; send them again");
+}
+
 static int accept_read(struct apply *a, struct hot *hot, struct batch *batch, const struct names *names, struct job_new *job)
 {
-	int code = number_names(a, names, &job->head);
+	int code = check_payload(a, job);
 
+	if (code == FNR_OK)
+		code = number_names(a, names, &job->head);
 	if (code != FNR_OK)
 		return code;
 	if (batch)

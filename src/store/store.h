@@ -185,6 +185,11 @@ int store_job_put(struct store_txn *txn, struct job_head *head, struct fnr_error
  * it is not finished, or a job that depends on it is not. */
 int store_job_delete(struct store_txn *txn, const struct fnr_id *id, char path[64], struct fnr_error *err);
 
+/* Files of payloads of the `limit` jobs behind *place, which is moved on; FNR_ID_NONE is before the first. *all_r: there are no more jobs.
+ * FNR_E_CORRUPT: of a job nobody can tell. */
+typedef void store_payload_row(const struct fnr_id *file, void *context);
+int store_payloads(struct store_txn *txn, struct fnr_id *place, size_t limit, bool *all_r, store_payload_row *row, void *context, struct fnr_error *err);
+
 /* ---- jobs that depend on others ---- */
 
 #define STORE_PARENTS_MOST 256

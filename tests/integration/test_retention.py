@@ -78,3 +78,25 @@ def test_killed_meanwhile():
             fnr.start()
             fnr.check()
         until(lambda: fnr.get(f"{JOBS}?limit=1").json["items"] == [], "all have expired")
+
+
+def test_what_a_killed_handler_put_down():
+    """A payload is in its file before the job is there. Files that no job has go after an hour, those that one has stay as long as it."""
+    with System("job: {keep: 86400}\n") as fnr:
+        kept = fnr.run(metadata={"x": "y" * 5000})["id"]
+        folder = os.path.join(fnr.data, "blobs/payload")
+        (wanted,) = os.listdir(folder)
+        orphan, young = wanted[:-1] + ("0" if wanted[-1] != "0" else "1"), wanted[:-1] + ("2" if wanted[-1] != "2" else "3")
+        for name in (orphan, young, ".fnr-cutoff"):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write("{}")
+        for name in (wanted, orphan, ".fnr-cutoff"):
+            os.utime(os.path.join(folder, name), (time.time() - 7200,) * 2)
+        fnr.kill_all()
+        fnr.start()
+        until(lambda: "event=payloads.swept files=2" in fnr.log_text(), "they go, and the log says so")
+        assert sorted(os.listdir(folder)) == sorted([wanted, young])
+        assert fnr.get(f"{JOBS}/{kept}").json["metadata"]["x"] == "y" * 5000
+        fnr.check()
+        assert fnr.request("DELETE", f"{JOBS}/{kept}").status == 204
+        until(lambda: os.listdir(folder) == [young], "its own goes with it")

@@ -121,6 +121,88 @@ Test(manager, what_a_kill_left_beside_a_result_goes)
 	finish();
 }
 
+/* ---- files that no job has ---- */
+
+static void plant(const char *name, bool old)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)(fnr_now_ms() / 1000) - 2 * 3600 } };
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof path, "blobs/payload/%s", name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert(fd >= 0 && (!old || futimens(fd, times) == 0));
+	close(fd);
+}
+
+static void plant_payload(const struct fnr_id *id, bool old)
+{
+	char text[FNR_ID_TEXT];
+
+	plant(fnr_id_format(id, text), old);
+}
+
+static bool payload_is_there(const struct fnr_id *id)
+{
+	char path[64];
+
+	store_payload_path(id, path);
+	return access(path, F_OK) == 0;
+}
+
+/* A job that waits for ever, with its payload in a file; what the store said of it. */
+static int32_t submit_with_file(const struct fnr_id *file)
+{
+	struct op_submit begin = { .count = 1 };
+	struct fnr_buf operation = FNR_BUF_INIT;
+	int32_t code;
+
+	op_submit_begin(&operation, &begin);
+	op_job_add(&operation, &(struct op_job){ .summary = "{\"template\":\"noop\"}", .payload_file = *file, .project = "", .shot = "", .template_ = "noop", .queue = "cpu",
+		.key = "", .class_ = 7, .not_before = INT64_MAX / 2, .max_attempts = 3, .quality = FNR_QUALITY_STANDARD, .priority = 5 });
+	code = apply(&operation).code;
+	fnr_buf_free(&operation);
+	return code;
+}
+
+#define ORPHANS 100       /* more than go at a time */
+#define WANTED 50
+
+/* A handler is killed after it wrote the file, before the job is accepted; or before it had written all of it. */
+Test(manager, files_that_no_job_has_go)
+{
+	struct fnr_id orphans[ORPHANS], wanted[WANTED], young = fnr_id_random();
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	for (size_t i = 0; i < ORPHANS; i++) {
+		orphans[i] = fnr_id_random();
+		plant_payload(&orphans[i], true);
+		if (i >= WANTED)
+			continue;
+		wanted[i] = fnr_id_random();
+		plant_payload(&wanted[i], true);
+		submit_each(50, (struct wish){ .template_ = "noop", .not_before = INT64_MAX / 2 });
+		cr_assert_eq(submit_with_file(&wanted[i]), FNR_OK);
+	}
+	plant_payload(&young, false);
+	plant(".fnr-a1B2c3", true);
+	plant(".fnr-d4E5f6", false);
+	plant("notes.txt", true);
+	start_manager();
+	for (size_t i = 0; i < ORPHANS; i++)
+		while (payload_is_there(&orphans[i])) {
+			cr_assert_lt(fnr_mono_ms(), until, "%zu stays", i);
+			poll(NULL, 0, 10);
+		}
+	cr_assert(access("blobs/payload/.fnr-a1B2c3", F_OK) < 0);
+	for (size_t i = 0; i < WANTED; i++)
+		cr_assert(payload_is_there(&wanted[i]), "%zu", i);
+	cr_assert(payload_is_there(&young) && access("blobs/payload/.fnr-d4E5f6", F_OK) == 0 && access("blobs/payload/notes.txt", F_OK) == 0);
+	cr_assert_eq(submit_with_file(&orphans[0]), FNR_E_UNAVAILABLE, "who was stopped for so long is refused");
+	cr_assert_eq(submit_with_file(&young), FNR_OK);
+	finish();
+}
+
 Test(manager, cancel)
 {
 	struct fnr_id runs, waits, batch;
