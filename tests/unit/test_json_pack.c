@@ -5,8 +5,9 @@
 
 #include "base/json_pack.h"
 
-/* Of everything that there is, at and beyond the limits of each short form. */
-static struct json_object *everything(void)
+/* Of everything that there is, at and beyond the limits of each short form; of a hundred members with longer and longer names and texts,
+ * each so many-th. */
+static struct json_object *everything(int step)
 {
 	static const char text[] =
 		"{\"type\":\"string\",\"none\":null,\"yes\":true,\"no\":false,\"numbers\":[0,63,64,-1,-64,9007199254740991,-9007199254740991,0.1,1.50,-2e-9],"
@@ -14,7 +15,7 @@ static struct json_object *everything(void)
 	struct json_object *value = fnr_json_parse(text, strlen(text), NULL), *many = json_object_new_object();
 	char name[400];
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 100; i += step) {
 		snprintf(name, sizeof name, "member_%0*d", i * 2 + 1, i);
 		fnr_json_set_text(many, name, name);
 	}
@@ -35,7 +36,7 @@ static struct json_object *again(struct json_object *value)
 
 Test(json_pack, round_trip)
 {
-	struct json_object *value = everything(), *read = again(value);
+	struct json_object *value = everything(1), *read = again(value);
 
 	cr_expect_str_eq(fnr_json_text(read, NULL), fnr_json_text(value, NULL), "in the same order, and reals as they were written");
 	cr_expect(json_object_equal(read, value));
@@ -63,10 +64,10 @@ Test(json_pack, is_small)
 	json_object_put(value);
 }
 
-/* Records are ours, but disks are not. */
+/* Records are ours, but disks are not. Ten members do: short and long names and texts are among them, and every byte is a try. */
 Test(json_pack, nonsense_is_refused)
 {
-	struct json_object *value = everything();
+	struct json_object *value = everything(10);
 	struct fnr_buf packed = FNR_BUF_INIT;
 	char *own;
 
