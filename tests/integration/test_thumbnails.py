@@ -29,6 +29,8 @@ WIDE = ["-f", "lavfi", "-i", "testsrc2=s=1600x400:d=1", "-frames:v", "1"]
 SMALL = ["-f", "lavfi", "-i", "testsrc2=s=120x90:d=1", "-frames:v", "1"]
 FILM = ["-f", "lavfi", "-i", "color=black:s=640x360:r=10:d=1[b];testsrc2=s=640x360:r=10:d=4[t];[b][t]concat", "-c:v", "libx264", "-pix_fmt", "yuv420p"]
 SOUND = ["-f", "lavfi", "-i", "sine=440:d=2,volume='if(lt(t,1),0.1,0.9)':eval=frame", "-c:a", "pcm_s16le"]
+# Five seconds of noise, of which a thumbnail takes long.
+SLOW = ["-f", "lavfi", "-i", "color=gray:s=1280x720:r=24:d=5,noise=c0s=100:c0f=t+u", "-c:v", "ffv1"]
 NOISE = ["-f", "lavfi", "-i", "nullsrc=s=4000x4000:d=1,geq=random(1)*255:128:128", "-frames:v", "1"]
 
 
@@ -140,8 +142,7 @@ def test_who_may_see_it(fnr):
 def test_a_job_never_waits_for_one():
     """With one worker: it makes a thumbnail that takes long; a job comes, and the thumbnail is made again afterwards."""
     with make_system("workers: {min: 1, max: 1}\n") as fnr:
-        slow = ["-f", "lavfi", "-i", "nullsrc=s=1280x720:r=24:d=5,geq=random(1)*255:128:128", "-c:v", "ffv1"]
-        id = fnr.submit("maker", {"name": "film.mkv", "arguments": slow})["id"]
+        id = fnr.submit("maker", {"name": "film.mkv", "arguments": SLOW})["id"]
         assert fnr.wait(id, timeout=500)["state"] == "completed"
         making = until(lambda: fnr.pids_of("fnr_thumbnail"), "a thumbnail being made")
         for pid in making:
@@ -156,8 +157,7 @@ def test_a_job_never_waits_for_one():
 @pytest.mark.parametrize("victim", ["fnr-manager", "worker", "everything"])
 def test_none_is_forgotten(victim):
     with make_system("workers: {min: 1, max: 1}\n") as fnr:
-        slow = ["-f", "lavfi", "-i", "nullsrc=s=1280x720:r=24:d=5,geq=random(1)*255:128:128", "-c:v", "ffv1"]
-        id = make(fnr, "film.mkv", slow)
+        id = make(fnr, "film.mkv", SLOW)
         until(lambda: any("fnr_thumbnail" in name for name in fnr.pids()), "a thumbnail being made")
         if victim == "everything":
             fnr.kill_all()
