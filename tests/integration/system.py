@@ -24,6 +24,8 @@ TERMINAL = {"completed", "failed", "cancelled", "expired"}
 
 STARTED = []  # every System that was started, for conftest.py
 CLAIMS = []   # on ports, as long as this process runs
+# With sanitizers, the 64 handlers that there are by default cost most of what a start and a stop take.
+FEW_HANDLERS = {"FNR_API_HANDLERS": "8"}
 
 
 def free_port():
@@ -184,13 +186,14 @@ class Stream:
 
 
 class System:
-    """Starts on entering, stops on leaving a `with`; `restart` keeps the data directory."""
+    """Starts on entering, stops on leaving a `with`; `restart` keeps the data directory. It has few handlers unless its configuration
+    says how many."""
 
     def __init__(self, config="", data=None, arguments=(), environment=None, before_start=None):
         self.data = data or tempfile.mkdtemp(prefix="fnr-test-")
         self.own_data = data is None
         self.arguments = list(arguments)
-        self.environment = dict(os.environ, **(environment or {}))
+        self.environment = {**os.environ, **({} if "handlers" in config else FEW_HANDLERS), **(environment or {})}
         self.port = free_port()
         self.process = None
         if config:

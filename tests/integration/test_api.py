@@ -138,7 +138,8 @@ class Document:
 
 @pytest.fixture(scope="module")
 def fnr():
-    system = System("workers: {max: 4, min: 4}\n")     # none of them ends by itself
+    # Workers: none of them ends by itself. As many handlers as there are by default.
+    system = System("workers: {max: 4, min: 4}\napi: {handlers: 64}\n")
     system.add_script("slow", SLOW, outputs={}, retry={"max_attempts": 1})
     system.add_script("copy", COPY, inputs={"picture": {"type": "file", "required": True, "media": ["image/*"]}},
                       outputs={"picture": {"type": "image"}, "page": {"type": "text"}, "drawing": {"type": "file"}, "data": {"type": "json"}})

@@ -31,7 +31,7 @@ TEXT = {"text": {"type": "text", "media_type": "text/plain"}}
 
 @pytest.fixture
 def fnr():
-    system = System("workers: {min: 3, max: 3}\nstop: {grace: 3}\n")
+    system = System("workers: {min: 3, max: 3}\napi: {handlers: 16}\nstop: {grace: 3}\n")
     system.add_script("write", WRITE, inputs={"text": {"type": "string", "required": True}}, outputs=TEXT)
     system.add_script("join", JOIN, inputs={"parts": {"type": "array", "items": {"type": "file"}, "required": True}}, outputs=TEXT)
     system.add_script("look", JOIN, inputs={"parts": {"type": "array", "items": {"type": "file", "media": ["image/*"]}}}, outputs=TEXT)
