@@ -74,6 +74,23 @@ static void look_at_limits(struct committer *committer)
 
 /* ---- a round ---- */
 
+static int load(struct committer *committer, long slot, struct fnr_error *err)
+{
+	int code;
+
+	if (!slots_deadly(committer->slots, (size_t)slot)) {
+		slots_set_at_hand(committer->slots, slot);
+		code = slots_load(committer->slots, (size_t)slot, &committer->data, err);
+		slots_set_at_hand(committer->slots, -1);
+		if (code != FNR_OK)
+			fnr_err(NULL, "a posted operation cannot be read: %s", err->message);
+		return code;
+	}
+	fnr_err(NULL, "event=request.deadly operation=%s: committers died of it again and again, so it was refused, and nothing of it is stored; please report it, with "
+	        "what the log says of their ends", op_name(slots_kind(committer->slots, (size_t)slot)));
+	return fnr_fail(err, FNR_E_INTERNAL, "the program that stores requests died of this one again and again, so it was refused; nothing was changed. Please report it");
+}
+
 static void add_to_round(struct committer *committer, long slot)
 {
 	struct op_round_entry *entry = &committer->entries[committer->count];
@@ -82,12 +99,9 @@ static void add_to_round(struct committer *committer, long slot)
 	committer->taken[committer->count] = slot;
 	memset(entry, 0, sizeof *entry);
 	memcpy(entry->request, slots_request(committer->slots, (size_t)slot), sizeof entry->request);
-	committer->broken[committer->count] = slots_load(committer->slots, (size_t)slot, &committer->data, &err);
-	if (err.code != FNR_OK) {
-		fnr_err(NULL, "a posted operation cannot be read: %s", err.message);
-		fnr_text_copy(entry->reply.message, sizeof entry->reply.message, err.message);
-		fnr_error_clear(&err);
-	}
+	committer->broken[committer->count] = load(committer, slot, &err);
+	fnr_text_copy(entry->reply.message, sizeof entry->reply.message, err.message);
+	fnr_error_clear(&err);
 	committer->count++;
 	committer->begin[committer->count] = committer->data.len;
 }
@@ -187,8 +201,12 @@ static int write_round(struct committer *committer, struct store_txn *txn, struc
 	bool accepted = false;
 	int code;
 
-	for (size_t i = 0; i < committer->count; i++)
+	for (size_t i = 0; i < committer->count; i++) {
+		slots_set_at_hand(committer->slots, committer->taken[i]);
+		step(committer, COMMITTER_APPLYING);
 		accepted |= apply_one(committer, txn, i, now);
+	}
+	slots_set_at_hand(committer->slots, -1);
 	step(committer, COMMITTER_APPLIED);
 	if (!accepted) {                   /* refusals need no disk */
 		store_abort(txn);

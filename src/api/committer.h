@@ -2,7 +2,8 @@
  * one write transaction, each request in a child of its own, commits once, and answers all: one disk flush for many.
  *
  * Whenever it is killed, its successor goes on where it was: what had been taken is answered from the record of the
- * last round if it was committed, and applied otherwise. Nothing is lost, nothing is done twice.
+ * last round if it was committed, and applied otherwise. Nothing is lost, nothing is done twice. A request of which
+ * committers die again and again is refused, so that the others get on.
  */
 #ifndef FNR_API_COMMITTER_H
 #define FNR_API_COMMITTER_H
@@ -12,7 +13,7 @@
 #include "api/slots.h"
 
 /* Where a test may kill it. */
-enum committer_step { COMMITTER_TOOK, COMMITTER_APPLIED, COMMITTER_COMMITTED, COMMITTER_ANSWERED_ONE };
+enum committer_step { COMMITTER_TOOK, COMMITTER_APPLYING, COMMITTER_APPLIED, COMMITTER_COMMITTED, COMMITTER_ANSWERED_ONE };
 
 struct committer {
 	struct slots *slots;
@@ -25,7 +26,7 @@ struct committer {
 	long taken[SLOTS_MOST];                   /* the round: slots, what they hold, what they are answered */
 	size_t begin[SLOTS_MOST + 1];             /* where in `data` each operation begins */
 	struct op_round_entry entries[SLOTS_MOST];
-	int broken[SLOTS_MOST];                   /* code of an operation that could not be loaded */
+	int broken[SLOTS_MOST];                   /* code of an operation that is not to be applied, as it could not be loaded */
 	size_t count;
 	struct fnr_buf data;
 	bool ring;                                /* the manager should look */

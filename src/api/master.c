@@ -178,6 +178,8 @@ static void bury(struct master *master, struct child *child, int status)
 
 	child->pid = 0;
 	throttle(child, fnr_mono_ms());
+	if (child->role == ROLE_COMMITTER)
+		slots_blame(master->slots, !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL);
 	if (WIFSIGNALED(status) && !(child->role == ROLE_LOADER && master->stopping))
 		fnr_err(NULL, "a %s was killed by signal %d (pid %d); next one in %d ms", role, WTERMSIG(status), (int)pid, child->delay);
 	else if (!good && WIFEXITED(status))

@@ -18,6 +18,10 @@
 #include "base/hash.h"
 #include "base/id.h"
 
+#define BLAME_MOST 100
+#define BLAME_CRASH 34
+#define BLAME_KILL 1
+
 #define FILE_PREFIX ".op-"
 #define FILE_FOLDER "uploads"
 
@@ -27,7 +31,8 @@ enum state { FREE, POSTED, TAKEN, DONE };
 struct slot {
 	_Alignas(64) atomic_uint state;
 	uint32_t len;
-	uint8_t in_file;
+	uint8_t in_file, kind;
+	uint8_t blame;                 /* for deaths of committers */
 	uint8_t request[SLOTS_REQUEST];
 	struct op_reply reply;
 };
@@ -39,6 +44,7 @@ struct slots {
 	atomic_uint asleep;                      /* the committer sleeps, or is about to */
 	atomic_bool stop, clear_readers, loaded;
 	_Atomic int64_t committer_at;            /* CLOCK_BOOTTIME ms */
+	_Alignas(64) atomic_long at_hand;        /* one more than the slot's number; 0: none */
 	_Alignas(64) atomic_uint conf_generation; /* odd while it is being written */
 	struct fnr_conf conf;
 	struct meter meter;
@@ -213,6 +219,8 @@ static int fill(struct slots *slots, size_t index, const void *data, size_t len,
 
 	fnr_random(slot->request, sizeof slot->request);
 	slot->len = (uint32_t)len;
+	slot->kind = len ? *(const uint8_t *)data : 0;
+	slot->blame = 0;
 	slot->in_file = len > SLOTS_INLINE;      /* before the file is made: whoever gets the slot after us removes it */
 	if (slot->in_file)
 		return file_write(slot->request, data, len, err);
@@ -313,6 +321,16 @@ void slots_ask_clear_readers(struct slots *slots)
 	ring(slots);
 }
 
+/* Nobody but the next committer, which is not there yet, would touch the slot. */
+void slots_blame(struct slots *slots, bool crashed)
+{
+	long slot = slots_at_hand(slots);
+
+	slots_set_at_hand(slots, -1);
+	if (slot >= 0 && slot < SLOTS_MOST && slots->slot[slot].blame < BLAME_MOST)
+		slots->slot[slot].blame += crashed ? BLAME_CRASH : BLAME_KILL;
+}
+
 /* ---- the committer ---- */
 
 uint32_t slots_bell(struct slots *slots)
@@ -385,6 +403,26 @@ int slots_load(struct slots *slots, size_t index, struct fnr_buf *out, struct fn
 		return fnr_fail(err, FNR_E_INTERNAL, "a posted operation has an impossible length");
 	fnr_buf_add(out, slots->data[index], len);
 	return FNR_OK;
+}
+
+uint8_t slots_kind(struct slots *slots, size_t index)
+{
+	return slots->slot[index].kind;
+}
+
+void slots_set_at_hand(struct slots *slots, long slot)
+{
+	atomic_store(&slots->at_hand, slot + 1);
+}
+
+long slots_at_hand(struct slots *slots)
+{
+	return atomic_load(&slots->at_hand) - 1;
+}
+
+bool slots_deadly(struct slots *slots, size_t index)
+{
+	return slots->slot[index].blame >= BLAME_MOST;
 }
 
 void slots_answer(struct slots *slots, size_t index, const struct op_reply *reply)

@@ -11,6 +11,8 @@
  *
  * So nothing is lost with a process: a committer that takes over finds what its predecessor had taken still TAKEN and
  * asks the store whether it was written (op_round_find); a poster that takes over a slot waits for its end first.
+ * An operation that ends the committer would end each successor too. So the committer says at which slot it is, and the master blames
+ * that when it dies: three crashes are enough for it to be refused. A kill from outside says little, so it takes a hundred of them.
  * An operation larger than a slot lies in the file uploads/.op-<request id in hex>, which the owner removes.
  *
  * Made by the master before it forks; it goes with the last process. Nothing in it outlives a start.
@@ -68,6 +70,7 @@ void slots_conf_publish(struct slots *slots, const struct fnr_conf *conf);
 void slots_set_loaded(struct slots *slots);
 void slots_stop(struct slots *slots, bool stop);            /* the committer ends when all is answered */
 void slots_ask_clear_readers(struct slots *slots);          /* a process died: its reader slots in the store are stale */
+void slots_blame(struct slots *slots, bool crashed);        /* a committer died: by itself, or killed */
 void slots_remove_files(void);                              /* operations in files that an earlier start left behind */
 
 /* ---- the committer ---- */
@@ -84,6 +87,10 @@ long slots_take(struct slots *slots, size_t from, bool files);
 long slots_taken(struct slots *slots, size_t from);         /* the next that is taken already: a predecessor's */
 const uint8_t *slots_request(struct slots *slots, size_t slot);   /* SLOTS_REQUEST bytes */
 int slots_load(struct slots *slots, size_t slot, struct fnr_buf *out, struct fnr_error *err);   /* appends the operation */
+uint8_t slots_kind(struct slots *slots, size_t slot);             /* an enum op_kind; whether or not it can be loaded */
+void slots_set_at_hand(struct slots *slots, long slot);           /* what is loaded or applied now; -1: none */
+long slots_at_hand(struct slots *slots);
+bool slots_deadly(struct slots *slots, size_t slot);              /* what is posted there has had all the blame that it may get */
 void slots_answer(struct slots *slots, size_t slot, const struct op_reply *reply);
 
 #endif

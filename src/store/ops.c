@@ -1153,6 +1153,20 @@ static int dispatch(struct apply *a, uint8_t operation)
 	return malformed(a);
 }
 
+const char *op_name(uint8_t kind)
+{
+	static const char *const names[] = {
+		[OP_SUBMIT] = "submit", [OP_BATCH] = "batch", [OP_COMMAND] = "command", [OP_UPLOAD] = "upload", [OP_TEMPLATES] = "templates",
+		[OP_PRESET_PUT] = "preset_put", [OP_PRESET_DELETE] = "preset_delete", [OP_KEY_PUT] = "key_put", [OP_KEY_DELETE] = "key_delete",
+		[OP_META_ADD] = "meta_add", [OP_SESSION_PUT] = "session_put", [OP_SESSION_OPEN] = "session_open", [OP_SESSION_DELETE] = "session_delete",
+		[OP_SECRET] = "secret", [OP_JOB_DELETE] = "job_delete", [OP_QUEUE] = "queue", [OP_QUEUE_LIMIT] = "queue_limit", [OP_PROJECT] = "project",
+		[OP_DEAD_DISCARD] = "dead_discard", [OP_BACKEND_PUT] = "backend_put", [OP_BACKEND_DRAIN] = "backend_drain",
+		[OP_BACKEND_DELETE] = "backend_delete", [OP_TAKE_CHOOSE] = "take_choose", [OP_TAKE_DELETE] = "take_delete",
+	};
+
+	return kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "unknown";
+}
+
 bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, const struct op_limits *limits,
               struct op_reply *reply)
 {

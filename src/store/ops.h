@@ -139,6 +139,8 @@ struct op_limits {
 bool op_apply(struct store_txn *txn, const void *data, size_t len, int64_t now, const struct op_limits *limits,
               struct op_reply *reply);
 
+const char *op_name(uint8_t kind);      /* for logs: "submit"; "unknown" */
+
 /* The record of the last committed round: which requests it held and what they were answered. Written in the round's
  * own transaction, so that a committer that takes over from a killed one applies nothing twice. */
 struct op_round_entry { uint8_t request[16]; struct op_reply reply; };

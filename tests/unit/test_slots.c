@@ -210,6 +210,7 @@ Test(slots, committers_killed_at_random, .timeout = 300)
 		pause_us(round * 7919L % span);
 		kill(committer, SIGKILL);
 		cr_assert_eq(waitpid(committer, &status, 0), committer);
+		slots_blame(slots, false);
 		committer = start_committer(slots);
 		for (size_t i = 0; i < 8; i++)
 			if (posters[i] && waitpid(posters[i], &status, WNOHANG) == posters[i]) {
@@ -243,7 +244,9 @@ static void die_at_step(enum committer_step step)
 		raise(SIGKILL);
 }
 
-static pid_t start_mortal(struct slots *slots)
+static struct committer *mortal;
+
+static pid_t start_mortal(struct slots *slots, void (*step)(enum committer_step step))
 {
 	pid_t pid = fork_tied();
 
@@ -252,7 +255,8 @@ static pid_t start_mortal(struct slots *slots)
 
 		if (committer_open(committer, slots, NULL) != FNR_OK)
 			_exit(2);
-		committer->step = die_at_step;
+		committer->step = step;
+		mortal = committer;
 		while (!slots_stopping(slots)) {
 			uint32_t bell = slots_bell(slots);
 
@@ -277,10 +281,11 @@ static void check_step(enum committer_step step)
 	for (size_t i = 0; i < 4; i++)
 		posters[i] = start_poster(slots, i, 10);
 	for (int deaths = 0; deaths < DEATHS; deaths++) {
-		committer = start_mortal(slots);
+		committer = start_mortal(slots, die_at_step);
 		cr_assert(waitpid(committer, &status, 0) == committer && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%x", status);
+		slots_blame(slots, false);
 	}
-	committer = start_mortal(slots);
+	committer = start_mortal(slots, die_at_step);
 	for (size_t i = 0; i < 4; i++)
 		wait_good(posters[i]);
 	slots_stop(slots, true);
@@ -293,6 +298,69 @@ Test(slots, killed_after_taking) { check_step(COMMITTER_TOOK); }
 Test(slots, killed_before_the_commit) { check_step(COMMITTER_APPLIED); }
 Test(slots, killed_after_the_commit) { check_step(COMMITTER_COMMITTED); }
 Test(slots, killed_between_answers) { check_step(COMMITTER_ANSWERED_ONE); }
+Test(slots, killed_while_applying) { check_step(COMMITTER_APPLYING); }
+
+/* ---- a request that no committer survives ---- */
+
+static pid_t post_raw(struct slots *slots, size_t slot, const char *data, size_t len, int expected)
+{
+	pid_t pid = fork_tied();
+
+	if (pid == 0) {
+		struct op_reply reply;
+		int code = slots_post(slots, slot, data, len, &reply, NULL);
+
+		_exit(code == FNR_OK && reply.code == expected ? 0 : 1);
+	}
+	return pid;
+}
+
+static void die_of_poison(enum committer_step step)
+{
+	long slot = slots_at_hand(mortal->slots);
+
+	for (size_t i = 0; step == COMMITTER_APPLYING && i < mortal->count; i++)
+		if (mortal->taken[i] == slot && memmem(mortal->data.data + mortal->begin[i], mortal->begin[i + 1] - mortal->begin[i], "poison", 6))
+			raise(deadly->step);
+}
+
+/* It stands in the middle of others: before it, behind it, and posted meanwhile. */
+static void check_poison(int signal_number, int deaths)
+{
+	struct slots *slots = slots_create(&conf, PATIENCE_MS);
+	struct fnr_buf poison = FNR_BUF_INIT;
+	pid_t committer, posters[5];
+	int status;
+
+	deadly = mmap(NULL, sizeof *deadly, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	deadly->step = signal_number;
+	slots_use(slots, 5);
+	op_meta_add(&poison, "poison", 1);
+	for (size_t i = 0; i < 5; i++)
+		posters[i] = i == 2 ? post_raw(slots, i, poison.data, poison.len, FNR_E_INTERNAL) : start_poster(slots, i, 10);
+	wait_posted(slots, 5);
+	for (; deaths > 0; deaths--) {
+		cr_assert(!slots_deadly(slots, 2));
+		committer = start_mortal(slots, die_of_poison);
+		cr_assert(waitpid(committer, &status, 0) == committer && WIFSIGNALED(status) && WTERMSIG(status) == signal_number, "%x", status);
+		slots_blame(slots, signal_number != SIGKILL);
+	}
+	cr_assert(slots_deadly(slots, 2));
+	committer = start_mortal(slots, die_of_poison);
+	for (size_t i = 0; i < 5; i++)
+		wait_good(posters[i]);
+	wait_good(start_poster(slots, 2, 10));
+	cr_assert(!slots_deadly(slots, 2), "the request was blamed, not its place");
+	slots_stop(slots, true);
+	cr_assert(waitpid(committer, &status, 0) == committer && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	cr_assert_eq(stored("sum"), 5 * 10);
+	cr_assert_eq(stored("poison"), 0);
+	fnr_buf_free(&poison);
+	slots_free(slots);
+}
+
+Test(slots, a_deadly_request_is_refused_and_the_others_get_on) { check_poison(SIGTERM, 3); }
+Test(slots, a_request_that_is_killed_for_is_refused_in_the_end) { check_poison(SIGKILL, 100); }
 
 /* ---- posters ---- */
 
@@ -412,19 +480,6 @@ Test(slots, files_of_an_earlier_start_are_removed)
 }
 
 /* ---- rounds ---- */
-
-static pid_t post_raw(struct slots *slots, size_t slot, const char *data, size_t len, int expected)
-{
-	pid_t pid = fork_tied();
-
-	if (pid == 0) {
-		struct op_reply reply;
-		int code = slots_post(slots, slot, data, len, &reply, NULL);
-
-		_exit(code == FNR_OK && reply.code == expected ? 0 : 1);
-	}
-	return pid;
-}
 
 Test(slots, a_bad_request_does_not_spoil_the_round)
 {
