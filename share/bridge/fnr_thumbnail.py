@@ -111,10 +111,9 @@ def sharpness(path, width, height):
     with open("laplacian.mat", "w") as file:
         file.write(LAPLACIAN)
     run("vips", "colourspace", path, "bright.v", "b-w")
-    run("vips", "cast", "bright.v", "whole.v", "float")
-    run("vips", "conv", "whole.v", "edges.v", "laplacian.mat")
+    run("vips", "conv", "bright.v", "edges.v", "laplacian.mat")      # to floating point
     value = round(float(run("vips", "deviate", "edges.v")), 3)
-    for name in ("bright.v", "whole.v", "edges.v", "laplacian.mat"):
+    for name in ("bright.v", "edges.v", "laplacian.mat"):
         os.unlink(name)
     return value
 
@@ -147,10 +146,15 @@ def sound(path, out):
     return {"duration": round(seconds, 3) or None, "bit_rate": rate, **of_sound(path, streams)}
 
 
+def size_of(path):
+    head = run("vipsheader", "-a", path)
+    return {name: int(re.search(rb"^%s: (\d+)$" % name.encode(), head, re.MULTILINE)[1]) for name in ("width", "height")}
+
+
 def picture(path, out):
     try:
         run("vipsthumbnail", path, "--size", f"{SIDE}x{SIDE}>", "--export-profile", "srgb", "--output", f"{out}[Q={QUALITY},strip]")
-        found = {name: int(run("vipsheader", "-f", name, path)) for name in ("width", "height")}
+        found = size_of(path)
         return {**found, "sharpness": tried(sharpness, path, found["width"], found["height"])}
     except Failure as failure:      # it knows fewer formats, BMP and DPX for example
         try:
