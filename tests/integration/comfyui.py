@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from system import free_port
+from system import free_port, pauses
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "comfyui_standin.py")
 
@@ -83,12 +83,12 @@ class Comfyui:
     def wait(self, condition, seconds=240):
         """Until condition(seen) is true; gives what was seen then."""
         deadline = time.monotonic() + seconds
-        while True:
+        for pause in pauses(0.02):
             seen = self.seen()
             if condition(seen):
                 return seen
             assert time.monotonic() < deadline, {name: value for name, value in seen.items() if name not in ("requests", "socket_headers", "prompts")}
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def wait_held(self, phase):
         return self.wait(lambda seen: seen["held"] == phase)

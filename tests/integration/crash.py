@@ -13,17 +13,17 @@ import threading
 import time
 import uuid
 
-from system import TERMINAL, Stream
+from system import TERMINAL, Stream, pauses
 
 END_EVENTS = {"job.completed", "job.failed", "job.cancelled", "job.expired"}
 # Whether or not a request arrived cannot be known after one of these.
 UNKNOWN = (OSError, http.client.HTTPException)
 
 
-def until(condition, what, timeout=120, pause=0.05):
+def until(condition, what, timeout=120, longest=0.2):
     """Polls until the condition is true, and returns its value. what: a text, or what makes one."""
     end = time.monotonic() + timeout
-    while True:
+    for pause in pauses(longest=longest):
         value = condition()
         if value:
             return value

@@ -28,6 +28,13 @@ CLAIMS = []   # on ports, as long as this process runs
 FEW_HANDLERS = {"FNR_API_HANDLERS": "8"}
 
 
+def pauses(first=0.05, longest=0.2):
+    """How long to sleep between looks at something that is waited for: longer and longer, as each look takes time from it."""
+    while True:
+        yield first
+        first = min(longest, first * 1.1)
+
+
 def free_port():
     """Below those that the kernel gives to clients, and claimed from other tests that run now: nobody can take it before the server does."""
     while True:
@@ -361,13 +368,13 @@ class System:
     def wait(self, id, timeout=120):
         """Polls until the job has finished; its final form."""
         end = time.monotonic() + timeout
-        while True:
+        for pause in pauses():
             answer = self.get(f"/api/v1/jobs/{id}")
             assert answer.status == 200, (answer.status, answer.data)
             if answer.json["state"] in TERMINAL:
                 return answer.json
             assert time.monotonic() < end, answer.json
-            time.sleep(0.05)
+            time.sleep(pause)
 
     def run(self, template="noop", inputs=None, **members):
         return self.wait(self.submit(template, inputs, **members)["id"])

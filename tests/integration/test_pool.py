@@ -57,7 +57,7 @@ def counts(fnr, batch):
 
 
 def wait_all(fnr, batch, count):
-    until(lambda: counts(fnr, batch).get("completed", 0) == count, lambda: f"not all were completed: {counts(fnr, batch)}", timeout=500, pause=0.5)
+    until(lambda: counts(fnr, batch).get("completed", 0) == count, lambda: f"not all were completed: {counts(fnr, batch)}", timeout=500, longest=0.5)
 
 
 def switches(servers):
