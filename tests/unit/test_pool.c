@@ -662,9 +662,8 @@ static pid_t worker_with_job(void)
 	return found;
 }
 
-Test(pool, a_killed_worker_is_followed_by_another)
+static pid_t wait_worker(void)
 {
-	struct fnr_id id = run_held();
 	int64_t until = fnr_mono_ms() + WAIT_MS;
 	pid_t worker;
 
@@ -672,7 +671,26 @@ Test(pool, a_killed_worker_is_followed_by_another)
 		cr_assert_lt(fnr_mono_ms(), until);
 		poll(NULL, 0, 20);
 	}
-	cr_assert_eq(kill(worker, SIGKILL), 0);
+	return worker;
+}
+
+/* Its manager is dead; we get what that leaves behind. */
+static void wait_worker_gone(pid_t worker)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+
+	while (kill(worker, 0) == 0) {
+		waitpid(worker, NULL, WNOHANG);
+		cr_assert_lt(fnr_mono_ms(), until);
+		poll(NULL, 0, 5);
+	}
+}
+
+Test(pool, a_killed_worker_is_followed_by_another)
+{
+	struct fnr_id id = run_held();
+
+	cr_assert_eq(kill(wait_worker(), SIGKILL), 0);
 	wait_logged("s1", "join", 1);
 	take("s1", "hold");
 	assert_one_attempt(&id);
@@ -695,8 +713,10 @@ Test(pool, a_killed_manager_finds_its_jobs_again)
 Test(pool, what_has_ended_meanwhile_is_found)
 {
 	struct fnr_id id = run_held();
+	pid_t worker = wait_worker();
 
 	end_manager(SIGKILL);
+	wait_worker_gone(worker);     /* or it might see the end yet */
 	take("s1", "hold");
 	start_manager();
 	assert_one_attempt(&id);
