@@ -14,7 +14,7 @@ const percent = (fraction) => `${Math.round(fraction * 100)} %`;
 /** A part that can be opened, and is read only while it is open: again after each event of this job that `concerns(name)`. */
 function part(id, title, content, read, concerns) {
   const element = h("details", { class: "technical", ontoggle: () => element.open && right.soon() }, h("summary", {}, title), content);
-  const right = keepRight(async () => element.open && read(), (name, data) => data.job === id && concerns(name));
+  const right = keepRight(async () => element.open && read(), (name, data) => data.job === id && name !== "job.deleted" && concerns(name));
   return { element, stop: right.stop };
 }
 

@@ -1,6 +1,6 @@
 // Jobs that are shown somewhere, kept as the server has them: read once, then changed by the event stream.
 
-import { get } from "./api.js";
+import { get, Problem } from "./api.js";
 import { thumbnailsAwaited } from "./outputs.js";
 import { listen } from "./stream.js";
 
@@ -55,7 +55,8 @@ listen((message) => {
   }
   const entry = message.kind === "event" ? watched.get(message.data.job) : null;
   if (!entry) return;
-  if (message.name === "job.preview") tell(entry, { kind: "preview", number: message.data.seq });
+  if (message.name === "job.deleted") tell(entry, { kind: "error", error: new Problem(404, null) });
+  else if (message.name === "job.preview") tell(entry, { kind: "preview", number: message.data.seq });
   else if (message.name === "job.progress" && entry.job && message.data.attempt >= entry.job.attempt && !finished(entry.job)) {
     Object.assign(entry.job, { state: message.data.state, attempt: message.data.attempt, progress: message.data.progress });
     tell(entry, { kind: "progress" });

@@ -1,7 +1,7 @@
 // The event stream of everything that this browser may see. Used by the SharedWorker, or by a page without one.
 
 const NAMES = ["job.queued", "job.started", "job.progress", "job.preview", "job.log", "job.retrying", "job.completed", "job.failed", "job.cancelled",
-  "job.expired", "batch.progress", "template.changed", "preset.changed", "queue.changed", "backend.changed", "worker.changed",
+  "job.expired", "job.deleted", "batch.progress", "template.changed", "preset.changed", "queue.changed", "backend.changed", "worker.changed",
   "take.chosen", "take.deleted", "key.created", "key.revoked"];
 const AGAIN_MS = 2000;
 const TICK_MS = 1000;

@@ -85,7 +85,8 @@ enum fnr_class {
 	X(TAKE_CHOSEN, 18, "take.chosen") \
 	X(TAKE_DELETED, 19, "take.deleted") \
 	X(KEY_CREATED, 20, "key.created") /* these two: for those who may administer */ \
-	X(KEY_REVOKED, 21, "key.revoked")
+	X(KEY_REVOKED, 21, "key.revoked") \
+	X(JOB_DELETED, 22, "job.deleted")
 enum fnr_event {
 #define X(name, number, text) FNR_EVENT_##name = number,
 	FNR_EVENTS(X)

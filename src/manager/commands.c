@@ -213,6 +213,26 @@ static void run_take(struct manager *manager, struct json_object *command)
 	event_end(manager);
 }
 
+/* By a client, or because they have had their time: then many are told at once. Not an event of the job, as these go with it. */
+static void run_job_deleted(struct manager *manager, struct json_object *command)
+{
+	const char *project = fnr_json_get_text(command, "project", NULL), *job = fnr_json_get_text(command, "job", NULL);
+	struct fnr_buf *out = event_begin_named(manager, FNR_EVENT_JOB_DELETED, "project", project);
+	struct fnr_id batch;
+
+	if (!out)
+		return;
+	event_of_project(manager, project ? store_name_find(manager->turn.txn, STORE_PROJECT, project) : 0);
+	if (job)
+		member_text(out, "job", job);
+	if (fnr_id_parse(fnr_json_get_text(command, "batch", ""), &batch)) {
+		event_of_batch(manager, &batch);
+		member_id(out, "batch", &batch);
+	}
+	member_int(out, "count", fnr_json_get_int(command, "count", 1));
+	event_end(manager);
+}
+
 static void run_key(struct manager *manager, struct json_object *command)
 {
 	int type = fnr_event_parse(fnr_json_get_text(command, "event", ""));
@@ -350,6 +370,7 @@ static const struct { const char *name; void (*run)(struct manager *manager, str
 	{ "preset", run_preset },
 	{ "take", run_take },
 	{ "key", run_key },
+	{ "job_deleted", run_job_deleted },
 	{ "scale", workers_scale },
 	{ "worker", workers_command },
 	{ "templates", run_templates },

@@ -304,6 +304,7 @@ struct fnr_buf *event_begin_batch(struct manager *manager, const struct batch *b
 /* … of something else: seq, time and its name. */
 struct fnr_buf *event_begin_named(struct manager *manager, enum fnr_event type, const char *member, const char *name);
 void event_of_project(struct manager *manager, uint32_t project);                     /* the one that was begun: for those who may see that project */
+void event_of_batch(struct manager *manager, const struct fnr_id *batch);              /* … for those who follow that batch, too */
 /* What the journal keeps beside events. */
 void note_break(struct manager *manager);
 void note_preview(struct manager *manager, const struct fnr_id *job, const char *media_type, void *data, size_t len); /* owns data */

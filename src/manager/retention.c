@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "manager/manager.h"
 
 #define ROWS_A_TICK 2000
@@ -54,25 +55,62 @@ static void find(struct manager *manager, struct portion *portion)
 		manager->retention_cursor = portion->last;
 }
 
+/* ---- what is told of it: of each project once ---- */
+
+struct told { uint32_t project; size_t count; struct job_head one; };
+struct telling { size_t count; struct told projects[DELETES_A_TICK]; };
+
+static void note_deleted(struct telling *telling, const struct job_head *head)
+{
+	struct told *told = telling->projects;
+
+	while (told < telling->projects + telling->count && told->project != head->project)
+		told++;
+	if (told == telling->projects + telling->count) {
+		*told = (struct told){ .project = head->project, .one = *head };
+		telling->count++;
+	}
+	told->count++;
+}
+
+static void tell(struct manager *manager, struct store_txn *txn, const struct telling *telling)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+
+	for (size_t i = 0; i < telling->count; i++) {
+		const struct told *told = &telling->projects[i];
+
+		turn_check(manager, store_removal_tell(txn, told->project, told->count, told->count == 1 ? &told->one : NULL, &err), &err, "a removal cannot be noted");
+	}
+	manager->look |= telling->count > 0;
+}
+
 static void delete_found(struct manager *manager, const struct portion *portion)
 {
 	struct fnr_error err = FNR_ERROR_INIT;
 	struct store_txn *txn = store_write(manager->store, &err);
+	struct telling *telling = fnr_alloc(sizeof *telling);
 	size_t deleted = 0;
 
 	if (!txn)
 		manager_fail(manager, "the store cannot be written", &err);
 	for (size_t i = 0; i < portion->count; i++) {
 		struct store_removal removal = { .job = portion->ids[i] };
+		struct job_head head;
+		bool there = store_job_get(txn, &removal.job, &head) == FNR_OK;
 		int code = store_job_delete(txn, &removal.job, removal.payload, &err);
 
 		if (code == FNR_OK) {
 			turn_check(manager, store_removal_add(txn, &removal, &err), &err, "a removal cannot be noted");
 			deleted++;
+			if (there)
+				note_deleted(telling, &head);
 		} else {                                       /* somebody deleted it meanwhile, or another job needs it */
 			fnr_error_clear(&err);
 		}
 	}
+	tell(manager, txn, telling);
+	free(telling);
 	turn_check(manager, store_commit(txn, &err), &err, "the store cannot be written");
 	fnr_info(NULL, "event=jobs.expired count=%zu", deleted);
 }

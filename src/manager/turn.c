@@ -144,6 +144,11 @@ void event_of_project(struct manager *manager, uint32_t project)
 	manager->turn.notes[manager->turn.note_count - 1].project = project;
 }
 
+void event_of_batch(struct manager *manager, const struct fnr_id *batch)
+{
+	manager->turn.notes[manager->turn.note_count - 1].batch = *batch;
+}
+
 void event_end(struct manager *manager)
 {
 	struct turn *turn = &manager->turn;

@@ -888,9 +888,16 @@ static int apply_secret(struct apply *a)
 static int apply_job_delete(struct apply *a)
 {
 	struct store_removal removal = { .job = fnr_get_id(&a->in) };
+	struct job_head head;
+	bool there = store_job_get(a->txn, &removal.job, &head) == FNR_OK;
 	int code = ended(&a->in) ? store_job_delete(a->txn, &removal.job, removal.payload, &a->err) : malformed(a);
 
-	return code == FNR_OK ? store_removal_add(a->txn, &removal, &a->err) : code;
+	if (code == FNR_OK)
+		code = store_removal_add(a->txn, &removal, &a->err);
+	if (code == FNR_OK && there)
+		code = store_removal_tell(a->txn, head.project, 1, &head, &a->err);
+	a->ring = code == FNR_OK;
+	return code;
 }
 
 static int apply_dead_discard(struct apply *a)

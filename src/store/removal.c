@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/json.h"
 #include "store/internal.h"
 
 int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err)
@@ -40,4 +41,23 @@ int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct f
 	int code = env_delete(&txn->t, DB_REMOVAL, &key, err);
 
 	return code == FNR_E_NOT_FOUND ? FNR_OK : code;
+}
+
+int store_removal_tell(struct store_txn *txn, uint32_t project, size_t count, const struct job_head *one, struct fnr_error *err)
+{
+	struct json_object *command = json_object_new_object();
+	char name[68], text[FNR_ID_TEXT];
+	int code;
+
+	fnr_json_set_text(command, "command", "job_deleted");
+	fnr_json_set_int(command, "count", (int64_t)count);
+	if (project && store_name_text(txn, STORE_PROJECT, project, name))
+		fnr_json_set_text(command, "project", name);
+	if (one)
+		fnr_json_set_text(command, "job", fnr_id_format(&one->id, text));
+	if (one && !fnr_id_is_none(&one->batch))
+		fnr_json_set_text(command, "batch", fnr_id_format(&one->batch, text));
+	code = store_command_add(txn, fnr_json_text(command, NULL), err);
+	json_object_put(command);
+	return code;
 }

@@ -206,6 +206,8 @@ struct store_removal { struct fnr_id job; char payload[64]; };   /* payload "" i
 int store_removal_add(struct store_txn *txn, const struct store_removal *removal, struct fnr_error *err);
 size_t store_removals(struct store_txn *txn, struct store_removal *removals_r, size_t limit);   /* the first ones */
 int store_removal_done(struct store_txn *txn, const struct fnr_id *job, struct fnr_error *err);
+/* So many jobs of a project (0: of none) were deleted: a command for the manager to tell it. one: the job, if it is one alone, else NULL. */
+int store_removal_tell(struct store_txn *txn, uint32_t project, size_t count, const struct job_head *one, struct fnr_error *err);
 
 /* Folders of attempts that came to nothing: the transaction that ends the attempt adds one, and it stays until the folder is gone. */
 #define STORE_DISCARD_PATH 300

@@ -272,7 +272,7 @@ def sources(*suffixes):
 def test_one_vocabulary(fnr):
     schemas = fnr.document.document["components"]["schemas"]
     states, events = words("FNR_STATES"), words("FNR_EVENTS")
-    assert len(states) == 10 and len(events) == 22
+    assert len(states) == 10 and len(events) == 23
     assert set(schemas["State"]["enum"]) == set(states)
     assert schemas["Stage"]["enum"] == words("FNR_STAGES")
     assert schemas["Quality"]["enum"] == words("FNR_QUALITIES")

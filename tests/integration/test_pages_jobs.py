@@ -121,6 +121,18 @@ def test_list_is_live(page, fnr):
     page.until(lambda: page.script(f"return document.querySelector('tr[data-key=\"{id}\"] img')?.naturalWidth") == 320, "its picture")
 
 
+def test_rows_of_deleted_jobs_go(page, fnr):
+    """Whoever deletes them, the page hears of it."""
+    kept, gone = (fnr.run("painter", {"seconds": 0}, project="thinned", shot=shot)["id"] for shot in ("kept", "gone"))
+    show(page, fnr, "jobs&project=thinned", "Jobs")
+    page.until(lambda: len(rows(page, "Jobs")) == 2, "both are there")
+    assert fnr.request("DELETE", f"/api/v1/jobs/{gone}").status == 204
+    page.until(lambda: len(rows(page, "Jobs")) == 1 and "kept" in rows(page, "Jobs")[0], "one row is left")
+    show(page, fnr, f"job={kept}", "Paint a Picture")
+    assert fnr.request("DELETE", f"/api/v1/jobs/{kept}").status == 204
+    page.until(lambda: "This job was deleted." in page.text(), "its own page says so")
+
+
 def test_a_waiting_job(page, fnr):
     pause(fnr)
     id = fnr.submit("painter", {"seconds": 0}, queue="io")["id"]

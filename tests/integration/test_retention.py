@@ -34,6 +34,23 @@ def test_by_age():
         assert "event=jobs.expired" in fnr.log_text()
 
 
+def test_what_expires_is_told():
+    """Together, so that a mass of old jobs is no flood of events; of one alone, which."""
+    with System("job: {keep: 5}\n") as fnr:
+        with fnr.stream("/api/v1/events?types=job.deleted") as stream:
+            assert next(iter(stream)).name == "snapshot"
+            one = fnr.run(project="told", shot="s")["id"]
+            jobs = [{"template": "noop", "inputs": {}, "project": "many", "shot": "s"} for _ in range(300)]
+            assert fnr.post("/api/v1/batches", {"jobs": jobs}).status == 202
+            counts, events = {}, 0
+            while sum(counts.values()) < 301:
+                event = next(iter(stream))
+                counts[event.data["project"]] = counts.get(event.data["project"], 0) + event.data["count"]
+                events += 1
+                assert event.data.get("job") == one if event.data["project"] == "told" else (event.data["count"] > 1) == ("job" not in event.data), event.data
+            assert counts == {"told": 1, "many": 300} and events < 100, (counts, events)
+
+
 def test_kept_as_long_as_it_says():
     with System("job: {keep: 3600}\n") as fnr:
         id = fnr.run()["id"]

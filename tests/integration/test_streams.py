@@ -414,6 +414,32 @@ def take_until(stream, enough):
             return events
 
 
+def test_deleted_jobs_are_told(place):
+    """To those who may see the project, and to those who follow it or the batch; the events of the job itself go with it."""
+    fnr = place.system
+    batch = fnr.post("/api/v1/batches", {"defaults": {"project": "thin", "shot": "s"}, "jobs": [{"template": "noop", "inputs": {}} for _ in range(2)]}).json
+    fnr.wait(batch["jobs"][0])
+    fnr.wait(batch["jobs"][1])
+    elsewhere, alone = fnr.run(project="thick", shot="s")["id"], fnr.run()["id"]
+    ours = fnr.post("/api/v1/keys", {"name": "o", "scopes": ["read"], "projects": ["thin"]}).json["key"]
+    path = "/api/v1/events?types=job.deleted"
+    with fnr.stream(path) as all, fnr.stream(path, key=ours) as theirs, fnr.stream(path + "&project=thick") as thick, \
+            fnr.stream(path + f"&batch={batch['id']}") as of_batch:
+        assert {next(iter(stream)).name for stream in (all, theirs, thick, of_batch)} == {"snapshot"}
+        gone = [batch["jobs"][0], elsewhere, alone, batch["jobs"][1]]
+        for id in gone:
+            assert fnr.request("DELETE", f"/api/v1/jobs/{id}").status == 204
+        events = [next(iter(all)) for _ in gone]
+        assert [(event.name, event.data["job"], event.data["project"], event.data["count"]) for event in events] == \
+            [("job.deleted", id, project, 1) for id, project in zip(gone, ("thin", "thick", None, "thin"))]
+        assert [event.data.get("batch") for event in events] == [batch["id"], None, None, batch["id"]]
+        for stream in (theirs, of_batch):
+            assert [next(iter(stream)).data["job"] for _ in range(2)] == batch["jobs"]
+        assert next(iter(thick)).data["job"] == elsewhere
+    with fnr.stream(path, last_id=events[0].id) as again:
+        assert [next(iter(again)).data["job"] for _ in range(3)] == gone[1:]
+
+
 def test_wide_streams_and_their_filters(place):
     """A wide stream begins with counts; a filter leaves out everything else, also when it resumes."""
     system = place.system
