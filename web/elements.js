@@ -1,6 +1,6 @@
 // Custom elements for any page: <fnr-progress> and <fnr-quality>. They draw into the page's own tree, so its stylesheet applies.
 
-import { h, seconds, uniqueId } from "./dom.js";
+import { bytes, h, seconds, uniqueId } from "./dom.js";
 
 const STATE_WORDS = {
   scheduled: "Scheduled", queued: "Waiting", running: "Running", retry_wait: "Trying again soon", cancelling: "Being cancelled",
@@ -24,6 +24,12 @@ export const stageWord = (stage) => STAGE_WORDS[stage] ?? stage;
 /** Why a job waits, in words; an empty text if it only waits for its turn. */
 export const waitingWord = (job) => WAITING_WORDS[job.waiting_for] ?? "";
 
+/** How full the cards of the server that a job runs on are; an empty text if that is not known. */
+function cardsWord({ resources }) {
+  const used = (resources?.server?.devices ?? []).map(({ vram_total: all, vram_free: free }) => `${bytes(all - free)} of ${bytes(all)}`);
+  return used.length > 0 ? `graphics ${used.length === 1 ? "card" : "cards"}: ${used.join(", ")} in use` : "";
+}
+
 /** How a job is getting on. Set `job` to what the API gives, as often as you like. */
 export class FnrProgress extends HTMLElement {
   #parts = null;
@@ -41,6 +47,7 @@ export class FnrProgress extends HTMLElement {
       facts.push(position === 0 ? "next in line" : `${position} ahead of it`);
     if (job.state === "running") facts.push(`${Math.floor(percent)} %`);
     if (eta !== null && eta !== undefined && percent < 100) facts.push(`about ${seconds(eta)} left`);
+    if (job.state === "running" && cardsWord(job.progress)) facts.push(cardsWord(job.progress));
     if (job.attempt > 1) facts.push(`attempt ${job.attempt} of ${job.max_attempts}`);
     rest.textContent = facts.join(" · ");
     stages.replaceChildren(...(job.progress.stages ?? []).map((stage) => h("li", { class: `stage ${stage.state}` },

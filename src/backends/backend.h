@@ -77,6 +77,9 @@ bool run_output(struct run *run, const char *name, const char *path, struct run_
 bool run_output_own(struct run *run, const char *name, const char *path, struct run_error *error);
 void run_result(struct run *run, struct json_object *result);   /* free data for the job's result; takes a copy */
 void run_memory(struct run *run, uint64_t bytes);   /* memory seen in use by what the backend started; the most is reported */
+/* How full the server's memory is, as the server says: {"devices":[{"name","vram_total","vram_free"}],"ram_total","ram_free"}, bytes.
+ * NULL: it does not say so any more. Takes a copy. No word of the run: who only says this is silent. */
+void run_server_memory(struct run *run, struct json_object *found);
 
 /* How long a part of the run took, by a name that the next run will know it by; kept if the run comes to a good end. */
 void run_took(struct run *run, const char *part, double ms);

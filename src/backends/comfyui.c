@@ -165,6 +165,7 @@ static bool ask(struct comfyui *comfyui, struct watch *watch, enum run_result *r
 		*result_r = away(comfyui, &answer);
 	else
 		decided = false;
+	comfyui->runs = report.state == COMFYUI_RUNNING;
 	if (report.state == COMFYUI_PENDING && comfyui->fraction == 0)
 		tell_place(comfyui, report.before);
 	ask_later(comfyui, watch, report.state);
@@ -247,6 +248,7 @@ static enum run_result watch_prompt(struct comfyui *comfyui, bool joined)
 			reconnect(comfyui, &watch);
 			connected = comfyui->socket != NULL;
 		}
+		comfyui_memory(comfyui);
 		if (watch.ended || !comfyui->over)
 			http_wait(comfyui->http, comfyui->run, wait_ms(comfyui, &watch));
 	}
@@ -277,6 +279,7 @@ static bool begin(struct comfyui *comfyui)
 
 static void end(struct comfyui *comfyui)
 {
+	comfyui_memory_end(comfyui);
 	comfyui_hang_up(comfyui);
 	json_object_put(comfyui->workflow);
 	json_object_put(comfyui->failure);

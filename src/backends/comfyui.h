@@ -45,6 +45,7 @@ struct comfyui {
 	bool leaving;                     /* nothing more is wanted of it */
 	bool heard;                       /* something was told of our prompt */
 	int64_t heard_at;                 /* that was then; before, when we began */
+	bool runs;                        /* the server said so when it was asked */
 
 	struct comfyui_node *nodes;       /* by id */
 	size_t node_count;
@@ -62,6 +63,13 @@ struct comfyui {
 	size_t early_size;                /* bytes in it */
 	struct json_object *received;     /* array of {"node","file"}: pictures that came over the socket, in work_dir; owned */
 	uint64_t received_size;           /* bytes of all of them */
+
+	struct {                          /* comfyui_memory.c */
+		struct http_stream *stream;   /* the question that is on its way, or NULL */
+		struct http_answer answer;
+		int64_t due;                  /* when the next one is asked; 0: the prompt does not run yet */
+		bool told;                    /* the last one was answered */
+	} memory;
 };
 
 /* ---- comfyui_request.c: what is sent ---- */
@@ -122,6 +130,11 @@ void comfyui_ask(struct comfyui *comfyui, bool regardless, struct comfyui_report
 void comfyui_recall_client(struct comfyui *comfyui);      /* the client id that our prompt was given with, if it is waiting or running */
 enum comfyui_end comfyui_end_of(struct json_object *entry, struct json_object **failure_r);   /* failure: borrowed */
 
+/* ---- comfyui_memory.c: what it has in use meanwhile ---- */
+
+void comfyui_memory(struct comfyui *comfyui);             /* in each turn while the prompt is watched: asks when it is time, tells what came; never waits */
+void comfyui_memory_end(struct comfyui *comfyui);
+
 /* ---- comfyui_cancel.c ---- */
 
 /* Takes the prompt out of the queue or interrupts it, and sees to it that this has happened. False: nobody listens. */
@@ -142,6 +155,8 @@ bool comfyui_out_of_memory(struct json_object *failure);
 /* ---- comfyui_probe.c ---- */
 
 bool comfyui_probe(const struct endpoint *endpoint, struct json_object *found, struct run_error *error);
+/* Adds to found what /system_stats says of memory: devices, ram_total, ram_free. */
+void comfyui_found_memory(struct json_object *stats, struct json_object *found);
 /* The choices of an input of a class as object_info tells them, in its older and newer shape: an array, borrowed, or NULL. */
 struct json_object *comfyui_choices(struct json_object *class_info, const char *input);
 

@@ -56,10 +56,9 @@ static struct json_object *ask(const struct endpoint *endpoint, const char *path
 	return http != NULL && http_ask(http, NULL, &request, answer) == HTTP_DONE ? answer->json : NULL;
 }
 
-static void found_stats(struct json_object *stats, struct json_object *found)
+void comfyui_found_memory(struct json_object *stats, struct json_object *found)
 {
 	struct json_object *system = fnr_json_get(stats, "system"), *devices = fnr_json_get(stats, "devices"), *list = json_object_new_array();
-	fnr_json_set_text(found, "version", fnr_json_get_text(system, "comfyui_version", NULL));
 	fnr_json_set_int(found, "ram_total", fnr_json_get_int(system, "ram_total", 0));
 	fnr_json_set_int(found, "ram_free", fnr_json_get_int(system, "ram_free", 0));
 	for (size_t i = 0; json_object_is_type(devices, json_type_array) && i < json_object_array_length(devices); i++) {
@@ -180,10 +179,12 @@ bool comfyui_probe(const struct endpoint *endpoint, struct json_object *found, s
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct json_object *stats = ask(endpoint, "/system_stats", &answer);
 	bool good = fnr_json_get(stats, "system") != NULL;
-	if (good)
-		found_stats(stats, found);
-	else
+	if (good) {
+		fnr_json_set_text(found, "version", fnr_json_get_text(fnr_json_get(stats, "system"), "comfyui_version", NULL));
+		comfyui_found_memory(stats, found);
+	} else {
 		http_failed(&answer, error);
+	}
 	http_answer_clear(&answer);
 	if (!good)
 		return false;

@@ -104,7 +104,8 @@ enum http_result http_download(struct http *http, struct run *run, const struct 
 typedef bool http_take(const char *data, size_t len, void *context);
 
 /* Begins a request whose answer goes to take piece by piece, until http_stream_close. timeout_ms and stall_ms are unlimited
- * where the request says 0; limit is for one that is not 2xx. The request is not needed any longer; answer and context are. */
+ * where the request says 0; limit is for one that is not 2xx. The request is not needed any longer; answer and context are.
+ * take NULL: answer is filled as by http_ask, for what nobody waits for. */
 struct http_stream;
 struct http_stream *http_stream_open(struct http *http, const struct http_request *request, http_take *take, void *context,
                                      struct http_answer *answer);

@@ -159,6 +159,33 @@ void ask_line(struct json_object *value, const char *label, const char *member)
 		printf("%-11s %s\n", label, json_object_is_type(text, json_type_string) ? json_object_get_string(text) : fnr_json_text(text, NULL));
 }
 
+static void print_devices(struct json_object *found)
+{
+	struct json_object *devices = fnr_json_get(found, "devices");
+
+	for (size_t i = 0; i < ask_count(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+
+		printf("%-11s %s, %.1f GB of %.1f GB free", "device", fnr_json_get_text(device, "name", "?"), fnr_json_get_real(device, "vram_free", 0) / 1e9,
+		       fnr_json_get_real(device, "vram_total", 0) / 1e9);
+		if (fnr_json_get(device, "compute_capability"))
+			printf(", compute capability %.1f", fnr_json_get_real(device, "compute_capability", 0));
+		printf("\n");
+	}
+}
+
+void ask_room(struct json_object *found, const char *label, const char *total, const char *left)
+{
+	if (fnr_json_get_int(found, total, 0) > 0)
+		printf("%-11s %.1f GB of %.1f GB free\n", label, fnr_json_get_real(found, left, 0) / 1e9, fnr_json_get_real(found, total, 0) / 1e9);
+}
+
+void ask_memory(struct json_object *found)
+{
+	print_devices(found);
+	ask_room(found, "memory", "ram_total", "ram_free");
+}
+
 bool ask_colored(void)
 {
 	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");

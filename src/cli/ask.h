@@ -34,6 +34,10 @@ size_t ask_count(struct json_object *list);
 /* "label      text", left out when the member is missing or null. */
 void ask_line(struct json_object *value, const char *label, const char *member);
 
+/* What is free of all there is, in bytes; left out where nothing is told. memory: the devices of a backend, and its own. */
+void ask_room(struct json_object *found, const char *label, const char *total, const char *left);
+void ask_memory(struct json_object *found);
+
 /* Colours on a terminal that can show them, unless NO_COLOR is set: what switches one on, or "". */
 bool ask_colored(void);
 const char *ask_state_color(const char *state);

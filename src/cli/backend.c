@@ -30,27 +30,6 @@ static void print_row(struct json_object *backend)
 	       (long long)fnr_json_get_int(backend, "concurrency", 0), url ? "  " : "", url ? url : "", reason ? "  " : "", reason ? reason : "");
 }
 
-static void print_devices(struct json_object *found)
-{
-	struct json_object *devices = fnr_json_get(found, "devices");
-
-	for (size_t i = 0; i < ask_count(devices); i++) {
-		struct json_object *device = json_object_array_get_idx(devices, i);
-
-		printf("%-11s %s, %.1f GB of %.1f GB free", "device", fnr_json_get_text(device, "name", "?"), fnr_json_get_real(device, "vram_free", 0) / 1e9,
-		       fnr_json_get_real(device, "vram_total", 0) / 1e9);
-		if (fnr_json_get(device, "compute_capability"))
-			printf(", compute capability %.1f", fnr_json_get_real(device, "compute_capability", 0));
-		printf("\n");
-	}
-}
-
-static void print_room(struct json_object *found, const char *label, const char *total, const char *left)
-{
-	if (fnr_json_get_int(found, total, 0) > 0)
-		printf("%-11s %.1f GB of %.1f GB free\n", label, fnr_json_get_real(found, left, 0) / 1e9, fnr_json_get_real(found, total, 0) / 1e9);
-}
-
 static void print_whole(struct json_object *backend)
 {
 	struct json_object *breaker = fnr_json_get(backend, "breaker"), *health = fnr_json_get(backend, "health"), *found = fnr_json_get(backend, "found");
@@ -72,9 +51,8 @@ static void print_whole(struct json_object *backend)
 	ask_line(health, "health", "score");
 	ask_line(health, "checked", "checked_at");
 	ask_line(found, "version", "version");
-	print_devices(found);
-	print_room(found, "memory", "ram_total", "ram_free");
-	print_room(found, "disk", "disk_total", "disk_free");
+	ask_memory(found);
+	ask_room(found, "disk", "disk_total", "disk_free");
 	if (ask_count(fnr_json_get(backend, "loaded")))
 		ask_line(backend, "loaded", "loaded");
 }

@@ -80,17 +80,41 @@ static void cut(char *text, size_t cells)
 	}
 }
 
-static void draw_bar(struct follow *follow, double eta)
+/* "  VRAM 6.1 of 25.8 GB" of the card of its server that is fullest; "" if none is known. */
+static void format_card(char *out, size_t size, struct json_object *progress)
+{
+	struct json_object *devices = fnr_json_get(fnr_json_get(fnr_json_get(progress, "resources"), "server"), "devices");
+	double fullest = -1;
+
+	*out = 0;
+	for (size_t i = 0; i < ask_count(devices); i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+		double all = fnr_json_get_real(device, "vram_total", 0), used = all - fnr_json_get_real(device, "vram_free", 0);
+
+		if (all <= 0 || used / all <= fullest)
+			continue;
+		fullest = used / all;
+		snprintf(out, size, "  VRAM %.1f of %.1f GB", used / 1e9, all / 1e9);
+	}
+}
+
+static void draw_bar(struct follow *follow, struct json_object *progress)
 {
 	int width = terminal_width(), cells = width < 60 ? 10 : BAR_CELLS, full = (int)(follow->percent / 100 * cells + 0.5);
-	char text[512], left[64] = "", rest[96] = "";
+	size_t room = (size_t)(width - cells - 9), taken;
+	char text[512], left[64], rest[160] = "", card[64];
+	double eta = fnr_json_get_real(progress, "eta_seconds", -1);
 
 	if (eta >= 0) {
 		format_seconds(left, sizeof left, eta);
 		snprintf(rest, sizeof rest, "  %s left", left);
 	}
-	snprintf(text, sizeof text, "%s%s", follow->message, rest);
-	cut(text, (size_t)(width - cells - 9));
+	format_card(card, sizeof card, progress);
+	strcat(rest, card);
+	taken = strlen(rest);
+	snprintf(text, sizeof text - sizeof rest, "%s", follow->message);
+	cut(text, room > taken ? room - taken : 0);
+	cut(strcat(text, rest), room);
 	printf("\r\x1b[K%s", follow->color ? "\x1b[36m" : "");
 	for (int i = 0; i < cells; i++)
 		fputs(i < full ? "█" : "░", stdout);
@@ -121,7 +145,7 @@ static void show_progress(struct follow *follow, struct json_object *progress)
 	fnr_text_clean(follow->message);
 	follow->percent = percent;
 	if (follow->terminal) {
-		draw_bar(follow, fnr_json_get_real(progress, "eta_seconds", -1));
+		draw_bar(follow, progress);
 	} else {
 		printf("%3.0f%%  %s\n", percent, follow->message);
 		fflush(stdout);

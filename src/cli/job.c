@@ -80,6 +80,7 @@ static void print_job(struct json_object *job)
 
 	print_lines(job);
 	printf("%-10s %.0f%% %s\n", "progress", fnr_json_get_real(progress, "percent", 0), fnr_json_get_text(progress, "message", ""));
+	ask_memory(fnr_json_get(fnr_json_get(progress, "resources"), "server"));
 	print_outputs(job);
 	print_error(job);
 }

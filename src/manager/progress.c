@@ -149,6 +149,34 @@ void progress_measure(struct progress *progress, const struct function *function
 	estimate(progress, function, now);
 }
 
+static int64_t within(int64_t value, int64_t most)
+{
+	return value < 0 ? 0 : value > most ? most : value;
+}
+
+static void note_device(struct server_memory *server, struct json_object *found)
+{
+	struct server_device *device = &server->devices[server->device_count];
+
+	device->vram_total = fnr_json_get_int(found, "vram_total", 0);
+	device->vram_free = within(fnr_json_get_int(found, "vram_free", 0), device->vram_total);
+	fnr_text_copy(device->name, sizeof device->name, fnr_json_get_text(found, "name", ""));
+	fnr_text_clean(device->name);
+	server->device_count += device->vram_total > 0;
+}
+
+void progress_serve(struct progress *progress, struct json_object *found)
+{
+	struct json_object *devices = fnr_json_get(found, "devices");
+	size_t count = json_object_is_type(devices, json_type_array) ? json_object_array_length(devices) : 0;
+
+	progress->server = (struct server_memory){ .known = found != NULL };
+	progress->server.ram_total = within(fnr_json_get_int(found, "ram_total", 0), INT64_MAX);
+	progress->server.ram_free = within(fnr_json_get_int(found, "ram_free", 0), progress->server.ram_total);
+	for (size_t i = 0; i < count && progress->server.device_count < PROGRESS_DEVICES; i++)
+		note_device(&progress->server, json_object_array_get_idx(devices, i));
+}
+
 static const char *stage_state(const struct progress *progress, enum fnr_stage stage, enum fnr_state state)
 {
 	if (state == FNR_STATE_COMPLETED || stage < progress->stage)
@@ -156,6 +184,38 @@ static const char *stage_state(const struct progress *progress, enum fnr_stage s
 	if (stage > progress->stage)
 		return fnr_state_terminal(state) ? "skipped" : "pending";
 	return fnr_state_terminal(state) ? fnr_state_name(state) : "running";
+}
+
+static void render_server(struct fnr_buf *out, const struct server_memory *server)
+{
+	fnr_buf_puts(out, ",\"server\":{\"devices\":[");
+	for (int i = 0; i < server->device_count; i++) {
+		fnr_buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+		render_text(out, server->devices[i].name);
+		member_int(out, "vram_total", server->devices[i].vram_total);
+		member_int(out, "vram_free", server->devices[i].vram_free);
+		fnr_buf_puts(out, "}");
+	}
+	fnr_buf_puts(out, "]");
+	member_int(out, "ram_total", server->ram_total);
+	member_int(out, "ram_free", server->ram_free);
+	fnr_buf_puts(out, "}");
+}
+
+static void render_resources(struct fnr_buf *out, const struct progress *progress)
+{
+	if (progress->cores < 0) {
+		member_json(out, "resources", NULL);
+		return;
+	}
+	fnr_buf_puts(out, ",\"resources\":{\"cpu\":");
+	render_real(out, progress->cores);
+	member_int(out, "memory_mb", (int64_t)progress->memory_mb);
+	if (progress->server.known)
+		render_server(out, &progress->server);
+	else
+		member_json(out, "server", NULL);
+	fnr_buf_puts(out, "}");
 }
 
 void progress_render(struct fnr_buf *out, const struct progress *progress, enum fnr_state state)
@@ -175,14 +235,7 @@ void progress_render(struct fnr_buf *out, const struct progress *progress, enum 
 		fnr_buf_puts(out, "}");
 	}
 	fnr_buf_puts(out, "],\"position\":null");
-	if (progress->cores < 0) {
-		member_json(out, "resources", NULL);
-	} else {
-		fnr_buf_puts(out, ",\"resources\":{\"cpu\":");
-		render_real(out, progress->cores);
-		member_int(out, "memory_mb", (int64_t)progress->memory_mb);
-		fnr_buf_puts(out, "}");
-	}
+	render_resources(out, progress);
 	if (progress->eta_s < 0) {
 		fnr_buf_puts(out, ",\"eta_seconds\":null,\"eta_confidence\":null}");
 		return;

@@ -7,6 +7,12 @@
 #include "manager/functions.h"
 #include "queue/estimate.h"
 
+#define PROGRESS_DEVICES 16
+
+/* Of the server that it runs on, as that says; bytes. */
+struct server_device { char name[96]; int64_t vram_total, vram_free; };
+struct server_memory { bool known; int device_count; struct server_device devices[PROGRESS_DEVICES]; int64_t ram_total, ram_free; };
+
 struct progress {
 	enum fnr_stage stage;
 	double fraction[FNR_STAGE_COUNT];
@@ -17,6 +23,7 @@ struct progress {
 	struct estimate past;                             /* of runs like this one */
 	double cores, memory_mb;                                /* in use now; cores < 0: not known */
 	int64_t cpu_ms, measured_at;                            /* as of the last measurement */
+	struct server_memory server;
 };
 
 /* Of a job that no attempt is known of: what its head tells. */
@@ -30,6 +37,9 @@ void progress_expect(struct progress *progress, const struct estimate *past, int
 
 /* What it uses: computing time since the attempt began, and memory now. Time has passed: the ETA is told anew. */
 void progress_measure(struct progress *progress, const struct function *function, int64_t cpu_ms, uint64_t memory, int64_t now);
+
+/* How full the memory of its server is, as run_server_memory told it; NULL: not known any more. */
+void progress_serve(struct progress *progress, struct json_object *found);
 
 /* The worker says how far it is. Earlier stages are then completed; a report of a stage that is over changes nothing.
  * message NULL: the template's. */

@@ -70,6 +70,16 @@ static void on_heartbeat(struct manager *manager, struct worker *worker, struct 
 	worker->task->measured = true;
 }
 
+static void on_server_memory(struct manager *manager, struct worker *worker, struct json_object *message)
+{
+	struct task *task = task_of(worker, message);
+
+	if (!task || task->head.state != FNR_STATE_RUNNING)
+		return;
+	progress_serve(&task->progress, fnr_json_get(message, "found"));
+	task->measured = true;
+}
+
 static void on_progress(struct manager *manager, struct worker *worker, struct json_object *message)
 {
 	struct task *task = task_of(worker, message);
@@ -327,6 +337,7 @@ static const struct report_kind { const char *type; bool durable; report_call *c
 	{ "progress", false, on_progress },
 	{ "manifest", true, on_manifest },
 	{ "heartbeat", false, on_heartbeat },
+	{ "server_memory", false, on_server_memory },
 	{ "log", false, on_log },
 	{ "preview", false, on_preview },
 	{ "finished", true, on_finished },

@@ -203,6 +203,13 @@ void run_memory(struct run *run, uint64_t bytes)
 		attempt->memory_most = bytes;
 }
 
+void run_server_memory(struct run *run, struct json_object *found)
+{
+	struct json_object *message = json_object_new_object();
+	fnr_json_set(message, "found", found != NULL ? fnr_json_copy(found) : NULL);
+	attempt_say(attempt_of(run), "server_memory", message);
+}
+
 void run_took(struct run *run, const char *part, double ms)
 {
 	struct attempt *attempt = attempt_of(run);

@@ -28,6 +28,7 @@
  * worker -> manager
  *   {"type":"hello","pid":n}                        once, when ready for a task
  *   {"type":"heartbeat","job":id|null,"cpu_ms":n,"rss":bytes}   every second while a task runs
+ *   {"type":"server_memory","job","attempt","found":{"devices":[…],"ram_total","ram_free"}|null}   now and then, of the server that it runs on
  *   {"type":"begun","job","attempt"}                before anything is done that others may notice: an attempt that is lost
  *        without it never began, and may be repeated whatever on_lost says (begun.h tells the next manager)
  *   {"type":"progress","job","attempt","stage":"execution","fraction":0.4,"message":"…"|null}   every 100 ms on the average, at most

@@ -40,6 +40,7 @@ CONTROLS = {
     "hold": None,             # stop where "greeting", "queued", "started", "success", "ended", a node class or the hold of a fault is reached, until this changes
     "deaf": False,            # samplers do not look whether they are interrupted
     "vram": 24 << 30,
+    "devices": None,          # what it says of its cards, instead of one with so much vram
     "models": nodes.MODELS,
     "oom": 0,                 # so many samplers run out of memory
     "error": 0,               # so many samplers fail with an error of Python's
@@ -667,7 +668,7 @@ class Standin:
         return web.json_response({
             "system": {"os": "posix", "ram_total": 64 << 30, "ram_free": 48 << 30, "comfyui_version": VERSIONS["jobs" in self.features],
                        "python_version": "3.12", "pytorch_version": "2.5", "embedded_python": False, "argv": ["main.py"]},
-            "devices": [{"name": "cuda:0 NVIDIA GeForce RTX 4090 : cudaMallocAsync", "type": "cuda", "index": 0, "vram_total": vram,
+            "devices": self.control["devices"] or [{"name": "cuda:0 NVIDIA GeForce RTX 4090 : cudaMallocAsync", "type": "cuda", "index": 0, "vram_total": vram,
                          "vram_free": vram - (4 << 30 if self.model else 0), "torch_vram_total": 0, "torch_vram_free": 0}]})
 
     async def object_info(self, request):

@@ -287,6 +287,20 @@ def test_what_servers_have_is_offered(page, fnr):
         assert fnr.request("DELETE", "/api/v1/backends/comfy", headers={"If-Match": "*"}).status == 204
 
 
+def test_how_full_the_graphics_card_is(page, fnr):
+    """48.7: while a server works on the job."""
+    with Comfyui(hold="KSampler") as comfy:
+        assert fnr.post("/api/v1/backends", {"id": "comfy", "type": "comfyui", "url": comfy.url}).status == 201
+        until(lambda: fnr.get("/api/v1/backends/comfy").json["state"] == "ready", "it was asked how it is")
+        id = fnr.submit("text_to_image", {"prompt": "a cat"}, quality="draft")["id"]
+        go(page, fnr, f"job={id}")
+        page.find("fnr-progress .quiet", "graphics card: 4.3 GB of 26 GB in use")
+        comfy.set(hold=None)
+        state(page, "Done")
+        assert fnr.wait(id)["state"] == "completed"
+        assert fnr.request("DELETE", "/api/v1/backends/comfy", headers={"If-Match": "*"}).status == 204
+
+
 def test_what_the_server_finds_is_said_at_the_field(page, fnr):
     page.expected = ["422"]
     open_function(page, fnr)

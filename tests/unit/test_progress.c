@@ -1,5 +1,6 @@
 /* Progress as people see it, and the text it is rendered to. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -119,6 +120,63 @@ Test(progress, tells_what_is_used)
 	cr_assert_null(fnr_json_get(value, "resources"));
 	json_object_put(value);
 	fnr_buf_free(&out);
+}
+
+Test(progress, tells_how_full_its_server_is)
+{
+	static const char said[] = "{\"devices\":[{\"name\":\"card \\u0007one\",\"vram_total\":8000,\"vram_free\":3000},{\"name\":\"none\",\"vram_total\":0},7,"
+		"{\"name\":\"two\",\"vram_total\":9000,\"vram_free\":9999}],\"ram_total\":64000,\"ram_free\":48000}";
+	struct json_object *found = fnr_json_parse(said, strlen(said), NULL), *value, *server, *devices;
+	struct progress progress;
+
+	progress_begin(&progress, &function, T0, T0);
+	progress_serve(&progress, found);
+	progress_measure(&progress, &function, 10, 20 << 20, T0 + 1000);
+	value = rendered(&progress, FNR_STATE_RUNNING);
+	server = fnr_json_get(fnr_json_get(value, "resources"), "server");
+	devices = fnr_json_get(server, "devices");
+	cr_assert_eq(json_object_array_length(devices), 2, "what has no memory is no card");
+	cr_assert_str_eq(fnr_json_get_text(json_object_array_get_idx(devices, 0), "name", ""), "card ?one");
+	cr_assert_eq(fnr_json_get_int(json_object_array_get_idx(devices, 0), "vram_total", 0), 8000);
+	cr_assert_eq(fnr_json_get_int(json_object_array_get_idx(devices, 0), "vram_free", 0), 3000);
+	cr_assert_str_eq(fnr_json_get_text(json_object_array_get_idx(devices, 1), "name", ""), "two");
+	cr_assert_eq(fnr_json_get_int(json_object_array_get_idx(devices, 1), "vram_free", 0), 9000, "no more than there is");
+	cr_assert_eq(fnr_json_get_int(server, "ram_total", 0), 64000);
+	cr_assert_eq(fnr_json_get_int(server, "ram_free", 0), 48000);
+	json_object_put(value);
+	json_object_put(found);
+
+	progress_serve(&progress, NULL);
+	value = rendered(&progress, FNR_STATE_RUNNING);
+	cr_assert_eq(fnr_json_get_int(fnr_json_get(value, "resources"), "memory_mb", 0), 20);
+	cr_assert_null(fnr_json_get(fnr_json_get(value, "resources"), "server"), "it says so no more");
+	json_object_put(value);
+}
+
+Test(progress, has_room_for_so_many_cards)
+{
+	struct json_object *found = json_object_new_object(), *devices = json_object_new_array(), *value;
+	struct progress progress;
+
+	for (int i = 0; i < 40; i++) {
+		struct json_object *device = json_object_new_object();
+		char name[256];
+
+		snprintf(name, sizeof name, "%0200d", i);
+		fnr_json_set_text(device, "name", name);
+		fnr_json_set_int(device, "vram_total", 1 + i);
+		json_object_array_add(devices, device);
+	}
+	fnr_json_set(found, "devices", devices);
+	progress_begin(&progress, &function, T0, T0);
+	progress_serve(&progress, found);
+	progress_measure(&progress, &function, 10, 0, T0 + 1000);
+	value = rendered(&progress, FNR_STATE_RUNNING);
+	devices = fnr_json_get(fnr_json_get(fnr_json_get(value, "resources"), "server"), "devices");
+	cr_assert_eq(json_object_array_length(devices), PROGRESS_DEVICES);
+	cr_assert_eq(fnr_json_get_int(json_object_array_get_idx(devices, 15), "vram_total", 0), 16);
+	json_object_put(value);
+	json_object_put(found);
 }
 
 Test(progress, ends)
