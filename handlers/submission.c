@@ -499,7 +499,7 @@ static void shape_resolve(struct submission *s, struct shape *shape)
 	shape->parameters = parameters_resolve(s->template_, s->quality, s->inputs, NULL);
 	if (shape->variant)
 		variant_lay_over(s->template_, shape->variant, s->inputs, shape->parameters);
-	shape->models = template_models(s->template_, shape->parameters);
+	shape->models = template_models(s->template_, s->quality, shape->parameters);
 	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models);
 }
 

@@ -205,7 +205,7 @@ enum run_result comfyui_workflow_fill(struct comfyui *comfyui)
 	struct run *run = comfyui->run;
 	struct json_object *bindings = fnr_json_get(comfyui->backend, "bindings");
 	struct json_object *values = bindings_values(run->parameters, run->seed, fnr_quality_name(run->quality));
-	struct binding_scope scope = { fnr_json_get(run->definition, "inputs"), fnr_json_get(run->definition, "parameters") };
+	struct binding_scope scope = { .inputs = fnr_json_get(run->definition, "inputs"), .parameters = fnr_json_get(run->definition, "parameters") };
 	struct filling filling = { .comfyui = comfyui };
 	enum binding_result result = BINDING_SET;
 	if (json_object_is_type(bindings, json_type_object)) {

@@ -143,7 +143,7 @@ enum run_result gradio_request(struct gradio_server *server, const struct gradio
 	struct run *run = server->run;
 	struct request request = {
 		.server = server, .endpoint = endpoint, .bindings = fnr_json_get(fnr_json_get(run->definition, "backend"), "bindings"),
-		.scope = { fnr_json_get(run->definition, "inputs"), fnr_json_get(run->definition, "parameters") },
+		.scope = { .inputs = fnr_json_get(run->definition, "inputs"), .parameters = fnr_json_get(run->definition, "parameters") },
 		.known = bindings_values(run->parameters, run->seed, fnr_quality_name(run->quality)), .values = json_object_new_object(),
 		.result = RUN_DONE, .error = error,
 	};

@@ -68,7 +68,7 @@ static bool name_gives(const struct binding_scope *scope, const char *name, enum
 		*gives_r = gives_of_input(input);
 	else if (json_object_is_type(scope->parameters, json_type_object) && json_object_object_get_ex(scope->parameters, name, &value))
 		*gives_r = binding_gives_of(value);
-	else if (strcmp(name, "seed") == 0)
+	else if (strcmp(name, "seed") == 0 && !scope->no_seed)
 		*gives_r = BINDING_NUMBER;
 	else if (strcmp(name, "quality") == 0)
 		*gives_r = BINDING_TEXT;
@@ -213,6 +213,14 @@ static void check_expression(struct checking *checking, struct json_object *bind
 	else
 		*gives_r = gives[expression_type(expression)];
 	expression_free(expression);
+}
+
+void condition_check(struct json_object *object, const struct binding_scope *scope, const char *pointer, struct fnr_error *err)
+{
+	struct checking checking = { .scope = scope, .err = err };
+	enum binding_gives gives;
+	if (fnr_json_get(object, "when") != NULL)
+		check_expression(&checking, object, "when", pointer, true, &gives);
 }
 
 static enum binding_gives check_upload(struct checking *checking, struct json_object *binding, const char *pointer)
@@ -365,7 +373,7 @@ static struct json_object *looked_up(struct json_object *binding, struct json_ob
 	return json_object_get(found);
 }
 
-static bool condition_holds(struct json_object *binding, const struct binding_scope *scope, struct json_object *values)
+bool condition_holds(struct json_object *binding, const struct binding_scope *scope, struct json_object *values)
 {
 	char error[256];
 	if (fnr_json_get(binding, "when") == NULL)

@@ -29,8 +29,9 @@ enum binding_gives { BINDING_TEXT, BINDING_NUMBER, BINDING_TRUTH, BINDING_LIST, 
 const char *binding_gives_name(enum binding_gives gives);      /* "a number" */
 enum binding_gives binding_gives_of(struct json_object *value);
 
-/* The template that has it: inputs in short form, parameters with their values. Borrowed; either may be NULL. */
-struct binding_scope { struct json_object *inputs, *parameters; };
+/* The template that has it: inputs in short form, parameters with their values. Borrowed; either may be NULL. no_seed: what is asked
+ * about is settled for jobs of any seed, so there is no such name. */
+struct binding_scope { struct json_object *inputs, *parameters; bool no_seed; };
 
 /* Is it sound? Problems go to err with JSON Pointers below `pointer`. True if nothing was added. */
 bool binding_check(struct json_object *binding, const struct binding_scope *scope, const char *pointer, enum binding_gives *gives_r,
@@ -42,10 +43,15 @@ typedef void bindings_target(const char *target, struct json_object *binding, en
 void bindings_check(struct json_object *bindings, const struct binding_scope *scope, const char *pointer, bindings_target *target,
                     void *context, struct fnr_error *err);
 
-/* ---- while a job runs; only for bindings that were found sound ---- */
+/* The same for a `when` alone, of anything that has one or has none. */
+void condition_check(struct json_object *object, const struct binding_scope *scope, const char *pointer, struct fnr_error *err);
+
+/* ---- for bindings and conditions that were found sound ---- */
 
 /* The values that bindings see: an object to put. */
 struct json_object *bindings_values(struct json_object *parameters, int64_t seed, const char *quality);
+
+bool condition_holds(struct json_object *object, const struct binding_scope *scope, struct json_object *values);   /* true without a `when` */
 
 /* Makes one file available to the backend and says what it is called there: a value to put; NULL: it failed. */
 typedef struct json_object *binding_upload(const char *name, struct json_object *reference, void *context);

@@ -122,7 +122,7 @@ void template_comfyui_check(struct json_object *source, const struct template_fo
 {
 	static const char *const members[] = { "type", "workflow", "bindings", "outputs", "previews", "node_errors", "words", TEMPLATE_PLACE_MEMBERS };
 	struct json_object *backend = fnr_json_get(source, "backend"), *workflow = NULL;
-	struct binding_scope scope = { fnr_json_get(source, "inputs"), fnr_json_get(source, "parameters") };
+	struct binding_scope scope = { .inputs = fnr_json_get(source, "inputs"), .parameters = fnr_json_get(source, "parameters") };
 	const char *brought = template_comfyui_brought(backend);
 	rules_only(backend, "/backend", members, sizeof members / sizeof members[0], err);
 	template_place_check(backend, err);

@@ -56,7 +56,7 @@ void template_gradio_check(struct json_object *source, struct fnr_error *err)
 	static const char *const names[] = { "type", "api_name", "bindings", "outputs", TEMPLATE_PLACE_MEMBERS };
 	struct json_object *backend = fnr_json_get(source, "backend");
 	struct json_object *outputs = rules_want(backend, "/backend", "outputs", json_type_object, "write it like {image: 0}", err);
-	struct binding_scope scope = { fnr_json_get(source, "inputs"), fnr_json_get(source, "parameters") };
+	struct binding_scope scope = { .inputs = fnr_json_get(source, "inputs"), .parameters = fnr_json_get(source, "parameters") };
 
 	rules_only(backend, "/backend", names, sizeof names / sizeof names[0], err);
 	rules_text(backend, "/backend", "api_name", RULES_REQUIRED, 127, NULL, 0, "name the app's function, like /predict", err);

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "registry/bindings.h"
 #include "registry/internal.h"
 #include "registry/preset.h"
 #include "schema/inputs.h"
@@ -423,9 +424,23 @@ static bool has_text(struct json_object *list, const char *text)
 	return false;
 }
 
-struct json_object *template_models(const struct template_ *template_, struct json_object *parameters)
+static bool is_loaded(struct json_object *definition, struct json_object *model, const struct preset *preset, struct json_object *parameters)
 {
-	struct json_object *models = fnr_json_get(template_definition(template_), "models"), *list = json_object_new_array();
+	const struct binding_scope scope = { .inputs = fnr_json_get(definition, "inputs"), .parameters = fnr_json_get(definition, "parameters"), .no_seed = true };
+	struct json_object *values;
+	bool holds;
+
+	if (!fnr_json_get(model, "when"))
+		return true;
+	values = bindings_values(parameters, 0, fnr_quality_name(preset->tier));
+	holds = condition_holds(model, &scope, values);
+	json_object_put(values);
+	return holds;
+}
+
+struct json_object *template_models(const struct template_ *template_, const struct preset *preset, struct json_object *parameters)
+{
+	struct json_object *definition = template_definition(template_), *models = fnr_json_get(definition, "models"), *list = json_object_new_array();
 	size_t count = json_object_is_type(models, json_type_array) ? json_object_array_length(models) : 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -435,7 +450,7 @@ struct json_object *template_models(const struct template_ *template_, struct js
 		char text[320];
 
 		snprintf(text, sizeof text, "%.64s/%.250s", fnr_json_get_text(model, "category", ""), name);
-		if (*name && !has_text(list, text))
+		if (*name && !has_text(list, text) && is_loaded(definition, model, preset, parameters))
 			json_object_array_add(list, json_object_new_string(text));
 	}
 	if (json_object_array_length(list) > 0)

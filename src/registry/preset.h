@@ -100,9 +100,9 @@ struct json_object *preset_pipeline(struct json_object *definition, const struct
 /* {"compatible": …, "reasons": [{"code","message","parameter","blocking"}]}; see parameters.c for the codes. To put. */
 struct json_object *preset_compatibility(const struct template_ *template_, const struct preset *preset);
 
-/* The models that a job with these resolved parameters loads, as texts "category/name", each once: an array to put. NULL if
- * there are none. */
-struct json_object *template_models(const struct template_ *template_, struct json_object *parameters);
+/* The models that a job with this preset and these resolved parameters loads, as texts "category/name", each once: an array to
+ * put. NULL if there are none. */
+struct json_object *template_models(const struct template_ *template_, const struct preset *preset, struct json_object *parameters);
 
 /* Digest of all that the scheduler looks at: template id and version, preset, fallback, models (or NULL). */
 uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models);

@@ -43,7 +43,8 @@
  *     execution: {weight: 0.8, message: Drawing your title…}
  *     finalization: {weight: 0.1, message: Filing the picture…}
  *   models: [{category: checkpoints, name: sd15.safetensors}, {category: loras, parameter: style}]   # files that it loads;
- *           # parameter: the input or parameter that has the file's name. For kinds of backends that load any.
+ *           # parameter: the input or parameter that has the file's name. For kinds of backends that load any. when: "refine": only if
+ *           # this expression is true (expression.h), over inputs, parameters and quality
  *   examples: [{name: …, inputs: {…}, quality: draft}]
  *   backend: {type: script, python: title_card.py, class: TitleCard}   # or command: [program, arg…]; or {type: noop}, or comfyui.c
  *

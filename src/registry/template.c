@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/queues.h"
 #include "base/text.h"
+#include "registry/bindings.h"
 #include "registry/errors.h"
 #include "registry/internal.h"
 #include "schema/inputs.h"
@@ -582,7 +583,8 @@ static void check_backend(struct reading *r)
 
 static void check_model(struct reading *r, struct json_object *model, const char *at)
 {
-	static const char *const names[] = { "category", "name", "parameter" };
+	static const char *const names[] = { "category", "name", "parameter", "when" };
+	const struct binding_scope scope = { .inputs = fnr_json_get(r->source, "inputs"), .parameters = fnr_json_get(r->source, "parameters"), .no_seed = true };
 	bool name = fnr_json_get(model, "name") != NULL, parameter = fnr_json_get(model, "parameter") != NULL;
 	char found[FNR_JSON_FOUND];
 
@@ -594,6 +596,7 @@ static void check_model(struct reading *r, struct json_object *model, const char
 	rules_text(model, at, "category", RULES_REQUIRED, 64, NULL, 0, "name its folder, like checkpoints or loras", r->err);
 	rules_text(model, at, "name", RULES_OPTIONAL, 200, NULL, 0, "give the name of its file", r->err);
 	rules_text(model, at, "parameter", RULES_OPTIONAL, 64, NULL, 0, "name the input or parameter that has the name of its file", r->err);
+	condition_check(model, &scope, at, r->err);
 	if (name == parameter)
 		fnr_error_add(r->err, at, "required", "give one of name and parameter", "a model has either a name, or a parameter that has it");
 	else if (parameter && !fnr_json_get(fnr_json_get(r->source, "inputs"), fnr_json_get_text(model, "parameter", "")) &&

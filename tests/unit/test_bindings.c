@@ -113,7 +113,7 @@ static void scope_make(void)
 	inputs = json("{'prompt':{'type':'string'},'sampler':{'type':'string','enum':['fast','good']},'hq':{'type':'boolean'},'scale':{'type':'number'},"
 	              "'picture':{'type':'file'},'pictures':{'type':'array','items':{'type':'file'}},'more':{'type':'object'}}");
 	parameters = json("{'width':640,'steps':20}");
-	scope = (struct binding_scope){ inputs, parameters };
+	scope = (struct binding_scope){ .inputs = inputs, .parameters = parameters };
 }
 
 TestSuite(bindings, .init = scope_make);

@@ -339,6 +339,10 @@ Test(registry, refusals_of_the_main_members)
 		{ "x", "models: [{category: a, name: b, parameter: size}]", "/models/0" },
 		{ "x", "models: [{category: a, name: b}, {category: a, parameter: none}]", "/models/1" },
 		{ "x", "models: [{category: a, name: b, file: c}]", "/models/0/file" },
+		{ "x", "models: [{category: a, name: b, when: true}]", "/models/0/when" },
+		{ "x", "models: [{category: a, name: b, when: 'none'}]", "/models/0/when" },
+		{ "x", "models: [{category: a, name: b, when: '5'}]", "/models/0/when" },
+		{ "x", "models: [{category: a, name: b, when: 'seed > 5'}]", "/models/0/when" },
 		{ "X", "", "/id" }, { "'../x'", "", "/id" }, { "7", "", "/id" }, { "''", "", "/id" },
 	};
 
@@ -912,6 +916,43 @@ static int64_t resolved(const char *quality, const char *inputs, const char *nam
 	json_object_put(given);
 	store_read_end(txn);
 	return value;
+}
+
+/* As JSON text, or "none". */
+static void models_at(const char *quality, char out[128])
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	struct json_object *none = json_object_new_object(), *parameters, *models;
+	struct store_txn *txn = store_read(store, NULL);
+	const struct template_ *found;
+	const struct preset *preset;
+
+	cr_assert_eq(template_find(txn, "enlarge", &found, &err), FNR_OK, "%s", err.message);
+	cr_assert_eq(preset_find(txn, quality, NULL, &preset, &err), FNR_OK, "%s", err.message);
+	parameters = parameters_resolve(found, preset, none, NULL);
+	models = template_models(found, preset, parameters);
+	snprintf(out, 128, "%s", models ? fnr_json_text(models, NULL) : "none");
+	json_object_put(models);
+	json_object_put(parameters);
+	json_object_put(none);
+	store_read_end(txn);
+}
+
+Test(registry, models_are_needed_on_a_condition)
+{
+	char models[128];
+	int posts;
+
+	write_file("shipped/enlarge.yaml", "id: enlarge\nversion: 1.0.0\nname: Enlarge\ncategory: image\nbackend: {type: noop}\nparameters: {use: true}\n"
+		"presets: {draft: {use: false}, standard: {use: false}}\n"
+		"models: [{category: up, name: a, when: use}, {category: up, name: b, when: \"quality == 'draft'\"}]\n");
+	load(&posts);
+	models_at("draft", models);
+	cr_expect_str_eq(models, "[\"up/b\"]");
+	models_at("standard", models);
+	cr_expect_str_eq(models, "none");
+	models_at("high", models);
+	cr_expect_str_eq(models, "[\"up/a\"]");
 }
 
 Test(registry, parameters_merge_in_order)
