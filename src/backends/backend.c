@@ -5,10 +5,16 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "backends/kinds.h"
 #include "base/log.h"
 #include "base/text.h"
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
 
 void backend_conf(struct fnr_conf *conf)
 {
@@ -17,11 +23,23 @@ void backend_conf(struct fnr_conf *conf)
 		FNR_CONF_KEYS(X)
 #undef X
 	};
+	static struct fnr_conf last;
+	static struct stat seen;
 	struct fnr_error err = FNR_ERROR_INIT;
+	struct stat now = { 0 };
 
+	stat("config.yaml", &now);
+	if (*last.log_level != '\0' && same_file(&now, &seen)) {
+		*conf = last;
+		return;
+	}
 	*conf = defaults;
-	if (fnr_conf_load(conf, "config.yaml", &err) != FNR_OK)
+	if (fnr_conf_load(conf, "config.yaml", &err) == FNR_OK) {
+		last = *conf;
+		seen = now;
+	} else {
 		fnr_warn(NULL, "config.yaml has mistakes, the defaults are used: %s", err.message);
+	}
 	fnr_error_clear(&err);
 }
 

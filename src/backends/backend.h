@@ -30,10 +30,11 @@ struct run {
 	enum fnr_quality quality;            /* the tier */
 	const char *preset;                  /* "studio@3" */
 	int64_t seed;
+	bool look;                           /* it may have been begun before, by a life that could not tell: where it is found it is joined */
 	int64_t timeout_ms;                  /* longest attempt */
 	struct json_object *took;            /* {PART: ms}: what parts of earlier runs of its kind took there, as run_took told them. May be NULL */
 	const char *data_dir;                /* absolute */
-	const char *work_dir;                /* absolute; exists, empty, the only place that the backend may write */
+	const char *work_dir;                /* absolute; exists (but see run_folder), empty, the only place that the backend may write */
 	const char *definition_dir;          /* absolute; the template's files, read only */
 	/* Array of {"id","media_type","name","path"}; path absolute. What was fetched has "reference", its address, instead of "id". */
 	struct json_object *uploads;
@@ -63,11 +64,11 @@ enum run_result run_fail(struct run_error *error, enum fnr_class class_, const c
 void run_progress(struct run *run, enum fnr_stage stage, double fraction, const char *message); /* message NULL: the template's */
 void run_log(struct run *run, const char *level, const char *text);
 void run_preview(struct run *run, const char *media_type, const void *data, size_t len);
-/* Waits until the attempt is written down, for kinds that begin early: before anything is done that others may notice. At once
- * for all others, and from the second call on. False: stop now. */
-bool run_durable(struct run *run);
 /* From here on others may notice the attempt: an attempt that is lost before that can always be repeated. */
 void run_begun(struct run *run);
+/* Makes work_dir, which kinds that begin early are given without: when it is needed, or there is time for it. At once from the
+ * second call on. False with *error set. */
+bool run_folder(struct run *run, struct run_error *error);
 /* The part of `path` within work_dir: what runs may also give it with the folder in front, as it was told to them. */
 const char *run_path_within(const struct run *run, const char *path);
 /* A file of the result. path is relative to work_dir (or below it): a regular file, no symlink, opened beneath
@@ -97,7 +98,7 @@ struct backend_kind {
 	bool needs_endpoint;                                 /* works on a server that an operator added: run->endpoint */
 	bool attachable;                                     /* a running attempt can be joined again after a restart */
 	bool tells_begin;                                    /* execute calls run_begun by itself; else that is said before execute */
-	bool begins_early;                                   /* execute may run before the attempt is written down, as it calls run_durable */
+	bool begins_early;                                   /* execute may run before the attempt is written down: attachable, heeds run->look, calls run_folder */
 	enum run_result (*execute)(struct run *run, struct run_error *error);
 	/* Joins the attempt where it is now, after whoever watched it is gone: work_dir is empty again. NULL if not attachable. */
 	enum run_result (*attach)(struct run *run, struct run_error *error);

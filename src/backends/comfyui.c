@@ -301,6 +301,29 @@ static enum run_result connect_first(struct comfyui *comfyui)
 	return result;
 }
 
+/* Of this attempt, by a worker whose manager could not note it any more. */
+static bool is_there(struct comfyui *comfyui)
+{
+	struct comfyui_report report;
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	comfyui_ask(comfyui, false, &report, &answer);
+	json_object_put(report.entry);
+	http_answer_clear(&answer);
+	return report.state == COMFYUI_PENDING || report.state == COMFYUI_RUNNING || report.state == COMFYUI_ENDED;
+}
+
+static enum run_result give(struct comfyui *comfyui)
+{
+	run_begun(comfyui->run);
+	comfyui->joined = comfyui->run->look && is_there(comfyui);
+	enum run_result result = comfyui->joined ? RUN_DONE : comfyui_submit(comfyui);
+	if (result == RUN_DONE && !run_folder(comfyui->run, comfyui->error)) {
+		comfyui_cancel(comfyui);
+		result = RUN_FAILED;
+	}
+	return result;
+}
+
 static enum run_result comfyui_execute(struct run *run, struct run_error *error)
 {
 	struct comfyui comfyui = { .run = run, .error = error };
@@ -310,9 +333,9 @@ static enum run_result comfyui_execute(struct run *run, struct run_error *error)
 	if (result == RUN_DONE)
 		result = connect_first(&comfyui);
 	if (result == RUN_DONE)
-		result = comfyui_submit(&comfyui);
+		result = give(&comfyui);
 	if (result == RUN_DONE)
-		result = watch_prompt(&comfyui, false);
+		result = watch_prompt(&comfyui, comfyui.joined);
 	end(&comfyui);
 	return result;
 }
@@ -323,7 +346,7 @@ static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 	struct comfyui comfyui = { .run = run, .error = error, .joined = true };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result = RUN_FAILED;
-	if (begin(&comfyui)) {
+	if (begin(&comfyui) && run_folder(run, error)) {
 		comfyui_recall_client(&comfyui);
 		comfyui_connect(&comfyui, &answer); /* it can be watched without, too */
 		result = answer.result == HTTP_STOPPED ? stopped(&comfyui) : watch_prompt(&comfyui, true);

@@ -185,7 +185,9 @@ static void keep_picture(struct comfyui *comfyui, const struct comfyui_node *nod
 	if (count >= RECEIVED_MOST || comfyui->received_size > (uint64_t)comfyui->conf.script_file)
 		return;
 	snprintf(name, sizeof name, ".received-%zu.%s", count, strcmp(media_type, "image/jpeg") == 0 ? "jpg" : "png");
-	int dir = open(comfyui->run->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	int dir = -1, fd = -1;
+	if (run_folder(comfyui->run, comfyui->error))
+		dir = open(comfyui->run->work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0)
 		fd = path_open(dir, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
 	if (fd >= 0 && fnr_write_all(fd, data, len)) {

@@ -186,9 +186,7 @@ static struct json_object *upload(const char *name, struct json_object *referenc
 		return NULL;
 	const char *path = fnr_json_get_text(file, "path", "");
 	run_progress(comfyui->run, FNR_STAGE_PREPARATION, 0.3, "Sending your file…");
-	if (!run_durable(comfyui->run)) {
-		filling->result = RUN_CANCELLED;
-	} else if (digest_of(comfyui, path, hex)) {
+	if (digest_of(comfyui, path, hex)) {
 		name_of(hex, fnr_json_get_text(file, "name", ""), fnr_json_get_text(file, "media_type", ""), remote);
 		value = send_file(filling, path, remote, fnr_json_get_text(file, "media_type", NULL));
 	} else {
@@ -303,12 +301,8 @@ static enum run_result submit(struct comfyui *comfyui, struct json_object *body,
 enum run_result comfyui_submit(struct comfyui *comfyui)
 {
 	struct json_object *body = request_make(comfyui);
-	enum run_result result = RUN_CANCELLED;
 	bool again = false;
-	if (run_durable(comfyui->run)) {
-		run_begun(comfyui->run);
-		result = submit(comfyui, body, true, &again);
-	}
+	enum run_result result = submit(comfyui, body, true, &again);
 	if (again)
 		result = submit(comfyui, body, false, &again);
 	json_object_put(body);

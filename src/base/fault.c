@@ -3,15 +3,20 @@
 #ifdef FNR_FAULTS
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#define HANG (-1)
+#define HANG_MS 10
+
 static int number_of(const char *name)
 {
 	static const struct { const char *name; int number; } errors[] = {
 		{ "EIO", EIO }, { "ENOSPC", ENOSPC }, { "EAGAIN", EAGAIN }, { "ENOMEM", ENOMEM }, { "EMFILE", EMFILE },
+		{ "HANG", HANG },
 	};
 
 	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
@@ -29,7 +34,7 @@ static double chance(void)
 	return bits / ((double)(unsigned)-1 + 1);
 }
 
-int fnr_fault(const char *point)
+static int look(const char *point)
 {
 	FILE *file = fopen("run/faults", "re");
 	char line[128];
@@ -44,6 +49,15 @@ int fnr_fault(const char *point)
 	}
 	if (file)
 		fclose(file);
+	return number;
+}
+
+int fnr_fault(const char *point)
+{
+	int number;
+
+	while ((number = look(point)) == HANG)
+		poll(NULL, 0, HANG_MS);
 	if (number)
 		errno = number;
 	return number;

@@ -2,11 +2,13 @@
  * is the constant 0.
  *
  * What goes wrong stands in the file run/faults of the data directory, a line each: POINT ERROR [SHARE]. ERROR is the name of
- * an errno value; SHARE, from 0 to 1, says how often (1 where it is left out). The file is read at each point anew.
+ * an errno value, or HANG: it goes on when the line is gone, and nothing is wrong; SHARE, from 0 to 1, says how often (1 where
+ * it is left out). The file is read at each point anew.
  *
  *   commit         the store or the journal cannot be written
  *   file.flush     a file of a result, or its folder, cannot be flushed
  *   script.start   no process can be started
+ *   dispatch.told  (only HANG) a worker was told of an attempt that is not written down yet
  */
 #ifndef FNR_BASE_FAULT_H
 #define FNR_BASE_FAULT_H

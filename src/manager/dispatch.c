@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -310,7 +311,7 @@ bool dispatch_tell_run(struct manager *manager, const struct task *task, const s
 	if (attach)
 		fnr_buf_puts(&text, ",\"attach\":true");
 	else if (task->function->begins_early)
-		fnr_buf_puts(&text, ",\"early\":true");
+		fnr_buf_puts(&text, fnr_id_compare(&task->job, &manager->doubt) > 0 ? ",\"early\":true" : ",\"early\":true,\"look\":true");
 	good = add_payload(manager, &text, task);
 	fnr_buf_puts(&text, "}");
 	if (good)
@@ -376,8 +377,10 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 		refuse(manager, head, task);
 		return;
 	}
-	worker->early = task->function->begins_early;
-	manager->turn.early += worker->early;
+	if (task->function->begins_early) {
+		pool_flush_worker(&manager->pool, worker);
+		(void)fnr_fault("dispatch.told");
+	}
 	timeout_ms = dispatch_timeout(manager, task, head);
 	task->started_at = manager->turn.now;
 	task->deadline = manager->turn.mono + timeout_ms + OVERTIME_MS;

@@ -108,8 +108,10 @@ static void take_news(struct manager *manager)
 		if (!worker->dead)
 			continue;
 		report_take(manager, worker);
-		if (worker->task)
-			manager->work = true;
+		if (!worker->task)
+			continue;
+		worker->task->begun = worker->task->begun || begun_noted(worker->name, worker->task->id, worker->task->attempt);
+		manager->work = true;
 	}
 }
 

@@ -6,7 +6,8 @@
  * the journal and rings the bell of fnr-events (in this order: the workers work meanwhile, which is a seventh more jobs
  * a second). A turn in which nothing durable changes (progress, logs) leaves the store alone. Nobody is told of anything
  * before it is on disk, so being killed between any two lines costs at most a repetition; how a life begins again is in
- * recover.c.
+ * recover.c. One thing is told before: an attempt on a server where it can be found again (worker/wire.h, "early"). The commit
+ * is then no part of how long a job takes, and what a kill kept from being written down is taken over by the next life.
  *
  *   loop.c       what is ready; the turn; when the next one is
  *   reports.c    what workers say            commands.c   what clients asked for
@@ -122,7 +123,6 @@ struct turn {
 	struct note *notes;
 	size_t note_count, note_size;
 	size_t moves;                       /* jobs changed by commands and due times: at most MASS_A_TURN */
-	size_t early;                       /* workers that are told of an attempt before the commit */
 	struct fnr_buf line;                /* what is logged after the commit: level, id, 0, text, 0; and so on */
 	struct fnr_buf ended;               /* names of dead workers, each with its 0: what they noted goes after the commit */
 };
@@ -222,6 +222,7 @@ struct manager {
 	struct task *tasks;
 	size_t task_count;
 	struct begun *begun;                /* at the start: attempts that an earlier life has begun */
+	struct fnr_id doubt;                /* jobs up to this one may have begun without a note of it (worker/begun.h) */
 	struct turn turn;
 
 	struct report *reports;             /* of this turn, in order of arrival */
@@ -516,6 +517,7 @@ void thumbnails_make_way(struct manager *manager);                       /* a jo
 /* ---- house.c, recover.c, stop.c ---- */
 void house_tick(struct manager *manager);            /* each second */
 void recover_jobs(struct manager *manager);          /* in the first turn's transaction */
+void recover_begun(struct manager *manager);         /* after it: attempts that began before they were written down */
 void recover_folders(struct manager *manager);       /* the same: what attempts of an earlier life left in workspace/.work */
 void stop_begin(struct manager *manager, const char *why);
 void stop_apply(struct manager *manager);            /* in a turn: gives back what has had its time */

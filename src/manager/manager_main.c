@@ -158,6 +158,7 @@ static void begin(struct manager *manager)
 	discards_read(manager);
 	backends_read(manager);
 	recover_jobs(manager);
+	recover_begun(manager);
 	workers_read(manager);
 	dispatch_lanes(manager);
 	thumbnails_read(manager);

@@ -25,7 +25,6 @@ struct worker {
 	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards, makes a thumbnail, asks a server or has it restarted */
 	char backend[68];              /* that it worked for last: it may still be connected to it */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
-	bool early;                    /* out may be sent before the commit: it is an attempt that begins early */
 	bool out_waits;                /* epoll looks for room to write */
 	bool killed;                   /* was asked of the spawner */
 	bool dead;                     /* the spawner told it; reports that it had sent are read first */

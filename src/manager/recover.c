@@ -45,10 +45,22 @@ static void file_again(struct manager *manager, struct task *task)
 	task->finish_due = true;
 }
 
+static void go_on(struct manager *manager, struct job_head *head, struct task *task)
+{
+	struct json_object *error;
+
+	if (attach_possible(manager, task, head)) {
+		attach_begin(manager, task, head);
+		return;
+	}
+	error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry", "The server was stopped or failed while it ran.");
+	move_lost(manager, head, task, error);
+	json_object_put(error);
+}
+
 static void bring_back(struct manager *manager, struct job_head *head, bool was_stopped)
 {
 	struct task *task = task_again(manager, head);
-	struct json_object *error;
 
 	task->excused = was_stopped;
 	fnr_info(NULL, "job=%s event=job.brought_back state=%s attempt=%d", task->id, fnr_state_name(head->state), head->attempt);
@@ -56,14 +68,8 @@ static void bring_back(struct manager *manager, struct job_head *head, bool was_
 		file_again(manager, task);
 		return;
 	}
-	if (attach_possible(manager, task, head)) {
-		attach_begin(manager, task, head);
-		attach_recall(manager, task);
-		return;
-	}
-	error = error_make(FNR_CLASS_UNKNOWN, "lost", "Try again.", "retry", "The server was stopped or failed while it ran.");
-	move_lost(manager, head, task, error);
-	json_object_put(error);
+	attach_recall(manager, task);
+	go_on(manager, head, task);
 }
 
 struct heads { struct job_head items[ACTIVE_A_WALK]; size_t count; };
@@ -104,7 +110,48 @@ void recover_jobs(struct manager *manager)
 	free(heads);
 }
 
-/* "<job>-<attempt>": one that got ready, and was never written down (worker/wire.h, "early")? */
+/* ---- attempts that were told of before they were written down (worker/wire.h, "early") ---- */
+
+/* It has begun over there: what the kill kept from being written down is written down now. */
+static void take_over(struct manager *manager, const struct begun_note *note)
+{
+	struct json_object *summary;
+	struct job_head head;
+	struct fnr_id id;
+	struct task *task;
+
+	if (!fnr_id_parse(note->job, &id) || store_job_get(manager->turn.txn, &id, &head) != FNR_OK || head.attempt + 1 != note->attempt ||
+	    !move_allowed(&head, TRIGGER_DISPATCH))
+		return;
+	if (fnr_id_compare(&id, &manager->seen) > 0)
+		move_appeared(manager, &head);
+	summary = job_summary(manager, &id);
+	task = task_add(manager, &head, summary);
+	task->attempt = (uint16_t)note->attempt;
+	task->begun = true;
+	task->started_at = manager->turn.now;
+	fnr_text_copy(task->worker_name, sizeof task->worker_name, note->worker);
+	fnr_text_copy(task->backend, sizeof task->backend, note->backend);
+	fnr_text_copy(task->placement, sizeof task->placement, "begun there before a restart");
+	progress_begin(&task->progress, task->function, head.queued_at, task->started_at);
+	fnr_info(NULL, "job=%s event=job.taken_over attempt=%d backend=%s", task->id, note->attempt, task->backend);
+	move_dispatch(manager, &head, summary, task);
+	json_object_put(summary);
+	go_on(manager, &head, task);
+}
+
+void recover_begun(struct manager *manager)
+{
+	size_t count;
+	const struct begun_note *notes = begun_notes(manager->begun, &count);
+
+	for (size_t i = 0; i < count; i++)
+		take_over(manager, &notes[i]);
+	if (!begun_complete(manager->begun))
+		manager->doubt = store_last_job(manager->turn.txn);
+}
+
+/* "<job>-<attempt>": one that got ready, and did not begin? */
 static bool was_early(struct manager *manager, const char *name)
 {
 	char text[FNR_ID_TEXT];

@@ -396,24 +396,6 @@ static void forget(struct turn *turn)
 	fnr_buf_reset(&turn->line);
 }
 
-/* Some get ready while the attempt is written down, and go on when they hear that it is. */
-static void tell_early(struct manager *manager, bool durable)
-{
-	for (size_t i = 0; manager->turn.early && i < manager->pool.count; i++) {
-		struct worker *worker = manager->pool.workers[i];
-
-		if (!worker->early)
-			continue;
-		worker->early = !durable;
-		if (durable)
-			worker_tell(worker, "durable", worker->task->id, worker->task->attempt);
-		else
-			pool_flush_worker(&manager->pool, worker);
-	}
-	if (durable)
-		manager->turn.early = 0;
-}
-
 void turn_end(struct manager *manager)
 {
 	struct turn *turn = &manager->turn;
@@ -427,10 +409,8 @@ void turn_end(struct manager *manager)
 		store_counters_get(turn->txn, &counters);
 		manager->queued = counters.state[FNR_STATE_QUEUED];
 		manager->next_due = store_next_due(turn->txn);
-		tell_early(manager, false);
 		turn_check(manager, store_commit(turn->txn, &err), &err, "the store cannot be written");
 		turn->txn = NULL;
-		tell_early(manager, true);
 	}
 	finish_tell(manager);
 	pool_flush(&manager->pool);

@@ -14,22 +14,20 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #define FOLDER "run/begun"
 #define BOOT FOLDER "/boot"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MOST 63
-#define NOTE_SIZE 48           /* of every note, so that one replaces the one before in one go */
+#define NOTE_SIZE 128          /* of every note, so that one replaces the one before in one go */
 #define WAIT_MS 10000          /* for workers of the life before, which the kernel has been told to end */
-
-struct note { char job[FNR_ID_TEXT]; int attempt; };
 
 struct begun {
 	bool complete;
-	struct note *notes;
+	struct begun_note *notes;
 	size_t count, size;
 };
 
@@ -51,11 +49,12 @@ int begun_open(const char *worker)
 	return fd;
 }
 
-void begun_note(int fd, const char *job, int attempt)
+void begun_note(int fd, const char *job, int attempt, const char *backend)
 {
-	char note[NOTE_SIZE + 1];
+	char text[NOTE_SIZE], note[NOTE_SIZE + 1];
 
-	snprintf(note, sizeof note, "%-*s%*d\n", FNR_ID_TEXT, job, NOTE_SIZE - FNR_ID_TEXT - 1, attempt);
+	snprintf(text, sizeof text, "%s %d %s", job, attempt, backend);
+	snprintf(note, sizeof note, "%-*s\n", NOTE_SIZE - 1, text);
 	if (fd >= 0 && pwrite(fd, note, NOTE_SIZE, 0) == NOTE_SIZE)
 		return;
 	if (unlink(BOOT) != 0 && errno != ENOENT)
@@ -85,11 +84,17 @@ static bool wait_for_lock(int fd, int64_t until)
 	return true;
 }
 
-static void keep(struct begun *begun, const char *text)
+static bool parse(const char *worker, const char *text, struct begun_note *note_r)
 {
-	struct note note;
+	fnr_text_copy(note_r->worker, sizeof note_r->worker, worker);
+	return sscanf(text, "%36s %d %67s", note_r->job, &note_r->attempt, note_r->backend) == 3;
+}
 
-	if (sscanf(text, "%36s %d", note.job, &note.attempt) != 2)
+static void keep(struct begun *begun, const char *worker, const char *text)
+{
+	struct begun_note note;
+
+	if (!parse(worker, text, &note))
 		return;
 	if (begun->count == begun->size) {
 		begun->size = begun->size ? 2 * begun->size : 64;
@@ -109,7 +114,7 @@ static bool read_note(struct begun *begun, const char *worker, int64_t until)
 	fnr_fd_close(&fd);
 	if (len > 0) {
 		text[len] = 0;
-		keep(begun, text);
+		keep(begun, worker, text);
 	}
 	return len == 0 || len == NOTE_SIZE;
 }
@@ -136,6 +141,17 @@ struct begun *begun_read(void)
 	return begun;
 }
 
+bool begun_complete(const struct begun *begun)
+{
+	return begun->complete;
+}
+
+const struct begun_note *begun_notes(const struct begun *begun, size_t *count_r)
+{
+	*count_r = begun->count;
+	return begun->notes;
+}
+
 bool begun_has(const struct begun *begun, const char *job, int attempt)
 {
 	for (size_t i = 0; i < begun->count; i++)
@@ -148,6 +164,16 @@ void begun_free(struct begun *begun)
 {
 	free(begun->notes);
 	free(begun);
+}
+
+bool begun_noted(const char *worker, const char *job, int attempt)
+{
+	struct begun begun = { 0 };
+
+	read_note(&begun, worker, 0);
+	bool noted = begun.count == 1 && begun.notes[0].attempt == attempt && strcmp(begun.notes[0].job, job) == 0;
+	free(begun.notes);
+	return noted;
 }
 
 static void boot_write(void)

@@ -152,6 +152,8 @@ static bool make_folder(struct fetching *fetching)
 {
 	if (fetching->dir >= 0)
 		return true;
+	if (!attempt_folder(fetching->attempt, fetching->error))
+		return false;
 	if (mkdirat(fetching->attempt->work_fd, FOLDER, 0755) == 0)
 		fetching->dir = path_open(fetching->attempt->work_fd, FOLDER, O_RDONLY | O_DIRECTORY, 0);
 	if (fetching->dir >= 0)
@@ -178,7 +180,7 @@ static bool fetch_row(struct json_object *input, const char *pointer, const stru
 	if (reference->kind != FILE_URL || known(fetching, reference->text))
 		return true;
 	run_progress(run, FNR_STAGE_PREPARATION, 0, "Fetching an input file");
-	fetching->failed = !run_durable(run) || !make_folder(fetching);
+	fetching->failed = !make_folder(fetching);
 	if (fetching->failed)
 		return false;
 	fetch.dir = fetching->dir;

@@ -30,7 +30,6 @@
 #define LOG_LINES 2000
 #define LOG_BYTES (1u << 20)
 #define READ_SIZE 65536
-#define DURABLE_MS 250                /* between two looks around while the attempt is written down */
 
 static struct attempt *attempt_of(struct run *run)
 {
@@ -190,10 +189,18 @@ void run_result(struct run *run, struct json_object *result)
 void run_begun(struct run *run)
 {
 	struct attempt *attempt = attempt_of(run);
-	if (strcmp(fnr_json_get_text(run->definition, "on_lost", ""), "fail") == 0)
-		begun_note(attempt->worker->begun, run->job, run->attempt);
+	if (attempt->early || strcmp(fnr_json_get_text(run->definition, "on_lost", ""), "fail") == 0)
+		begun_note(attempt->worker->begun, run->job, run->attempt, fnr_json_get_text(attempt->message, "backend", ""));
 	attempt_say(attempt, "begun", json_object_new_object());
-	worker_flush(attempt->worker);
+}
+
+bool run_folder(struct run *run, struct run_error *error)
+{
+	struct attempt *attempt = attempt_of(run);
+	if (!attempt_folder(attempt, error))
+		return false;
+	attempt_collect_begin(attempt);
+	return true;
 }
 
 void run_memory(struct run *run, uint64_t bytes)
@@ -349,15 +356,13 @@ static bool is_ours(const struct attempt *attempt, struct json_object *message)
 static void message_handle(struct attempt *attempt, struct json_object *message)
 {
 	const char *type = fnr_json_get_text(message, "type", "");
-	bool cancel = strcmp(type, "cancel") == 0, durable = strcmp(type, "durable") == 0;
+	bool cancel = strcmp(type, "cancel") == 0;
 	if (strcmp(type, "stop") == 0)
 		attempt->worker->stopping = true;
-	else if (!cancel && !durable)
+	else if (!cancel)
 		json_object_array_add(attempt->worker->later, json_object_get(message));
-	else if (is_ours(attempt, message) && cancel)
-		attempt->cancelled = true;
 	else if (is_ours(attempt, message))
-		attempt->durable = true;
+		attempt->cancelled = true;
 }
 
 static void messages_read(struct attempt *attempt)
@@ -393,19 +398,6 @@ bool run_stop(struct run *run)
 	if (attempt->silence_ms > 0 && attempt->said_at > 0 && now - attempt->said_at > attempt->silence_ms)
 		attempt->stuck = true;
 	return attempt->cancelled || attempt->stuck;
-}
-
-bool run_durable(struct run *run)
-{
-	struct attempt *attempt = attempt_of(run);
-	if (!attempt->durable)
-		attempt_collect_begin(attempt); /* there is time for it */
-	while (!attempt->durable && !run_stop(run)) {
-		struct pollfd fd = { .fd = run_fd(run), .events = POLLIN };
-		if (!attempt->durable)
-			poll(&fd, 1, run_wait_ms(run, DURABLE_MS));
-	}
-	return attempt->durable && !attempt->cancelled;
 }
 
 int run_fd(struct run *run)

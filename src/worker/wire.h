@@ -7,12 +7,11 @@
  *    "payload":{…inputs, parameters, metadata, pipeline…} | "payload_file":"blobs/payload/<id>",
  *    "uploads":[{"id","media_type","name"}],
  *    "work":"workspace/.work/<job>-<n>", "attempt_dir":"workspace/demo/s010/.attempt-<job>-<n>", "final_dir":"workspace/.jobs/<job>",
- *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…},"ca_file":"…"?}, "took":{PART:ms}, "attach":true, "early":true}
+ *    "endpoint":{"id":"comfy-a","url":"http://…","credentials":{…},"options":{…},"ca_file":"…"?}, "took":{PART:ms}, "attach":true, "early":true, "look":true}
  *        (attempt_dir is workspace/.jobs/.attempt-<job>-<n> for a job without project, and only that has a final_dir: the worker
  *        itself files its outputs there; endpoint is there for kinds that need one; took: of earlier runs there, if any;
- *        attach: it was started before and may still run over there; early: it is not on disk yet, so it may be prepared, but nothing
- *        may be done that others notice, until this is told:)
- *   {"type":"durable","job":id,"attempt":n}
+ *        attach: it was started before and may still run over there; early: it is not on disk yet, so that it began is noted
+ *        (begun.h) for a manager that comes after this one; look: it may have been started before, without anybody to tell)
  *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…}}      ask that server what it is and has
  *   {"type":"restart","backend":"comfy-a","url":"http://…"}     run the operator's hook for that server, if there is one
  *   {"type":"finish","job":id,"attempt":n,"attempt_dir":"…","final_dir":"workspace/demo/s010/take_003","take":{…take.json…}|null}

@@ -151,24 +151,31 @@ static bool message_read(struct attempt *attempt, const struct backend_kind *kin
 	run->preset = fnr_json_get_text(message, "preset", NULL);
 	run->seed = fnr_json_get_int(message, "seed", 0);
 	run->took = fnr_json_get(message, "took");
-	attempt->durable = !fnr_json_get_bool(message, "early", false);
+	attempt->early = fnr_json_get_bool(message, "early", false);
+	run->look = fnr_json_get_bool(message, "look", false);
 	attempt->silence_ms = fnr_json_get_int(run->definition, "silence_s", 0) * 1000;
 	run->timeout_ms = fnr_json_get_int(message, "timeout_ms", attempt->worker->conf.job_timeout * 1000);
 	return payload_read(attempt, error) && uploads_read(attempt, error);
 }
 
-static bool folders_make(struct attempt *attempt, struct run_error *error)
+static void folders_name(struct attempt *attempt)
 {
 	struct run *run = &attempt->run;
-	struct fnr_error err = FNR_ERROR_INIT;
 	snprintf(attempt->work_dir, sizeof attempt->work_dir, "%s/%s", run->data_dir, attempt->work);
 	snprintf(attempt->definition_dir, sizeof attempt->definition_dir, "%s/blobs/templates/%s", run->data_dir,
 	         fnr_json_get_text(run->definition, "digest", "none"));
+	run->work_dir = attempt->work_dir;
+	run->definition_dir = attempt->definition_dir;
+}
+
+bool attempt_folder(struct attempt *attempt, struct run_error *error)
+{
+	struct fnr_error err = FNR_ERROR_INIT;
+	if (attempt->work_fd >= 0)
+		return true;
 	int code = take_dir_make(attempt->work, &err);
 	if (code == FNR_OK && (attempt->work_fd = path_open(AT_FDCWD, attempt->work, O_RDONLY | O_DIRECTORY, 0)) < 0)
 		code = fnr_fail_errno(&err, errno, "cannot open %s", attempt->work);
-	run->work_dir = attempt->work_dir;
-	run->definition_dir = attempt->definition_dir;
 	if (code != FNR_OK)
 		run_fail(error, code == FNR_E_FULL ? FNR_CLASS_RESOURCE : FNR_CLASS_TRANSIENT, code == FNR_E_FULL ? "disk_full" : "io",
 		         "Look at the disk, then try again.", "retry", err.message, "There is no room to work in.");
@@ -263,7 +270,8 @@ static void say_failed(struct attempt *attempt, const struct run_error *error, b
 
 static bool begin(struct attempt *attempt, const struct backend_kind *kind, struct run_error *error)
 {
-	if (!folders_make(attempt, error))
+	folders_name(attempt);
+	if (!kind->begins_early && !attempt_folder(attempt, error))
 		return false;
 	if (!kind->tells_begin)
 		run_begun(&attempt->run);

@@ -36,7 +36,7 @@ struct attempt {
 	bool adopts;                       /* work has become attempt_dir */
 	int attempt_fd;                    /* of attempt_dir; -1 before */
 	int mark_fd;                       /* of its mark, which is to be flushed; -1 before and after */
-	bool durable;                      /* the manager has written it down */
+	bool early;                        /* the manager may not have written it down yet */
 	bool cancelled;
 	bool stuck;                        /* it said nothing for longer than its template allows */
 	int64_t silence_ms, said_at;       /* 0: silence is allowed; CLOCK_MONOTONIC of the last word, 0 while nobody listens */
@@ -63,6 +63,7 @@ void worker_flush(struct worker *worker);                               /* leave
 void worker_send(struct worker *worker, struct json_object *message);   /* both */
 void worker_release(const struct endpoint *next);                       /* lets go of connections to others (backends/backend.h) */
 
+bool attempt_folder(struct attempt *attempt, struct run_error *error);  /* makes the one that it works in, if there is none yet */
 struct json_object *worker_error(const struct run_error *error);        /* as messages have it */
 
 /* ---- endpoint.c ---- */

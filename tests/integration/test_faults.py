@@ -2,11 +2,12 @@
 
 import os
 import random
+import shutil
 
 import pytest
 
 from comfyui import Comfyui
-from crash import until
+from crash import crash, kill, living, until
 from system import FNR, System
 from test_doctor import doctor
 
@@ -79,16 +80,24 @@ def test_the_store_cannot_be_written(fnr, error):
     assert len(set(confirmed.values())) == 60
 
 
+def know(fnr, server):
+    assert fnr.post("/api/v1/backends", {"id": "comfy", "type": "comfyui", "url": server.url, "concurrency": 2}).status == 201
+
+
+def picture(fnr, seed=1, **place):
+    return fnr.post(JOBS, {"template": "text_to_image", "inputs": {"prompt": "a"}, "quality": "draft", "seed": seed, **place})
+
+
 @only_with
 @pytest.mark.parametrize("place", [{}, {"project": "p", "shot": "s"}], ids=["job", "shot"])
-def test_attempts_that_got_ready_and_were_not_written_down(fnr, place):
-    """A ComfyUI job gets ready while its attempt is written down, and does nothing over there before."""
+def test_attempts_that_were_not_written_down(fnr, place):
+    """A ComfyUI job begins while its attempt is written down. Where that fails, the next manager finds what has begun, and what has not."""
     with Comfyui() as server:
-        assert fnr.post("/api/v1/backends", {"id": "comfy", "type": "comfyui", "url": server.url, "concurrency": 2}).status == 201
+        know(fnr, server)
         faults(fnr, "commit EIO 0.2")
         ids = []
         while len(ids) < 12:
-            answer = fnr.post(JOBS, {"template": "text_to_image", "inputs": {"prompt": "a"}, "quality": "draft", "seed": len(ids), **place})
+            answer = picture(fnr, len(ids), **place)
             ids += [answer.json["id"]] if answer.status == 202 else []
         until(lambda: fnr.log_text().count("event=manager.failed") >= 3, "the manager cannot write something down", timeout=300)
         faults(fnr)
@@ -99,6 +108,54 @@ def test_attempts_that_got_ready_and_were_not_written_down(fnr, place):
         workspace = os.path.join(fnr.data, "workspace")
         until(lambda: not [name for folder, names, _ in os.walk(workspace) for name in names
                            if name.startswith(".attempt-") or os.path.basename(folder) == ".work"], "no attempt left anything", timeout=120)
+
+
+@only_with
+@pytest.mark.parametrize("killed", ["manager", "everything", "power"])
+@pytest.mark.parametrize("ended", [False, True], ids=["runs", "ended"])
+def test_a_prompt_that_was_given_before_its_attempt_was_written_down(fnr, killed, ended):
+    """49.10: it is run once. After a kill the note of its worker tells the next manager; after a loss of power the server does."""
+    with Comfyui(hold=None if ended else "KSampler") as server:
+        know(fnr, server)
+        faults(fnr, "dispatch.told HANG")
+        id = picture(fnr).json["id"]
+        server.wait(lambda seen: list(seen["runs"].values()) == [1])
+        assert fnr.get(f"{JOBS}/{id}").json["state"] == "queued"
+        workers = fnr.pids_of("fnr-worker")
+        if killed == "manager":
+            kill(fnr.pids_of("fnr-manager"))
+            faults(fnr)
+        else:
+            crash(fnr)
+            faults(fnr)
+            if killed == "power":
+                shutil.rmtree(os.path.join(fnr.data, "run", "begun"))
+            fnr.start()
+        until(lambda: not living(workers), "they end with their manager")
+        server.set(hold=None)
+        job = fnr.wait(id, timeout=120)
+        assert (job["state"], job["attempt"], len(job["outputs"])) == ("completed", 1, 1), job
+        assert ("event=job.taken_over" in fnr.log_text()) == (killed != "power")
+        assert job["placement"] == ("begun there before a restart" if killed != "power" else "the only backend"), job
+        seen = server.seen()
+        assert list(seen["runs"].values()) == [1] and len(seen["prompts"]) == 1, seen
+
+
+@only_with
+def test_a_prompt_that_nobody_wrote_down_is_cancelled(fnr):
+    """The cancel came while no manager was there."""
+    with Comfyui(hold="KSampler") as server:
+        know(fnr, server)
+        faults(fnr, "dispatch.told HANG")
+        id = picture(fnr).json["id"]
+        server.wait(lambda seen: list(seen["runs"].values()) == [1])
+        crash(fnr)
+        faults(fnr)
+        fnr.start()
+        assert fnr.post(f"{JOBS}/{id}/cancel").status == 202
+        server.set(hold=None, step_ms=100)
+        job = fnr.wait(id, timeout=120)
+        assert (job["state"], job["attempt"]) == ("cancelled", 1), job
 
 
 @only_with

@@ -51,7 +51,7 @@ static void begin(const char *worker, const char *job, int attempts)
 	int fd = begun_open(worker);
 
 	for (int attempt = 1; attempt <= attempts; attempt++)
-		begun_note(fd, job, attempt);
+		begun_note(fd, job, attempt, "server-1");
 	fnr_fd_close(&fd);
 }
 
@@ -68,6 +68,41 @@ Test(begun, the_last_attempt_of_each_worker_is_known)
 	cr_assert(!has(JOB_A, 65535));
 }
 
+Test(begun, a_note_tells_who_and_where)
+{
+	char longest[68];
+	size_t count;
+
+	memset(longest, 'b', sizeof longest - 1);
+	longest[sizeof longest - 1] = '\0';
+	int fd = begun_open("w1");
+	begun_note(fd, JOB_A, 65535, longest);
+	fnr_fd_close(&fd);
+	begin("w2", JOB_B, 0);
+	struct begun *begun = begun_read();
+	const struct begun_note *notes = begun_notes(begun, &count);
+	cr_assert_eq(count, 1);
+	cr_assert_str_eq(notes[0].worker, "w1");
+	cr_assert_str_eq(notes[0].job, JOB_A);
+	cr_assert_str_eq(notes[0].backend, longest);
+	cr_assert_eq(notes[0].attempt, 65535);
+	cr_assert(begun_complete(begun));
+	begun_free(begun);
+	cr_assert_eq(system("rm run/begun/boot"), 0);
+	begun = begun_read();
+	begun_notes(begun, &count);
+	cr_assert(count == 1 && !begun_complete(begun), "what is noted has begun, whatever else has");
+	begun_free(begun);
+}
+
+Test(begun, what_a_dead_worker_noted)
+{
+	begin("w1", JOB_A, 3);
+	begin("w2", JOB_B, 0);
+	cr_assert(begun_noted("w1", JOB_A, 3));
+	cr_assert(!begun_noted("w1", JOB_A, 2) && !begun_noted("w1", JOB_B, 3) && !begun_noted("w2", JOB_B, 1) && !begun_noted("w3", JOB_A, 3));
+}
+
 Test(begun, without_proof_everything_has_begun)
 {
 	const char *const spoil[] = { "rm run/begun/boot", "echo 0b6f6a6e-1111-4222-8333-444444444444 > run/begun/boot", "> run/begun/boot", "rm -r run/begun" };
@@ -82,11 +117,11 @@ Test(begun, without_proof_everything_has_begun)
 
 Test(begun, who_cannot_note_says_so)
 {
-	begun_note(-1, JOB_A, 1);
+	begun_note(-1, JOB_A, 1, "server-1");
 	cr_assert(has(JOB_A, 1) && has(JOB_B, 7), "which attempt it was is not known");
 	begun_reset();
 	int full = open("/dev/full", O_WRONLY);
-	begun_note(full, JOB_A, 1);
+	begun_note(full, JOB_A, 1, "server-1");
 	close(full);
 	cr_assert(has(JOB_A, 1) && has(JOB_B, 7));
 }
@@ -110,7 +145,7 @@ Test(begun, who_still_lives_is_waited_for)
 		if (write(ready[1], "", 1) < 0)
 			_exit(1);
 		poll(NULL, 0, 400);
-		begun_note(fd, JOB_A, 1);
+		begun_note(fd, JOB_A, 1, "server-1");
 		_exit(0);
 	}
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
