@@ -24,7 +24,7 @@ static bool wait_while_reporting(struct run *run, int64_t duration_ms)
 			return false;
 		struct pollfd poll_fd = { .fd = run_fd(run), .events = POLLIN };
 		int64_t left = duration_ms - elapsed;
-		poll(&poll_fd, 1, (int)(left < STEP_MS ? left : STEP_MS));
+		poll(&poll_fd, 1, run_wait_ms(run, (int)(left < STEP_MS ? left : STEP_MS)));
 	}
 	return !run_stop(run);
 }

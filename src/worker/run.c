@@ -25,6 +25,7 @@
 
 #define PROGRESS_MS 100
 #define PROGRESS_AHEAD 2              /* so many more may go out at once after a pause; on the average the interval holds */
+#define PROGRESS_GATHER_MS 4          /* what follows so soon is told with it: servers say several things at once, and short jobs are over */
 #define HEARTBEAT_MS 1000
 #define PREVIEW_MAX (8u << 20)
 #define LOG_LINES 2000
@@ -58,7 +59,8 @@ void attempt_say(struct attempt *attempt, const char *type, struct json_object *
 
 static int64_t progress_due(const struct attempt *attempt)
 {
-	return attempt->progress_next - PROGRESS_AHEAD * PROGRESS_MS;
+	int64_t due = attempt->progress_next - PROGRESS_AHEAD * PROGRESS_MS;
+	return due > attempt->progress_since + PROGRESS_GATHER_MS ? due : attempt->progress_since + PROGRESS_GATHER_MS;
 }
 
 static void say_progress(struct attempt *attempt, int64_t now)
@@ -135,15 +137,12 @@ void run_progress(struct run *run, enum fnr_stage stage, double fraction, const 
 	fnr_text_clean(text);
 	if (stage == attempt->stage && fraction == attempt->fraction && strcmp(text, attempt->text) == 0)
 		return; /* what says nothing new would only make the next one wait */
-	bool entered = stage != attempt->stage;
-	attempt->progress_waits = true;
+	if (!attempt->progress_waits)
+		attempt->progress_since = fnr_mono_ms();
+	attempt->progress_waits = true; /* it goes out with a run_stop that comes late enough: of what came at once the last is told */
 	attempt->stage = stage;
 	attempt->fraction = fraction;
 	memcpy(attempt->text, text, sizeof text);
-	if (!entered)           /* it goes out with the next run_stop: of what came at once the last is told */
-		return;
-	say_due(attempt, fnr_mono_ms(), false);
-	worker_flush(attempt->worker); /* what follows may take long without a word */
 }
 
 void run_log(struct run *run, const char *level, const char *text)

@@ -36,13 +36,15 @@ struct attempt {
 	bool adopts;                       /* work has become attempt_dir */
 	int attempt_fd;                    /* of attempt_dir; -1 before */
 	int mark_fd;                       /* of its mark, which is to be flushed; -1 before and after */
+	bool marked;                       /* the folder that it works in has its mark, flushed */
 	bool early;                        /* the manager may not have written it down yet */
 	bool cancelled;
 	bool stuck;                        /* it said nothing for longer than its template allows */
 	int64_t silence_ms, said_at;       /* 0: silence is allowed; CLOCK_MONOTONIC of the last word, 0 while nobody listens */
 	bool quiet;                        /* nobody is told of it: it is no job's */
 
-	bool progress_waits;               /* squeezed: one that was not sent yet */
+	bool progress_waits;               /* squeezed: one that was not sent yet … */
+	int64_t progress_since;            /* … since then */
 	enum fnr_stage stage;              /* where it is; it begins where the manager knows it is */
 	double fraction;
 	char text[384];
