@@ -954,14 +954,16 @@ def test_an_empty_folder_has_no_model(fnr):
 
 def test_a_quality_that_needs_no_model(fnr):
     """46.8: a draft is only resized, so it is made where no upscaling model is; the other qualities are refused there."""
-    with Comfyui(models={**MODELS, "upscale_models": []}) as empty, known(fnr, empty):
-        until(lambda: (fnr.get(f"{BACKENDS}/comfy").json["found"] or {}).get("models", {}).get("upscale_models") == 0, "it was asked")
+    with Comfyui(models={**MODELS, "upscale_models": []}) as empty:
+        assert fnr.post(BACKENDS, {"id": "bare", "type": "comfyui", "url": empty.url}).status == 201
+        until(lambda: (fnr.get(f"{BACKENDS}/bare").json["found"] or {}).get("models", {}).get("upscale_models") == 0, "it was asked")
         picture = {"image": upload(fnr, png())}
         assert fnr.run("upscale_image", picture, quality="draft")["state"] == "completed"
         assert [prompt["prompt"]["13"]["inputs"]["image"] for prompt in empty.seen()["prompts"]] == [["10", 0]], "without the model's node"
         for quality in ("standard", "high", "ultra"):
             refused = fnr.post(JOBS, {"template": "upscale_image", "inputs": picture, "quality": quality})
             assert refused.status == 422 and [(error["rule"], error["pointer"]) for error in refused.json["errors"]] == [("missing_model", "/inputs/model")]
+        assert fnr.request("DELETE", f"{BACKENDS}/bare", headers={"If-Match": "*"}).status == 204
 
 
 # ---- import ----
