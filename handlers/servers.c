@@ -9,6 +9,9 @@
 #include "files/models.h"
 #include "handlers/common.h"
 #include "http/view.h"
+#include "registry/nodes.h"
+#include "registry/registry.h"
+#include "registry/workflow.h"
 
 #define LOCAL "local"
 
@@ -190,4 +193,75 @@ void servers_check_models(struct request *req, struct json_object *definition, s
 {
 	for (size_t i = 0; i < json_object_array_length(models); i++)
 		check_model(req, definition, json_object_get_string(json_object_array_get_idx(models, i)), prefix);
+}
+
+/* ---- missing nodes ---- */
+
+/* there: for each class, whether one of the servers may have it. */
+struct lacking { struct request *req; struct json_object *wanted, *nodes; bool *there; size_t count, left, allowed; bool known; };
+
+static void look_in_set(const char *text, size_t len, void *context)
+{
+	struct lacking *lacking = context;
+
+	lacking->known = true;
+	for (size_t i = 0; i < lacking->count; i++) {
+		if (lacking->there[i] || !nodes_has(text, len, json_object_get_string(json_object_array_get_idx(lacking->nodes, i))))
+			continue;
+		lacking->there[i] = true;
+		lacking->left--;
+	}
+}
+
+static bool lacking_row(const char *id, const struct store_backend *backend, void *context)
+{
+	struct lacking *lacking = context;
+	struct json_object *record = servers_record(backend);
+
+	if (record && is_allowed(lacking->wanted, id, record)) {
+		lacking->allowed++;
+		lacking->known = false;
+		view_nodes(request_journal(lacking->req), id, look_in_set, lacking);
+		lacking->left = lacking->known ? lacking->left : 0;
+	}
+	json_object_put(record);
+	return lacking->left > 0;
+}
+
+/* Which node it is, where the workflow came with the job or stands in its template. */
+static void tell_missing(struct request *req, struct json_object *definition, struct json_object *workflow, const char *class_, const char *prefix)
+{
+	static const char fix[] = "install the custom nodes that have it on a server, start that anew, then: fnr backend probe ID; or use other nodes";
+	const char *input = template_comfyui_brought(fnr_json_get(definition, "backend")), *node = workflow_with_class(workflow, class_);
+	char place[1024];
+
+	snprintf(place, sizeof place, "%s/template", prefix);
+	if (input && node) {
+		snprintf(place, sizeof place, "%s/inputs/%s", prefix, input);
+		fnr_json_pointer_add(place, sizeof place, node);
+		fnr_json_pointer_add(place, sizeof place, "class_type");
+	}
+	if (node)
+		fnr_error_add(&req->err, place, "missing_node", fix, "no backend has the node class '%.128s' of the node \"%.64s\" (%.64s)", class_,
+		              workflow_title(workflow, node), node);
+	else
+		fnr_error_add(&req->err, place, "missing_node", fix, "no backend has the node class '%.128s', which the workflow of the template needs", class_);
+}
+
+/* However many are missing, the answer stays an answer. */
+static bool full(const struct request *req)
+{
+	return req->err.errors && json_object_array_length(req->err.errors) > INPUTS_ERRORS;
+}
+
+void servers_check_nodes(struct request *req, struct json_object *definition, struct json_object *nodes, struct json_object *workflow, const char *prefix)
+{
+	struct lacking lacking = { .req = req, .wanted = fnr_json_get(definition, "backend"), .nodes = nodes, .count = json_object_array_length(nodes) };
+
+	lacking.left = lacking.count;
+	lacking.there = fnr_arena_alloc(req->arena, lacking.count + 1);
+	store_backends(req->txn, lacking_row, &lacking);
+	for (size_t i = 0; i < lacking.count && lacking.allowed > 0 && lacking.left > 0 && !full(req); i++)
+		if (!lacking.there[i])
+			tell_missing(req, definition, workflow, json_object_get_string(json_object_array_get_idx(nodes, i)), prefix);
 }

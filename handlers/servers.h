@@ -21,6 +21,9 @@ void servers_hash(struct request *req, struct fnr_sha256 *sha);
 /* Adds a problem for each model that is on none of the places where the job may run, as far as these say what they have. */
 void servers_check_models(struct request *req, struct json_object *definition, struct json_object *models, const char *prefix);
 
+/* The same for node classes (template_nodes). workflow: that has them, NULL if it is not at hand. */
+void servers_check_nodes(struct request *req, struct json_object *definition, struct json_object *nodes, struct json_object *workflow, const char *prefix);
+
 /* The record of a backend, parsed, to put; NULL if it cannot be read. */
 struct json_object *servers_record(const struct store_backend *backend);
 

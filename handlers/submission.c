@@ -30,6 +30,8 @@
 struct shape {
 	const char *variant;                                /* NULL: the template has none */
 	struct json_object *parameters, *models;            /* models: that it loads, NULL if there are none */
+	struct json_object *nodes;                          /* classes that it needs, NULL if there are none or they are not known */
+	bool brought;                                       /* they are those of a workflow that came with it */
 	struct json_object *payload;                        /* NULL until the first of them is added */
 	struct fnr_id payload_file;                         /* NONE if it fits into a record */
 	uint64_t class_;
@@ -500,7 +502,8 @@ static void shape_resolve(struct submission *s, struct shape *shape)
 	if (shape->variant)
 		variant_lay_over(s->template_, shape->variant, s->inputs, shape->parameters);
 	shape->models = template_models(s->template_, s->quality, shape->parameters);
-	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models);
+	shape->nodes = template_nodes(s->template_, shape->parameters, &shape->brought);
+	shape->class_ = scheduling_class(s->template_, s->quality, s->fallback, shape->models, shape->brought ? shape->nodes : NULL);
 }
 
 /* Inputs win over everything, and of these some name files in another way by now. */
@@ -512,6 +515,7 @@ static void shape_keep(struct submission *s, struct shape *shape)
 			fnr_json_set(shape->parameters, name, json_object_get(value));
 	}
 	shape->models = json_object_get(fnr_json_get(kept(s)->summary, "models"));
+	shape->nodes = template_nodes(s->template_, shape->parameters, &shape->brought);
 	shape->class_ = kept(s)->class_;
 }
 
@@ -526,6 +530,8 @@ static struct shape *shape_make(struct submission *s, const char *variant)
 		shape_resolve(s, shape);
 	if (shape->models)
 		servers_check_models(s->req, template_definition(s->template_), shape->models, s->prefix);
+	if (shape->nodes)
+		servers_check_nodes(s->req, template_definition(s->template_), shape->nodes, template_workflow(s->template_, shape->parameters), s->prefix);
 	shape->next = s->shapes;
 	return s->shapes = shape;
 }
@@ -546,6 +552,7 @@ static void shapes_free(struct submission *s)
 	for (struct shape *shape = s->shapes; shape; shape = shape->next) {
 		json_object_put(shape->parameters);
 		json_object_put(shape->models);
+		json_object_put(shape->nodes);
 		json_object_put(shape->payload);
 	}
 }
@@ -614,6 +621,8 @@ static struct json_object *make_summary(struct submission *s)
 		fnr_json_set(summary, "metadata", json_object_get(s->metadata));
 	if (s->shape->models)
 		fnr_json_set(summary, "models", json_object_get(s->shape->models));
+	if (s->shape->brought && s->shape->nodes)
+		fnr_json_set(summary, "nodes", json_object_get(s->shape->nodes));
 	if (s->vram_mb)
 		fnr_json_set_int(summary, "vram_mb", s->vram_mb);
 	if (s->fallback)

@@ -39,6 +39,7 @@ static struct json_object *show(struct request *req, struct json_object *definit
 	servers_find(req, definition, NULL, &fit);
 	json_object_object_del(definition, "input_schema");
 	json_object_object_del(definition, "files");
+	json_object_object_del(definition, "nodes");
 	fnr_json_set(definition, "deprecated", deprecation_of(req, definition));
 	fnr_json_set_bool(definition, "available", fit.local || fit.usable);
 	return definition;

@@ -108,6 +108,9 @@ struct backend_kind {
 	 * {"version","devices":[{"name","vram_total","vram_free"}],"ram_total","ram_free","queue":{"running","pending"},
 	 *  "models":{"checkpoints":["…"]}}, whatever is known; bytes. NULL: nothing can be asked. False with *error set. */
 	bool (*probe_endpoint)(const struct endpoint *endpoint, struct json_object *found, struct run_error *error);
+	/* Asks it for what takes long to tell and changes seldom, after probe_endpoint and only now and then: adds "nodes", the set of its node
+	 * classes (registry/nodes.h). Nothing if they cannot be found out for certain. NULL: there are none. */
+	void (*probe_nodes)(const struct endpoint *endpoint, struct json_object *found);
 	/* For kinds that keep a connection between jobs, or NULL. idle: the worker has nothing to do; sees to the connection until
 	 * there is something to read from fd, or none is kept any more. release: lets go of it, unless it is with the server that
 	 * the next job is for (NULL: there is none). */

@@ -358,5 +358,5 @@ static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 
 const struct backend_kind backend_comfyui = {
 	.name = "comfyui", .needs_endpoint = true, .attachable = true, .tells_begin = true, .begins_early = true, .execute = comfyui_execute, .attach = comfyui_attach,
-	.probe_endpoint = comfyui_probe, .idle = comfyui_idle, .release = comfyui_release,
+	.probe_endpoint = comfyui_probe, .probe_nodes = comfyui_probe_nodes, .idle = comfyui_idle, .release = comfyui_release,
 };

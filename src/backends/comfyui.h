@@ -157,6 +157,7 @@ bool comfyui_out_of_memory(struct json_object *failure);
 bool comfyui_probe(const struct endpoint *endpoint, struct json_object *found, struct run_error *error);
 /* Adds to found what /system_stats says of memory: devices, ram_total, ram_free. */
 void comfyui_found_memory(struct json_object *stats, struct json_object *found);
+void comfyui_probe_nodes(const struct endpoint *endpoint, struct json_object *found);       /* comfyui_nodes.c */
 /* The choices of an input of a class as object_info tells them, in its older and newer shape: an array, borrowed, or NULL. */
 struct json_object *comfyui_choices(struct json_object *class_info, const char *input);
 

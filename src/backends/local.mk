@@ -14,4 +14,4 @@ noinst_LIBRARIES += %D%/libbackends.a
 # ComfyUI
 
 %C%_libbackends_a_SOURCES += %D%/comfyui.c %D%/comfyui.h %D%/comfyui_cancel.c %D%/comfyui_draft.c %D%/comfyui_draft.h %D%/comfyui_errors.c %D%/comfyui_events.c \
-	%D%/comfyui_memory.c %D%/comfyui_outputs.c %D%/comfyui_probe.c %D%/comfyui_progress.c %D%/comfyui_request.c %D%/comfyui_socket.c %D%/comfyui_state.c
+	%D%/comfyui_memory.c %D%/comfyui_nodes.c %D%/comfyui_outputs.c %D%/comfyui_probe.c %D%/comfyui_progress.c %D%/comfyui_request.c %D%/comfyui_socket.c %D%/comfyui_state.c

@@ -281,6 +281,28 @@ struct json_object *view_models(struct journal_txn *journal, const char *id)
 	return entry_of(journal, VIEW_MODELS, id);
 }
 
+struct set_found { const char *name; view_set *seen; void *context; };
+
+/* Digits within quotes. */
+static bool see_set(const char *id, const char *json, size_t len, void *context)
+{
+	struct set_found *found = context;
+
+	if (strcmp(id, found->name) == 0 && len >= 2)
+		found->seen(json + 1, len - 2, found->context);
+	return false;
+}
+
+void view_nodes(struct journal_txn *journal, const char *id, view_set *seen, void *context)
+{
+	char name[96];
+	struct set_found found = { name, seen, context };
+
+	snprintf(name, sizeof name, VIEW_NODES "%.64s", id);
+	if (journal)
+		journal_live(journal, name, see_set, &found);
+}
+
 void view_queue_name(uint32_t number, char name[64])
 {
 	snprintf(name, 64, "queue/%u", number);

@@ -32,9 +32,13 @@ void view_held_name(uint64_t class_, char name[64]);
 #define VIEW_BACKENDS "backend/"
 #define VIEW_FOUND "found/"            /* what it said when it was asked (backends/backend.h), with numbers of models */
 #define VIEW_MODELS "models/"          /* … and their names, by category */
+#define VIEW_NODES "nodes/"            /* … and the set of its node classes (registry/nodes.h), as a text */
 struct json_object *view_backend(struct journal_txn *journal, const char *id);
 struct json_object *view_found(struct journal_txn *journal, const char *id);
 struct json_object *view_models(struct journal_txn *journal, const char *id);
+/* Calls seen with that set as it lies in the journal; nothing if nobody knows it. */
+typedef void view_set(const char *text, size_t len, void *context);
+void view_nodes(struct journal_txn *journal, const char *id, view_set *seen, void *context);
 
 /* Why a job that is waiting in its queue is not started at the moment: a word of the API (`waiting_for`). */
 struct view_waiter { uint32_t queue, project, template_, tier; uint64_t class_; };

@@ -36,6 +36,7 @@ static void forget(struct backend *backend)
 	json_object_put(backend->labels);
 	json_object_put(backend->loaded);
 	json_object_put(backend->found);
+	free(backend->nodes.set);
 	free(backend);
 }
 
@@ -213,6 +214,7 @@ static void begin_anew(struct manager *manager, struct backend *backend)
 	json_object_put(backend->loaded);
 	json_object_put(backend->found);
 	backend->loaded = backend->found = NULL;
+	nodes_forget(backend);
 	backend->found_news = true;
 	backend->probed_at = 0;
 	probes_now(manager, backend);
@@ -368,6 +370,7 @@ void backends_failed(struct manager *manager, struct backend *backend, const cha
 	fnr_text_copy(backend->reason, sizeof backend->reason, reason);
 	backend->score = choice_score(backend->score, false);
 	backend->silent = false;
+	nodes_changed(backend);                /* when it is back */
 	if (!breaker_failed(&backend->breaker, manager->turn.mono))
 		return;
 	json_object_put(backend->loaded);      /* it may have been started anew when it is back */

@@ -141,8 +141,10 @@ static void run_probe(struct manager *manager, struct json_object *command)
 {
 	struct backend *backend = backends_find(manager, fnr_json_get_text(command, "backend", ""));
 
-	if (backend)
-		probes_now(manager, backend);
+	if (!backend)
+		return;
+	nodes_changed(backend);
+	probes_now(manager, backend);
 }
 
 static void run_parent(struct manager *manager, struct json_object *command)

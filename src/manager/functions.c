@@ -30,6 +30,7 @@ void function_drop(struct function *function)
 	free(function->definition);
 	json_object_put(function->backends);
 	json_object_put(function->labels);
+	json_object_put(function->nodes);
 	free(function);
 }
 
@@ -81,6 +82,7 @@ static void read_places(struct function *function, struct json_object *definitio
 
 	function->backends = names_of(backend, "backends");
 	function->labels = names_of(backend, "labels");
+	function->nodes = names_of(definition, "nodes");
 }
 
 static struct function *compile(const struct template_ *template_, const uint8_t digest[32])

@@ -15,6 +15,7 @@ struct function {
 	bool no_files;                              /* its backend makes none */
 	bool needs_endpoint, attachable, begins_early;      /* as its kind of backend is */
 	struct json_object *backends, *labels;      /* servers that it may run on, and what they must be labelled with; NULL: any; owned */
+	struct json_object *nodes;                  /* node classes that they must have, where these are the same for all jobs; NULL: any; owned */
 	int64_t timeout_s;                          /* 0: the template says nothing */
 	struct store_limit limit;                   /* of all jobs of the template */
 	struct retry_policy retry[FNR_CLASS_COUNT];

@@ -80,7 +80,7 @@ static bool backend_there(struct manager *manager, const char *name)
 static void live_clean(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct stale kinds[] = { { manager, "worker/", worker_there, "" }, { manager, VIEW_BACKENDS, backend_there, "" },
-	                         { manager, VIEW_FOUND, backend_there, "" }, { manager, VIEW_MODELS, backend_there, "" } };
+	                         { manager, VIEW_FOUND, backend_there, "" }, { manager, VIEW_MODELS, backend_there, "" }, { manager, VIEW_NODES, backend_there, "" } };
 
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		do {
@@ -157,6 +157,15 @@ static void live_found(struct backend *backend, struct journal_txn *txn, struct 
 	backend->found_news = err->code != FNR_OK;
 }
 
+static void live_nodes(struct backend *backend, struct journal_txn *txn, struct fnr_error *err)
+{
+	struct json_object *text = backend->nodes.set ? json_object_new_string(backend->nodes.set) : NULL;
+
+	put_value(txn, VIEW_NODES, backend->id, text, err);
+	json_object_put(text);
+	backend->nodes.news = err->code != FNR_OK;
+}
+
 static void live_backend(struct manager *manager, struct backend *backend, struct journal_txn *txn, struct fnr_error *err)
 {
 	struct fnr_buf text = FNR_BUF_INIT;
@@ -168,6 +177,8 @@ static void live_backend(struct manager *manager, struct backend *backend, struc
 	fnr_buf_free(&text);
 	if (backend->found_news)
 		live_found(backend, txn, err);
+	if (backend->nodes.news)
+		live_nodes(backend, txn, err);
 }
 
 static void live_backends(struct manager *manager, struct journal_txn *txn, struct fnr_error *err)

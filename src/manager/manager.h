@@ -132,6 +132,18 @@ struct batch_watch { struct fnr_id id; int64_t told_at; bool changed; };
 
 /* Where jobs run: this machine, or a server that an operator added. Breaker and score say whether it works there. */
 #define BACKEND_LOCAL "local"
+/* Which node classes a server has (nodes.c). */
+#define BACKEND_NODES_SEEN 64
+struct backend_nodes_seen { uint32_t need; bool suffice; };
+struct backend_nodes {
+	char *set;                          /* registry/nodes.h; owned; NULL: not known */
+	size_t len;
+	bool asked;                         /* it is asked for them now, and nothing has changed since */
+	int64_t told_at, due;               /* CLOCK_BOOTTIME; due: when it is asked for them again */
+	bool news;                          /* they are to be written to the live table */
+	struct backend_nodes_seen seen[BACKEND_NODES_SEEN];     /* for which needs (places.c) they suffice, by number */
+};
+
 enum backend_hook { HOOK_DUE, HOOK_RUNS, HOOK_FAILED, HOOK_DONE };    /* FAILED: or there is none; the store keeps these numbers */
 struct backend {
 	struct backend *next;
@@ -163,7 +175,9 @@ struct backend {
 	int64_t probe_due;                  /* CLOCK_BOOTTIME */
 	int64_t probed_at, probe_ms;        /* wall clock of the last answer, and how long it took; 0: none yet */
 	struct json_object *found;          /* what it said; owned */
+	struct backend_nodes nodes;
 };
+
 /* Asking for the graphics cards of this machine. */
 struct graphics {
 	struct json_object *devices;        /* as the last answer had them, owned; NULL: there are none */
@@ -487,6 +501,17 @@ int64_t probes_next(const struct manager *manager);  /* CLOCK_BOOTTIME; INT64_MA
 void probes_report(struct manager *manager, struct worker *worker, struct json_object *message);
 void probes_restarted(struct manager *manager, struct worker *worker, struct json_object *message);   /* the hook has ended */
 void probes_worker_lost(struct manager *manager, const struct worker *worker);
+
+/* ---- nodes.c ---- */
+void nodes_changed(struct backend *backend);         /* they may have: it is asked for them with the next probe */
+void nodes_forget(struct backend *backend);          /* … and until then nobody knows them: it may be another server */
+void nodes_doubt(const struct manager *manager, struct backend *backend);       /* a job was refused for something that it lacks */
+bool nodes_due(const struct manager *manager, const struct backend *backend);   /* it is to be asked for them, too */
+bool nodes_ask(const struct manager *manager, struct backend *backend);         /* it is asked now; true: for them, too */
+/* found is not backend->found yet; "nodes" becomes how many it has, or goes if nobody knows. */
+void nodes_answered(const struct manager *manager, struct backend *backend, struct json_object *found);
+/* False: it certainly lacks one of these. need: the number of who needs them, 0 for one who is not known; names may be NULL. */
+bool nodes_suffice(struct backend *backend, uint32_t need, struct json_object *names);
 
 /* ---- workers.c ---- */
 void workers_configured(struct manager *manager);                                 /* the configuration was read */

@@ -31,7 +31,7 @@ struct need {
 	uint64_t class_;
 	uint32_t number;                    /* at GATE_OTHER */
 	char kind[68];                      /* "": none that needs a server */
-	struct json_object *backends, *labels, *models;     /* owned; NULL: any, none */
+	struct json_object *backends, *labels, *models, *nodes;     /* owned; NULL: any, none; nodes: classes */
 	int64_t vram_mb;
 	const char *held;                   /* why none of its jobs is started; NULL: they may be. REASON_BUSY is no word of the API */
 	int64_t passed_at;                  /* CLOCK_BOOTTIME since when others go first; 0: they do not */
@@ -48,6 +48,7 @@ static void forget(struct manager *manager, struct need *need)
 	json_object_put(need->backends);
 	json_object_put(need->labels);
 	json_object_put(need->models);
+	json_object_put(need->nodes);
 	free(need);
 }
 
@@ -71,6 +72,14 @@ static void sweep(struct manager *manager)
 			forget(manager, need);
 }
 
+/* Of the workflow that the job brought, else of its template's. Borrowed. */
+static struct json_object *nodes_of(const struct function *function, struct json_object *summary)
+{
+	struct json_object *brought = fnr_json_get(summary, "nodes");
+
+	return brought ? brought : function->nodes;
+}
+
 static void fill(struct manager *manager, struct need *need, const struct function *function, struct json_object *summary)
 {
 	need->number = GATE_LOCAL;
@@ -81,6 +90,7 @@ static void fill(struct manager *manager, struct need *need, const struct functi
 		need->labels = json_object_get(function->labels);
 		need->vram_mb = fnr_json_get_int(summary, "vram_mb", 0);
 		need->models = json_object_get(fnr_json_get(summary, "models"));
+		need->nodes = json_object_get(nodes_of(function, summary));
 	}
 }
 
@@ -251,7 +261,7 @@ static void weigh(struct manager *manager, const struct need *need, struct backe
 
 	if (!is_allowed(need, backend))
 		return;
-	if (!has_models(need, backend))
+	if (!has_models(need, backend) || !nodes_suffice(backend, need->number, need->nodes))
 		return;
 	if (!has_memory(need, backend)) {
 		choice->small++;
@@ -357,11 +367,12 @@ int64_t places_elsewhere(struct manager *manager, const struct task *task)
 	need.backends = task->function->backends;
 	need.labels = task->function->labels;
 	need.models = fnr_json_get(task->summary, "models");
+	need.nodes = nodes_of(task->function, task->summary);
 	need.vram_mb = fnr_json_get_int(task->summary, "vram_mb", 0);
 	failures_of(manager, &task->job, (uint16_t)(task->attempt - 1), &failures);
 	for (struct backend *backend = manager->servers; backend && delay != 0; backend = backend->next) {
-		if (!is_allowed(&need, backend) || !has_models(&need, backend) || !has_memory(&need, backend) || !backends_usable(backend) ||
-		    strcmp(backend->id, task->backend) == 0 || has_failed(&failures, backend->id))
+		if (!is_allowed(&need, backend) || !has_models(&need, backend) || !nodes_suffice(backend, need.number, need.nodes) ||
+		    !has_memory(&need, backend) || !backends_usable(backend) || strcmp(backend->id, task->backend) == 0 || has_failed(&failures, backend->id))
 			continue;
 		delay = backend->running < backends_concurrency(manager, backend) ? 0 : later;
 	}

@@ -77,6 +77,8 @@ static void ask(struct manager *manager, struct backend *backend, struct worker 
 	} else {
 		member_text(&text, "kind", backend->kind);
 		member_json(&text, "endpoint", backend->endpoint);
+		if (nodes_ask(manager, backend))
+			member_json(&text, "nodes", "true");
 	}
 	fnr_buf_puts(&text, "}");
 	worker_tell_text(worker, text.data, text.len);
@@ -129,10 +131,11 @@ static void answered(struct manager *manager, struct backend *backend, struct js
 {
 	bool news = !backend->known;
 
+	nodes_answered(manager, backend, found);
 	json_object_put(backend->found);
 	backend->found = json_object_get(found);
 	backend->found_news = backend->known = true;
-	backend->probe_due = manager->turn.mono + (backend->suspect ? AGAIN_MS : interval(manager));
+	backend->probe_due = manager->turn.mono + (nodes_due(manager, backend) ? 0 : backend->suspect ? AGAIN_MS : interval(manager));
 	if (!backend->breaker.failures)
 		backend->reason[0] = 0;
 	if (backend->silent)

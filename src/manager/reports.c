@@ -259,6 +259,8 @@ static void on_failed(struct manager *manager, struct worker *worker, struct jso
 	if (task->place && fnr_json_get_bool(fnr_json_get(message, "error"), "ignores_cancel", false))
 		backends_suspect(manager, task->place);
 	task->elsewhere = fnr_json_get_bool(fnr_json_get(message, "error"), "elsewhere", false);
+	if (task->elsewhere && task->place)
+		nodes_doubt(manager, task->place);
 	backends_ended(manager, task, fnr_json_get_bool(error, "backend_down", false) ? BACKEND_DOWN : BACKEND_WORKS, error);
 	if (load(manager, task, &head)) {
 		if (head.state == FNR_STATE_CANCELLING)

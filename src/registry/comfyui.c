@@ -118,7 +118,8 @@ static struct json_object *workflow_read(struct json_object *backend, const stru
 	return workflow;
 }
 
-void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct fnr_error *err)
+void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct json_object **nodes_r,
+                            struct fnr_error *err)
 {
 	static const char *const members[] = { "type", "workflow", "bindings", "outputs", "previews", "node_errors", "words", TEMPLATE_PLACE_MEMBERS };
 	struct json_object *backend = fnr_json_get(source, "backend"), *workflow = NULL;
@@ -133,5 +134,24 @@ void template_comfyui_check(struct json_object *source, const struct template_fo
 	else if ((workflow = workflow_read(backend, folders, files, err)) != NULL && workflow_check(workflow, "/backend/workflow", err))
 		workflow_check_bindings(workflow, fnr_json_get(backend, "bindings"), &scope, "/backend/bindings", err);
 	check_outputs(source, backend, workflow, err);
+	*nodes_r = err->code == FNR_OK ? workflow_classes(workflow) : NULL;
 	json_object_put(workflow);
+}
+
+struct json_object *template_workflow(const struct template_ *template_, struct json_object *parameters)
+{
+	struct json_object *backend = fnr_json_get(template_definition(template_), "backend"), *workflow = fnr_json_get(backend, "workflow");
+	const char *brought = template_comfyui_brought(backend);
+	if (strcmp(fnr_json_get_text(backend, "type", ""), "comfyui") != 0)
+		return NULL;
+	if (brought != NULL)
+		workflow = fnr_json_get(parameters, brought);
+	return json_object_is_type(workflow, json_type_object) ? workflow : NULL;
+}
+
+struct json_object *template_nodes(const struct template_ *template_, struct json_object *parameters, bool *brought_r)
+{
+	struct json_object *definition = template_definition(template_), *backend = fnr_json_get(definition, "backend");
+	*brought_r = strcmp(fnr_json_get_text(backend, "type", ""), "comfyui") == 0 && template_comfyui_brought(backend) != NULL;
+	return *brought_r ? workflow_classes(template_workflow(template_, parameters)) : json_object_get(fnr_json_get(definition, "nodes"));
 }

@@ -22,8 +22,10 @@ void template_place_check(struct json_object *backend, struct fnr_error *err);
 
 /* ---- comfyui.c ---- */
 
-/* Checks the backend of a template that runs on ComfyUI, and adds its file to `files`. */
-void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct fnr_error *err);
+/* Checks the backend of a template that runs on ComfyUI, and adds its file to `files`. *nodes_r: the classes of its workflow's nodes, to put;
+ * NULL if they are not known. */
+void template_comfyui_check(struct json_object *source, const struct template_folders *folders, struct json_object *files, struct json_object **nodes_r,
+                            struct fnr_error *err);
 
 /* ---- gradio.c ---- */
 

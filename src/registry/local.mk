@@ -4,4 +4,4 @@ noinst_LIBRARIES += %D%/libregistry.a
 
 # bindings of backends on servers, and ComfyUI's workflows
 %C%_libregistry_a_SOURCES += %D%/bindings.c %D%/bindings.h %D%/comfyui.c %D%/expression.c %D%/expression.h \
-	%D%/workflow.c %D%/workflow.h
+	%D%/nodes.c %D%/nodes.h %D%/workflow.c %D%/workflow.h

@@ -459,12 +459,13 @@ struct json_object *template_models(const struct template_ *template_, const str
 	return NULL;
 }
 
-uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models)
+uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models,
+                          struct json_object *nodes)
 {
 	struct fnr_sha256 *sha = fnr_sha256_create();
 	char label[PRESET_LABEL];
 	const char *parts[] = { template_id(template_), template_version(template_), label, template_digest(template_),
-	                        fallback ? fnr_json_text(fallback, NULL) : "", models ? fnr_json_text(models, NULL) : NULL };
+	                        fallback ? fnr_json_text(fallback, NULL) : "", models ? fnr_json_text(models, NULL) : nodes ? "" : NULL, nodes ? fnr_json_text(nodes, NULL) : NULL };
 	uint8_t digest[32];
 	uint64_t class_ = 0;
 

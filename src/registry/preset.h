@@ -104,7 +104,9 @@ struct json_object *preset_compatibility(const struct template_ *template_, cons
  * put. NULL if there are none. */
 struct json_object *template_models(const struct template_ *template_, const struct preset *preset, struct json_object *parameters);
 
-/* Digest of all that the scheduler looks at: template id and version, preset, fallback, models (or NULL). */
-uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models);
+/* Digest of all that the scheduler looks at: template id and version, preset, fallback, models (or NULL), and node classes, where they are not
+ * those of the template (or NULL). */
+uint64_t scheduling_class(const struct template_ *template_, const struct preset *preset, struct json_object *fallback, struct json_object *models,
+                          struct json_object *nodes);
 
 #endif

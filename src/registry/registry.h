@@ -62,8 +62,8 @@
  * a third, up to REGISTRY_EXTENDS_MOST of them. When it changes, what extends it is read again.
  *
  * The normalised template ("definition") is JSON with the same members, every default filled in, plus "digest" (64
- * hex digits) and "files" ({"title_card.py": sha256 hex}); where "input_schema" was given, "input_form": "schema" says so, and
- * "inputs" has what the short form can say. The digest is over
+ * hex digits) and "files" ({"title_card.py": sha256 hex}); "nodes" has the classes of the nodes of its own workflow, if it has one; where
+ * "input_schema" was given, "input_form": "schema" says so, and "inputs" has what the short form can say. The digest is over
  * content: the order of members does not count, but for that of inputs and outputs, which people see. The folder
  * blobs/templates/<digest>/ holds its files, so that later edits never reach a job that was accepted with it.
  */
@@ -102,6 +102,13 @@ int template_version_compare(struct store_version a, struct store_version b);   
 
 /* The name of the input that brings the workflow of a template of ComfyUI (comfyui.c), or NULL: it has its own. Borrowed. */
 const char *template_comfyui_brought(struct json_object *backend);
+
+struct template_;
+/* The node classes (nodes.h) that a job with these resolved parameters needs, in order: an array to put; NULL if there are none, or they are
+ * not known. *brought_r: they are those of a workflow that an input brings, else all jobs of the template have the same. */
+struct json_object *template_nodes(const struct template_ *template_, struct json_object *parameters, bool *brought_r);
+/* The workflow of such a job, where it is in no file: borrowed, or NULL. */
+struct json_object *template_workflow(const struct template_ *template_, struct json_object *parameters);
 
 /* ---- drafts (draft.c): a template's text, with those it extends, read; and reports about it (report.c) ---- */
 

@@ -33,6 +33,7 @@ struct reading {
 	bool unknown;                 /* what they are: their schema is not sound */
 	struct schema *some;          /* of a schema of the inputs: each by itself; else NULL */
 	struct json_object *files;
+	struct json_object *nodes;    /* classes that its workflow needs; NULL: none, or they are not known */
 	struct template_folders folders;
 	struct fnr_error *err;
 };
@@ -542,7 +543,7 @@ static void check_noop(struct reading *r, struct json_object *backend, struct fn
 static void check_comfyui(struct reading *r, struct json_object *backend, struct fnr_error *err)
 {
 	(void)backend;
-	template_comfyui_check(r->source, &r->folders, r->files, err);
+	template_comfyui_check(r->source, &r->folders, r->files, &r->nodes, err);
 }
 
 static void check_gradio(struct reading *r, struct json_object *backend, struct fnr_error *err)
@@ -764,11 +765,14 @@ int template_read_in(struct json_object *source, const struct template_folders *
 			fnr_json_set(out->definition, "inputs", json_object_get(r.inputs));
 		}
 		normalise(out->definition, r.files);
+		if (r.nodes)
+			fnr_json_set(out->definition, "nodes", json_object_get(r.nodes));
 		digest_of(out->definition, out->digest);
 		fnr_json_set_text(out->definition, "digest", fnr_hex(out->digest, 32, hex));
 	}
 	json_object_put(r.inputs);
 	json_object_put(r.files);
+	json_object_put(r.nodes);
 	schema_free(r.some);
 	return fnr_error_move(err, &own);
 }

@@ -4,8 +4,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "registry/internal.h"
 
@@ -33,6 +35,58 @@ const char *workflow_title(struct json_object *workflow, const char *node)
 {
 	const char *title = fnr_json_get_text(fnr_json_get(fnr_json_get(workflow, node), "_meta"), "title", "");
 	return title[0] != '\0' ? title : workflow_class(workflow, node);
+}
+
+/* ---- classes ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct json_object *list_of(const char **names, size_t count)
+{
+	struct json_object *list = json_object_new_array();
+	size_t bytes = 0;
+	qsort(names, count, sizeof *names, by_name);
+	for (size_t i = 0; i < count && bytes <= WORKFLOW_CLASSES; i++) {
+		if (i > 0 && strcmp(names[i], names[i - 1]) == 0)
+			continue;
+		json_object_array_add(list, json_object_new_string(names[i]));
+		bytes += strlen(names[i]) + 3;
+	}
+	if (count > 0 && bytes <= WORKFLOW_CLASSES)
+		return list;
+	json_object_put(list);
+	return NULL;
+}
+
+struct json_object *workflow_classes(struct json_object *workflow)
+{
+	if (!json_object_is_type(workflow, json_type_object) || json_object_object_length(workflow) == 0)
+		return NULL;
+	const char **names = fnr_alloc((size_t)json_object_object_length(workflow) * sizeof *names);
+	size_t count = 0;
+	json_object_object_foreach(workflow, id, node) {
+		const char *name = fnr_json_get_text(node, "class_type", NULL);
+		(void)id;
+		if (name != NULL)
+			names[count++] = name;
+	}
+	struct json_object *list = list_of(names, count);
+	free(names);
+	return list;
+}
+
+const char *workflow_with_class(struct json_object *workflow, const char *class_)
+{
+	if (!json_object_is_type(workflow, json_type_object))
+		return NULL;
+	json_object_object_foreach(workflow, id, node) {
+		if (strcmp(fnr_json_get_text(node, "class_type", ""), class_) == 0)
+			return id;
+	}
+	return NULL;
 }
 
 /* ---- shape ---- */

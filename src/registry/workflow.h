@@ -18,6 +18,11 @@ bool workflow_check(struct json_object *workflow, const char *pointer, struct fn
 bool workflow_is_link(struct json_object *value);
 struct json_object *workflow_inputs(struct json_object *workflow, const char *node);      /* borrowed; NULL if there is none */
 const char *workflow_class(struct json_object *workflow, const char *node);               /* "" if there is none */
+/* The classes of all its nodes, each once, in order of their names: an array to put; NULL if they take more than WORKFLOW_CLASSES bytes, or
+ * there are none. */
+#define WORKFLOW_CLASSES 8192
+struct json_object *workflow_classes(struct json_object *workflow);
+const char *workflow_with_class(struct json_object *workflow, const char *class_);        /* the first node that has it; NULL if none has */
 const char *workflow_title(struct json_object *workflow, const char *node);               /* of _meta, else the class */
 
 /* Reads "/6/inputs/text" into node and input; false if it is not of that form. */

@@ -165,7 +165,7 @@ struct job_active {
 int store_job_get(struct store_txn *txn, const struct fnr_id *id, struct job_head *head_r);  /* OK, NOT_FOUND, CORRUPT */
 
 /* summary: JSON text of {"template","version","digest","quality","preset","seed","project","shot","queue","node_id",
- * "fallback","models":["checkpoints/x"],"vram_mb","key","uploads":[…]} (members that are null are left out). payload: JSON text of {"inputs","parameters",
+ * "fallback","models":["checkpoints/x"],"nodes":["KSampler"],"vram_mb","key","uploads":[…]} (members that are null are left out). payload: JSON text of {"inputs","parameters",
  * "metadata"}. Either out buffer may be NULL. A payload in a file is read from it (FNR_E_IO, FNR_E_UNAVAILABLE). */
 int store_job_body(struct store_txn *txn, const struct fnr_id *id, struct fnr_buf *summary, struct fnr_buf *payload,
                    struct fnr_error *err);

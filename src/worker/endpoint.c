@@ -32,17 +32,29 @@ static bool probe(struct json_object *message, struct json_object *found, struct
 	return kind->probe_endpoint == NULL || kind->probe_endpoint(&endpoint, found, error);
 }
 
+/* It has answered. How long it takes for this says nothing of how it is. */
+static void probe_nodes(struct json_object *message, struct json_object *found)
+{
+	const struct backend_kind *kind = backend_find(fnr_json_get_text(message, "kind", ""));
+	struct endpoint endpoint;
+	if (fnr_json_get_bool(message, "nodes", false) && kind->probe_nodes != NULL && endpoint_read(message, &endpoint))
+		kind->probe_nodes(&endpoint, found);
+}
+
 void task_probe(struct worker *worker, struct json_object *message)
 {
 	struct json_object *answer = json_object_new_object(), *found = json_object_new_object();
 	struct run_error error = { 0 };
 	int64_t begin = fnr_mono_ms();
 	bool good = probe(message, found, &error);
+	int64_t ms = fnr_mono_ms() - begin;
+	if (good)
+		probe_nodes(message, found);
 	fnr_json_set_text(answer, "type", "probed");
 	fnr_json_set_text(answer, "backend", fnr_json_get_text(message, "backend", ""));
 	fnr_json_set(answer, "found", good ? json_object_get(found) : NULL);
 	fnr_json_set(answer, "error", good ? NULL : worker_error(&error));
-	fnr_json_set_int(answer, "ms", fnr_mono_ms() - begin);
+	fnr_json_set_int(answer, "ms", ms);
 	json_object_put(found);
 	worker_send(worker, answer);
 }

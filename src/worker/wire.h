@@ -12,7 +12,8 @@
  *        itself files its outputs there; endpoint is there for kinds that need one; took: of earlier runs there, if any;
  *        attach: it was started before and may still run over there; early: it is not on disk yet, so that it began is noted
  *        (begun.h) for a manager that comes after this one; look: it may have been started before, without anybody to tell)
- *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…}}      ask that server what it is and has
+ *   {"type":"probe","backend":"comfy-a","kind":"comfyui","endpoint":{…as above…},"nodes":true?}      ask that server what it is and has,
+ *        nodes: and for its node classes
  *   {"type":"restart","backend":"comfy-a","url":"http://…"}     run the operator's hook for that server, if there is one
  *   {"type":"finish","job":id,"attempt":n,"attempt_dir":"…","final_dir":"workspace/demo/s010/take_003","take":{…take.json…}|null}
  *        step 2 of finishing: write take.json if there is one, flush, rename without replacing, flush the parent. If

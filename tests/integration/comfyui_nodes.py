@@ -77,6 +77,7 @@ def classes(models):
         "SaveVideo": node({"video": ["VIDEO"], "filename_prefix": ["STRING", {}], "format": choice(["auto", "mp4"]),
                            "codec": choice(["auto", "h264"])}, [], output_node=True),
         "SaveAudio": node({"audio": ["AUDIO"], "filename_prefix": ["STRING", {}]}, [], output_node=True),
+        "Tags": node({"tags": ["TAGS"]}, []),
         "PreviewAny": node({"source": ["*"]}, [], output_node=True),
     }
 

@@ -42,6 +42,8 @@ CONTROLS = {
     "vram": 24 << 30,
     "devices": None,          # what it says of its cards, instead of one with so much vram
     "models": nodes.MODELS,
+    "lacking": [],            # node classes that are not installed
+    "replaced": {},           # node classes in whose place it takes others, by their names; only with jobs
     "oom": 0,                 # so many samplers run out of memory
     "error": 0,               # so many samplers fail with an error of Python's
     "blocked": 0,             # so many jobs have an ExecutionBlocked error that ends nothing
@@ -442,6 +444,15 @@ class Standin:
 
     # ---- validation ----
 
+    def classes(self):
+        return {name: told for name, told in nodes.classes(self.control["models"]).items() if name not in self.control["lacking"]}
+
+    def replace(self, prompt):
+        classes = self.classes()
+        for node in prompt.values() if "jobs" in self.features else []:
+            if isinstance(node, dict) and node.get("class_type") not in classes:
+                node["class_type"] = self.control["replaced"].get(node.get("class_type"), node.get("class_type"))
+
     def check_value(self, spec, name, value):
         """A reason and details, or None."""
         kind, options = spec[0], spec[1] if len(spec) > 1 else {}
@@ -488,7 +499,8 @@ class Standin:
 
     def validate(self, prompt):
         """An error or None, the outputs that are good, node_errors."""
-        classes = nodes.classes(self.control["models"])
+        self.replace(prompt)
+        classes = self.classes()
         for name, node in prompt.items():
             kind = node.get("class_type") if isinstance(node, dict) else None
             if kind not in classes:
@@ -672,11 +684,15 @@ class Standin:
                          "vram_free": vram - (4 << 30 if self.model else 0), "torch_vram_total": 0, "torch_vram_free": 0}]})
 
     async def object_info(self, request):
-        classes = nodes.classes(self.control["models"])
+        classes = self.classes()
         name = request.match_info.get("name")
         told = {key: {**value, "name": key, "display_name": key, "description": "", "category": "", "python_module": "nodes"}
                 for key, value in classes.items() if name is None or key == name}
         return web.json_response(told)
+
+    async def node_replacements(self, request):
+        return web.json_response({old: [{"new_node_id": new, "old_node_id": old, "input_mapping": None, "output_mapping": None}]
+                                  for old, new in self.control["replaced"].items()})
 
     async def models(self, request):
         folder = request.match_info.get("folder")
@@ -753,7 +769,7 @@ class Standin:
         ]
         every = [web.route(method, prefix + path, handler) for method, path, handler in plain for prefix in ("", "/api")]
         if "jobs" in self.features:
-            every += [web.get("/api/jobs/{id}", self.get_job), web.post("/api/jobs/{id}/cancel", self.cancel_job)]
+            every += [web.get("/node_replacements", self.node_replacements), web.get("/api/jobs/{id}", self.get_job), web.post("/api/jobs/{id}/cancel", self.cancel_job)]
         return every + [web.get("/standin", self.get_standin), web.put("/standin", self.put_standin), web.post("/standin/reset", self.reset)]
 
 

@@ -2,6 +2,7 @@
 conformance list that this client was written to."""
 
 import contextlib
+import datetime
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from comfyui import Comfyui
-from comfyui_nodes import MODELS
+from comfyui_nodes import MODELS, classes
 from crash import until
 from system import FNR, System, assert_problem
 
@@ -129,6 +130,33 @@ def node(kind, **inputs):
 
 def raw(fnr, flow, **options):
     return fnr.run("comfyui_workflow", {"workflow": flow}, **options)
+
+
+def nodes_of(fnr, id="comfy"):
+    """How many node classes the server has; None while nobody knows."""
+    return (fnr.get(f"{BACKENDS}/{id}").json["found"] or {}).get("nodes")
+
+
+def lists(comfy):
+    return sum(path == "/object_info" for _, path, _ in comfy.seen()["requests"])
+
+
+def told(fnr, comfy, more_than=0, id="comfy"):
+    """It was asked for them so often, and what it said then is known."""
+    until(lambda: lists(comfy) > more_than, "it is asked for its node classes")
+    moment = datetime.datetime.now(datetime.timezone.utc)
+    checked = lambda: ((fnr.get(f"{BACKENDS}/{id}").json["health"] or {}).get("checked_at") or "1970-01-01T00:00:00Z").replace("Z", "+00:00")
+    until(lambda: datetime.datetime.fromisoformat(checked()) > moment, "it has answered")
+    return nodes_of(fnr, id)
+
+
+def ask(fnr, comfy, id="comfy", **controls):
+    """It is as it is told to be now, and is asked for its node classes: how many it has."""
+    told(fnr, comfy, id=id)
+    comfy.set(**controls)
+    before = lists(comfy)
+    assert fnr.post(f"{BACKENDS}/{id}/probe").status == 202
+    return told(fnr, comfy, before, id)
 
 
 def log_of(fnr, id):
@@ -404,6 +432,7 @@ def test_a_result_that_is_gone_is_made_again(fnr, comfy):
 ])
 def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
     """Points 11, 23: which node, which input, and what there is instead; both shapes of choices; nothing is tried again."""
+    assert ask(fnr, comfy, http=[{"path": "/node_replacements", "status": 500, "times": 1000}]) is None      # else missing nodes are told before
     job = raw(fnr, flow())
     assert job["state"] == "failed" and job["error"]["code"] == code, job["error"]
     assert job["error"]["class"] in ("validation", "permanent") and job["attempt"] == 1
@@ -421,6 +450,7 @@ def test_what_the_server_refuses_is_explained(fnr, comfy, flow, code, words):
     {"1": node("NobodyHasThis", list=[[["1", 0]]])}, {"1": 5, "2": []}, {"1": {"class_type": 5, "inputs": {}}},
 ], ids=range(11))
 def test_odd_workflows_are_refused_in_good_order(fnr, comfy, flow):
+    told(fnr, comfy)        # one that was taken before that would wait for a server that has its nodes
     answer = fnr.post(JOBS, {"template": "comfyui_workflow", "inputs": {"workflow": flow}})
     if answer.status != 202:
         assert 0 < len(assert_problem(answer, 422)["errors"]) <= 101
@@ -923,7 +953,10 @@ def test_what_is_found_at_a_server(fnr, comfy):
     schema = fnr.get("/api/v1/templates/text_to_image/schema").json["properties"]
     assert schema["sampler"]["x-choices"] == "KSampler.sampler_name" and schema["checkpoint"]["x-choices"] == "checkpoints"
     until(lambda: "sdxl.safetensors" in {model["name"] for model in fnr.get("/api/v1/models?category=checkpoints").json["items"]}, "its models are known")
-    assert not comfy.requests("/object_info") or all(path != "/object_info" for _, path, _ in comfy.seen()["requests"])
+    assert told(fnr, comfy) == len(classes(MODELS))
+    asked = len(comfy.requests("/system_stats"))
+    comfy.wait(lambda seen: sum(path == "/system_stats" for _, path, _ in seen["requests"]) > asked + 3)
+    assert lists(comfy) == 1, "megabytes are not asked for with every probe"
 
 
 def test_lists_of_models_may_hold_anything(fnr):
@@ -964,6 +997,135 @@ def test_a_quality_that_needs_no_model(fnr):
             refused = fnr.post(JOBS, {"template": "upscale_image", "inputs": picture, "quality": quality})
             assert refused.status == 422 and [(error["rule"], error["pointer"]) for error in refused.json["errors"]] == [("missing_model", "/inputs/model")]
         assert fnr.request("DELETE", f"{BACKENDS}/bare", headers={"If-Match": "*"}).status == 204
+
+
+# ---- node classes ----
+
+def scaled(kind="ImageScaleBy"):
+    """With a node that not every server has."""
+    return workflow(**{"12": {**node(kind, image=["8", 0], upscale_method="area", scale_by=2), "_meta": {"title": "Larger"}},
+                       "9": node("SaveImage", filename_prefix="x", images=["12", 0])})
+
+
+def own_template(fnr, id, flow):
+    template = {"id": id, "version": "1.0.0", "name": id, "category": "image", "inputs": {}, "outputs": {"image": {"type": "image"}},
+                "backend": {"type": "comfyui", "workflow": flow, "bindings": {"/3/inputs/seed": "seed"}}}
+    assert fnr.post("/api/v1/templates", template).status == 201
+    until(lambda: fnr.get(f"/api/v1/templates/{id}").status == 200, "the template is there")
+
+
+def missing(answer, pointer):
+    errors = assert_problem(answer, 422)["errors"]
+    assert [(error["rule"], error["pointer"]) for error in errors] == [("missing_node", pointer)], errors
+    assert "'ImageScaleBy'" in errors[0]["message"] and "fnr backend probe" in errors[0]["fix"], errors
+    return errors[0]["message"]
+
+
+def test_a_server_without_the_node_is_never_asked(fnr, comfy):
+    """49.4, 46.8: what a server lacks is known beforehand, for workflows of templates and for those that come with the job; once it has it, it gets such jobs."""
+    own_template(fnr, "scaling", scaled())
+    with Comfyui(lacking=["ImageScaleBy"]) as bare:
+        try:
+            assert fnr.post(BACKENDS, {"id": "bare", "type": "comfyui", "url": bare.url, "concurrency": 8}).status == 201
+            assert told(fnr, comfy) == len(classes(MODELS)) and told(fnr, bare, id="bare") == len(classes(MODELS)) - 1
+            ids = [fnr.submit("comfyui_workflow", {"workflow": scaled()})["id"] for _ in range(4)]
+            ids += [fnr.submit("scaling", {}, seed=next(seeds))["id"] for _ in range(4)]
+            for job in (done(fnr, id) for id in ids):
+                assert job["backend"] == "comfy" and job["attempt"] == 1, job
+            assert not bare.seen()["prompts"]
+            assert fnr.post(f"{BACKENDS}/comfy/drain").status == 200
+            assert done(fnr, fnr.submit("comfyui_workflow", {"workflow": workflow()})["id"])["backend"] == "bare", "it does what it can"
+            waits = fnr.submit("comfyui_workflow", {"workflow": scaled()})["id"]
+            until(lambda: fnr.get(f"{JOBS}/{waits}").json["waiting_for"] == "no_backend", "it says why it waits")
+            ask(fnr, bare, "bare", lacking=[])
+            job = done(fnr, waits)
+            assert job["backend"] == "bare" and job["attempt"] == 1, job
+            assert len(bare.seen()["prompts"]) == 2 and not any(prompt["error"] for prompt in bare.seen()["prompts"])
+        finally:
+            fnr.request("DELETE", f"{BACKENDS}/bare", headers={"If-Match": "*"})
+            fnr.request("DELETE", "/api/v1/templates/scaling/versions/1.0.0", headers={"If-Match": "*"})
+
+
+def test_a_job_whose_node_no_server_has_is_refused(fnr):
+    """46.8: as with models, also while the server is away; when it is back it is asked anew, as it may have it by then."""
+    own_template(fnr, "scaling", scaled())
+    body = {"template": "comfyui_workflow", "inputs": {"workflow": scaled()}}
+    with Comfyui(lacking=["ImageScaleBy"]) as bare, known(fnr, bare):
+        try:
+            told(fnr, bare)
+            message = missing(fnr.post(JOBS, body), "/inputs/workflow/12/class_type")
+            assert "Larger" in message and "12" in message
+            missing(fnr.post(JOBS, {"template": "scaling", "inputs": {}}), "/template")
+            missing(fnr.post("/api/v1/batches", {"jobs": [{"template": "comfyui_workflow", "inputs": {"workflow": workflow()}}, body]}),
+                    "/jobs/1/inputs/workflow/12/class_type")
+            bare.kill()
+            until(lambda: fnr.get(f"{BACKENDS}/comfy").json["state"] == "down", "it is away")
+            missing(fnr.post(JOBS, body), "/inputs/workflow/12/class_type")
+            bare.controls = {}
+            bare.start()
+            assert told(fnr, bare) == len(classes(MODELS)), "it was asked anew"
+            job = raw(fnr, scaled())
+            assert job["state"] == "completed" and job["attempt"] == 1, job
+            assert fnr.run("scaling", {}, seed=next(seeds))["state"] == "completed"
+        finally:
+            fnr.request("DELETE", "/api/v1/templates/scaling/versions/1.0.0", headers={"If-Match": "*"})
+
+
+def test_a_job_waits_for_its_node(fnr, comfy):
+    """42.15: one that was taken before its server lost the node waits, says why, and is not tried in vain."""
+    told(fnr, comfy)
+    assert fnr.post(f"{BACKENDS}/comfy/drain").status == 200
+    id = fnr.submit("comfyui_workflow", {"workflow": scaled()})["id"]
+    assert ask(fnr, comfy, lacking=["ImageScaleBy"]) == len(classes(MODELS)) - 1
+    assert fnr.post(f"{BACKENDS}/comfy/resume").status == 200
+    assert done(fnr, fnr.submit("comfyui_workflow", {"workflow": workflow()})["id"])["attempt"] == 1
+    job = fnr.get(f"{JOBS}/{id}").json
+    assert job["state"] == "queued" and job["waiting_for"] == "no_backend" and job["attempt"] == 0, job
+    ask(fnr, comfy, lacking=[])
+    assert done(fnr, id)["attempt"] == 1
+    assert not any(prompt["error"] for prompt in comfy.seen()["prompts"])
+
+
+NOT_KNOWN = {
+    "refused": {"path": "/object_info", "status": 500}, "not there": {"path": "/object_info", "status": 404}, "cut": {"path": "/object_info", "cut": True},
+    "half": {"path": "/object_info", "status": 200, "body": '{"KSampler": {"input": {}}, "Oth'}, "nothing": {"path": "/object_info", "status": 200, "body": "{}"},
+    "a list": {"path": "/object_info", "status": 200, "body": '["KSampler"]'}, "a page": {"path": "/object_info", "status": 200, "body": "<html>{}</html>"},
+    "too many": {"path": "/object_info", "status": 200, "body": json.dumps({f"Node{i}": {} for i in range(20001)})},
+    "a long name": {"path": "/object_info", "status": 200, "body": json.dumps({"N" * 2000: {}})},
+    "others in their place": {"path": "/node_replacements", "status": 500},
+}
+
+
+@pytest.mark.parametrize("fault", NOT_KNOWN.values(), ids=NOT_KNOWN.keys())
+def test_node_classes_that_are_not_known_hinder_nobody(fnr, comfy, fault):
+    """The server has the last word, as ever."""
+    assert ask(fnr, comfy, lacking=["ImageScaleBy"], http=[{**fault, "times": 1000}]) is None
+    assert raw(fnr, workflow())["state"] == "completed"
+    job = raw(fnr, scaled())
+    assert job["state"] == "failed" and job["error"]["code"] == "comfyui_node_missing", job["error"]
+
+
+def test_names_of_node_classes_may_be_any(fnr, comfy):
+    odd = 'Bild "ä" \\ \t🔧'
+    body = json.dumps({**{name: {"input": {"x": ["{", '\\"']}} for name in classes(MODELS)}, odd: {}})
+    assert ask(fnr, comfy, http=[{"path": "/object_info", "status": 200, "times": 1000, "body": body}]) == len(classes(MODELS)) + 1
+    job = raw(fnr, scaled(odd))
+    assert job["state"] == "failed" and job["error"]["code"] == "comfyui_node_missing", "it was tried"
+    assert assert_problem(fnr.post(JOBS, {"template": "comfyui_workflow", "inputs": {"workflow": scaled(odd + "!")}}), 422)["errors"][0]["rule"] == "missing_node"
+
+
+def test_a_server_may_take_another_node_in_its_place(fnr, comfy):
+    """Newer servers replace nodes that they do not have any more when a workflow comes."""
+    assert ask(fnr, comfy, replaced={"OldScale": "ImageScaleBy"}) == len(classes(MODELS)) + 1
+    job = raw(fnr, scaled("OldScale"))
+    assert job["state"] == "completed", job["error"]
+
+
+def test_old_servers_tell_their_node_classes(fnr):
+    """They replace none."""
+    with Comfyui("--without", "jobs,client_ids,interrupt_id,metadata") as old, known(fnr, old):
+        assert told(fnr, old) == len(classes(MODELS))
+        assert raw(fnr, scaled())["state"] == "completed"
 
 
 # ---- import ----

@@ -7,8 +7,9 @@
  *   deaf          what runs goes on when it is cancelled
  *   hung          … and nothing is said of it
  *   found.json    what it says of itself
+ *   nodes         names of its node classes, one a line; without it nobody knows which it has
  *   model         the model that it has loaded
- *   log           one line an event: early, start, load, join, cancel, end
+ *   log           one line an event: nodes (they were asked for), early, start, load, join, cancel, end
  *
  * A job's metadata: {"model":"a","ms":20,"fail_on":"id of a server"}
  */
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@
 #include "backends/kinds.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "registry/nodes.h"
 
 static const char *place(const struct endpoint *endpoint, const char *name)
 {
@@ -81,6 +84,23 @@ static bool folder_probe(const struct endpoint *endpoint, struct json_object *fo
 	}
 	fnr_buf_free(&text);
 	return true;
+}
+
+static void folder_probe_nodes(const struct endpoint *endpoint, struct json_object *found)
+{
+	struct nodes nodes = NODES_INIT;
+	struct fnr_buf text = FNR_BUF_INIT;
+	char *set;
+
+	note(endpoint, "nodes", "");
+	if (fnr_file_read(place(endpoint, "nodes"), 65536, &text, NULL) == FNR_OK) {
+		for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n"))
+			nodes_add(&nodes, line, strlen(line));
+		set = nodes_text(&nodes);
+		fnr_json_set_text(found, "nodes", set);
+		free(set);
+	}
+	fnr_buf_free(&text);
 }
 
 static void load(const struct endpoint *endpoint, const char *model)
@@ -178,7 +198,7 @@ static enum run_result folder_attach(struct run *run, struct run_error *error)
 
 static const struct backend_kind backend_folder = {
 	.name = "folder", .needs_endpoint = true, .attachable = true, .tells_begin = true, .execute = folder_execute, .attach = folder_attach,
-	.probe_endpoint = folder_probe,
+	.probe_endpoint = folder_probe, .probe_nodes = folder_probe_nodes,
 };
 
 static const struct backend_kind *const kinds[] = { &backend_noop, &backend_script, &backend_folder, NULL };

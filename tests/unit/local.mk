@@ -153,7 +153,7 @@ check_PROGRAMS += %D%/test_queue
 TESTS += %D%/test_queue
 
 check_PROGRAMS += %D%/test_registry
-%C%_test_registry_SOURCES = %D%/test_errors.c %D%/test_registry.c
+%C%_test_registry_SOURCES = %D%/test_errors.c %D%/test_nodes.c %D%/test_registry.c
 %C%_test_registry_CPPFLAGS = $(AM_CPPFLAGS) -DFNR_SOURCE=\"$(abs_top_srcdir)\"
 %C%_test_registry_CFLAGS = $(UNIT_CFLAGS)
 %C%_test_registry_LDADD = src/registry/libregistry.a src/files/libfiles.a src/store/libstore.a src/schema/libschema.a $(UNIT_BASE) $(SCHEMA_LIBS) $(LMDB_LIBS) -lm

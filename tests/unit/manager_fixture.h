@@ -179,7 +179,7 @@ static inline void close_data_dir(void)
 
 /* ---- jobs ---- */
 
-struct wish { const char *template_, *metadata, *project, *models; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority, flags; uint64_t class_; const struct fnr_id *parent; };
+struct wish { const char *template_, *metadata, *project, *models, *nodes; bool batch, stop_on_error; int64_t not_before, expires_at; uint8_t priority, flags; uint64_t class_; const struct fnr_id *parent; };
 
 static inline struct fnr_id submit(size_t count, struct wish wish)
 {
@@ -193,6 +193,8 @@ static inline struct fnr_id submit(size_t count, struct wish wish)
 		parent.id = *wish.parent;
 	if (wish.models)
 		snprintf(place, sizeof place, ",\"models\":%s", wish.models);
+	if (wish.nodes)
+		snprintf(place, sizeof place, ",\"nodes\":%s", wish.nodes);
 	if (wish.project)
 		snprintf(place, sizeof place, ",\"project\":\"%s\",\"shot\":\"s010\"", wish.project);
 	snprintf(summary, sizeof summary, "{\"template\":\"%s\",\"version\":\"1.0.0\",\"digest\":\"%s\",\"quality\":\"standard\","

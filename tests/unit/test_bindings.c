@@ -239,6 +239,35 @@ Test(workflow, shape)
 	json_object_put(value);
 }
 
+Test(workflow, classes)
+{
+	struct json_object *value = workflow(), *list = workflow_classes(value), *large = json_object_new_object();
+	char name[64];
+
+	cr_assert_str_eq(fnr_json_text(list, NULL), "[\"KSampler\",\"Loader\"]");
+	cr_assert_str_eq(workflow_with_class(value, "Loader"), "4");
+	cr_assert_null(workflow_with_class(value, "Load"));
+	json_object_put(list);
+	json_object_put(value);
+	for (int i = 0; i < WORKFLOW_CLASSES / 10; i++) {
+		struct json_object *node = json_object_new_object();
+
+		snprintf(name, sizeof name, "%d", i);
+		fnr_json_set_text(node, "class_type", "Same");
+		fnr_json_set(large, name, node);
+	}
+	list = workflow_classes(large);
+	cr_assert_str_eq(fnr_json_text(list, NULL), "[\"Same\"]");
+	json_object_put(list);
+	json_object_object_foreach(large, id, node) {
+		snprintf(name, sizeof name, "Class%s", id);
+		fnr_json_set_text(node, "class_type", name);
+	}
+	cr_assert_null(workflow_classes(large), "too many to keep them");
+	cr_assert_null(workflow_classes(NULL));
+	json_object_put(large);
+}
+
 Test(workflow, targets, .init = scope_make)
 {
 	static const char *const rows[][3] = {

@@ -439,6 +439,96 @@ Test(pool, a_server_that_lacks_the_model_is_passed_over)
 	finish();
 }
 
+/* How many node classes the server has, as the live table tells; -1: nobody knows. */
+static void wait_nodes(const char *server, int64_t count)
+{
+	int64_t until = fnr_mono_ms() + WAIT_MS;
+	char name[80];
+	bool there = false;
+
+	snprintf(name, sizeof name, "found/%s", server);
+	while (!there) {
+		struct json_object *found = live_of(name);
+
+		there = found && fnr_json_get_int(found, "nodes", -1) == count;
+		cr_assert_lt(fnr_mono_ms(), until, "%s has not %lld node classes: %s", server, (long long)count, found ? fnr_json_text(found, NULL) : "nothing");
+		json_object_put(found);
+		poll(NULL, 0, 10);
+	}
+}
+
+Test(pool, a_server_that_lacks_a_node_is_passed_over)
+{
+	struct fnr_id brought, own, fits;
+
+	put_template("needy", FOLDER ",\"nodes\":[\"Common\",\"Rare\"]", "{}");
+	make_folders("s1");
+	put("s1", "nodes", "Common\nOther\n");
+	begin();
+	add_server("s1", 4, "");
+	wait_nodes("s1", 2);
+	brought = submit(1, (struct wish){ .template_ = "job", .nodes = "[\"Rare\"]", .class_ = 31 });
+	own = submit(1, (struct wish){ .template_ = "needy", .class_ = 32 });
+	fits = submit(1, (struct wish){ .template_ = "job", .nodes = "[\"Common\",\"Other\"]", .class_ = 33 });
+	wait_completed(&fits);
+	wait_held(31);
+	wait_held(32);
+	cr_assert_eq(logged("s1", "start"), 1);
+	make_folders("s2");
+	put("s2", "nodes", "Rare\nCommon\n");
+	add_server("s2", 4, "");
+	wait_completed(&brought);
+	wait_completed(&own);
+	assert_attempt(&brought, 1, NULL, "backend", "s2");
+	assert_attempt(&own, 1, NULL, "backend", "s2");
+	cr_assert_eq(logged("s1", "start"), 1);
+	finish();
+}
+
+Test(pool, node_classes_that_nobody_knows_hinder_no_job)
+{
+	struct fnr_id id;
+
+	begin();
+	add_server("s1", 1, "");
+	wait_logged("s1", "nodes", 1);
+	wait_nodes("s1", -1);
+	id = submit(1, (struct wish){ .template_ = "job", .nodes = "[\"Rare\"]" });
+	wait_completed(&id);
+	finish();
+}
+
+Test(pool, node_classes_are_asked_for_when_they_may_have_changed)
+{
+	struct fnr_id id;
+
+	make_folders("s1");
+	put("s1", "nodes", "Common\n");
+	put("s1", "found.json", "{\"version\":\"1\"}");
+	begin();
+	add_server("s1", 1, "");
+	wait_nodes("s1", 1);
+	id = submit(1, (struct wish){ .template_ = "job", .nodes = "[\"Rare\"]", .class_ = 31 });
+	wait_held(31);
+	cr_assert_eq(logged("s1", "nodes"), 1);
+	put("s1", "nodes", "Common\nRare\n");
+	put("s1", "found.json", "{\"version\":\"2\"}");
+	wait_completed(&id);
+	wait_nodes("s1", 2);
+	cr_assert_eq(logged("s1", "nodes"), 2, "another version");
+	put("s1", "nodes", "Common\nRare\nMore\n");
+	command("{\"command\":\"probe\",\"backend\":\"s1\"}", &id);
+	wait_nodes("s1", 3);
+	cr_assert_eq(logged("s1", "nodes"), 3, "somebody wants it asked");
+	put("s1", "down", "");
+	wait_live("s1", "state", "down");
+	wait_nodes("s1", 3);
+	put("s1", "nodes", "Less\nMore\n");
+	take("s1", "down");
+	wait_nodes("s1", 2);
+	finish();
+}
+
 static void run_there(const char *template_, char worker[32])
 {
 	struct fnr_id id = submit(1, (struct wish){ .template_ = template_, .class_ = (uint64_t)template_[0] });

@@ -283,6 +283,34 @@ Test(registry, models_are_named_or_come_from_an_input)
 	fnr_error_clear(&err);
 }
 
+/* Those of a workflow that an input brings are found with it. */
+Test(registry, a_workflow_tells_its_node_classes)
+{
+	static const char head[] = "id: x\nversion: 1.0.0\nname: X\ncategory: image\ninputs: {flow: {type: object}}\noutputs: {image: {type: image}}\n";
+	static const struct { const char *backend, *nodes; } cases[] = {
+		{ "{type: comfyui, workflow: {'1': {class_type: Save, inputs: {x: ['2', 0]}}, '2': {class_type: Load, inputs: {}}, '3': {class_type: Load, inputs: {}}}}",
+		  "[\"Load\",\"Save\"]" },
+		{ "{type: comfyui, workflow: {from: flow}}", NULL },
+		{ "{type: noop}", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fnr_error err = FNR_ERROR_INIT;
+		struct template_version out;
+		struct json_object *nodes;
+		char text[1024];
+
+		snprintf(text, sizeof text, "%sbackend: %s\n", head, cases[i].backend);
+		cr_assert_eq(read_text(text, &out, &err), FNR_OK, "%s: %s", text, err.message);
+		nodes = fnr_json_get(out.definition, "nodes");
+		cr_expect_eq(nodes != NULL, cases[i].nodes != NULL, "%s", cases[i].backend);
+		if (nodes)
+			cr_expect_str_eq(fnr_json_text(nodes, NULL), cases[i].nodes);
+		json_object_put(out.definition);
+		fnr_error_clear(&err);
+	}
+}
+
 /* What the checks in words refuse, the schema that editors use refuses as well: they say the same. */
 Test(registry, the_schema_says_the_same)
 {

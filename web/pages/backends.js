@@ -60,7 +60,8 @@ function has({ found }) {
   const rooms = [free(found?.ram_free, found?.ram_total, "memory"), free(found?.disk_free, found?.disk_total, "disk")];
   const waiting = found?.queue?.pending > 0 && `${found.queue.pending} waiting there`;
   const models = Object.entries(found?.models ?? {}).filter(([, count]) => count > 0).map(([category, count]) => `${count} ${category}`);
-  return [found?.version && `version ${found.version}`, ...devices, ...rooms, waiting, ...models].filter(Boolean).join(", ");
+  const nodes = found?.nodes && `${found.nodes} node classes`;
+  return [found?.version && `version ${found.version}`, ...devices, ...rooms, waiting, ...models, nodes].filter(Boolean).join(", ");
 }
 
 function stateCell(backend) {
