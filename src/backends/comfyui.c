@@ -301,7 +301,7 @@ static enum run_result connect_first(struct comfyui *comfyui)
 	return result;
 }
 
-/* Of this attempt, by a worker whose manager could not note it any more. */
+/* Of this attempt, by a worker whose manager could not note it any more. Where that cannot be asked, whoever watches asks again. */
 static bool is_there(struct comfyui *comfyui)
 {
 	struct comfyui_report report;
@@ -309,7 +309,7 @@ static bool is_there(struct comfyui *comfyui)
 	comfyui_ask(comfyui, false, &report, &answer);
 	json_object_put(report.entry);
 	http_answer_clear(&answer);
-	return report.state == COMFYUI_PENDING || report.state == COMFYUI_RUNNING || report.state == COMFYUI_ENDED;
+	return report.state != COMFYUI_UNKNOWN;
 }
 
 static enum run_result give(struct comfyui *comfyui)
@@ -346,7 +346,13 @@ static enum run_result comfyui_attach(struct run *run, struct run_error *error)
 	struct comfyui comfyui = { .run = run, .error = error, .joined = true };
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	enum run_result result = RUN_FAILED;
-	if (begin(&comfyui) && run_folder(run, error)) {
+	run_begun(run);
+	bool ready = begin(&comfyui);
+	if (ready && !run_folder(run, error)) {
+		comfyui_cancel(&comfyui);
+		ready = false;
+	}
+	if (ready) {
 		comfyui_recall_client(&comfyui);
 		comfyui_connect(&comfyui, &answer); /* it can be watched without, too */
 		result = answer.result == HTTP_STOPPED ? stopped(&comfyui) : watch_prompt(&comfyui, true);

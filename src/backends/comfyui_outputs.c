@@ -255,7 +255,8 @@ static enum run_result fetch_output(struct collecting *collecting, const char *o
 		done = fetch_meant(collecting, output, declared, true, &taken);
 	if (done != RUN_DONE || taken > 0 || fnr_json_get_bool(declared, "optional", false))
 		return done;
-	return run_fail(collecting->comfyui->error, FNR_CLASS_PERMANENT, "output_missing", "Look at the outputs of the template's backend.", NULL,
+	/* What was only sent over a socket is lost where nobody listened: made again, it is there. */
+	return run_fail(collecting->comfyui->error, collecting->comfyui->joined ? FNR_CLASS_TRANSIENT : FNR_CLASS_PERMANENT, "output_missing", "Look at the outputs of the template's backend.", NULL,
 	                fnr_json_text(collecting->results, NULL), "The workflow did not make \"%.64s\".", output);
 }
 

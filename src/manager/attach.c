@@ -124,6 +124,9 @@ void attach_leave(struct manager *manager)
 
 	for (task = manager->tasks; task; task = next) {
 		next = task->next;
+		/* Whoever has not told so until the end may have begun all the same. */
+		if (manager->turn.mono >= manager->stop_by && !(task->head.flags & JOB_FLAG_ON_LOST_FAIL))
+			task->begun = true;
 		if (task->head.state != FNR_STATE_RUNNING || !attach_possible(manager, task, &task->head))
 			continue;
 		fnr_info(NULL, "job=%s event=job.left attempt=%d backend=%s: it goes on there", task->id, task->attempt, task->backend);

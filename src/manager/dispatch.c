@@ -361,6 +361,14 @@ static void estimate_look_up(struct manager *manager, const struct job_head *hea
 		progress_expect(&task->progress, &forecast.estimate, manager->turn.now);
 }
 
+/* Told before the commit. The next life finds such an attempt by its worker's note, if the job waits in the store already, and
+ * the note takes no place that another attempt needs until its end is stored. What must not be made twice is not risked: after a
+ * loss of power there are no notes. */
+static bool may_begin_early(const struct job_head *head, const struct task *task, const struct worker *worker)
+{
+	return task->function->begins_early && !(head->flags & JOB_FLAG_ON_LOST_FAIL) && head->lane_seq == head->seq && !worker->note_needed;
+}
+
 static void start(struct manager *manager, struct job_head *head, struct worker *worker, const struct place *place)
 {
 	struct json_object *summary = job_summary(manager, &head->id);
@@ -377,7 +385,7 @@ static void start(struct manager *manager, struct job_head *head, struct worker 
 		refuse(manager, head, task);
 		return;
 	}
-	if (task->function->begins_early) {
+	if (may_begin_early(head, task, worker)) {
 		pool_flush_worker(&manager->pool, worker);
 		(void)fnr_fault("dispatch.told");
 	}

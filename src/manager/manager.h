@@ -542,7 +542,7 @@ void thumbnails_make_way(struct manager *manager);                       /* a jo
 /* ---- house.c, recover.c, stop.c ---- */
 void house_tick(struct manager *manager);            /* each second */
 void recover_jobs(struct manager *manager);          /* in the first turn's transaction */
-void recover_begun(struct manager *manager);         /* after it: attempts that began before they were written down */
+void recover_begun(struct manager *manager);         /* after it, and after dispatch_lanes: attempts that began before they were written down */
 void recover_folders(struct manager *manager);       /* the same: what attempts of an earlier life left in workspace/.work */
 void stop_begin(struct manager *manager, const char *why);
 void stop_apply(struct manager *manager);            /* in a turn: gives back what has had its time */

@@ -158,15 +158,15 @@ static void begin(struct manager *manager)
 	discards_read(manager);
 	backends_read(manager);
 	recover_jobs(manager);
-	recover_begun(manager);
 	workers_read(manager);
 	dispatch_lanes(manager);
+	recover_begun(manager);
 	thumbnails_read(manager);
 	recover_folders(manager);
 	turn_end(manager);
 	begun_free(manager->begun);
 	manager->begun = NULL;
-	begun_reset();
+	begun_reset(&manager->doubt);
 	manager->look = true;
 	fnr_info(NULL, "event=manager.started lanes=%zu filing=%zu", lanes_count(manager->lanes), manager->task_count);
 }

@@ -24,6 +24,7 @@ struct worker {
 	enum worker_leaves leaves;     /* after its present task; RESTARTS: another one comes for it */
 	struct task *task;             /* while busy with an attempt or with filing one; NULL while it discards, makes a thumbnail, asks a server or has it restarted */
 	char backend[68];              /* that it worked for last: it may still be connected to it */
+	bool note_needed;              /* what it noted (worker/begun.h) is of an attempt whose end is not on disk yet */
 	struct fnr_buf in, out;        /* out is sent by pool_flush, after the commit */
 	bool out_waits;                /* epoll looks for room to write */
 	bool killed;                   /* was asked of the spawner */

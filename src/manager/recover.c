@@ -147,8 +147,7 @@ void recover_begun(struct manager *manager)
 
 	for (size_t i = 0; i < count; i++)
 		take_over(manager, &notes[i]);
-	if (!begun_complete(manager->begun))
-		manager->doubt = store_last_job(manager->turn.txn);
+	manager->doubt = begun_complete(manager->begun) ? begun_doubt(manager->begun) : store_last_job(manager->turn.txn);
 }
 
 /* "<job>-<attempt>": one that got ready, and did not begin? */

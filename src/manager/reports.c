@@ -35,8 +35,10 @@ static bool load(struct manager *manager, const struct task *task, struct job_he
 
 static void set_free(struct manager *manager, struct worker *worker)
 {
-	if (worker->task)
+	if (worker->task) {
+		worker->note_needed = worker->task->head.flags & JOB_FLAG_ON_LOST_FAIL;
 		worker->task->worker = NULL;
+	}
 	worker->task = NULL;
 	worker->done++;
 	if (worker->state == WORKER_BUSY)
@@ -85,7 +87,11 @@ static void on_progress(struct manager *manager, struct worker *worker, struct j
 	struct task *task = task_of(worker, message);
 	int stage = fnr_stage_parse(fnr_json_get_text(message, "stage", ""));
 
-	if (!task || stage < 0 || task->head.state != FNR_STATE_RUNNING)
+	if (!task || stage < 0)
+		return;
+	if (task->head.state == FNR_STATE_CANCELLING && stage > (int)task->progress.stage)
+		task->progress.stage = (enum fnr_stage)stage;  /* its server had it, should it go on there */
+	if (task->head.state != FNR_STATE_RUNNING)
 		return;
 	if (stage > FNR_STAGE_PREPARATION)
 		task->excused = false;         /* it lives */
@@ -100,9 +106,10 @@ static void on_begun(struct manager *manager, struct worker *worker, struct json
 {
 	struct task *task = task_of(worker, message);
 
-	(void)manager;
-	if (task)
-		task->begun = true;
+	if (!task)
+		return;
+	task->begun = true;
+	manager->work = manager->work || manager->stopping;     /* it may be left to go on over there */
 }
 
 static void on_log(struct manager *manager, struct worker *worker, struct json_object *message)

@@ -375,8 +375,12 @@ static void write_log(struct turn *turn)
 	}
 }
 
-static void forget_ended(struct turn *turn)
+static void forget_ended(struct manager *manager)
 {
+	struct turn *turn = &manager->turn;
+
+	for (size_t i = 0; i < manager->pool.count; i++)
+		manager->pool.workers[i]->note_needed = false;
 	for (size_t at = 0; at < turn->ended.len; at += strlen(turn->ended.data + at) + 1)
 		begun_forget(turn->ended.data + at);
 	fnr_buf_reset(&turn->ended);
@@ -416,6 +420,6 @@ void turn_end(struct manager *manager)
 	pool_flush(&manager->pool);
 	write_journal(manager);
 	write_log(turn);
-	forget_ended(turn);
+	forget_ended(manager);
 	forget(turn);
 }

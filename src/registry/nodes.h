@@ -18,7 +18,7 @@
 
 /* A set that is being made. */
 struct nodes { uint64_t *items; size_t count, size; };
-#define NODES_INIT { NULL }
+#define NODES_INIT { NULL, 0, 0 }
 void nodes_add(struct nodes *nodes, const char *name, size_t len);   /* often the same does no harm */
 char *nodes_text(struct nodes *nodes);                               /* to free; the set is empty afterwards */
 void nodes_free(struct nodes *nodes);

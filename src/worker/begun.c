@@ -20,6 +20,7 @@
 
 #define FOLDER "run/begun"
 #define BOOT FOLDER "/boot"
+#define DOUBT FOLDER "/doubt"
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_MOST 63
 #define NOTE_SIZE 128          /* of every note, so that one replaces the one before in one go */
@@ -29,6 +30,7 @@ struct begun {
 	bool complete;
 	struct begun_note *notes;
 	size_t count, size;
+	struct fnr_id doubt;
 };
 
 static void path_of(const char *worker, char path[96])
@@ -121,7 +123,20 @@ static bool read_note(struct begun *begun, const char *worker, int64_t until)
 
 static bool is_note(const char *name)
 {
-	return name[0] != '.' && strcmp(name, "boot") != 0;
+	return name[0] != '.' && strcmp(name, "boot") != 0 && strcmp(name, "doubt") != 0;
+}
+
+static struct fnr_id doubt_read(void)
+{
+	struct fnr_buf text = FNR_BUF_INIT;
+	struct fnr_id doubt = FNR_ID_NONE;
+
+	if (fnr_file_read(DOUBT, FNR_ID_TEXT, &text, NULL) == FNR_OK) {
+		fnr_buf_puts(&text, "");
+		fnr_id_parse(text.data, &doubt);
+	}
+	fnr_buf_free(&text);
+	return doubt;
 }
 
 struct begun *begun_read(void)
@@ -138,12 +153,18 @@ struct begun *begun_read(void)
 	if (dir)
 		closedir(dir);
 	begun->complete = good && is_of_this_boot();       /* looked at last: the workers are gone */
+	begun->doubt = doubt_read();
 	return begun;
 }
 
 bool begun_complete(const struct begun *begun)
 {
 	return begun->complete;
+}
+
+struct fnr_id begun_doubt(const struct begun *begun)
+{
+	return begun->doubt;
 }
 
 const struct begun_note *begun_notes(const struct begun *begun, size_t *count_r)
@@ -170,30 +191,44 @@ bool begun_noted(const char *worker, const char *job, int attempt)
 {
 	struct begun begun = { 0 };
 
-	read_note(&begun, worker, 0);
+	bool known = read_note(&begun, worker, 0) && is_of_this_boot();
 	bool noted = begun.count == 1 && begun.notes[0].attempt == attempt && strcmp(begun.notes[0].job, job) == 0;
 	free(begun.notes);
-	return noted;
+	return noted || !known;
 }
 
-static void boot_write(void)
+static bool write_file(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool good = fd >= 0 && fnr_write_all(fd, text, len);
+
+	fnr_fd_close(&fd);
+	return good;
+}
+
+static bool doubt_write(const struct fnr_id *doubt)
+{
+	char text[FNR_ID_TEXT];
+
+	fnr_id_format(doubt, text);
+	return fnr_id_is_none(doubt) || write_file(DOUBT, text, strlen(text));
+}
+
+/* The doubt comes first: without it, what this says would be wrong. */
+static void boot_write(const struct fnr_id *doubt)
 {
 	struct fnr_buf now = FNR_BUF_INIT;
-	int fd = -1;
 
-	if (fnr_file_read(BOOT_ID, BOOT_ID_MOST, &now, NULL) == FNR_OK)
-		fd = open(BOOT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || !fnr_write_all(fd, now.data, now.len))
+	if (!doubt_write(doubt) || fnr_file_read(BOOT_ID, BOOT_ID_MOST, &now, NULL) != FNR_OK || !write_file(BOOT, now.data, now.len))
 		fnr_warn(NULL, "event=manager.begun_unknown: after a crash every attempt is taken for begun, as " BOOT " cannot be written: %s", strerror(errno));
-	fnr_fd_close(&fd);
 	fnr_buf_free(&now);
 }
 
-void begun_reset(void)
+void begun_reset(const struct fnr_id *doubt)
 {
 	fnr_tree_remove(FOLDER, NULL);
 	fnr_dir_make(FOLDER, 0700, NULL);
-	boot_write();
+	boot_write(doubt);
 }
 
 void begun_forget(const char *worker)

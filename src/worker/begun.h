@@ -26,12 +26,14 @@ void begun_note(int fd, const char *job, int attempt, const char *backend);    /
 
 struct begun;
 struct begun *begun_read(void);                        /* what the life before noted */
-bool begun_complete(const struct begun *begun);        /* nothing else has begun */
+bool begun_complete(const struct begun *begun);        /* nothing else has begun … */
+struct fnr_id begun_doubt(const struct begun *begun);  /* … since this job; what came before may have, by lives before that one */
 bool begun_has(const struct begun *begun, const char *job, int attempt);       /* it is noted, or nobody knows */
 const struct begun_note *begun_notes(const struct begun *begun, size_t *count_r);
 void begun_free(struct begun *begun);
-bool begun_noted(const char *worker, const char *job, int attempt);            /* by a worker that is dead, of this life */
-void begun_reset(void);                                /* a new life; before its first worker. Nothing of the one before is left open */
+bool begun_noted(const char *worker, const char *job, int attempt);            /* by a worker that is dead, of this life; or nobody knows */
+/* A new life; before its first worker. Nothing of the one before is left open but jobs up to doubt, which may have begun. */
+void begun_reset(const struct fnr_id *doubt);
 void begun_forget(const char *worker);                 /* it is dead, and what came of its attempts is stored */
 
 #endif

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import time
 
 import pytest
 
@@ -139,6 +140,18 @@ def test_a_prompt_that_was_given_before_its_attempt_was_written_down(fnr, killed
         assert job["placement"] == ("begun there before a restart" if killed != "power" else "the only backend"), job
         seen = server.seen()
         assert list(seen["runs"].values()) == [1] and len(seen["prompts"]) == 1, seen
+
+
+@only_with
+def test_what_does_not_wait_on_disk_is_not_begun_before(fnr):
+    """A job that is queued and dispatched in one turn: after a kill nobody would know that it may have begun."""
+    with Comfyui() as server:
+        know(fnr, server)
+        faults(fnr, "dispatch.told HANG")
+        due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+        job = fnr.wait(picture(fnr, not_before=due).json["id"], timeout=120)
+        assert (job["state"], job["attempt"]) == ("completed", 1), job
+        faults(fnr)
 
 
 @only_with

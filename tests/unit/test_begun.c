@@ -18,13 +18,14 @@
 #define JOB_B "01985c3e-0000-7000-8000-00000000000b"
 
 static char folder[64];
+static const struct fnr_id certain = FNR_ID_NONE;
 
 static void enter(void)
 {
 	snprintf(folder, sizeof folder, "/tmp/fnr-begun-XXXXXX");
 	cr_assert_not_null(mkdtemp(folder));
 	cr_assert_eq(chdir(folder), 0);
-	begun_reset();
+	begun_reset(&certain);
 }
 
 static void leave(void)
@@ -64,7 +65,7 @@ Test(begun, the_last_attempt_of_each_worker_is_known)
 	cr_assert(!has(JOB_A, 1) && !has(JOB_A, 65534) && !has(JOB_B, 65535) && !has(JOB_B, 2));
 	begun_forget("w2");
 	cr_assert(has(JOB_A, 65535) && !has(JOB_B, 1));
-	begun_reset();
+	begun_reset(&certain);
 	cr_assert(!has(JOB_A, 65535));
 }
 
@@ -100,7 +101,29 @@ Test(begun, what_a_dead_worker_noted)
 	begin("w1", JOB_A, 3);
 	begin("w2", JOB_B, 0);
 	cr_assert(begun_noted("w1", JOB_A, 3));
-	cr_assert(!begun_noted("w1", JOB_A, 2) && !begun_noted("w1", JOB_B, 3) && !begun_noted("w2", JOB_B, 1) && !begun_noted("w3", JOB_A, 3));
+	cr_assert(!begun_noted("w1", JOB_A, 2) && !begun_noted("w1", JOB_B, 3) && !begun_noted("w2", JOB_B, 1));
+	cr_assert(begun_noted("w3", JOB_A, 3), "it could not note anything");
+	begun_note(-1, JOB_A, 1, "server-1");
+	cr_assert(begun_noted("w2", JOB_B, 1), "somebody could not");
+}
+
+Test(begun, a_doubt_stays)
+{
+	struct fnr_id job, found;
+
+	cr_assert(fnr_id_parse(JOB_B, &job));
+	for (int life = 0; life < 3; life++) {
+		begun_reset(life ? &found : &job);
+		struct begun *begun = begun_read();
+		found = begun_doubt(begun);
+		cr_assert(begun_complete(begun) && fnr_id_compare(&found, &job) == 0);
+		begun_free(begun);
+	}
+	begun_reset(&certain);
+	struct begun *begun = begun_read();
+	found = begun_doubt(begun);
+	cr_assert(begun_complete(begun) && fnr_id_is_none(&found));
+	begun_free(begun);
 }
 
 Test(begun, without_proof_everything_has_begun)
@@ -108,7 +131,7 @@ Test(begun, without_proof_everything_has_begun)
 	const char *const spoil[] = { "rm run/begun/boot", "echo 0b6f6a6e-1111-4222-8333-444444444444 > run/begun/boot", "> run/begun/boot", "rm -r run/begun" };
 
 	for (size_t i = 0; i < sizeof spoil / sizeof spoil[0]; i++) {
-		begun_reset();
+		begun_reset(&certain);
 		cr_assert(!has(JOB_A, 1));
 		cr_assert_eq(system(spoil[i]), 0);
 		cr_assert(has(JOB_A, 1), "after %s", spoil[i]);
@@ -119,7 +142,7 @@ Test(begun, who_cannot_note_says_so)
 {
 	begun_note(-1, JOB_A, 1, "server-1");
 	cr_assert(has(JOB_A, 1) && has(JOB_B, 7), "which attempt it was is not known");
-	begun_reset();
+	begun_reset(&certain);
 	int full = open("/dev/full", O_WRONLY);
 	begun_note(full, JOB_A, 1, "server-1");
 	close(full);
