@@ -53,18 +53,19 @@ static const char *state_of(struct json_object *live, bool drained)
 	return strcmp(fnr_json_get_text(live, "breaker", "closed"), "closed") == 0 ? "ready" : "down";
 }
 
-static void set_live(struct request *req, struct json_object *object, const char *id, int64_t concurrency, bool drained)
+static void set_live(struct request *req, struct json_object *object, const char *id, struct json_object *record)
 {
-	struct json_object *live = view_backend(request_journal(req), id), *loaded = fnr_json_get(live, "loaded");
+	int64_t concurrency = record ? fnr_json_get_int(record, "concurrency", 1) : req->conf->workers_max;
+	struct json_object *live = servers_live(req, id, record), *loaded = fnr_json_get(live, "loaded");
 
-	fnr_json_set_text(object, "state", state_of(live, drained));
+	fnr_json_set_text(object, "state", state_of(live, fnr_json_get_bool(record, "drained", false)));
 	fnr_json_set_text(object, "since", fnr_json_get_text(live, "since", NULL));
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(live, "concurrency", concurrency));
 	fnr_json_set_int(object, "running", fnr_json_get_int(live, "running", 0));
 	fnr_json_set(object, "breaker", breaker_of(live));
 	fnr_json_set(object, "health", health_of(live));
 	fnr_json_set(object, "loaded", loaded ? json_object_get(loaded) : json_object_new_array());
-	fnr_json_set(object, "found", view_found(request_journal(req), id));
+	fnr_json_set(object, "found", live ? view_found(request_journal(req), id) : NULL);
 	json_object_put(live);
 }
 
@@ -76,7 +77,7 @@ static struct json_object *make_local(struct request *req)
 	fnr_json_set_text(object, "type", "script");
 	fnr_json_set_text(object, "url", NULL);
 	fnr_json_set_text(object, "ca_file", NULL);
-	set_live(req, object, LOCAL, req->conf->workers_max, false);
+	set_live(req, object, LOCAL, NULL);
 	fnr_json_set(object, "labels", json_object_new_array());
 	fnr_json_set(object, "options", json_object_new_object());
 	fnr_json_set_bool(object, "has_credentials", false);
@@ -94,7 +95,7 @@ static struct json_object *make_server(struct request *req, const char *id, cons
 
 	fnr_json_set_text(object, "id", id);
 	move_members(object, record, (const char *const[]){ "type", "url", "ca_file", NULL });
-	set_live(req, object, id, fnr_json_get_int(record, "concurrency", 1), fnr_json_get_bool(record, "drained", false));
+	set_live(req, object, id, record);
 	fnr_json_set_int(object, "concurrency", fnr_json_get_int(record, "concurrency", 1));
 	fnr_json_set_bool(object, "has_credentials", store_backend_secret(req->txn, id, &secret) == FNR_OK);
 	move_members(object, record, (const char *const[]){ "labels", "options", "drained", "created_at", "updated_at", NULL });

@@ -20,6 +20,30 @@ struct json_object *servers_record(const struct store_backend *backend)
 	return fnr_json_parse_own(backend->json, backend->len, NULL);
 }
 
+static bool is_same(struct json_object *live, struct json_object *record, const char *member)
+{
+	return strcmp(fnr_json_get_text(live, member, ""), fnr_json_get_text(record, member, "")) == 0;
+}
+
+struct json_object *servers_live(struct request *req, const char *id, struct json_object *record)
+{
+	struct json_object *live = view_backend(request_journal(req), id);
+
+	if (is_same(live, record, "created_at") && is_same(live, record, "url"))
+		return live;
+	json_object_put(live);
+	return NULL;
+}
+
+bool servers_told(struct request *req, const char *id, struct json_object *record)
+{
+	struct json_object *live = servers_live(req, id, record);
+	bool told = live != NULL;
+
+	json_object_put(live);
+	return told;
+}
+
 /* What servers list may be anything. */
 static bool contains(struct json_object *list, const char *text)
 {
@@ -69,9 +93,9 @@ static bool may_have_all(struct json_object *there, struct json_object *models)
 
 struct search { struct request *req; struct json_object *wanted, *models; struct servers_fit *fit; int64_t most_free; };
 
-static void note(struct search *search, const char *id)
+static void note(struct search *search, const char *id, struct json_object *record)
 {
-	struct json_object *live = view_backend(request_journal(search->req), id);
+	struct json_object *live = servers_live(search->req, id, record);
 	int64_t left = fnr_json_get_int(live, "concurrency", 0) - fnr_json_get_int(live, "running", 0);
 	bool usable = fnr_json_get_bool(live, "usable", false);
 
@@ -91,9 +115,9 @@ static bool find_row(const char *id, const struct store_backend *backend, void *
 	struct json_object *record = servers_record(backend), *there = NULL;
 
 	if (record && is_allowed(search->wanted, id, record)) {
-		there = search->models ? view_models(request_journal(search->req), id) : NULL;
+		there = search->models && servers_told(search->req, id, record) ? view_models(request_journal(search->req), id) : NULL;
 		if (may_have_all(there, search->models))
-			note(search, id);
+			note(search, id, record);
 	}
 	json_object_put(there);
 	json_object_put(record);
@@ -109,7 +133,7 @@ void servers_find(struct request *req, struct json_object *definition, struct js
 		store_backends(req->txn, find_row, &search);
 		return;
 	}
-	note(&search, LOCAL);
+	note(&search, LOCAL, NULL);
 	fnr_text_copy(fit_r->best, sizeof fit_r->best, LOCAL);
 }
 
@@ -118,10 +142,10 @@ struct hashing { struct request *req; struct fnr_sha256 *sha; };
 static bool hash_row(const char *id, const struct store_backend *backend, void *context)
 {
 	const struct hashing *hashing = context;
-	struct json_object *live = view_backend(request_journal(hashing->req), id);
+	struct json_object *record = servers_record(backend), *live = servers_live(hashing->req, id, record);
 	const char *usable = fnr_json_get_bool(live, "usable", false) ? "usable" : "";
 
-	(void)backend;
+	json_object_put(record);
 	fnr_sha256_add(hashing->sha, id, strlen(id) + 1);
 	fnr_sha256_add(hashing->sha, usable, strlen(usable) + 1);
 	json_object_put(live);
@@ -147,7 +171,7 @@ static bool missing_row(const char *id, const struct store_backend *backend, voi
 	struct json_object *record = servers_record(backend), *there;
 
 	if (record && is_allowed(missing->wanted, id, record)) {
-		there = view_models(request_journal(missing->req), id);
+		there = servers_told(missing->req, id, record) ? view_models(request_journal(missing->req), id) : NULL;
 		missing->allowed++;
 		missing->there = missing->there || may_have(there, missing->model);
 		json_object_put(there);
@@ -221,7 +245,8 @@ static bool lacking_row(const char *id, const struct store_backend *backend, voi
 	if (record && is_allowed(lacking->wanted, id, record)) {
 		lacking->allowed++;
 		lacking->known = false;
-		view_nodes(request_journal(lacking->req), id, look_in_set, lacking);
+		if (servers_told(lacking->req, id, record))
+			view_nodes(request_journal(lacking->req), id, look_in_set, lacking);
 		lacking->left = lacking->known ? lacking->left : 0;
 	}
 	json_object_put(record);

@@ -27,6 +27,11 @@ void servers_check_nodes(struct request *req, struct json_object *definition, st
 /* The record of a backend, parsed, to put; NULL if it cannot be read. */
 struct json_object *servers_record(const struct store_backend *backend);
 
+/* What the manager told of a backend last (http/view.h), to put; NULL if that was of one before it with the same id, or of another
+ * address: then nothing else that was told by that id holds either. */
+struct json_object *servers_live(struct request *req, const char *id, struct json_object *record);
+bool servers_told(struct request *req, const char *id, struct json_object *record);
+
 int servers_reply(struct request *req, int status, const char *id);   /* the backend as it is stored now, with its ETag (backends.c) */
 
 #endif

@@ -173,6 +173,8 @@ void backends_live(const struct manager *manager, const struct backend *backend,
 {
 	fnr_buf_puts(text, "{\"state\":");
 	render_text(text, state_of(backend));
+	member_text(text, "created_at", backend->created_at);
+	member_text(text, "url", backend->url);
 	member_time(text, "since", backend->state_since);
 	member_text(text, "breaker", breaker_state_name(backend->breaker.state));
 	member_int(text, "failures", backend->breaker.failures);
@@ -273,6 +275,7 @@ static void fill(struct manager *manager, struct backend *backend, struct json_o
 	backend->asked = kind && kind->probe_endpoint;
 	backend->concurrency = (unsigned)fnr_json_get_int(record, "concurrency", 1);
 	backend->drained = fnr_json_get_bool(record, "drained", false);
+	fnr_text_copy(backend->created_at, sizeof backend->created_at, fnr_json_get_text(record, "created_at", ""));
 	json_object_put(backend->labels);
 	backend->labels = json_object_get(fnr_json_get(record, "labels"));
 	free(backend->url);

@@ -156,6 +156,7 @@ struct backend {
 	int64_t used_at;                    /* CLOCK_BOOTTIME: a job was started there last */
 
 	uint64_t revision;                  /* of its record */
+	char created_at[40];                /* of its record, as text: with the url what tells it from one before it with the same id */
 	char *url, *endpoint;               /* endpoint: JSON text as it goes to workers, with credentials; owned */
 	struct json_object *labels;         /* owned */
 	struct json_object *loaded;         /* models of the job that it began last, owned; NULL: none, or nobody knows */

@@ -11,7 +11,7 @@
 #include "manager/manager.h"
 #include "registry/nodes.h"
 
-#define KEEP_MS 300000        /* longest that they are taken to be as they were */
+#define KEEP_MS 3600000       /* longest that they are taken to be as they were: making the list stops a real server for seconds */
 #define DOUBT_MS 60000        /* shortest, after which a refusal makes us doubt it */
 
 static void set(struct backend *backend, const char *text)

@@ -314,6 +314,24 @@ def test_memory_that_no_server_has(fnr, comfy):
     assert fnr.wait(id)["state"] == "completed"
 
 
+def test_nothing_is_known_of_one_by_that_of_another_with_its_id(fnr, comfy):
+    """Not how it is, nor what it has: a job whose model the one before had not would be refused."""
+    with Comfyui(models={"checkpoints": ["other.safetensors"]}) as poor:
+        add(fnr, "again", poor.url, labels=["again"])
+        until(lambda: fnr.get(f"{BACKENDS}/again").json["found"], "it is asked")
+        for change in ("added", "moved"):
+            if change == "added":
+                remove(fnr, "again")
+                backend = add(fnr, "again", poor.url, labels=["again"]).json
+            else:
+                until(lambda: fnr.get(f"{BACKENDS}/again").json["found"], "it is asked")
+                backend = fnr.get(f"{BACKENDS}/again")
+                record = {"type": "comfyui", "url": NOWHERE, "labels": ["again"]}
+                backend = fnr.request("PUT", f"{BACKENDS}/again", record, headers={"If-Match": backend.headers["ETag"]}).json
+            assert (backend["state"], backend["found"], backend["health"]) == ("unknown", None, None), (change, backend)
+        remove(fnr, "again")
+
+
 def test_a_server_that_goes_and_comes(fnr, comfy):
     """43.2, 49.3: silence opens its breaker, jobs wait without losing an attempt, and it closes when the server is back."""
     with fnr.stream("/api/v1/events?types=backend.changed") as stream:
