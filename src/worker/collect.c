@@ -125,7 +125,7 @@ static int collect_one(struct collecting *collecting, struct json_object *output
 
 static int mark(struct attempt *attempt, int dir, struct fnr_error *err)
 {
-	return attempt->marked ? FNR_OK : take_mark(dir, attempt->run.job, attempt->run.attempt, &attempt->mark_fd, err);
+	return attempt->mark_fd >= 0 ? FNR_OK : take_mark(dir, attempt->run.job, attempt->run.attempt, &attempt->mark_fd, err);
 }
 
 /* Where the backend made all of them itself, and none has to be renamed, the folder that it worked in becomes that of the results. */
@@ -178,7 +178,7 @@ static int folder_make(struct attempt *attempt, struct fnr_error *err)
 	int code = FNR_OK;
 	attempt->adopts = adopt(attempt);
 	if (!attempt->adopts) {
-		attempt->marked = false;        /* the other one is */
+		fnr_fd_close(&attempt->mark_fd);        /* it is in the other one */
 		code = take_dir_make(attempt->attempt_dir, err);
 	}
 	if (code == FNR_OK && (attempt->attempt_fd = path_open(AT_FDCWD, attempt->attempt_dir, O_RDONLY | O_DIRECTORY, 0)) < 0)
@@ -188,10 +188,7 @@ static int folder_make(struct attempt *attempt, struct fnr_error *err)
 
 void attempt_collect_begin(struct attempt *attempt)
 {
-	if (attempt->marked || mark(attempt, attempt->work_fd, NULL) != FNR_OK)
-		return;                         /* what hinders it is found again when there is something to mark */
-	attempt->marked = !fnr_fault("file.flush") && fsync(attempt->mark_fd) == 0;
-	fnr_fd_close(&attempt->mark_fd);
+	mark(attempt, attempt->work_fd, NULL); /* what hinders it is found again when there is something to mark */
 }
 
 void attempt_collect_end(struct attempt *attempt)
@@ -215,7 +212,7 @@ static int collect_end(struct collecting *collecting, struct fnr_error *err)
 {
 	struct attempt *attempt = collecting->attempt;
 	char path[TAKE_PATH];
-	int parent, code = attempt->marked ? FNR_OK : to_flush(collecting, attempt->mark_fd, err);
+	int parent, code = to_flush(collecting, attempt->mark_fd, err);
 	attempt->mark_fd = -1;
 	snprintf(path, sizeof path, "%.*s", (int)(strrchr(attempt->attempt_dir, '/') - attempt->attempt_dir), attempt->attempt_dir);
 	if (code == FNR_OK && (parent = path_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0)) < 0)

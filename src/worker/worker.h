@@ -36,7 +36,6 @@ struct attempt {
 	bool adopts;                       /* work has become attempt_dir */
 	int attempt_fd;                    /* of attempt_dir; -1 before */
 	int mark_fd;                       /* of its mark, which is to be flushed; -1 before and after */
-	bool marked;                       /* the folder that it works in has its mark, flushed */
 	bool early;                        /* the manager may not have written it down yet */
 	bool cancelled;
 	bool stuck;                        /* it said nothing for longer than its template allows */
