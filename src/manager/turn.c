@@ -375,6 +375,7 @@ static void write_log(struct turn *turn)
 	}
 }
 
+/* What has ended is on disk now: what workers noted of it is needed no more. */
 static void forget_ended(struct manager *manager)
 {
 	struct turn *turn = &manager->turn;

@@ -1322,7 +1322,7 @@ def test_killed_while_files_come(fnr, comfy, kill):
 
 
 def test_what_an_attempt_got_ready_that_never_began(server):
-    """It gets ready while it is written down. Where a kill comes between, the next attempt has its number, and so its folder."""
+    """It may fetch files before it begins. Where a kill comes between, the next attempt has its number, and so its folder."""
     server.reset()
     with System(CONFIG) as own, known(own, server):
         assert own.post("/api/v1/queues/gpu/pause").status == 200
